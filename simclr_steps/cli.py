@@ -1,0 +1,273 @@
+"""The command line: each step with its files and options. Torch is loaded by the step that runs, not by --help."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from simclr_steps import settings
+from simclr_steps.hardware import Hardware
+from simclr_steps.validation import read_settings
+
+Arguments = argparse.Namespace
+Parser = argparse.ArgumentParser
+
+
+def parser() -> Parser:
+    """Return the parser of `python -m simclr_steps`; what it parses holds `step` and the function `run`."""
+    top = Parser(
+        prog="python -m simclr_steps",
+        description="The steps of simclr-workflow. Each reads files and writes files; STEP --help tells which.",
+    )
+    steps = top.add_subparsers(dest="step", metavar="STEP", required=True)
+    for name, (text, add_options, run) in STEPS.items():
+        command = steps.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        add_options(command)
+        command.add_argument("--log", type=Path, metavar="FILE", help="write what the step says to this file, too")
+        command.set_defaults(run=run)
+    return top
+
+
+def _add_settings(command: Parser, block: str) -> None:
+    command.add_argument(
+        "--settings", required=True, metavar="JSON|FILE", help=f"{block}: inline JSON, or a YAML or JSON file"
+    )
+
+
+def _add_path(command: Parser, name: str, text: str, *, required: bool = True) -> None:
+    command.add_argument(f"--{name}", type=Path, required=required, metavar="PATH", help=text)
+
+
+def _add_data(command: Parser) -> None:
+    _add_path(command, "data", "folder of packed arrays that prepare made")
+
+
+def _add_split(command: Parser) -> None:
+    command.add_argument("--split", required=True, choices=settings.SPLITS, help="which split of the data")
+
+
+def _add_seed(command: Parser) -> None:
+    command.add_argument("--seed", type=_whole, required=True, help="the run's seed")
+
+
+def _add_hardware(command: Parser, *, parallel: bool = False) -> None:
+    command.add_argument("--gpus", type=_whole, help="GPUs to use; left out: one if there is any")
+    if parallel:
+        command.add_argument("--processes", type=_positive, default=1, help="processes where no GPU is used (1)")
+        command.add_argument("--workers", type=_whole, default=0, help="processes that read images ahead (0)")
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _hardware(arguments: Arguments) -> Hardware:
+    parallel = {name: getattr(arguments, name) for name in ("processes", "workers") if name in arguments}
+    return Hardware(gpus=arguments.gpus, **parallel)
+
+
+def _read(arguments: Arguments, kind: Any) -> Any:
+    return read_settings(kind, arguments.settings, f"{arguments.step} settings")
+
+
+def _download_options(command: Parser) -> None:
+    _add_settings(command, "a block of datasets")
+    _add_path(command, "folder", "where downloaded files are kept")
+    _add_path(command, "out", "the list of verified originals to write, a JSON file")
+
+
+def _download(arguments: Arguments) -> None:
+    from simclr_steps.download import download
+
+    download(_read(arguments, settings.Dataset), folder=arguments.folder, out=arguments.out)
+
+
+def _prepare_options(command: Parser) -> None:
+    _add_settings(command, "a block of datasets")
+    _add_path(command, "originals", "what download wrote; folder and arrays sources need none", required=False)
+    _add_path(command, "out", "folder to write the packed arrays and dataset.json to")
+    command.add_argument("--workers", type=_positive, default=1, help="processes that decode images (1)")
+
+
+def _prepare(arguments: Arguments) -> None:
+    from simclr_steps.prepare import prepare
+
+    dataset = _read(arguments, settings.Dataset)
+    prepare(dataset, originals=arguments.originals, out=arguments.out, workers=arguments.workers)
+
+
+def _pretrain_options(command: Parser) -> None:
+    _add_settings(command, "a block of pretrains")
+    _add_data(command)
+    _add_seed(command)
+    _add_path(command, "out", "folder to write checkpoints, checkpoints.csv, history.csv and run.json to")
+    _add_path(command, "work", "folder that keeps what a stopped training needs to go on")
+    _add_hardware(command, parallel=True)
+
+
+def _pretrain(arguments: Arguments) -> None:
+    from simclr_steps.pretrain import pretrain
+
+    pretrain(
+        _read(arguments, settings.PretrainSettings),
+        data=arguments.data,
+        seed=arguments.seed,
+        out=arguments.out,
+        work=arguments.work,
+        hardware=_hardware(arguments),
+    )
+
+
+def _select_options(command: Parser) -> None:
+    _add_settings(command, "the block selection")
+    _add_path(command, "candidates", "folder that pretrain wrote")
+    _add_data(command)
+    _add_path(command, "out", "folder to write encoder.safetensors and selection.json to")
+    _add_hardware(command)
+
+
+def _select(arguments: Arguments) -> None:
+    from simclr_steps.select import select
+
+    select(
+        _read(arguments, settings.SelectionSettings),
+        candidates=arguments.candidates,
+        data=arguments.data,
+        out=arguments.out,
+        hardware=_hardware(arguments),
+    )
+
+
+def _evaluate_options(command: Parser) -> None:
+    _add_settings(command, "the block evaluation")
+    _add_path(command, "encoder", "encoder.safetensors that select wrote")
+    _add_data(command)
+    _add_seed(command)
+    _add_path(command, "out", "folder to write knn.json and linear.json to")
+    _add_hardware(command)
+
+
+def _evaluate(arguments: Arguments) -> None:
+    from simclr_steps.evaluate import evaluate
+
+    evaluate(
+        _read(arguments, settings.EvaluationSettings),
+        encoder=arguments.encoder,
+        data=arguments.data,
+        seed=arguments.seed,
+        out=arguments.out,
+        hardware=_hardware(arguments),
+    )
+
+
+def _finetune_options(command: Parser) -> None:
+    _add_settings(command, "a block of finetunes")
+    _add_path(command, "encoder", "encoder.safetensors that select wrote")
+    _add_data(command)
+    _add_seed(command)
+    _add_path(command, "out", "folder to write model.safetensors, metrics.json and history.csv to")
+    _add_path(command, "work", "folder that keeps what a stopped training needs to go on")
+    _add_hardware(command)
+
+
+def _finetune(arguments: Arguments) -> None:
+    from simclr_steps.finetune import finetune
+
+    finetune(
+        _read(arguments, settings.FinetuneSettings),
+        encoder=arguments.encoder,
+        data=arguments.data,
+        seed=arguments.seed,
+        out=arguments.out,
+        work=arguments.work,
+        hardware=_hardware(arguments),
+    )
+
+
+def _predict_options(command: Parser) -> None:
+    _add_path(command, "model", "encoder.safetensors or model.safetensors")
+    _add_data(command)
+    _add_split(command)
+    _add_path(command, "out", "folder to write one part for each process to")
+    _add_hardware(command, parallel=True)
+
+
+def _predict(arguments: Arguments) -> None:
+    from simclr_steps.predict import predict
+
+    predict(
+        arguments.model,
+        data=arguments.data,
+        split=arguments.split,
+        out=arguments.out,
+        hardware=_hardware(arguments),
+    )
+
+
+def _gather_options(command: Parser) -> None:
+    _add_path(command, "parts", "folder that predict wrote")
+    _add_data(command)
+    _add_split(command)
+    _add_path(command, "out", "folder to write features and rows.parquet, or predictions.parquet, to")
+
+
+def _gather(arguments: Arguments) -> None:
+    from simclr_steps.gather import gather
+
+    gather(arguments.parts, data=arguments.data, split=arguments.split, out=arguments.out)
+
+
+def _umap_options(command: Parser) -> None:
+    _add_settings(command, "the block umap")
+    _add_path(command, "features", "folder that gather wrote for an encoder")
+    _add_data(command)
+    _add_path(command, "out", "folder to write the plots, coordinates and quality.json to")
+
+
+def _umap(arguments: Arguments) -> None:
+    from simclr_steps.umap import umap
+
+    umap(
+        _read(arguments, settings.UmapSettings),
+        features=arguments.features,
+        data=arguments.data,
+        out=arguments.out,
+    )
+
+
+def _summarize_options(command: Parser) -> None:
+    _add_settings(command, "the runs, {runs: [{dataset, pretrain, seed, finetunes}]}")
+    _add_path(command, "results", "folder that holds the results of all runs")
+    _add_path(command, "out", "folder to write summary.csv, summary.html and the plots in summary/ to")
+
+
+def _summarize(arguments: Arguments) -> None:
+    from simclr_steps.summarize import summarize
+
+    summarize(_read(arguments, settings.SummarySettings), results=arguments.results, out=arguments.out)
+
+
+STEPS: dict[str, tuple[str, Callable[[Parser], None], Callable[[Arguments], None]]] = {
+    "download": ("get the original files of a data set and verify them", _download_options, _download),
+    "prepare": ("pack a data set's images into arrays and split it", _prepare_options, _prepare),
+    "pretrain": ("train an encoder with SimCLR, never reading the test split", _pretrain_options, _pretrain),
+    "select": ("choose one checkpoint and write its encoder", _select_options, _select),
+    "evaluate": ("judge frozen features with kNN and a linear probe", _evaluate_options, _evaluate),
+    "finetune": ("train a classifier on a share of the labels", _finetune_options, _finetune),
+    "predict": ("compute features and predictions, one part for each process", _predict_options, _predict),
+    "gather": ("merge the parts of a prediction, each row exactly once", _gather_options, _gather),
+    "umap": ("draw gathered features in the plane", _umap_options, _umap),
+    "summarize": ("collect the results of all runs in one table, plots and a page", _summarize_options, _summarize),
+}

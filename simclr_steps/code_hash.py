@@ -1,0 +1,67 @@
+"""A hash of the code that a step runs, blind to comments, docstrings and layout."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+
+# Settings reach a step by their values, which decide about reruns themselves, and errors change no result.
+WITHOUT_EFFECT = frozenset({"settings", "errors"})
+
+
+@cache
+def code_hash(step: str) -> str:
+    """Return 16 hexadecimal digits for a step's module and all modules of this package that it imports in turn."""
+    digest = hashlib.sha256()
+    for module in sorted(import_closure(step)):
+        digest.update(f"{module}\n{_bare_source(module)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def import_closure(step: str) -> set[str]:
+    """Return the names of the modules that a step's result depends on, its own among them."""
+    closure: set[str] = set()
+    waiting = [step]
+    while waiting:
+        module = waiting.pop()
+        if module not in closure:
+            closure.add(module)
+            waiting.extend(_imports(module))
+    return closure
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """Return the modules of this package that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and node.module == PACKAGE.name:
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"{PACKAGE.name}."):
+            found.add(node.module.split(".")[1])
+    return frozenset(name for name in found - WITHOUT_EFFECT if (PACKAGE / f"{name}.py").exists())
+
+
+@cache
+def _bare_source(module: str) -> str:
+    """Return a module's code without comments and docstrings, in one layout."""
+    tree = _tree(module)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return ast.unparse(tree)

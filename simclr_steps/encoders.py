@@ -1,0 +1,118 @@
+"""Networks: a torchvision backbone with a projection head for pretraining or a classifier head for fine-tuning."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torchvision
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from simclr_steps.architecture import Architecture
+from simclr_steps.errors import UserError
+from simclr_steps.files import whole_file
+
+
+class Encoder(nn.Module):
+    """The backbone h = f(x) that is kept, and the projection head z = g(h) whose output the loss compares."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.backbone, self.feature_size = _build_backbone(architecture)
+        head = architecture.projection_head
+        self.projection_head = nn.Sequential(
+            nn.Linear(self.feature_size, head.hidden_size),
+            nn.ReLU(inplace=True),
+            nn.Linear(head.hidden_size, head.output_size, bias=False),
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Take float [N, C, H, W] in [0, 1], return features [N, feature_size] and projections [N, output_size]."""
+        features = self.backbone(images)
+        return features, self.projection_head(features)
+
+
+class Classifier(nn.Module):
+    """A backbone and a head that scores `classes` classes."""
+
+    def __init__(self, architecture: Architecture, classes: int, head: str) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.head_name = head
+        self.backbone, self.feature_size = _build_backbone(architecture)
+        self.head: nn.Module = nn.Linear(self.feature_size, classes)
+        if head == "mlp":
+            self.head = nn.Sequential(nn.Linear(self.feature_size, self.feature_size), nn.ReLU(inplace=True), self.head)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Take float [N, C, H, W] in [0, 1], return features [N, feature_size] and logits [N, classes]."""
+        features = self.backbone(images)
+        return features, self.head(features)
+
+
+def _build_backbone(architecture: Architecture) -> tuple[nn.Module, int]:
+    """Return a torchvision ResNet, ResNeXt or Wide-ResNet without its classifier, and the size of its features."""
+    backbone = torchvision.models.get_model(architecture.encoder, weights=None)
+    if architecture.stem == "small":
+        # Small images lose too much to a 7×7 stride-2 convolution and a max-pool (SimCLR, appendix B.9).
+        backbone.conv1 = nn.Conv2d(architecture.channels, 64, 3, stride=1, padding=1, bias=False)
+        backbone.maxpool = nn.Identity()
+    elif architecture.channels != 3:
+        backbone.conv1 = nn.Conv2d(architecture.channels, 64, 7, stride=2, padding=3, bias=False)
+    nn.init.kaiming_normal_(backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
+    feature_size = backbone.fc.in_features
+    backbone.fc = nn.Identity()
+    return backbone, feature_size
+
+
+def save_network(path: Path, network: Encoder | Classifier, classes: list[str] | None = None) -> None:
+    """Write a network's weights and all that is needed to build it again, as safetensors."""
+    description: dict[str, Any] = {"architecture": network.architecture.model_dump(mode="json")}
+    if isinstance(network, Classifier):
+        description |= {"head": network.head_name, "classes": classes or []}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with whole_file(path) as partial:
+        save_file(weights, partial, metadata={"simclr": json.dumps(description)})
+
+
+def load_network(path: Path) -> Encoder | Classifier:
+    """Build the network that a safetensors file of this package holds, on the CPU, ready for inference.
+
+    Raises UserError when the file is absent, damaged, no network of this package, or does not fit its own description.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            description = json.loads((stored.metadata() or {}).get("simclr", "{}"))
+            weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: run the step that makes it") from error
+    except (SafetensorError, ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and run the step that makes it") from error
+    if "architecture" not in description:
+        raise UserError(f"{path} holds no network of this workflow: give an encoder or a model made by it")
+    architecture = Architecture.model_validate(description["architecture"])
+    network: Encoder | Classifier
+    if "head" in description:
+        network = Classifier(architecture, len(description["classes"]), description["head"])
+    else:
+        network = Encoder(architecture)
+    load_weights(network, weights, path)
+    return network.eval()
+
+
+def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Put weights into a network that must fit them exactly.
+
+    Raises UserError that names the first weight that does not fit.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise UserError(
+            f"{path} holds another architecture than asked for ({first}): use the settings it was trained with"
+        ) from error

@@ -1,0 +1,102 @@
+"""Expand the experiments of a config into the runs that they ask for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simclr_steps.errors import UserError
+from simclr_steps.files import canonical_json
+from simclr_steps.settings import Config, PretrainSettings, Run, did_you_mean
+from simclr_steps.validation import check
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a config asks for, each run once."""
+
+    runs: tuple[Run, ...]
+    pretrains: dict[str, PretrainSettings]  # by the name in Run.pretrain
+
+
+def read_config(content: Any) -> Config:
+    """Return the checked config.
+
+    Raises UserError that names the key to mend: an unknown key, a wrong value, a block that does not exist, or a
+    hold-out that `selection` needs and a data set lacks.
+    """
+    config: Config = check(Config, content)
+    for number, experiment in enumerate(config.experiments):
+        named: list[tuple[str, str, Mapping[str, object]]] = [
+            ("dataset", experiment.dataset, config.datasets),
+            ("pretrain", experiment.pretrain, config.pretrains),
+            *(("finetunes", name, config.finetunes) for name in experiment.finetunes),
+        ]
+        for key, name, blocks in named:
+            if name not in blocks:
+                section = key if key.endswith("s") else f"{key}s"
+                raise UserError(
+                    f'experiments.{number}.{key}: there is no block "{name}" in {section}; {did_you_mean(name, blocks)}'
+                )
+        _check_hold_out(config, experiment.dataset)
+    return config
+
+
+def _check_hold_out(config: Config, dataset: str) -> None:
+    criterion = config.selection.criterion
+    if config.datasets[dataset].validation_fraction == 0 and criterion != "last":
+        raise UserError(
+            f"selection.criterion: {criterion} needs a hold-out, but datasets.{dataset}.validation_fraction is 0: "
+            'write "last", or a fraction above 0'
+        )
+
+
+def plan(config: Config) -> Plan:
+    """Return all runs of a config; equal pretrainings on one data set share one name and are trained once."""
+    pretrains: dict[str, PretrainSettings] = {}
+    name_of: dict[str, str] = {}
+    finetunes: dict[tuple[str, str, int], dict[str, None]] = {}
+    for number, experiment in enumerate(config.experiments):
+        for name, settings in _grid(config, number):
+            name = name_of.setdefault(canonical_json(settings.model_dump(mode="json")), name)
+            pretrains[name] = settings
+            for seed in experiment.seeds:
+                run = finetunes.setdefault((experiment.dataset, name, seed), {})
+                run.update(dict.fromkeys(experiment.finetunes))
+    runs = tuple(
+        Run(dataset=dataset, pretrain=name, seed=seed, finetunes=list(names))
+        for (dataset, name, seed), names in finetunes.items()
+    )
+    return Plan(runs, pretrains)
+
+
+def _grid(config: Config, number: int) -> Iterator[tuple[str, PretrainSettings]]:
+    """Yield the name and the settings of each combination of an experiment's grid."""
+    experiment = config.experiments[number]
+    base = config.pretrains[experiment.pretrain].model_dump(mode="json")
+    for key, values in experiment.grid.items():
+        if not values:
+            raise UserError(f"experiments.{number}.grid.{key}: the list is empty: give it values or leave it out")
+    for combination in itertools.product(*experiment.grid.values()):
+        content = json.loads(json.dumps(base))
+        name = experiment.pretrain
+        for key, value in zip(experiment.grid, combination, strict=True):
+            _put(content, key.split("."), value)
+            name += f"-{key}={_slug(value)}"
+        yield name, check(PretrainSettings, content, f"experiments.{number}.grid")
+
+
+def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set a value below nested keys; a key that does not exist is left for the check to find."""
+    for key in path[:-1]:
+        content = content.setdefault(key, {})
+    content[path[-1]] = value
+
+
+def _slug(value: Any) -> str:
+    """Return a value as part of a folder's name: letters, digits, dots, underscores and minus signs alone."""
+    text = "_".join(map(_slug, value)) if isinstance(value, list) else str(value)
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)

@@ -1,0 +1,51 @@
+"""What a step says while it works: lines on the console and, if asked for, in a log file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+log = logging.getLogger("simclr_steps")
+
+
+def start_logging(step: str, file: Path | None) -> None:
+    """Send the lines of this program, and Python's warnings, to the console and to `file`."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
+    logging.basicConfig(
+        level=logging.WARNING, format=f"%(asctime)s {step}: %(message)s", datefmt="%H:%M:%S", handlers=handlers
+    )
+    log.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+
+
+class Progress:
+    """Says how far a long piece of work is, at most every `every` seconds: done, rate and time left."""
+
+    def __init__(self, what: str, total: int, unit: str = "images", every: float = 5.0) -> None:
+        self._what, self._total, self._unit, self._every = what, total, unit, every
+        self._started = self._last = time.monotonic()
+
+    def update(self, done: int) -> None:
+        """Say how far it is, if the last time was long enough ago."""
+        now = time.monotonic()
+        if now - self._last >= self._every and done:
+            self._last = now
+            rate = done / (now - self._started)
+            left = duration((self._total - done) / rate)
+            log.info(
+                "%s %d of %d %s, %.0f %s/s, %s left", self._what, done, self._total, self._unit, rate, self._unit, left
+            )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people write it: 42 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,350 @@
+"""All settings of the workflow, one class for each block of the config, each key with its meaning, unit and default.
+
+The schema of the config, its reference in config/README.md and every check of a user's values come from these classes.
+Hardware is no setting: the number of GPUs, workers and threads are options of the commands.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+SPLITS = ("train", "validation", "test", "unlabelled")
+
+ENCODERS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+)
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that offers the nearest known word, or all of them."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(known) or 'none'}"
+
+
+class Settings(BaseModel):
+    """A block of the config. Unknown keys are errors, and a block does not change once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, content: Any) -> Any:
+        if content is None:  # a YAML block with nothing below its name
+            return {}
+        unknown = [str(key) for key in content if key not in cls.model_fields] if isinstance(content, dict) else []
+        if unknown:
+            raise PydanticCustomError(
+                "unknown_key",
+                'unknown key "{key}"; {advice}',
+                {"key": unknown[0], "advice": did_you_mean(unknown[0], cls.model_fields)},
+            )
+        return content
+
+
+class DatasetBlock(Settings):
+    """What all data sets have in common."""
+
+    validation_fraction: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of the training split held out to choose checkpoints, stratified by label. 0 trains on all "
+        "images, and `selection.criterion` must then be `last`. Unused where the data bring a validation split.",
+    )
+    test_fraction: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Share of all images set apart as the test split, stratified by label, where the data have none.",
+    )
+    split_seed: int = Field(0, ge=0, description="Seed of the two splits above and of `subset`.")
+    subset: int | None = Field(
+        None, gt=0, description="Use at most so many images of each split, drawn by `split_seed`: for a quick try."
+    )
+
+
+class DigitsDataset(DatasetBlock):
+    """The 1,797 handwritten digits of 8 × 8 pixels that scikit-learn ships: real images without a download."""
+
+    source: Literal["digits"] = Field(description="`digits`")
+
+
+class TorchvisionDataset(DatasetBlock):
+    """A labelled image set of torchvision.datasets."""
+
+    source: Literal["torchvision"] = Field(description="`torchvision`")
+    name: Literal["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10"] = Field(
+        description="Name of the class in torchvision.datasets."
+    )
+    path: str | None = Field(
+        None, description="Folder that holds the original files already; they are verified and used as they are."
+    )
+    mirrors: list[str] = Field(
+        [], description="Base addresses (https, http, file) tried in order after the official one."
+    )
+
+
+class FolderDataset(DatasetBlock):
+    """Images of any size and mode in a folder, or listed by a CSV file."""
+
+    source: Literal["folder"] = Field(description="`folder`")
+    path: str = Field(
+        description="A folder of class sub-folders, below train/val/test/unlabelled if there are such; or a CSV file "
+        "with the columns path, label, split, its paths relative to itself. Images without a label are used for "
+        "pretraining only, unless no image has one."
+    )
+    image_size: int = Field(ge=4, description="Side in pixels to which images are resized and centre-cropped, once.")
+    channels: Literal[1, 3] = Field(3, description="1 packs grey images, 3 colour.")
+    unreadable: Literal["stop", "skip"] = Field(
+        "stop", description="What an unreadable image does: stop the run, or be left out and counted."
+    )
+
+
+class ArraysDataset(DatasetBlock):
+    """NumPy arrays of uint8 images, N × H × W or N × H × W × C, and their integer labels."""
+
+    source: Literal["arrays"] = Field(description="`arrays`")
+    path: str = Field(
+        description="An .npz file, or a folder of .npy files, with train_images and, as far as there are any, "
+        "train_labels, validation_images, validation_labels, test_images, test_labels, unlabelled_images."
+    )
+    classes: list[str] | None = Field(None, description="Names of the classes 0, 1, …; null names them by number.")
+
+
+Dataset = Annotated[DigitsDataset | TorchvisionDataset | FolderDataset | ArraysDataset, Field(discriminator="source")]
+
+
+class Augmentation(Settings):
+    """How random views are made. The defaults are for small colour images such as CIFAR-10's."""
+
+    crop_scale: tuple[float, float] = Field((0.2, 1.0), description="Range of the crop's share of the image's area.")
+    crop_ratio: tuple[float, float] = Field((3 / 4, 4 / 3), description="Range of the crop's width by its height.")
+    horizontal_flip_probability: Probability = Field(0.5, description="Chance of a left-right flip.")
+    vertical_flip_probability: Probability = Field(0.0, description="Chance of an up-down flip.")
+    rotation_degrees: float = Field(0.0, ge=0, le=180, description="Largest turn to either side, in degrees.")
+    jitter_probability: Probability = Field(0.8, description="Chance that the four colour changes are made at all.")
+    brightness: float = Field(0.4, ge=0, description="Largest change of brightness, as a share.")
+    contrast: float = Field(0.4, ge=0, description="Largest change of contrast, as a share.")
+    saturation: float = Field(0.4, ge=0, description="Largest change of saturation, as a share; colour images only.")
+    hue: float = Field(0.1, ge=0, le=0.5, description="Largest turn of the hue, as a share of the colour circle.")
+    grayscale_probability: Probability = Field(0.1, description="Chance that a colour image turns grey.")
+    blur_probability: Probability = Field(0.0, description="Chance of a Gaussian blur.")
+    blur_sigma: tuple[float, float] = Field((0.1, 2.0), description="Range of the blur's sigma in pixels.")
+    solarise_probability: Probability = Field(0.0, description="Chance that pixels above one half are inverted.")
+
+    @field_validator("crop_scale", "crop_ratio", "blur_sigma", mode="before")
+    @classmethod
+    def _take_lists(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("crop_scale", "crop_ratio", "blur_sigma")
+    @classmethod
+    def _check_range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1]:
+            raise ValueError("must be two numbers above 0, the smaller first")
+        return value
+
+    @field_validator("crop_scale")
+    @classmethod
+    def _check_share(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[1] > 1:
+            raise ValueError("must not exceed 1")
+        return value
+
+
+class ProjectionHead(Settings):
+    """The two-layer network between the features and the loss; it is thrown away after pretraining."""
+
+    hidden_size: int = Field(1024, gt=0, description="Width of the hidden layer.")
+    output_size: int = Field(128, gt=0, description="Size of the projections that the loss compares.")
+
+
+class Optimisation(Settings):
+    """How weights are updated."""
+
+    optimiser: Literal["sgd", "adam", "adamw"] = Field("sgd", description="The optimiser.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd`; the others ignore it.")
+    weight_decay: float = Field(
+        5e-4, ge=0, description="Weight decay; never applied to biases and batch-norm parameters."
+    )
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="What the learning rate does after the warm-up; `cosine` ends at 0."
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Number format of the network; `auto` is bf16 where the hardware computes it, else fp32."
+    )
+
+
+class PretrainSettings(Optimisation):
+    """One way to pretrain an encoder with SimCLR."""
+
+    encoder: Literal[ENCODERS] = Field("resnet18", description="A torchvision network.")  # type: ignore[valid-type]
+    stem: Literal["auto", "small", "imagenet"] = Field(
+        "auto",
+        description="First layers: `small` is one 3 × 3 convolution of stride 1 and no max-pool, `imagenet` is "
+        "torchvision's own; `auto` takes `small` for images of up to 64 pixels.",
+    )
+    projection_head: ProjectionHead = Field(ProjectionHead(), description="See the projection head's keys.")
+    augmentation: Augmentation = Field(Augmentation(), description="See the augmentation's keys.")
+    views: int = Field(2, ge=2, description="Random views of each image in a batch; all pairs of them are positives.")
+    view_size: int | None = Field(None, ge=4, description="Side of the views in pixels; null keeps the image's size.")
+    temperature: float = Field(0.5, gt=0, description="Temperature of the NT-Xent loss.")
+    learning_rate: float = Field(0.03, gt=0, description="Highest learning rate, before the scaling below.")
+    learning_rate_scaling: Literal["linear", "sqrt", "none"] = Field(
+        "linear", description="Multiplies the learning rate by global_batch_size / 256, by its square root, or by 1."
+    )
+    warmup_epochs: float = Field(0, ge=0, description="Epochs over which the learning rate rises from 0.")
+    epochs: int = Field(100, gt=0, description="Passes over the training and unlabelled images.")
+    global_batch_size: int = Field(
+        512,
+        ge=2,
+        description="Images in a batch over all processes; the last incomplete batch of an epoch is left out.",
+    )
+
+
+class FinetuneSettings(Optimisation):
+    """One way to train a classifier on a share of the labels."""
+
+    labels: float | int = Field(
+        0.3,
+        gt=0,
+        description="How many labels to use: a fraction of the training labels (0.3; 1.0 is all of them) or a whole "
+        "number of them (10), in either case stratified by class.",
+    )
+    draws: int = Field(
+        1, gt=0, description="Independent draws of the labels, one training each; the first draw's classifier is kept."
+    )
+    init: Literal["pretrained", "random"] = Field(
+        "pretrained", description="Start from the pretrained encoder or from random weights."
+    )
+    freeze: bool = Field(False, description="Train the head alone, on frozen weights and batch-norm statistics.")
+    head: Literal["linear", "mlp"] = Field("linear", description="The classifier on top of the features.")
+    augmentation: Augmentation | None = Field(
+        None, description="Random views to train on, see the augmentation's keys; null trains on the plain images."
+    )
+    learning_rate: float = Field(0.01, gt=0, description="Highest learning rate; it is not scaled.")
+    warmup_epochs: float = Field(0, ge=0, description="Epochs over which the learning rate rises from 0.")
+    epochs: int = Field(30, gt=0, description="Passes over the labelled images.")
+    batch_size: int = Field(128, ge=2, description="Labelled images in a batch.")
+
+    @field_validator("labels")
+    @classmethod
+    def _check_labels(cls, value: float | int) -> float | int:
+        if isinstance(value, float) and value > 1:
+            raise ValueError("must be a fraction up to 1.0, or a whole number of labels")
+        return value
+
+
+class SelectionSettings(Settings):
+    """How one checkpoint is chosen from the three of least validation loss and the last; never on the test split."""
+
+    criterion: Literal["validate_loss", "knn", "last"] = Field(
+        "validate_loss",
+        description="`validate_loss`: least loss on the hold-out. `knn`: best kNN accuracy on the hold-out, its "
+        "neighbours from the training split. `last`: the last checkpoint.",
+    )
+    knn_neighbours: int = Field(10, gt=0, description="Neighbours that vote under `knn`, by cosine similarity.")
+
+
+class EvaluationSettings(Settings):
+    """How frozen features are judged, on the hold-out and on the test split."""
+
+    knn_neighbours: int = Field(10, gt=0, description="Neighbours that vote, by cosine similarity.")
+    labels: list[float | int] = Field(
+        [0.01, 0.1, 1.0],
+        min_length=1,
+        description="Label budgets of the linear probe, each a fraction of the training labels (1.0 is all) or a whole "
+        "number of them, stratified by class.",
+    )
+    draws: int = Field(3, gt=0, description="Independent draws of the labels for each budget.")
+
+    @field_validator("labels")
+    @classmethod
+    def _check_labels(cls, values: list[float | int]) -> list[float | int]:
+        if any(value <= 0 or (isinstance(value, float) and value > 1) for value in values):
+            raise ValueError("must hold fractions above 0 and up to 1.0, or whole numbers of labels")
+        return values
+
+
+class PredictionSettings(Settings):
+    """Which rows get features and predictions."""
+
+    splits: list[Literal["train", "validation", "test"]] = Field(
+        ["test"], min_length=1, description="Splits whose features are gathered."
+    )
+
+
+class UmapSettings(Settings):
+    """How features are drawn in the plane."""
+
+    split: Literal["train", "validation", "test"] = Field("test", description="The split that is drawn.")
+    n_neighbors: int = Field(15, ge=2, description="Neighbours of a point that UMAP keeps together.")
+    min_dist: float = Field(0.1, ge=0, le=1, description="Least distance of points in the plane.")
+    metric: Literal["cosine", "euclidean"] = Field("cosine", description="Distance between features.")
+    random_state: int = Field(0, ge=0, description="Seed of the layout.")
+    supervised: bool = Field(
+        False, description="Show UMAP the labels. It then separates classes even in noise, and the plot says so."
+    )
+    max_points: int = Field(10_000, ge=10, description="More rows than this are thinned, stratified by class.")
+
+
+class Experiment(Settings):
+    """Data sets, pretrainings, fine-tunings and seeds that are run together."""
+
+    dataset: str = Field(description="Name of a block of `datasets`.")
+    pretrain: str = Field(description="Name of a block of `pretrains`.")
+    finetunes: list[str] = Field([], description="Names of blocks of `finetunes`.")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        [0], min_length=1, description="Seeds; each trains and evaluates anew."
+    )
+    grid: dict[str, list[Any]] = Field(
+        {},
+        description="Keys of the pretrain block (`temperature`, `augmentation.hue`), each with a list of values; every "
+        "combination is pretrained.",
+    )
+
+
+class Config(Settings):
+    """The whole config."""
+
+    datasets: dict[BlockName, Dataset] = Field(min_length=1, description="Named data sets.")
+    pretrains: dict[BlockName, PretrainSettings] = Field(min_length=1, description="Named ways to pretrain.")
+    finetunes: dict[BlockName, FinetuneSettings] = Field({}, description="Named ways to fine-tune.")
+    selection: SelectionSettings = Field(SelectionSettings(), description="How the checkpoint is chosen.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How frozen features are judged.")
+    prediction: PredictionSettings = Field(PredictionSettings(), description="Which rows get features.")
+    umap: UmapSettings = Field(UmapSettings(), description="How features are drawn.")
+    experiments: list[Experiment] = Field(min_length=1, description="What is run.")
+
+
+class Run(Settings):
+    """One pretraining on one data set from one seed, and the fine-tunings that start from it."""
+
+    dataset: str
+    pretrain: str  # the block's name and, after it, the grid's values if there are any: simclr-temperature=0.2
+    seed: int
+    finetunes: list[str]
+
+
+class SummarySettings(Settings):
+    """The runs that a summary is about."""
+
+    runs: list[Run]
