@@ -24,35 +24,26 @@ _SOLARISE_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Parameters:
-    """What is done to each image; every tensor is [V, B] or [V, B, n], float32 unless said otherwise."""
+    """What is done for each of N views; every tensor is [N] or [N, n], float32 unless said otherwise."""
 
-    crop: Tensor  # [V, B, 4]: top, left, height, width in pixels, whole numbers
+    crop: Tensor  # [N, 4]: top, left, height, width in pixels, whole numbers
     flip_horizontal: Tensor  # bool
     flip_vertical: Tensor  # bool
     rotation: Tensor  # degrees, counter-clockwise
-    jitter_order: Tensor  # int64 [V, B, 4]: brightness 0, contrast 1, saturation 2, hue 3, first to last
-    jitter_factors: Tensor  # [V, B, 4]: three factors, where 1 changes nothing, and the hue's shift in turns
+    jitter_order: Tensor  # int64 [N, 4]: brightness 0, contrast 1, saturation 2, hue 3, first to last
+    jitter_factors: Tensor  # [N, 4]: three factors, where 1 changes nothing, and the hue's shift in turns
     grayscale: Tensor  # bool
     blur_sigma: Tensor  # pixels, 0 where the view is not blurred
     solarise: Tensor  # bool
 
 
-def random_views(
-    images: Tensor,
-    indices: Tensor,
-    settings: Augmentation,
-    *,
-    views: int,
-    size: int | None = None,
-    seed: int,
-    epoch: int,
-) -> Tensor:
-    """Return `views` random views of every image.
+def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int | None = None) -> Tensor:
+    """Return a random view of every image for each of its keys.
 
     Parameters
     ----------
     images: uint8 [B, H, W, C] with 1 or 3 channels.
-    indices: int64 [B], the images' places in the data set, to which their random numbers are tied.
+    key: int64 [V, B] of `random_numbers.keys`, which ties the views to seed, epoch and image.
     size: side of the views in pixels; None keeps the images' own height and width.
 
     Returns
@@ -60,13 +51,13 @@ def random_views(
     float32 [V, B, C, height, width] in [0, 1].
     """
     height, width = images.shape[1:3]
-    key = random_numbers.keys(seed, epoch, indices, views)
-    parameters = draw(settings, key, height, width)
-    return apply(images, parameters, settings, (size or height, size or width))
+    parameters = draw(settings, key.flatten(), height, width)
+    views = apply(images, parameters, settings, (size or height, size or width))
+    return views.reshape(*key.shape, *views.shape[1:])
 
 
 def draw(settings: Augmentation, key: Tensor, height: int, width: int) -> Parameters:
-    """Draw parameters for images of `height` × `width` pixels from keys, int64 [V, B]."""
+    """Draw parameters for images of `height` × `width` pixels from keys, int64 [N]."""
     tries, rest = random_numbers.uniform(key, 2 * _CROP_ATTEMPTS + 18).split([2 * _CROP_ATTEMPTS, 18], dim=-1)
     jitter_scores, rest = rest[..., :4], rest[..., 4:]
     jitter_chance, factors, rest = rest[..., 0], rest[..., 1:5], rest[..., 5:]
@@ -118,38 +109,36 @@ def _draw_crop(settings: Augmentation, tries: Tensor, place: Tensor, height: int
 def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: tuple[int, int]) -> Tensor:
     """Make the views that the parameters describe.
 
-    Takes uint8 [B, H, W, C], returns float32 [V, B, C, height, width] in [0, 1]. Operations that the settings leave out
-    cost nothing.
+    Takes uint8 [B, H, W, C] and parameters of N = V·B views, the first view of all images first; returns float32
+    [N, C, height, width] in [0, 1]. Operations that the settings leave out cost nothing.
     """
-    views, count = parameters.grayscale.shape
     x = _crop_and_resize(images, parameters, size)
-    flat = Parameters(**{name: value.flatten(0, 1) for name, value in vars(parameters).items()})
     if settings.rotation_degrees > 0:
-        x = rotate(x, flat.rotation)
+        x = rotate(x, parameters.rotation)
     if settings.jitter_probability > 0:
-        x = jitter(x, flat.jitter_order, flat.jitter_factors)
+        x = jitter(x, parameters.jitter_order, parameters.jitter_factors)
     if settings.grayscale_probability > 0 and x.shape[1] == 3:
-        x = torch.where(_per_image(flat.grayscale), _gray(x).expand_as(x), x)
+        x = torch.where(_per_image(parameters.grayscale), _gray(x).expand_as(x), x)
     if settings.blur_probability > 0:
-        x = blur(x, flat.blur_sigma, settings.blur_sigma[1])
+        x = blur(x, parameters.blur_sigma, settings.blur_sigma[1])
     if settings.solarise_probability > 0:
-        x = torch.where(_per_image(flat.solarise) & (x >= _SOLARISE_THRESHOLD), 1 - x, x)
-    return x.reshape(views, count, *x.shape[1:])
+        x = torch.where(_per_image(parameters.solarise) & (x >= _SOLARISE_THRESHOLD), 1 - x, x)
+    return x
 
 
 def _crop_and_resize(images: Tensor, parameters: Parameters, size: tuple[int, int]) -> Tensor:
     """Crop, resize and flip: uint8 [B, H, W, C] to float32 [V·B, C, height, width]."""
-    views = parameters.crop.shape[0]
     count, height, width, channels = images.shape
+    views = len(parameters.crop) // count
     top, left, box_height, box_width = parameters.crop.unbind(-1)
     rows = _resize_weights(top, box_height, parameters.flip_vertical, height, size[0])
     columns = _resize_weights(left, box_width, parameters.flip_horizontal, width, size[1])
 
     x = images.to(torch.float32).div(255).reshape(count, height, width * channels)
-    rows = rows.transpose(0, 1).reshape(count, views * size[0], height)
+    rows = rows.reshape(views, count, size[0], height).transpose(0, 1).reshape(count, views * size[0], height)
     x = (rows @ x).reshape(count, views, size[0], width, channels)
     x = x.permute(1, 0, 3, 2, 4).reshape(views * count, width, size[0] * channels)
-    x = (columns.flatten(0, 1) @ x).reshape(views * count, size[1], size[0], channels)
+    x = (columns @ x).reshape(views * count, size[1], size[0], channels)
     return x.permute(0, 3, 2, 1).contiguous()
 
 

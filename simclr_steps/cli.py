@@ -89,9 +89,10 @@ def _download_options(command: Parser) -> None:
 
 
 def _download(arguments: Arguments) -> None:
+    block = _read(arguments, settings.Dataset)
     from simclr_steps.download import download
 
-    download(_read(arguments, settings.Dataset), folder=arguments.folder, out=arguments.out)
+    download(block, folder=arguments.folder, out=arguments.out)
 
 
 def _prepare_options(command: Parser) -> None:
@@ -102,10 +103,10 @@ def _prepare_options(command: Parser) -> None:
 
 
 def _prepare(arguments: Arguments) -> None:
+    block = _read(arguments, settings.Dataset)
     from simclr_steps.prepare import prepare
 
-    dataset = _read(arguments, settings.Dataset)
-    prepare(dataset, originals=arguments.originals, out=arguments.out, workers=arguments.workers)
+    prepare(block, originals=arguments.originals, out=arguments.out, workers=arguments.workers)
 
 
 def _pretrain_options(command: Parser) -> None:
@@ -118,10 +119,11 @@ def _pretrain_options(command: Parser) -> None:
 
 
 def _pretrain(arguments: Arguments) -> None:
+    block = _read(arguments, settings.PretrainSettings)
     from simclr_steps.pretrain import pretrain
 
     pretrain(
-        _read(arguments, settings.PretrainSettings),
+        block,
         data=arguments.data,
         seed=arguments.seed,
         out=arguments.out,
@@ -139,10 +141,11 @@ def _select_options(command: Parser) -> None:
 
 
 def _select(arguments: Arguments) -> None:
+    block = _read(arguments, settings.SelectionSettings)
     from simclr_steps.select import select
 
     select(
-        _read(arguments, settings.SelectionSettings),
+        block,
         candidates=arguments.candidates,
         data=arguments.data,
         out=arguments.out,
@@ -160,10 +163,11 @@ def _evaluate_options(command: Parser) -> None:
 
 
 def _evaluate(arguments: Arguments) -> None:
+    block = _read(arguments, settings.EvaluationSettings)
     from simclr_steps.evaluate import evaluate
 
     evaluate(
-        _read(arguments, settings.EvaluationSettings),
+        block,
         encoder=arguments.encoder,
         data=arguments.data,
         seed=arguments.seed,
@@ -183,10 +187,11 @@ def _finetune_options(command: Parser) -> None:
 
 
 def _finetune(arguments: Arguments) -> None:
+    block = _read(arguments, settings.FinetuneSettings)
     from simclr_steps.finetune import finetune
 
     finetune(
-        _read(arguments, settings.FinetuneSettings),
+        block,
         encoder=arguments.encoder,
         data=arguments.data,
         seed=arguments.seed,
@@ -237,10 +242,11 @@ def _umap_options(command: Parser) -> None:
 
 
 def _umap(arguments: Arguments) -> None:
+    block = _read(arguments, settings.UmapSettings)
     from simclr_steps.umap import umap
 
     umap(
-        _read(arguments, settings.UmapSettings),
+        block,
         features=arguments.features,
         data=arguments.data,
         out=arguments.out,
@@ -254,9 +260,10 @@ def _summarize_options(command: Parser) -> None:
 
 
 def _summarize(arguments: Arguments) -> None:
+    block = _read(arguments, settings.SummarySettings)
     from simclr_steps.summarize import summarize
 
-    summarize(_read(arguments, settings.SummarySettings), results=arguments.results, out=arguments.out)
+    summarize(block, results=arguments.results, out=arguments.out)
 
 
 STEPS: dict[str, tuple[str, Callable[[Parser], None], Callable[[Arguments], None]]] = {

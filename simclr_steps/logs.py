@@ -6,19 +6,21 @@ import logging
 import time
 from pathlib import Path
 
+from simclr_steps.hardware import leads
+
 log = logging.getLogger("simclr_steps")
 
 
 def start_logging(step: str, file: Path | None) -> None:
     """Send the lines of this program, and Python's warnings, to the console and to `file`."""
     handlers: list[logging.Handler] = [logging.StreamHandler()]
-    if file:
+    if file and leads():
         file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
     logging.basicConfig(
         level=logging.WARNING, format=f"%(asctime)s {step}: %(message)s", datefmt="%H:%M:%S", handlers=handlers
     )
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.INFO if leads() else logging.ERROR)
     logging.captureWarnings(True)
 
 

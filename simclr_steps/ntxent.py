@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def nt_xent(projections: Tensor, temperature: float) -> Tensor:
-    """Return the NT-Xent loss of this process's images against the images of all processes.
+def nt_xent(projections: Tensor, temperature: float, *, across_processes: bool = True) -> Tensor:
+    """Return the NT-Xent loss of this process's images against the images of all processes, or against its own.
 
     Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020, equation 1. With more
     than two views every other view of an image is a positive, and an anchor's loss is the mean over its positives
@@ -27,8 +27,9 @@ def nt_xent(projections: Tensor, temperature: float) -> Tensor:
     """
     views, images, size = projections.shape
     anchors = F.normalize(projections.float(), dim=-1)
-    everyone = _gather_images(anchors)
-    first_image = images * _rank()
+    gathers = across_processes and dist.is_available() and dist.is_initialized()
+    everyone = _gather_images(anchors) if gathers else anchors
+    first_image = images * dist.get_rank() if gathers else 0
 
     logits = anchors.reshape(views * images, size) @ everyone.reshape(-1, size).T / temperature
     image = torch.arange(images, device=logits.device) + first_image
@@ -41,14 +42,8 @@ def nt_xent(projections: Tensor, temperature: float) -> Tensor:
     return (torch.logsumexp(logits, dim=1) - positives).mean()
 
 
-def _rank() -> int:
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-
-
 def _gather_images(anchors: Tensor) -> Tensor:
     """Return the [V, B·processes, D] projections of all processes, in the order of their ranks."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return anchors
     return torch.cat(list(_AllGather.apply(anchors)), dim=1)  # type: ignore[no-untyped-call]
 
 

@@ -23,13 +23,14 @@ class Record:
     """Started when a step starts; `finish` returns what goes into the step's JSON output."""
 
     def __init__(self, step: str, settings: BaseModel | None, data_hash: str | None, seed: int | None = None) -> None:
+        self.code_hash = code_hash(step)
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
         self._facts: dict[str, Any] = {
             "step": step,
             "settings": settings.model_dump(mode="json") if settings else None,
             "seed": seed,
-            "code_hash": code_hash(step),
+            "code_hash": self.code_hash,
             "data_hash": data_hash,
         }
 

@@ -22,8 +22,7 @@ def keys(seed: int, epoch: int, images: Tensor, views: int) -> Tensor:
     Parameters: `seed` and `epoch` as whole numbers; `images`, int64 [B], the images' indices in the data set;
     `views`, how many views each image gets. Returns int64 [V, B].
     """
-    start = torch.tensor([seed, epoch], dtype=torch.int64).tolist()
-    run = _mix(_mix(torch.full((), start[0], dtype=torch.int64, device=images.device)) + start[1])
+    run = _mix(_mix(torch.full((), seed, dtype=torch.int64, device=images.device)) + epoch)
     view = torch.arange(views, dtype=torch.int64, device=images.device)
     return _mix(_mix(run + images)[None, :] + view[:, None])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from simclr_steps.errors import UserError
 from simclr_steps.settings import did_you_mean
 
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+
 
 def check(kind: Any, content: Any, where: str = "") -> Any:
     """Return `content` as settings of type `kind`, a settings class or an annotated union of them.
@@ -20,7 +23,7 @@ def check(kind: Any, content: Any, where: str = "") -> Any:
     Raises UserError that tells the first mistake; `where` names the block, as in "pretrains.simclr".
     """
     try:
-        return TypeAdapter(kind).validate_python(content)
+        return TypeAdapter(kind).validate_python(_with_numbers(content))
     except ValidationError as error:
         mistakes = error.errors()
         more = f" (and {len(mistakes) - 1} more)" if len({m["loc"] for m in mistakes}) > 1 else ""
@@ -75,6 +78,17 @@ def _sentence(mistake: Mapping[str, Any], content: Any, where: str) -> str:
 def _shown(value: Any) -> str:
     shown = json.dumps(value, default=str)
     return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _with_numbers(content: Any) -> Any:
+    """Return the content with 1e-4 as a number, which YAML 1.1 takes for a string because it has no dot."""
+    if isinstance(content, dict):
+        return {key: _with_numbers(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_with_numbers(value) for value in content]
+    if isinstance(content, str) and _EXPONENT.fullmatch(content):
+        return float(content)
+    return content
 
 
 def _keys(location: tuple[int | str, ...], content: Any) -> list[str]:

@@ -1,0 +1,56 @@
+# make demo: install, and run the whole workflow on embedded real images. make test: install, check everything.
+PYTHON ?= python3
+BIN := .venv/bin
+UV ?= uv
+
+.PHONY: demo test lint clean lock
+.DELETE_ON_ERROR:
+
+demo: .venv/runtime
+	$(BIN)/snakemake --profile workflow/profiles/workstation --quiet host rules
+	@$(MAKE) --no-print-directory report.html
+	@echo
+	@cat results/summary.md
+	@echo
+	@echo "page    results/summary.html"
+	@echo "table   results/summary.csv"
+	@echo "plots   results/summary/ and results/digits/simclr/seed0/umap/"
+	@echo "report  report.html"
+
+report.html: results/summary.csv results/summary.html workflow/report/*.rst
+	$(BIN)/snakemake --profile workflow/profiles/workstation --quiet all --report $@
+
+test: lint
+	$(BIN)/pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+# A stamp is newer than its lock file as long as the environment holds what the lock file names.
+.venv/runtime: requirements.lock | .venv/bin/pip
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/dev: requirements-dev.lock | .venv/bin/pip
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+	@touch $@ .venv/runtime
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: Python 3.11 or newer is needed, but $(PYTHON) is {sys.version.split()[0]}: name a newer one, as in: make demo PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+# Needs uv, and is run by hand only: a fresh clone must never make its own lock files.
+LOCK = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
+
+lock:
+	$(LOCK) -o requirements.lock
+	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+
+# Leaves results, resources and what Snakemake and stopped trainings know of them.
+clean:
+	rm -rf .venv report.html report.zip .mypy_cache .ruff_cache .pytest_cache
+	find simclr_steps tests workflow -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,122 @@
+"""The curves of a summary: accuracy by number of labels, and the course of the pretrainings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from simclr_steps.headline import SERIES, Headline
+from simclr_steps.plots import COLOURS, as_text, as_title, new_figure
+
+_MOST_PANELS = 12
+_COLUMNS = 3
+_MARKERS = "osD^vPX"
+_MOST_TICKS = 8
+
+Histories = dict[str, dict[int, pd.DataFrame]]  # by data set and pretraining, by seed
+
+
+def label_efficiency(headlines: Sequence[Headline]) -> Figure:
+    """Draw accuracy against the number of labels, mean ± standard deviation, a panel for each headline."""
+    shown = [one for one in headlines if len(one.accuracy)]
+    if not shown:
+        return _sentence("No accuracy was measured: that takes labels in the data.")
+    figure, panels = _panels(len(shown), 4.2, 3.4)
+    names: dict[str, str] = {}
+    for one, axes in zip(shown, panels, strict=False):
+        for name in one.names():
+            line = one.accuracy[one.accuracy["name"] == name].sort_values("labels")
+            names[name] = str(line["series"].iloc[0])
+        _draw_accuracy(one, axes, {name: _style(names, name) for name in one.names()})
+    handles = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    _say_left_out(figure, len(shown))
+    return figure
+
+
+def _style(names: dict[str, str], name: str) -> dict[str, str]:
+    """Return colour and marker of a series; blocks of one kind share the colour, and differ in the marker."""
+    series = names[name]
+    alike = [other for other, kind in names.items() if kind == series]
+    kind = list(SERIES).index(series)
+    return {"color": COLOURS[kind], "marker": _MARKERS[(kind + alike.index(name)) % len(_MARKERS)]}
+
+
+def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]]) -> None:
+    for name, style in styles.items():
+        line = one.accuracy[one.accuracy["name"] == name].sort_values("labels")
+        sd = 100 * line["sd"].fillna(0)
+        labels = line["labels"].to_numpy(dtype=float)
+        axes.errorbar(labels, 100 * line["mean"], yerr=sd, label=as_text(name), capsize=2.5, markersize=4, **style)  # type: ignore[arg-type]
+    axes.set_xscale("log")
+    counts = sorted(one.accuracy["labels"].unique())
+    if len(counts) <= _MOST_TICKS:
+        axes.xaxis.set_major_locator(FixedLocator(counts))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticklabels([f"{count:,}" for count in counts])
+    if len(counts) == 1:
+        axes.set_xlim(counts[0] / 2, counts[0] * 2)
+    axes.set_xlabel("labels")
+    axes.set_ylabel(f"{one.split} accuracy in %")
+    axes.set_title(as_title(one.title), fontsize=10)
+    axes.grid(alpha=0.3)
+
+
+def history(histories: Histories) -> Figure:
+    """Draw loss, hold-out loss and learning rate by epoch, a line for each seed, a panel for each pretraining."""
+    figure, panels = _panels(len(histories), 4.2, 4.4, stacked=True)
+    for (title, seeds), upper, lower in zip(histories.items(), panels[::2], panels[1::2], strict=False):
+        for number, table in enumerate(seeds.values()):
+            marker = "o" if len(table) == 1 else ""
+            for column, name, colour in (("loss", "training", COLOURS[0]), ("validate_loss", "hold-out", COLOURS[2])):
+                if column in table and table[column].notna().any():
+                    label = name if number == 0 else None
+                    upper.plot(table["epoch"], table[column], color=colour, marker=marker, alpha=0.8, label=label)
+            lower.plot(table["epoch"], table["learning_rate"], color=COLOURS[8], marker=marker)
+        upper.set_title(as_title(title), fontsize=10)
+        upper.set_ylabel("NT-Xent loss")
+        upper.legend(frameon=False, fontsize=9)
+        upper.tick_params(labelbottom=False)
+        lower.set_ylabel("learning rate")
+        lower.set_xlabel("epoch")
+        lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+        lower.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    _say_left_out(figure, len(histories))
+    return figure
+
+
+def _panels(wanted: int, width: float, height: float, *, stacked: bool = False) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its axes row by row; stacked panels have two, a high one above a low one of the same x."""
+    count = min(wanted, _MOST_PANELS)
+    columns = min(count, _COLUMNS)
+    rows = -(-count // columns)
+    figure = new_figure(width * columns, height * rows + 0.4)
+    panels: list[Axes] = []
+    grid = figure.add_gridspec(rows, columns)
+    for number in range(count):
+        place = grid[divmod(number, columns)]
+        if stacked:
+            inner = place.subgridspec(2, 1, height_ratios=(3, 1))
+            upper = figure.add_subplot(inner[0])
+            panels += [upper, figure.add_subplot(inner[1], sharex=upper)]
+        else:
+            panels.append(figure.add_subplot(place))
+    return figure, panels
+
+
+def _say_left_out(figure: Figure, wanted: int) -> None:
+    if wanted > _MOST_PANELS:
+        left_out = wanted - _MOST_PANELS
+        figure.suptitle(f"The first {_MOST_PANELS} pretrainings; {left_out} more are in summary.csv", fontsize=10)
+
+
+def _sentence(text: str) -> Figure:
+    figure = new_figure(6, 1)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure

@@ -1,0 +1,209 @@
+"""Train a classifier, from the pretrained encoder or from random weights, on a share of the labels."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchmetrics.functional.classification import (
+    multiclass_accuracy,
+    multiclass_auroc,
+    multiclass_confusion_matrix,
+    multiclass_f1_score,
+)
+
+from simclr_steps import random_numbers
+from simclr_steps.augmentation import random_views
+from simclr_steps.encoders import Classifier, Encoder, load_network, save_network
+from simclr_steps.errors import UserError
+from simclr_steps.features import check_channels, compute_features, network_input
+from simclr_steps.files import checksum, read_json, read_table, whole_file, write_json, write_table
+from simclr_steps.hardware import Hardware
+from simclr_steps.images import Images
+from simclr_steps.logs import log
+from simclr_steps.optimisers import build_optimiser, build_schedule
+from simclr_steps.packed import NO_LABEL, Split, read_description, read_split
+from simclr_steps.provenance import Record
+from simclr_steps.sampling import GlobalBatches, batches_of_all
+from simclr_steps.settings import FinetuneSettings
+from simclr_steps.splits import Rows, stratified_draw
+from simclr_steps.training import History, SaveWork, build_trainer, fit
+from simclr_steps.work_folder import work_folder
+
+
+def finetune(
+    settings: FinetuneSettings, *, encoder: Path, data: Path, seed: int, out: Path, work: Path, hardware: Hardware
+) -> None:
+    """Train one classifier for each draw of the labels and judge it on the hold-out and, at the end, on the test split.
+
+    Writes into `out`: model.safetensors (the first draw's classifier), history.csv and metrics.json.
+    Raises UserError when the data set has no labels or another kind of images than the encoder was made for.
+    """
+    description = read_description(data)
+    classes = description.classes
+    if not classes:
+        raise UserError(f"{data} has no labels to fine-tune on: leave finetunes out of this data set's experiments")
+    record = Record("finetune", settings, description.content_hash, seed)
+    train = read_split(data, "train")
+    pretrained = load_network(encoder)
+    if not isinstance(pretrained, Encoder):
+        raise UserError(f"{encoder} is a classifier: give the encoder.safetensors that select wrote")
+    check_channels(pretrained, train.images)
+    hardware = replace(hardware, gpus=min(1, hardware.resolved_gpus()), processes=1)
+
+    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, description.content_hash, checksum(encoder))
+    with work_folder(work, *made_of) as folder:
+        for draw in range(settings.draws):
+            if not (folder / f"draw{draw}.json").exists():
+                module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, hardware)
+                _judge(module, classes, data, draw, folder)
+        _publish(settings, classes, folder, out, record)
+        shutil.rmtree(folder)
+
+
+class Supervised(L.LightningModule):
+    """Training of a classifier on some rows of the training split."""
+
+    def __init__(
+        self, settings: FinetuneSettings, network: Classifier, train: Split, hold_out: Split, rows: Rows, seed: int
+    ) -> None:
+        super().__init__()
+        self.settings, self.rows, self._seed = settings, rows, seed
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if settings.freeze:
+            network.backbone.requires_grad_(False)
+        self._images, self._hold_out = Images([train.images]), hold_out
+        self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
+        self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
+        self.images_per_step = round(len(rows) / self.steps_per_epoch)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of the drawn rows."""
+        trainer = self.trainer
+        batches = GlobalBatches(
+            self.rows, self.settings.batch_size, self._seed, lambda: trainer.global_step, use_all=True
+        )
+        return self._images.loader(batches, workers=0)
+
+    def on_train_epoch_start(self) -> None:
+        """Keep a frozen backbone's batch-norm statistics as they are."""
+        self.network.backbone.train(not self.settings.freeze)
+
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        """Return the cross entropy and the accuracy of a batch."""
+        indices, images = self._images.on_device(batch)
+        size = self.network.architecture.image_size
+        if self.settings.augmentation is None:
+            x = network_input(images, size)
+        else:
+            key = random_numbers.keys(self._seed, self.trainer.global_step // self.steps_per_epoch, indices, views=1)
+            with torch.autocast(self.device.type, enabled=False):
+                x = random_views(images, key, self.settings.augmentation, size)[0]
+        _, logits = self.network(x.contiguous(memory_format=torch.channels_last))
+        labels = self.get_buffer("labels")[indices]
+        correct = (logits.argmax(dim=1) == labels).float().mean()
+        return {"loss": F.cross_entropy(logits.float(), labels), "accuracy": correct}
+
+    def validate(self) -> dict[str, float]:
+        """Return the accuracy on the labelled rows of the hold-out, if it has any."""
+        logits, labels = labelled_logits(self.network, self._hold_out, self.device)
+        return {"validate_accuracy": float((logits.argmax(dim=1) == labels).float().mean())} if len(labels) else {}
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser of what is not frozen, and its schedule, which is stepped after every update."""
+        optimiser = build_optimiser(self.network, self.settings, self.settings.learning_rate)
+        warmup = self.settings.warmup_epochs * self.steps_per_epoch
+        steps = self.settings.epochs * self.steps_per_epoch
+        scheduler = build_schedule(optimiser, self.settings.schedule, warmup, steps)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def labelled_logits(network: Classifier, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the logits, float32 [N, classes], and labels, int64 [N], of a split's labelled rows, on the CPU."""
+    rows = np.flatnonzero(split.labels != NO_LABEL)
+    images = split.images if len(rows) == len(split) else split.images[rows]
+    return torch.from_numpy(compute_features(network, images, device)[1]), torch.from_numpy(split.labels[rows])
+
+
+def _train(
+    settings: FinetuneSettings,
+    pretrained: Encoder,
+    classes: list[str],
+    train: Split,
+    data: Path,
+    seed: tuple[int, int],
+    folder: Path,
+    hardware: Hardware,
+) -> Supervised:
+    """Train the classifier of one draw; `seed` is the run's seed and the draw's number."""
+    rows = stratified_draw(train.labels, settings.labels, seed)
+    number = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    torch.manual_seed(number)
+    network = Classifier(pretrained.architecture, len(classes), settings.head)
+    if settings.init == "pretrained":
+        network.backbone.load_state_dict(pretrained.backbone.state_dict())
+    log.info("draw %d of %d: %d labels, %s weights", seed[1] + 1, settings.draws, len(rows), settings.init)
+    module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
+    history = History()
+    checkpoint = folder / f"draw{seed[1]}.ckpt"
+    trainer = build_trainer(
+        hardware,
+        precision=settings.precision,
+        epochs=settings.epochs,
+        callbacks=[history, SaveWork(checkpoint)],
+    )
+    fit(trainer, module, checkpoint)
+    write_table(folder / f"draw{seed[1]}.history.csv", [{"draw": seed[1], **row} for row in history.rows])
+    return module
+
+
+def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder: Path) -> None:
+    """Write what one draw achieves; the first to read the test split, when nothing is left to choose."""
+    result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows)}
+    for name in ("validation", "test"):
+        logits, labels = labelled_logits(module.network, read_split(data, name), module.device)
+        result[name] = _metrics(logits, labels, len(classes)) if len(labels) else None
+    if draw == 0:
+        save_network(folder / "model.safetensors", module.network, classes)
+    write_json(folder / f"draw{draw}.json", result)
+
+
+def _metrics(logits: Tensor, labels: Tensor, classes: int) -> dict[str, Any]:
+    probabilities = logits.softmax(dim=1)
+    return {
+        "images": len(labels),
+        "accuracy": float(multiclass_accuracy(probabilities, labels, classes, average="micro")),
+        "macro_f1": float(multiclass_f1_score(probabilities, labels, classes, average="macro")),
+        "auroc": float(multiclass_auroc(probabilities, labels, classes, average="macro")),
+        "confusion_matrix": multiclass_confusion_matrix(probabilities, labels, classes).tolist(),  # rows are true
+    }
+
+
+def _publish(settings: FinetuneSettings, classes: list[str], folder: Path, out: Path, record: Record) -> None:
+    """Write the draws' results into `out`, metrics.json last."""
+    draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
+    with whole_file(out / "model.safetensors") as partial:
+        shutil.copyfile(folder / "model.safetensors", partial)
+    tables = [read_table(folder / f"draw{draw}.history.csv") for draw in range(settings.draws)]
+    write_table(out / "history.csv", [row for table in tables for row in table])
+    metrics = {
+        "labels": settings.labels,
+        "label_count": draws[0]["label_count"],
+        "init": settings.init,
+        "freeze": settings.freeze,
+        "classes": classes,
+        "draws": draws,
+        "run": record.finish(),
+    }
+    write_json(out / "metrics.json", metrics)
+    for draw in draws:
+        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in ("validation", "test") if draw[name])
+        log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")

@@ -1,0 +1,122 @@
+"""What the folder of one run holds, as tidy rows: one for each metric, split, label budget and draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simclr_steps.errors import UserError
+from simclr_steps.files import read_json
+from simclr_steps.settings import Run
+
+Row = dict[str, Any]
+
+SPLITS = ("validation", "test")
+
+
+@dataclass
+class RunResults:
+    """One pretraining on one data set from one seed, and what was measured of it."""
+
+    run: Run
+    rows: list[Row] = field(default_factory=list)  # the columns of summary.csv, and what is compared as `series`
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the pretraining, a row for each epoch
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)  # by stage: what made its results
+    choice: str = ""  # a sentence: which checkpoint was chosen, and why
+    notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
+
+    def add(self, stage: str, metric: str, value: float | None, **keys: Any) -> None:
+        """Add a row, unless there is no value."""
+        if value is not None and not pd.isna(value):
+            run = {"dataset": self.run.dataset, "pretrain": self.run.pretrain, "seed": self.run.seed}
+            self.rows.append({**run, "stage": stage, **keys, "metric": metric, "value": value})
+
+
+def read_run(run: Run, results: Path) -> RunResults:
+    """Read whatever stages of a run there are.
+
+    Raises UserError when there is none, or when a file is damaged.
+    """
+    folder = results / run.dataset / run.pretrain / f"seed{run.seed}"
+    if not (folder / "pretrain" / "history.csv").exists():
+        raise UserError(f"{folder / 'pretrain' / 'history.csv'} does not exist: run pretrain, or mend --results")
+    found = RunResults(run)
+    try:
+        _read_pretrain(found, folder)
+        _read_selection(found, folder)
+        _read_evaluation(found, folder)
+        for name in run.finetunes:
+            _read_finetune(found, folder, name)
+        _read_umap(found, folder)
+    except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise UserError(f"{folder} holds results of another version ({error!r}): run its stages again") from error
+    return found
+
+
+def _read(found: RunResults, stage: str, path: Path) -> dict[str, Any] | None:
+    """Read a JSON file if it exists, and keep the record in it."""
+    if not path.exists():
+        return None
+    content: dict[str, Any] = read_json(path)
+    found.records[stage] = content.get("run", content)
+    return content
+
+
+def _read_pretrain(found: RunResults, folder: Path) -> None:
+    _read(found, "pretrain", folder / "pretrain" / "run.json")
+    found.history = history = pd.read_csv(folder / "pretrain" / "history.csv")
+    last = history.iloc[-1]
+    found.add("pretrain", "epochs", last["epoch"])
+    found.add("pretrain", "seconds", last["seconds"])
+    found.add("pretrain", "images_per_second", float(history["images_per_second"].median()))
+    found.add("pretrain", "loss", last["loss"], split="train")
+    found.add("pretrain", "loss", last.get("validate_loss"), split="validation")
+
+
+def _read_selection(found: RunResults, folder: Path) -> None:
+    selection = _read(found, "select", folder / "encoder" / "selection.json")
+    if selection:
+        chosen = next(row for row in selection["candidates"] if row["file"] == selection["chosen"])
+        found.choice = f"{selection['chosen']} of epoch {selection['epoch']} was chosen: {selection['why']}."
+        found.add("select", "epoch", selection["epoch"])
+        found.add("select", "loss", chosen.get("validate_loss"), split="validation")
+        found.add("select", "knn_accuracy", chosen.get("knn_accuracy"), split="validation")
+
+
+def _read_evaluation(found: RunResults, folder: Path) -> None:
+    knn = _read(found, "knn", folder / "evaluate" / "knn.json")
+    linear = _read(found, "linear", folder / "evaluate" / "linear.json")
+    for split in SPLITS:
+        if knn and split in knn:
+            found.add("knn", "accuracy", knn[split]["accuracy"], input="simclr", split=split)
+    for row in linear["results"] if linear else []:
+        keys = {key: row[key] for key in ("input", "labels", "draw", "split")}
+        found.add("linear", "accuracy", row["accuracy"], series=row["input"], **keys)
+    if linear and linear["note"]:
+        found.notes.append(linear["note"])
+
+
+def _read_finetune(found: RunResults, folder: Path, name: str) -> None:
+    metrics = _read(found, f"finetune {name}", folder / "finetune" / name / "metrics.json")
+    if not metrics:
+        return
+    series = f"finetune-{metrics['init']}{'-frozen' if metrics['freeze'] else ''}"
+    for draw in metrics["draws"]:
+        labels = draw.get("label_count", metrics["label_count"])
+        keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
+        for split in SPLITS:
+            for metric, value in (draw[split] or {}).items():
+                if isinstance(value, float):  # a confusion matrix and the number of images are no metrics
+                    found.add("finetune", metric, value, split=split, **keys)
+
+
+def _read_umap(found: RunResults, folder: Path) -> None:
+    quality = _read(found, "umap", folder / "umap" / "quality.json")
+    for layer in ("backbone", "projection_head") if quality else ():
+        for metric, value in quality[layer].items():  # type: ignore[index]
+            if isinstance(value, float):
+                split = found.records["umap"]["settings"]["split"]
+                found.add("umap", metric, value, input=layer, split=split)

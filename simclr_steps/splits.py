@@ -1,0 +1,102 @@
+"""Draw rows of a data set: shares of each class, seeded, and the same whatever else is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from simclr_steps.errors import UserError
+from simclr_steps.settings import SPLITS
+
+Labels = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
+SplitNames = npt.NDArray[np.str_]
+Seed = int | Sequence[int]
+
+
+def stratified_draw(labels: Labels, count_or_fraction: int | float, seed: Seed) -> Rows:
+    """Draw labelled rows so that each class has its share, and at least one.
+
+    Parameters: `labels`, int64 [N], -1 where there is no label, which is never drawn; `count_or_fraction`, a whole
+    number of rows, or as a float a fraction of the labelled rows. Returns the drawn rows, int64, sorted. For one seed
+    a smaller draw is part of every larger one.
+
+    Raises UserError when there are fewer rows to draw than classes, or more than there are.
+    """
+    labelled = np.flatnonzero(labels >= 0)
+    classes = len(np.unique(labels[labelled]))
+    wanted = count_or_fraction
+    count = round(wanted * len(labelled)) if isinstance(wanted, float) else wanted
+    if count < classes or count < 1:
+        raise UserError(
+            f"labels: {wanted} takes {count} of {len(labelled)} labels, too few for {classes} classes: take more"
+        )
+    if count > len(labelled):
+        raise UserError(f"labels: {wanted} is more than the {len(labelled)} labels that there are: take fewer")
+    return np.sort(labelled[_order_of_draw(labels[labelled], seed, each_class_first=True)[:count]])
+
+
+def proportional_draw(labels: Labels, count: int, seed: Seed) -> Rows:
+    """Draw `count` rows so that each label, -1 among them, has its share, be it none: int64 [N] to int64, sorted."""
+    return np.sort(_order_of_draw(labels, seed, each_class_first=False)[:count])
+
+
+def assign_splits(
+    splits: SplitNames,
+    labels: Labels,
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    subset: int | None,
+    seed: int,
+) -> SplitNames:
+    """Return the split of every row, "" for a row that is left out.
+
+    Parameters: `splits` [N], the split of each row in the source, train where it names none; `labels`, int64 [N].
+    Training images without a label become unlabelled, unless no row has a label: then all unlabelled images are for
+    training. A test and a validation split are drawn, in this order, from the training split where the source has none.
+
+    Raises UserError when a split would take every training image.
+    """
+    assigned = splits.astype(f"<U{max(map(len, SPLITS))}")
+    if (labels >= 0).any():
+        assigned[(splits == "train") & (labels < 0)] = "unlabelled"
+    else:
+        assigned[splits == "unlabelled"] = "train"
+    for number, (split, fraction) in enumerate([("test", test_fraction), ("validation", validation_fraction)]):
+        train = np.flatnonzero(assigned == "train")
+        if fraction and len(train) and split not in splits:
+            count = max(1, round(fraction * len(train)))
+            if count == len(train):
+                raise UserError(
+                    f"{split}_fraction: {fraction} of {len(train)} images leaves none to train on: lower it"
+                )
+            assigned[train[proportional_draw(labels[train], count, (seed, number))]] = split
+    if subset is not None:
+        for split in np.unique(assigned):
+            rows = np.flatnonzero(assigned == split)
+            left_out = np.ones(len(rows), dtype=bool)
+            left_out[proportional_draw(labels[rows], subset, (seed, 2))] = False
+            assigned[rows[left_out]] = ""
+    return assigned
+
+
+def _order_of_draw(labels: Labels, seed: Seed, *, each_class_first: bool) -> Rows:
+    """Return all rows in an order of which every beginning gives each class its share.
+
+    Shares are those of Sainte-Laguë's method (Webster's): the k-th row of a class of n rows, k from 0, comes at
+    (k + 1/2) / n. Unlike the largest-remainder method it never takes a row back when more are drawn. Rows within a
+    class, and classes at the same place, are in random order.
+    """
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(len(labels))
+    _, group, sizes = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    number = np.empty(len(labels), dtype=np.int64)  # of each row within its class
+    number[np.argsort(group, kind="stable")] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    place = (number + 0.5) / sizes[group]
+    if each_class_first:
+        place[number == 0] = 0
+    chance = generator.permutation(len(sizes))[group]
+    return np.asarray(shuffled[np.lexsort((chance, place))], dtype=np.int64)

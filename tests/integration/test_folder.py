@@ -1,0 +1,76 @@
+"""A folder of real photographs, of mixed sizes, formats and modes, runs through all stages that make sense for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from tests.integration.conftest import REPOSITORY, assert_results, snakemake
+
+IMAGES = 120  # of each of scikit-learn's two photographs, a temple and a flower
+MODES = ["RGB", "L", "P", "RGBA"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write pieces of two photographs as files of their own, one folder for each photograph."""
+    folder = tmp_path_factory.mktemp("photos")
+    generator = np.random.default_rng(0)
+    for name, pixels in zip(["temple", "flower"], load_sample_images().images, strict=True):
+        (folder / name).mkdir()
+        photo = Image.fromarray(pixels)
+        for number in range(IMAGES):
+            width, height = (int(side) for side in generator.integers(40, 200, 2))
+            left = int(generator.integers(0, photo.width - width))
+            top = int(generator.integers(0, photo.height - height))
+            piece = photo.crop((left, top, left + width, top + height)).convert(MODES[number % 4])
+            kind = "jpg" if number % 4 < 2 else "png"  # JPEG knows neither palettes nor transparency
+            piece.save(folder / name / f"{number:03}.{kind}")
+    return folder
+
+
+def settings(path: Path, *, finetunes: bool) -> dict[str, object]:
+    """Return the folder recipe for images of 16 pixels and one epoch."""
+    config: dict[str, object] = yaml.safe_load((REPOSITORY / "config/recipes/folder.yaml").read_text())
+    return config | {
+        "datasets": {"photos": {"source": "folder", "path": str(path), "image_size": 16}},
+        "pretrains": {"simclr": {"epochs": 2, "global_batch_size": 64}},
+        "finetunes": {"pretrained": {"epochs": 1}} if finetunes else {},
+        "evaluation": {"labels": [0.1, 1.0]},
+        "experiments": [{"dataset": "photos", "pretrain": "simclr", "finetunes": ["pretrained"] if finetunes else []}],
+    }
+
+
+def test_labelled_photographs_run_through_all_stages(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings(photos, finetunes=True)))
+    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
+    run = tmp_path / "results/photos/simclr/seed0"
+    assert_results(run, ["pretrained"])
+    description = json.loads((tmp_path / "resources/photos/dataset.json").read_text())
+    assert description["classes"] == ["flower", "temple"]
+    assert sum(split["images"] for split in description["splits"].values()) == 2 * IMAGES
+    accuracy = json.loads((run / "evaluate/knn.json").read_text())["test"]["accuracy"]
+    assert accuracy > 0.7  # two photographs are told apart by little more than their colours
+
+
+def test_unlabelled_photographs_run_to_features_and_plots_and_say_what_cannot_be_measured(
+    tmp_path: Path, photos: Path
+) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for file in photos.glob("*/*"):
+        (flat / f"{file.parent.name}-{file.name}").write_bytes(file.read_bytes())
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings(flat, finetunes=False)))
+    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
+    run = tmp_path / "results/photos/simclr/seed0"
+    assert_results(run, [])
+    assert json.loads((run / "evaluate/knn.json").read_text())["note"]
+    rows = pd.read_parquet(run / "features/test/rows.parquet")
+    assert rows["label"].isna().all() and len(rows) == round(0.2 * 2 * IMAGES)

@@ -1,0 +1,116 @@
+"""Small real data sets and networks that tests share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+from sklearn.datasets import load_digits
+
+Images = npt.NDArray[np.uint8]  # [N, H, W, C]
+Labels = npt.NDArray[np.int64]  # [N]
+WritePacked = Callable[..., Path]
+WriteEncoder = Callable[..., Path]
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def digits(count: int, first: int = 0) -> tuple[Images, Labels]:
+    """Return `count` of scikit-learn's digits, uint8 [N, 8, 8, 1], and their labels."""
+    images, labels = load_digits(return_X_y=True)
+    rows = slice(first, first + count)
+    packed = np.round(images[rows].reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
+    return packed, labels[rows].astype(np.int64)
+
+
+@pytest.fixture
+def write_packed(tmp_path: Path) -> WritePacked:
+    """Return a function that writes a packed data set of the given splits, images and labels, and returns its folder.
+
+    Without splits they are digits: train 200, validation 60, test 60 and unlabelled 0.
+    """
+
+    def write(
+        splits: Mapping[str, tuple[Images, Labels]] | None = None,
+        *,
+        classes: tuple[str, ...] = DIGITS,
+        name: str = "data",
+    ) -> Path:
+        splits = splits or {
+            "train": digits(200),
+            "validation": digits(60, 200),
+            "test": digits(60, 260),
+            "unlabelled": digits(0),
+        }
+        folder = tmp_path / name
+        folder.mkdir()
+        counts: dict[str, Any] = {}
+        for split, (images, labels) in splits.items():
+            np.save(folder / f"{split}.images.npy", images)
+            np.save(folder / f"{split}.labels.npy", labels)
+            pd.DataFrame(
+                {
+                    "row": range(len(images)),
+                    "source": [f"{split}/{row}.png" for row in range(len(images))],
+                    "label": [classes[label] if label >= 0 else "" for label in labels],
+                }
+            ).to_csv(folder / f"{split}.rows.csv", index=False)
+            counts[split] = {
+                "images": len(images),
+                "labelled": int((labels >= 0).sum()),
+                "per_class": [int((labels == label).sum()) for label in range(len(classes))],
+            }
+        height, width, channels = next(iter(splits.values()))[0].shape[1:]
+        description = {
+            "classes": classes,
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "splits": counts,
+            "skipped": [],
+            "mean": [0.5] * channels,
+            "std": [0.25] * channels,
+            "content_hash": f"hash-of-{name}",
+            "source": {"source": "digits"},
+            "run": {},
+        }
+        (folder / "dataset.json").write_text(json.dumps(description))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def write_encoder(tmp_path: Path) -> WriteEncoder:
+    """Return a function that writes a ResNet-18 of random weights and returns its file.
+
+    With `classes` it is a classifier.
+    """
+
+    def write(
+        *, channels: int = 1, image_size: int = 8, classes: tuple[str, ...] | None = None, name: str = "encoder"
+    ) -> Path:
+        import torch
+
+        from simclr_steps.architecture import Architecture
+        from simclr_steps.encoders import Classifier, Encoder, save_network
+        from simclr_steps.settings import ProjectionHead
+
+        head = ProjectionHead(hidden_size=32, output_size=16)
+        architecture = Architecture(
+            encoder="resnet18", stem="small", channels=channels, image_size=image_size, projection_head=head
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = Classifier(architecture, len(classes), "linear") if classes else Encoder(architecture)
+        path = tmp_path / f"{name}.safetensors"
+        save_network(path, network, list(classes) if classes else None)
+        return path
+
+    return write

@@ -1,0 +1,60 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.cli import STEPS, parser
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "simclr_steps", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_loads_no_torch_and_answers_at_once() -> None:
+    code = (
+        "import sys; from simclr_steps.cli import parser; parser().format_help(); print(sorted(sys.modules), len('x'))"
+    )
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "'pydantic'" in modules
+    assert not any(f"'{heavy}'" in modules for heavy in ("torch", "numpy", "pandas", "lightning", "sklearn"))
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert run("--help").returncode == 0
+        times.append(time.perf_counter() - started)
+    assert min(times) < 1.5  # promised: 0.5 s; other work on the machine is allowed for
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parser().parse_args([step, "--help"])
+    assert end.value.code == 0
+    assert "--out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--gpus", "-1"), ("--seed", "-3"), ("--seed", "x"), ("--processes", "0")]
+)
+def test_numbers_out_of_range_are_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = {"--settings": "{}", "--data": "d", "--seed": "0", "--out": "o", "--work": "w", option: value}
+    with pytest.raises(SystemExit) as end:
+        parser().parse_args(["pretrain", *(word for pair in arguments.items() for word in pair)])
+    assert end.value.code == 2
+    assert option in capsys.readouterr().err
+
+
+def test_mistake_of_the_user_ends_in_one_sentence_on_console_and_in_the_log(tmp_path: Path) -> None:
+    settings = json.dumps({"temprature": 0.1})
+    log = tmp_path / "logs" / "pretrain.log"
+    arguments = ["--data", "none", "--seed", "0", "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    ended = run("pretrain", "--settings", settings, *arguments, "--log", str(log))
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert 'unknown key "temprature"; did you mean "temperature"?' in ended.stderr
+    assert log.read_text() == ended.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,87 @@
+"""Every offered encoder works for every kind of image, and weights load only where they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+
+from simclr_steps.architecture import Architecture, resolve
+from simclr_steps.encoders import Classifier, Encoder, load_network, save_network
+from simclr_steps.errors import UserError
+from simclr_steps.settings import ENCODERS, PretrainSettings, ProjectionHead
+
+
+def architecture(encoder: str = "resnet18", channels: int = 3, image_size: int = 16) -> Architecture:
+    settings = PretrainSettings(encoder=encoder, projection_head=ProjectionHead(hidden_size=32, output_size=16))
+    return resolve(settings, image_size, channels)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_is_built_and_gives_features(name: str) -> None:
+    with torch.device("meta"):  # shapes alone: the largest would fill the memory
+        encoder = Encoder(architecture(name)).eval()
+        features, projections = encoder(torch.empty(2, 3, 16, 16))
+    assert features.shape == (2, encoder.feature_size)
+    assert projections.shape == (2, 16)
+
+
+@pytest.mark.parametrize(("channels", "image_size"), [(1, 8), (1, 28), (3, 32), (1, 96), (3, 96)])
+def test_grey_and_colour_images_of_any_size_are_read(channels: int, image_size: int) -> None:
+    encoder = Encoder(architecture(channels=channels, image_size=image_size)).eval()
+    features, _ = encoder(torch.rand(2, channels, image_size, image_size))
+    assert features.shape == (2, 512) and torch.isfinite(features).all()
+
+
+def test_small_images_get_the_small_stem() -> None:
+    assert architecture(image_size=64).stem == "small"
+    assert architecture(image_size=96).stem == "imagenet"
+    small = Encoder(architecture(image_size=32)).backbone
+    assert small.conv1.stride == (1, 1) and isinstance(small.maxpool, torch.nn.Identity)
+    assert Encoder(architecture(image_size=96)).backbone.conv1.stride == (2, 2)
+
+
+def test_saved_backbone_loads_into_plain_torchvision(tmp_path: Path) -> None:
+    encoder = Encoder(architecture(image_size=96)).eval()
+    save_network(tmp_path / "encoder.safetensors", encoder)
+    weights = load_file(tmp_path / "encoder.safetensors")
+    plain = torchvision.models.resnet18(weights=None)
+    plain.fc = torch.nn.Identity()
+    plain.load_state_dict({k.removeprefix("backbone."): v for k, v in weights.items() if k.startswith("backbone.")})
+    images = torch.rand(2, 3, 96, 96)
+    assert torch.equal(plain.eval()(images), encoder(images)[0])
+
+
+def test_networks_are_equal_after_saving_and_loading(tmp_path: Path) -> None:
+    images = torch.rand(2, 3, 16, 16)
+    for network in (Encoder(architecture()).eval(), Classifier(architecture(), 2, "mlp").eval()):
+        save_network(tmp_path / "network.safetensors", network, ["cat", "dog"])
+        loaded = load_network(tmp_path / "network.safetensors")
+        assert type(loaded) is type(network)
+        assert all(torch.equal(a, b) for a, b in zip(network(images), loaded(images), strict=True))
+
+
+def test_damaged_absent_and_foreign_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    with pytest.raises(UserError, match="encoder.safetensors does not exist"):
+        load_network(path)
+    save_network(path, Encoder(architecture()))
+    path.write_bytes(path.read_bytes()[:10_000])
+    with pytest.raises(UserError, match="encoder.safetensors is damaged"):
+        load_network(path)
+    save_file({"weight": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="holds no network of this workflow"):
+        load_network(path)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    save_network(path, Encoder(architecture()))
+    network = Encoder(architecture("resnet34"))
+    network.architecture = architecture("resnet18")
+    save_network(path, network)
+    with pytest.raises(UserError, match="another architecture"):
+        load_network(path)

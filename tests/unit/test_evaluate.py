@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from simclr_steps import evaluate as module
+from simclr_steps.encoders import Encoder, load_network
+from simclr_steps.errors import UserError
+from simclr_steps.evaluate import evaluate
+from simclr_steps.features import compute_features
+from simclr_steps.hardware import Hardware
+from simclr_steps.packed import read_split
+from simclr_steps.settings import EvaluationSettings
+from simclr_steps.splits import stratified_draw
+from tests.unit.conftest import WriteEncoder, WritePacked, digits
+
+CPU = Hardware(gpus=0)
+FEW = {"train": digits(60), "test": digits(30, 60)}
+
+
+def run(data: Path, encoder: Path, out: Path, *, seed: int = 0, **keys: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    settings = EvaluationSettings(**{"labels": [20, 1.0], "draws": 2, **keys})
+    evaluate(settings, encoder=encoder, data=data, seed=seed, out=out, hardware=CPU)
+    knn, linear = (json.loads((out / f"{name}.json").read_text()) for name in ("knn", "linear"))
+    return knn, linear
+
+
+def test_figures_agree_with_scikit_learn_on_the_same_features(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    data, encoder = write_packed(), write_encoder()
+    knn, linear = run(data, encoder, tmp_path / "out", seed=3)
+    network, device = load_network(encoder), torch.device("cpu")
+    splits = {name: read_split(data, name) for name in ("train", "test")}
+    features = {name: compute_features(network, split.images, device)[0] for name, split in splits.items()}
+    train, test = splits["train"].labels, splits["test"].labels
+    reference = KNeighborsClassifier(10, metric="cosine").fit(features["train"], train)
+    assert knn["test"] == {"accuracy": pytest.approx(reference.score(features["test"], test)), "images": 60}
+
+    results = pd.DataFrame(linear["results"])
+    pixels = {name: split.images.reshape(len(split), -1) / 255 for name, split in splits.items()}
+    for given, values in (("simclr", features), ("pixels", pixels)):
+        for draw in range(2):
+            rows = stratified_draw(train, 20, (3, draw))
+            few = values["train"][rows]
+            mean, scale = few.mean(axis=0), np.sqrt(few.var(axis=0).mean())
+            model = LogisticRegression(max_iter=5000).fit((few - mean) / scale, train[rows])
+            here = results[results["input"] == given].query("labels == 20 and draw == @draw and split == 'test'")
+            assert here["accuracy"].item() == pytest.approx(
+                model.score((values["test"] - mean) / scale, test), abs=0.002
+            )
+
+    all_labels = results[results["labels"] == 200]
+    assert set(all_labels["draw"]) == {0}, "draws of all labels are equal and recorded once"
+    assert set(all_labels["fraction"]) == {1.0}
+    assert set(results["input"]) == {"simclr", "random", "pixels"}
+    assert linear["run"]["seed"] == 3
+
+
+def test_random_weights_depend_on_the_seed_alone(write_encoder: WriteEncoder) -> None:
+    network = load_network(write_encoder())
+    assert isinstance(network, Encoder)
+    weights = []
+    for number, seed in enumerate((1, 1, 2)):
+        torch.rand(number + 1)  # another state of the global generator
+        weights.append(module._random_network(network, seed).state_dict()["backbone.conv1.weight"])
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], network.state_dict()["backbone.conv1.weight"])
+
+
+def test_rows_without_a_label_are_left_out_and_counted(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    images, labels = digits(60, 200)
+    partly = np.where(np.arange(60) % 2, labels, -1)
+    splits = {"train": digits(60), "validation": (images, np.full(60, -1)), "test": (images, partly)}
+    knn, linear = run(write_packed(splits), write_encoder(), tmp_path / "out", labels=[20])
+    assert knn["unlabelled_left_out"] == {"train": 0, "validation": 60, "test": 30}
+    assert knn["test"]["images"] == 30
+    assert "validation" not in knn
+    assert {row["split"] for row in linear["results"]} == {"test"}
+
+
+def test_a_set_without_labels_says_what_cannot_be_measured(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    images = digits(30)[0]
+    splits = {name: (images, np.full(30, -1)) for name in ("train", "validation", "test")}
+    knn, linear = run(write_packed(splits, classes=()), write_encoder(), tmp_path / "out")
+    assert linear["results"] == []
+    for result in (knn, linear):
+        assert "No accuracy can be measured" in result["note"]
+    assert not {"validation", "test"} & set(knn)
+
+
+def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[0.01, 20, 1000])
+    assert {row["labels"] for row in linear["results"]} == {20}
+    assert "0.01" in linear["note"]
+    assert "1000" in linear["note"]
+
+
+def test_pixels_of_large_images_are_left_out_with_a_note(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGEST_PIXEL_INPUT", 63)
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[20])
+    assert {row["input"] for row in linear["results"]} == {"simclr", "random"}
+    assert "Pixels were left out" in linear["note"]
+
+
+def test_changed_statistics_are_an_error(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(network: Any, images: Any, device: Any) -> Any:
+        result = compute_features(network, images, device)
+        network.backbone.bn1.running_mean += 1e-6  # as a forgotten eval() does
+        return result
+
+    monkeypatch.setattr(module, "compute_features", careless)
+    with pytest.raises(RuntimeError, match="statistics"):
+        run(write_packed(FEW), write_encoder(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_classifier_is_refused(write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give the encoder"):
+        run(write_packed(), write_encoder(classes=("a", "b")), tmp_path / "out")

@@ -1,0 +1,87 @@
+from typing import Any
+
+import pytest
+
+from simclr_steps.errors import UserError
+from simclr_steps.experiments import Plan, plan, read_config
+
+
+def config(*experiments: dict[str, Any], **blocks: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "datasets": {"digits": {"source": "digits"}, "own": {"source": "folder", "path": "x", "image_size": 32}},
+        "pretrains": {"simclr": {"epochs": 3}, "same": {"epochs": 3}, "longer": {"epochs": 5}},
+        "finetunes": {"few": {"labels": 10}, "many": {"labels": 0.5}},
+        "experiments": [{"dataset": "digits", "pretrain": "simclr"} | experiment for experiment in experiments],
+    }
+    return content | blocks
+
+
+def planned(*experiments: dict[str, Any], **blocks: Any) -> Plan:
+    return plan(read_config(config(*experiments, **blocks)))
+
+
+def test_every_seed_is_a_run() -> None:
+    assert [run.seed for run in planned({"seeds": [0, 1, 7]}).runs] == [0, 1, 7]
+
+
+def test_grid_makes_one_pretraining_for_each_combination() -> None:
+    result = planned({"grid": {"temperature": [0.1, 0.5], "augmentation.hue": [0.0, 0.1, 0.2]}})
+    assert len(result.runs) == len(result.pretrains) == 6
+    name = "simclr-temperature=0.1-augmentation.hue=0.2"
+    assert result.pretrains[name].temperature == 0.1
+    assert result.pretrains[name].augmentation.hue == 0.2
+    assert result.pretrains[name].epochs == 3
+
+
+def test_equal_pretrainings_are_shared_and_their_finetunings_joined() -> None:
+    result = planned({"finetunes": ["few"]}, {"pretrain": "same", "finetunes": ["many", "few"]})
+    assert len(result.runs) == 1
+    assert result.runs[0].finetunes == ["few", "many"]
+
+
+def test_pretrainings_on_two_datasets_are_two_runs() -> None:
+    result = planned({}, {"dataset": "own"}, {"pretrain": "longer"})
+    assert {(run.dataset, run.pretrain) for run in result.runs} == {
+        ("digits", "simclr"),
+        ("own", "simclr"),
+        ("digits", "longer"),
+    }
+
+
+def test_grid_values_become_names_of_folders() -> None:
+    result = planned({"grid": {"augmentation.crop_scale": [[0.2, 1.0]], "encoder": ["resnet18"]}})
+    assert set(result.pretrains) == {"simclr-augmentation.crop_scale=0.2_1.0-encoder=resnet18"}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "sentence"),
+    [
+        ({"dataset": "digit"}, 'experiments.0.dataset: there is no block "digit" in datasets; did you mean "digits"?'),
+        ({"pretrain": "x"}, 'experiments.0.pretrain: there is no block "x" in pretrains; known are: longer, same'),
+        ({"finetunes": ["fewer"]}, 'experiments.0.finetunes: there is no block "fewer" in finetunes; did you mean'),
+        ({"grid": {"temprature": [1]}}, 'experiments.0.grid: unknown key "temprature"; did you mean "temperature"?'),
+        ({"grid": {"temperature": [0]}}, "experiments.0.grid.temperature: 0 is wrong"),
+        ({"grid": {"temperature": []}}, "experiments.0.grid.temperature: the list is empty"),
+        ({"seeds": []}, "experiments.0.seeds"),
+        ({"seeds": [-1]}, "experiments.0.seeds.0"),
+        ({"finetune": ["few"]}, 'experiments.0: unknown key "finetune"; did you mean "finetunes"?'),
+    ],
+)
+def test_wrong_experiment_is_one_sentence_that_names_the_key(experiment: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        planned(experiment)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("criterion", ["validate_loss", "knn"])
+def test_selection_without_a_hold_out_is_refused(criterion: str) -> None:
+    blocks: dict[str, Any] = {"datasets": {"digits": {"source": "digits", "validation_fraction": 0}}}
+    with pytest.raises(UserError, match=r"selection.criterion: .* needs a hold-out"):
+        planned({}, **blocks, selection={"criterion": criterion})
+    assert planned({}, **blocks, selection={"criterion": "last"}).runs
+
+
+def test_empty_config_asks_for_its_first_key() -> None:
+    with pytest.raises(UserError, match="datasets: this key is required"):
+        read_config({})

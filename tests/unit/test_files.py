@@ -1,0 +1,68 @@
+"""Files appear whole or not at all, and a full disk is told in one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.errors import UserError
+from simclr_steps.files import read_json, read_table, whole_file, whole_folder, write_json, write_table, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "result.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), whole_file(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "results"
+    with whole_folder(path) as partial:
+        (partial / "one").write_text("old")
+    with pytest.raises(RuntimeError), whole_folder(path) as partial:
+        (partial / "two").write_text("half")
+        raise RuntimeError
+    assert [file.name for file in path.iterdir()] == ["one"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tables_are_read_as_written(tmp_path: Path) -> None:
+    write_table(tmp_path / "table.csv", [{"name": "a, b", "value": 0.1}, {"name": "c", "value": None}])
+    assert read_table(tmp_path / "table.csv") == [{"name": "a, b", "value": "0.1"}, {"name": "c", "value": ""}]
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "result.json", {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_absent_and_broken_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="absent.json does not exist"):
+        read_json(tmp_path / "absent.json")
+    (tmp_path / "broken.json").write_text("{")
+    with pytest.raises(UserError, match="broken.json is no valid JSON"):
+        read_json(tmp_path / "broken.json")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a file system of 64 KiB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(small_disk: Path) -> None:
+    with pytest.raises(UserError, match=r"the disk is full while writing .*result.txt"):
+        write_text(small_disk / "result.txt", "x" * 100_000)
+    assert not list(small_disk.iterdir())

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from simclr_steps.encoders import load_network
+from simclr_steps.errors import UserError
+from simclr_steps.features import compute_features
+from simclr_steps.gather import gather
+from simclr_steps.hardware import Hardware
+from simclr_steps.packed import read_split
+from simclr_steps.predict import predict
+from tests.unit.conftest import DIGITS, WriteEncoder, WritePacked, digits
+
+CPU = Hardware(gpus=0)
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_row_is_predicted_once_with_a_last_batch_of_one(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    data, model, out = write_packed({"test": digits(1025)}), write_encoder(), tmp_path / "parts"
+    predict(model, data=data, split="test", out=out, hardware=CPU)
+    assert sorted(path.name for path in out.iterdir()) == ["part-0.npz", "parts.json"]
+    with np.load(out / "part-0.npz") as part:
+        assert part["rows"].dtype == np.int64
+        np.testing.assert_array_equal(part["rows"], np.arange(1025))
+        expected = compute_features(load_network(model), read_split(data, "test").images, torch.device("cpu"))
+        for name, values in zip(("features", "projections"), expected, strict=True):
+            assert part[name].dtype == np.float32
+            np.testing.assert_allclose(part[name], values, rtol=1e-4, atol=1e-5)
+    facts = json.loads((out / "parts.json").read_text())
+    assert (facts["kind"], facts["processes"], facts["split"]) == ("encoder", 1, "test")
+    assert facts["run"]["data_hash"] == "hash-of-data"
+
+
+def test_three_processes_predict_seven_rows_exactly_once(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    data, model, out = write_packed({"test": digits(7)}), write_encoder(classes=DIGITS), tmp_path / "parts"
+    options = ["--model", model, "--data", data, "--split", "test", "--out", out, "--gpus", "0", "--processes", "3"]
+    command = [sys.executable, "-m", "simclr_steps", "predict", *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    rows = [np.load(out / f"part-{rank}.npz")["rows"] for rank in range(3)]
+    assert all(len(part) for part in rows)
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(7))
+    assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
+    gather(out, data=data, split="test", out=tmp_path / "gathered")
+    assert len(done.stderr.splitlines()) == 1, done.stderr  # one process speaks, and Lightning advertises nothing
+
+
+def test_an_empty_split_makes_an_empty_part(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    data = write_packed()
+    predict(write_encoder(), data=data, split="unlabelled", out=tmp_path / "parts", hardware=CPU)
+    with np.load(tmp_path / "parts" / "part-0.npz") as part:
+        assert part["features"].shape == (0, 512)
+
+
+def test_data_of_other_channels_are_refused_before_anything_is_written(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="channels"):
+        predict(write_encoder(channels=3), data=write_packed(), split="test", out=tmp_path / "parts", hardware=CPU)
+    assert not (tmp_path / "parts").exists()

@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.errors import UserError
+from simclr_steps.settings import Dataset, EvaluationSettings, FinetuneSettings, PretrainSettings, UmapSettings
+from simclr_steps.validation import check, read_settings
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "sentence"),
+    [
+        (PretrainSettings, {"temprature": 0.1}, 'unknown key "temprature"; did you mean "temperature"?'),
+        (PretrainSettings, {"temperature": 0}, "temperature: 0 is wrong: it must be greater than 0"),
+        (PretrainSettings, {"epochs": -1}, "epochs: -1 is wrong: it must be greater than 0"),
+        (PretrainSettings, {"epochs": "ten"}, 'epochs: "ten" is wrong: it must be a valid integer'),
+        (PretrainSettings, {"epochs": True}, "epochs: true is wrong: it must be a valid integer"),
+        (PretrainSettings, {"encoder": "resnet81"}, 'encoder: "resnet81" is not known; did you mean "resnet18"?'),
+        (PretrainSettings, {"augmentation": {"hue": 0.6}}, "augmentation.hue: 0.6 is wrong: it must be less than"),
+        (PretrainSettings, {"augmentation": {"crop_scale": [1, 0.2]}}, "augmentation.crop_scale: [1, 0.2] is wrong"),
+        (PretrainSettings, {"augmentation": {"crop_scale": [0.2, 1.5]}}, "must not exceed 1"),
+        (PretrainSettings, {"learning_rate": float("nan")}, "learning_rate: NaN is wrong"),
+        (FinetuneSettings, {"labels": 1.5}, "labels: 1.5 is wrong: it must be a fraction up to 1.0, or a whole number"),
+        (FinetuneSettings, {"labels": 0}, "labels: 0 is wrong: it must be greater than 0"),
+        (EvaluationSettings, {"labels": [0.1, -1]}, "labels: [0.1, -1] is wrong: it must hold fractions above 0"),
+        (UmapSettings, {"metric": "cosin"}, 'metric: "cosin" is not known; did you mean "cosine"?'),
+        (Dataset, {"source": "digit"}, 'source "digit" is not known; did you mean "digits"?'),
+        (Dataset, {}, "the key source is required: add digits, torchvision, folder or arrays"),
+        (Dataset, {"source": "folder", "path": "x"}, "image_size: this key is required: add it"),
+        (Dataset, {"source": "torchvision", "name": "CIFAR11"}, 'name: "CIFAR11" is not known; did you mean "CIFAR10'),
+        (Dataset, {"source": "digits", "subset": "9"}, 'subset: "9" is wrong: it must be a valid integer'),
+    ],
+)
+def test_mistake_is_one_sentence_that_names_the_key(kind: object, content: object, sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        check(kind, content, "block")
+    assert str(error.value).startswith("block")
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_second_mistake_is_counted() -> None:
+    with pytest.raises(UserError, match=r"\(and 1 more\)$"):
+        check(PretrainSettings, {"temperature": 0, "epochs": 0})
+
+
+def test_block_without_content_has_its_defaults() -> None:
+    assert check(UmapSettings, None) == UmapSettings()
+
+
+@pytest.mark.parametrize("text", ['{"n_neighbors": 9}', "n_neighbors: 9\n"])
+def test_settings_are_read_inline_and_from_a_file(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "umap.yaml"
+    file.write_text(text)
+    assert read_settings(UmapSettings, str(file), "umap") == UmapSettings(n_neighbors=9)
+    if text.startswith("{"):
+        assert read_settings(UmapSettings, text, "umap") == UmapSettings(n_neighbors=9)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "cannot read the settings file"), (b"a: [", "no valid YAML"), (b"\xff", "no valid")],
+)
+def test_unreadable_settings_file_is_named(content: bytes | None, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "umap.yaml"
+    if content:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=sentence) as error:
+        read_settings(UmapSettings, str(file), "umap")
+    assert "umap.yaml" in str(error.value)
+
+
+def test_inline_settings_that_are_no_json_are_named() -> None:
+    with pytest.raises(UserError, match="umap: the settings are no valid JSON"):
+        read_settings(UmapSettings, "{n_neighbors: 9", "umap")

@@ -1,0 +1,120 @@
+"""One real run of the whole workflow, which the tests copy, edit and plan again."""
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+CONFIG: dict[str, Any] = {
+    "datasets": {"digits": {"source": "digits", "subset": 200}},
+    "pretrains": {
+        "simclr": {
+            "epochs": 1,
+            "global_batch_size": 32,
+            "projection_head": {"hidden_size": 16, "output_size": 8},
+        }
+    },
+    "finetunes": {
+        "pretrained": {"labels": 20, "epochs": 1},
+        "scratch": {"labels": 20, "epochs": 1, "init": "random"},
+    },
+    "evaluation": {"labels": [20], "draws": 1},
+    "umap": {"n_neighbors": 5},
+    "experiments": [{"dataset": "digits", "pretrain": "simclr", "finetunes": ["pretrained", "scratch"], "seeds": [0]}],
+}
+
+Planned = set[tuple[str, ...]]
+
+
+class Project:
+    """A folder with the workflow, the steps and a config, run by real Snakemake processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = copy.deepcopy(CONFIG)
+
+    def write_config(self) -> None:
+        (self.folder / "config").mkdir(exist_ok=True)
+        (self.folder / "config/config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", "--nocolor", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
+        )
+
+    def plan(self, *arguments: str, **environment: str) -> Planned:
+        """Return the planned jobs, each a rule's name and its wildcards' values."""
+        done = self.snakemake("--dry-run", "--cores", "2", *arguments, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", done.stdout + done.stderr, re.MULTILINE)
+        wildcards = (re.search(r"^    wildcards: (.*)$", body, re.MULTILINE) for _, body in jobs)
+        values = [tuple(re.findall(r"=([^,]*)", found[1])) if found else () for found in wildcards]
+        return {(rule, *value) for (rule, _), value in zip(jobs, values, strict=True) if rule != "all"}
+
+    def planned_rules(self, *arguments: str, **environment: str) -> set[str]:
+        return {job[0] for job in self.plan(*arguments, **environment)}
+
+
+def _new(folder: Path) -> Project:
+    folder.mkdir(exist_ok=True)
+    for name in ("workflow", "simclr_steps"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    project = Project(folder)
+    project.write_config()
+    return project
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Project:
+    """A project in which nothing has run."""
+    return _new(tmp_path / "fresh")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project in which everything has run. Tests only read it; `project` is a copy to edit."""
+    project = _new(tmp_path_factory.mktemp("finished") / "project")
+    done = project.snakemake("--cores", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished project."""
+    return Project(Path(shutil.copytree(finished.folder, tmp_path / "project", symlinks=True)))
+
+
+@pytest.fixture
+def write_images(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Return a function that writes one small grey JPEG into a class's folder."""
+    from PIL import Image
+
+    def write(label: str, name: str) -> Path:
+        file = tmp_path / "photos" / label / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (16, 16), 128).save(file)
+        return file
+
+    return write

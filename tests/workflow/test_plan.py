@@ -1,0 +1,114 @@
+"""What the workflow plans for a config, before anything has run."""
+
+import json
+import re
+import resource
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import Project
+
+
+def test_equal_pretrainings_of_two_experiments_are_planned_once(fresh: Project) -> None:
+    fresh.config["pretrains"]["same"] = fresh.config["pretrains"]["simclr"]
+    fresh.config["experiments"] = [
+        {"dataset": "digits", "pretrain": "simclr", "finetunes": ["pretrained"]},
+        {"dataset": "digits", "pretrain": "same", "finetunes": ["scratch"]},
+    ]
+    fresh.write_config()
+    jobs = fresh.plan()
+    assert [job for job in jobs if job[0] == "pretrain"] == [("pretrain", "digits", "simclr", "0")]
+    assert {job[-1] for job in jobs if job[0] == "finetune"} == {"pretrained", "scratch"}
+
+
+def test_grid_plans_one_pretraining_for_each_combination(fresh: Project) -> None:
+    fresh.config["experiments"][0]["grid"] = {"temperature": [0.1, 0.5], "epochs": [1, 2, 3]}
+    fresh.write_config()
+    jobs = fresh.plan("pretrain_all")
+    assert len([job for job in jobs if job[0] == "pretrain"]) == 6
+    assert ("pretrain", "digits", "simclr-temperature=0.1-epochs=3", "0") in jobs
+
+
+def test_test_split_is_no_input_of_pretrain_and_select(fresh: Project) -> None:
+    shown = fresh.snakemake("--dry-run", "--cores", "2").stdout
+    inputs = dict(re.findall(r"^rule (\w+):\n    input: (.*)$", shown, re.MULTILINE))
+    assert "/test." in inputs["evaluate"]
+    for rule in ("pretrain", "select"):
+        assert "/train.images.npy" in inputs[rule]
+        assert "/test." not in inputs[rule]
+
+
+@pytest.mark.parametrize(
+    ("target", "last"),
+    [
+        ("pretrain_all", "pretrain"),
+        ("select_all", "select"),
+        ("finetune_all", "finetune"),
+        ("predict_all", "gather_features"),
+    ],
+)
+def test_stage_target_plans_the_stage_and_what_it_needs(target: str, last: str, fresh: Project) -> None:
+    rules = fresh.planned_rules(target)
+    assert {"download", "prepare", last, target} <= rules
+    assert "summary" not in rules
+
+
+def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
+    fresh.config["prediction"] = {"splits": ["train"]}
+    fresh.config["umap"]["split"] = "validation"
+    fresh.write_config()
+    assert {job[-1] for job in fresh.plan() if job[0] == "gather_features"} == {"train", "validation"}
+
+
+def test_command_line_config_takes_numbers_below_its_first_level(fresh: Project) -> None:
+    override = ("--config", "pretrains={simclr: {epochs: 2}}", "umap={n_neighbors: 9, supervised: true}")
+    done = fresh.snakemake("--dry-run", "--cores", "2", "--printshellcmds", *override)
+    assert done.returncode == 0, done.stderr
+    assert '"epochs":2,' in done.stdout
+    assert '"n_neighbors":9,' in done.stdout
+    assert '"supervised":true' in done.stdout
+
+
+def test_named_config_stands_alone(fresh: Project, tmp_path: Path) -> None:
+    own = tmp_path / "own.json"
+    block = {"datasets": {"d": {"source": "digits"}}, "pretrains": {"simclr": {}}}
+    own.write_text(json.dumps({**block, "experiments": [{"dataset": "d", "pretrain": "simclr"}]}))
+    done = fresh.snakemake("--dry-run", "--cores", "2", "--printshellcmds", "--configfile", str(own))
+    assert done.returncode == 0, done.stderr
+    assert '"epochs":100,' in done.stdout  # the settings' default, not the other config's 1
+    assert "rule finetune" not in done.stdout
+
+
+def test_workflow_runs_from_another_folder_and_as_a_module(fresh: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    options = ("--configfile", "config/config.yaml", "--directory", str(elsewhere))
+    prepared = fresh.snakemake("--cores", "2", *options, "prepare_all")
+    assert prepared.returncode == 0, prepared.stderr
+    assert (elsewhere / "resources/digits/dataset.json").exists()
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    (outer / "Snakefile").write_text(
+        f'configfile: "config.yaml"\n'
+        f'module simclr:\n    snakefile: "{fresh.folder}/workflow/Snakefile"\n    config: config\n'
+        f"use rule * from simclr as simclr_*\n"
+    )
+    (outer / "config.yaml").write_text((fresh.folder / "config/config.yaml").read_text())
+    inner = Project(outer).snakemake("--cores", "2", "simclr_prepare_all")
+    assert inner.returncode == 0, inner.stderr
+    assert (outer / "resources/digits/dataset.json").exists()
+
+
+def test_dry_run_of_200_experiments_takes_seconds(fresh: Project) -> None:
+    fresh.config["experiments"] = [{"dataset": "digits", "pretrain": "simclr", "seeds": [seed]} for seed in range(200)]
+    fresh.write_config()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    jobs = fresh.plan("--quiet", "rules")
+    seconds = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert jobs == set()  # --quiet names no job
+    assert used < 12, f"{used:.1f} s of CPU, {seconds:.1f} s"  # promised: 5 s on a quiet machine

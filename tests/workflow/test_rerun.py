@@ -1,0 +1,148 @@
+"""A change reruns exactly what depends on it: files are edited, and dry runs tell what would run."""
+
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Project
+
+AFTER_ENCODER = {
+    "evaluate",
+    "finetune",
+    "predict_features",
+    "gather_features",
+    "predict_classifier",
+    "gather_predictions",
+    "umap",
+    "summary",
+}
+ALL = {"download", "prepare", "pretrain", "select", *AFTER_ENCODER}
+SEED = {"pretrain", "select", *AFTER_ENCODER}
+
+
+def test_whole_run_leaves_the_files_of_the_results_layout(finished: Project) -> None:
+    run = finished.folder / "results/digits/simclr/seed0"
+    for file in (
+        "pretrain/last.ckpt",
+        "pretrain/checkpoints.csv",
+        "pretrain/history.csv",
+        "pretrain/run.json",
+        "encoder/encoder.safetensors",
+        "encoder/selection.json",
+        "evaluate/knn.json",
+        "evaluate/linear.json",
+        "finetune/scratch/model.safetensors",
+        "finetune/scratch/metrics.json",
+        "finetune/scratch/history.csv",
+        "finetune/scratch/predictions.parquet",
+        "features/test/backbone.npy",
+        "features/test/rows.parquet",
+        "umap/backbone.png",
+        "umap/projection_head.html",
+        "umap/quality.json",
+        "../../../summary.csv",
+        "../../../summary.md",
+        "../../../summary/label_efficiency.svg",
+    ):
+        assert (run / file).stat().st_size > 0, file
+    assert not list(run.rglob("parts"))
+    assert (finished.folder / "logs/digits/simclr/seed0/pretrain.log").stat().st_size > 0
+    assert (finished.folder / "benchmarks/digits/simclr/seed0/pretrain.tsv").exists()
+
+
+def test_finished_run_plans_nothing(finished: Project) -> None:
+    assert finished.plan() == set()
+
+
+def test_umap_setting_plans_umap_and_summary(project: Project) -> None:
+    project.config["umap"]["n_neighbors"] = 7
+    project.write_config()
+    assert project.planned_rules() == {"umap", "summary"}
+
+
+def test_finetune_block_plans_its_finetuning_and_what_follows(project: Project) -> None:
+    project.config["finetunes"]["scratch"]["learning_rate"] = 0.02
+    project.write_config()
+    scratch = ("digits", "simclr", "0", "scratch")
+    follows = {(rule, *scratch) for rule in ("finetune", "predict_classifier", "gather_predictions")}
+    assert project.plan() == {*follows, ("summary",)}
+
+
+def test_pretrain_block_plans_everything_but_the_data(project: Project) -> None:
+    project.config["pretrains"]["simclr"]["temperature"] = 0.3
+    project.write_config()
+    assert project.planned_rules() == SEED
+
+
+def test_new_seed_plans_its_chain_and_the_summary(project: Project) -> None:
+    project.config["experiments"][0]["seeds"] = [0, 1]
+    project.write_config()
+    jobs = project.plan()
+    assert {job[0] for job in jobs} == SEED
+    assert all("1" in job for job in jobs - {("summary",)})
+
+
+def test_dataset_setting_plans_all_but_the_download(project: Project) -> None:
+    project.config["datasets"]["digits"]["split_seed"] = 1
+    project.write_config()
+    assert project.planned_rules() == ALL - {"download"}
+
+
+def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project) -> None:
+    for step in ("pretrain", "umap", "packed"):
+        file = project.folder / f"simclr_steps/{step}.py"
+        file.write_text(file.read_text().replace('"""', '"""Reworded: ', 1) + "\n\n# A comment.\n")
+    project.edit("workflow/rules/features.smk", "rule umap:", "# A comment.\nrule umap:")
+    project.edit("workflow/rules/features.smk", "--settings {params.settings:q}", "--settings  {params.settings:q}")
+    assert project.plan() == set()
+
+
+@pytest.mark.parametrize(
+    ("step", "rules"),
+    [
+        ("umap", {"umap", "summary"}),
+        ("evaluate", {"evaluate", "summary"}),
+        ("finetune", {"finetune", "predict_classifier", "gather_predictions", "summary"}),
+        (
+            "predict",
+            {"predict_features", "gather_features", "predict_classifier", "gather_predictions", "umap", "summary"},
+        ),
+        ("pretrain", SEED),
+    ],
+)
+def test_code_of_a_step_plans_the_step_and_what_follows(step: str, rules: set[str], project: Project) -> None:
+    file = project.folder / f"simclr_steps/{step}.py"
+    file.write_text(file.read_text() + "\n\nCHANGED = True\n")
+    assert project.planned_rules() == rules
+
+
+def test_hardware_plans_nothing(project: Project) -> None:
+    options = ("--set-threads", "pretrain=1", "umap=2", "--set-resources", "pretrain:gpu=2", "pretrain:processes=2")
+    assert project.plan("--cores", "1", "--resources", "gpu=3", *options) == set()
+    assert project.plan("--profile", "workflow/profiles/workstation", CUDA_VISIBLE_DEVICES="0") == set()
+
+
+def test_project_that_was_moved_plans_nothing(project: Project) -> None:
+    moved = project.folder.rename(project.folder.with_name("elsewhere"))
+    assert Project(moved).plan() == set()
+
+
+def test_image_that_is_added_to_a_folder_plans_prepare(
+    fresh: Project, write_images: Callable[[str, str], object]
+) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        first = write_images("cat", name)
+        write_images("dog", name)
+    photos = first.parents[1]  # type: ignore[attr-defined]
+    fresh.config["datasets"] = {
+        "own": {"source": "folder", "path": str(photos), "image_size": 16, "test_fraction": 0.5}
+    }
+    fresh.config["experiments"][0]["dataset"] = "own"
+    fresh.write_config()
+    before = sorted(photos.rglob("*"))
+    done = fresh.snakemake("--cores", "2", "prepare_all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(photos.rglob("*")) == before  # nothing of ours in the user's folder
+    assert fresh.planned_rules("prepare_all") - {"prepare_all"} == set()
+    write_images("dog", "e.jpg")
+    assert fresh.planned_rules("prepare_all") - {"prepare_all"} == {"prepare"}

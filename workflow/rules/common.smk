@@ -1,0 +1,148 @@
+import gc
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import yaml
+from snakemake.utils import update_config
+
+PACKAGE = Path(workflow.current_basedir.join("../../simclr_steps").get_path_or_uri(secret_free=False))
+sys.path.insert(0, str(PACKAGE.parent))
+
+from simclr_steps.code_hash import code_hash
+from simclr_steps.errors import UserError
+from simclr_steps.experiments import plan, read_config
+from simclr_steps.files import canonical_json
+
+# Snakemake's copies of the modules: visible wherever a job runs, and unchanged while the workflow runs.
+STEPS = [Path(workflow.source_path(f"../../simclr_steps/{file.name}")) for file in PACKAGE.glob("*.py")]
+
+
+def typed(value):
+    """Return what was given to --config with its nested values read as YAML; Snakemake leaves them as text."""
+    if isinstance(value, dict):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+def read_plan():
+    """Return the checked config and the runs that it asks for; a mistake stops Snakemake with one sentence."""
+    if not workflow.modifier.skip_configfile:
+        update_config(config, typed(dict(workflow.config_settings.config)))
+    if not config:
+        sys.exit("config error: there is none: write config/config.yaml, or name a file with --configfile")
+    try:
+        content = read_config(config)
+        runs = plan(content)
+    except UserError as error:
+        sys.exit(f"config error: {error}")
+    for name in {run.dataset for run in runs.runs}:
+        path = getattr(content.datasets[name], "path", None)
+        if path is not None and not Path(path).exists():
+            sys.exit(f"config error: datasets.{name}.path: {path} does not exist: mend the path")
+    return content, runs
+
+
+CONFIG, PLAN = read_plan()
+
+DATASETS = sorted({run.dataset for run in PLAN.runs})
+RUNS = [f"results/{run.dataset}/{run.pretrain}/seed{run.seed}" for run in PLAN.runs]
+CLASSIFIERS = [
+    f"{folder}/finetune/{name}" for folder, run in zip(RUNS, PLAN.runs, strict=True) for name in run.finetunes
+]
+
+
+wildcard_constraints:
+    dataset="[^/]+",
+    pretrain="[^/]+",
+    seed=r"\d+",
+    finetune="[^/]+",
+    split="train|validation|test",
+
+
+@cache
+def settings_json(*keys, without=()):
+    """Return the canonical JSON of one block, such as ("pretrains", "simclr"), without some of its keys."""
+    if keys[0] == "pretrains":
+        block = PLAN.pretrains[keys[1]]
+    else:
+        block = getattr(CONFIG, keys[0])
+        block = block[keys[1]] if len(keys) > 1 else block
+    return canonical_json(block.model_dump(mode="json", exclude=set(without)))
+
+
+def command(step):
+    """Return a param that starts a step's command; as it is derived from the output, it triggers no rerun."""
+    path = shlex.quote(str(STEPS[0].parent.parent))
+    python = shlex.quote(sys.executable)
+    return lambda wildcards, resources: f"PYTHONSAFEPATH=1 PYTHONPATH={path} {python} -m simclr_steps {step}"
+
+
+def is_downloaded(dataset):
+    return CONFIG.datasets[dataset].source in ("digits", "torchvision")
+
+
+@cache
+def originals(dataset):
+    """Return the files that a data set is packed from, and the folders, whose time changes with what is in them."""
+    block = CONFIG.datasets[dataset]
+    if is_downloaded(dataset):
+        return [f"resources/{dataset}/originals.json"]
+    path = Path(block.path)
+    if path.is_file():
+        return [path]
+    if block.source == "arrays":
+        return sorted(path.glob("*.npy"))
+    return [path, *sorted(path.glob("*/")), *sorted(path.glob("*/*/"))]
+
+
+def what_is_downloaded(dataset):
+    block = CONFIG.datasets[dataset]
+    return canonical_json([block.source, getattr(block, "name", None)])
+
+
+# A mirror or a local folder of the same verified originals changes no packed image.
+def packed_settings(dataset):
+    is_torchvision = CONFIG.datasets[dataset].source == "torchvision"
+    return settings_json("datasets", dataset, without=("path", "mirrors") if is_torchvision else ())
+
+
+def arrays(*splits):
+    """Return the packed data that a step reads: these splits and no other."""
+    files = [f"{split}.{part}.npy" for split in splits for part in ("images", "labels")]
+    return [f"resources/{{dataset}}/{file}" for file in ("dataset.json", *files)]
+
+
+def umap_report(layer, kind):
+    """Return how the report shows one plot of a layer."""
+    return {
+        "caption": "../report/umap.rst",
+        "category": "Features in the plane",
+        "subcategory": "{dataset}",
+        "labels": {
+            "pretraining": "{pretrain}",
+            "seed": "{seed}",
+            "layer": layer.replace("_", " "),
+            "plot": kind,
+        },
+    }
+
+
+def machine_shows_gpu():
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return visible not in ("", "-1")
+    if not shutil.which("nvidia-smi"):
+        return False
+    return "GPU " in subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
+
+
+GPUS = int(machine_shows_gpu())
+# Without a GPU, two trainings of one thread each beat one of two threads, so the short ones run side by side.
+THREADS = 4 if GPUS else 1

@@ -1,0 +1,30 @@
+rule evaluate:
+    input:
+        arrays("train", "validation", "test"),
+        encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
+    output:
+        "results/{dataset}/{pretrain}/seed{seed}/evaluate/knn.json",
+        "results/{dataset}/{pretrain}/seed{seed}/evaluate/linear.json",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/evaluate.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/evaluate.tsv"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=240,
+    params:
+        settings=settings_json("evaluation"),
+        code=code_hash("evaluate"),
+        out=subpath(output[0], parent=True),
+        step=command("evaluate"),
+    shell:
+        "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
+        " --data resources/{wildcards.dataset:q} --seed {wildcards.seed} --out {params.out:q}"
+        " --gpus {resources.gpu} --log {log:q}"
+
+
+rule evaluate_all:
+    input:
+        collect("{run}/evaluate/{kind}.json", run=RUNS, kind=["knn", "linear"]),

@@ -1,0 +1,116 @@
+rule predict_features:
+    input:
+        arrays("{split}"),
+        encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
+    output:
+        temp(directory("results/{dataset}/{pretrain}/seed{seed}/features/{split}/parts")),
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/features/{split}.predict.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/features/{split}.predict.tsv"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        processes=1,
+        mem_mb=16000,
+        runtime=120,
+    params:
+        code=code_hash("predict"),
+        step=command("predict"),
+    shell:
+        "{params.step} --model {input.encoder:q} --data resources/{wildcards.dataset:q} --split {wildcards.split}"
+        " --out {output:q} --gpus {resources.gpu} --processes {resources.processes} --log {log:q}"
+
+
+rule gather_features:
+    input:
+        "resources/{dataset}/dataset.json",
+        "resources/{dataset}/{split}.labels.npy",
+        "resources/{dataset}/{split}.rows.csv",
+        parts=rules.predict_features.output,
+    output:
+        "results/{dataset}/{pretrain}/seed{seed}/features/{split}/backbone.npy",
+        "results/{dataset}/{pretrain}/seed{seed}/features/{split}/projection_head.npy",
+        "results/{dataset}/{pretrain}/seed{seed}/features/{split}/rows.parquet",
+        "results/{dataset}/{pretrain}/seed{seed}/features/{split}/run.json",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/features/{split}.gather.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/features/{split}.gather.tsv"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        code=[code_hash("gather"), code_hash("predict")],  # a removed part remembers no code
+        out=subpath(output[0], parent=True),
+        step=command("gather"),
+    shell:
+        "{params.step} --parts {input.parts:q} --data resources/{wildcards.dataset:q} --split {wildcards.split}"
+        " --out {params.out:q} --log {log:q}"
+
+
+rule umap:
+    input:
+        "resources/{dataset}/dataset.json",
+        features=collect(
+            "results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{split}/{file}",
+            split=CONFIG.umap.split,
+            file=["backbone.npy", "projection_head.npy", "rows.parquet"],
+        ),
+    output:
+        report(
+            "results/{dataset}/{pretrain}/seed{seed}/umap/backbone.png",
+            **umap_report("backbone", "picture"),
+        ),
+        report(
+            "results/{dataset}/{pretrain}/seed{seed}/umap/backbone.html",
+            **umap_report("backbone", "interactive"),
+        ),
+        report(
+            "results/{dataset}/{pretrain}/seed{seed}/umap/projection_head.png",
+            **umap_report("projection_head", "picture"),
+        ),
+        report(
+            "results/{dataset}/{pretrain}/seed{seed}/umap/projection_head.html",
+            **umap_report("projection_head", "interactive"),
+        ),
+        multiext("results/{dataset}/{pretrain}/seed{seed}/umap/backbone", ".svg", ".csv"),
+        multiext(
+            "results/{dataset}/{pretrain}/seed{seed}/umap/projection_head",
+            ".svg",
+            ".csv",
+        ),
+        "results/{dataset}/{pretrain}/seed{seed}/umap/quality.json",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/umap.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/umap.tsv"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        settings=settings_json("umap"),
+        code=code_hash("umap"),
+        features=subpath(input[1], parent=True),
+        out=subpath(output[0], parent=True),
+        step=command("umap"),
+    shell:
+        "{params.step} --settings {params.settings:q} --features {params.features:q}"
+        " --data resources/{wildcards.dataset:q} --out {params.out:q} --log {log:q}"
+
+
+rule predict_all:
+    input:
+        collect(
+            "{run}/features/{split}/rows.parquet",
+            run=RUNS,
+            split=CONFIG.prediction.splits,
+        ),
+        collect("{classifier}/predictions.parquet", classifier=CLASSIFIERS),
+
+
+rule umap_all:
+    input:
+        collect("{run}/umap/quality.json", run=RUNS),

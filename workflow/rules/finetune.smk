@@ -1,0 +1,81 @@
+rule finetune:
+    input:
+        arrays("train", "validation", "test"),  # test is read once, when the training has ended
+        encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
+    output:
+        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/model.safetensors",
+        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/metrics.json",
+        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/history.csv",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.tsv"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=480,
+    params:
+        settings=lambda wildcards: settings_json("finetunes", wildcards.finetune),
+        code=code_hash("finetune"),
+        out=subpath(output[0], parent=True),
+        work=lambda wildcards, output: "work/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}".format(**wildcards),
+        step=command("finetune"),
+    shell:
+        "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
+        " --data resources/{wildcards.dataset:q} --seed {wildcards.seed} --out {params.out:q} --work {params.work:q}"
+        " --gpus {resources.gpu} --log {log:q}"
+
+
+rule predict_classifier:
+    input:
+        arrays("test"),
+        model="results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/model.safetensors",
+    output:
+        temp(directory("results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/parts")),
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.predict.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.predict.tsv"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        processes=1,
+        mem_mb=16000,
+        runtime=120,
+    params:
+        code=code_hash("predict"),
+        step=command("predict"),
+    shell:
+        "{params.step} --model {input.model:q} --data resources/{wildcards.dataset:q} --split test --out {output:q}"
+        " --gpus {resources.gpu} --processes {resources.processes} --log {log:q}"
+
+
+rule gather_predictions:
+    input:
+        "resources/{dataset}/dataset.json",
+        "resources/{dataset}/test.labels.npy",
+        "resources/{dataset}/test.rows.csv",
+        parts=rules.predict_classifier.output,
+    output:
+        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/predictions.parquet",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        code=[code_hash("gather"), code_hash("predict")],  # a removed part remembers no code
+        out=subpath(output[0], parent=True),
+        step=command("gather"),
+    shell:
+        "{params.step} --parts {input.parts:q} --data resources/{wildcards.dataset:q} --split test --out {params.out:q}"
+        " --log {log:q}"
+
+
+rule finetune_all:
+    input:
+        collect("{classifier}/metrics.json", classifier=CLASSIFIERS),

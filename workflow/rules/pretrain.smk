@@ -1,0 +1,59 @@
+rule pretrain:
+    input:
+        arrays("train", "unlabelled", "validation"),
+    output:
+        directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/pretrain.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/pretrain.tsv"
+    threads: 4 if GPUS else 16
+    resources:
+        gpu=GPUS,
+        processes=1,
+        mem_mb=16000,
+        runtime=1440,
+    params:
+        settings=lambda wildcards: settings_json("pretrains", wildcards.pretrain),
+        code=code_hash("pretrain"),
+        step=command("pretrain"),
+    shell:
+        "{params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
+        " --out {output:q} --work work/{wildcards.dataset:q}/{wildcards.pretrain:q}/seed{wildcards.seed}/pretrain"
+        " --gpus {resources.gpu} --processes {resources.processes} --log {log:q}"
+
+
+rule select:
+    input:
+        arrays("train", "validation"),
+        candidates="results/{dataset}/{pretrain}/seed{seed}/pretrain",
+    output:
+        "results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
+        "results/{dataset}/{pretrain}/seed{seed}/encoder/selection.json",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/select.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/select.tsv"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=settings_json("selection"),
+        code=code_hash("select"),
+        out=subpath(output[0], parent=True),
+        step=command("select"),
+    shell:
+        "{params.step} --settings {params.settings:q} --candidates {input.candidates:q}"
+        " --data resources/{wildcards.dataset:q} --out {params.out:q} --gpus {resources.gpu} --log {log:q}"
+
+
+rule pretrain_all:
+    input:
+        collect("{run}/pretrain", run=RUNS),
+
+
+rule select_all:
+    input:
+        collect("{run}/encoder/encoder.safetensors", run=RUNS),
