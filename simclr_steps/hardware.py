@@ -21,7 +21,7 @@ def leads() -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next step, which would else be mapped and cleared anew: a tenth of its time."""
+    """Let glibc keep freed memory, which would else be mapped and cleared anew in every step: a tenth of its time."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # other C libraries know no such settings
         libc.mallopt(_M_MMAP_MAX, 0)
