@@ -18,7 +18,7 @@ demo: .venv/runtime
 	@echo "report  report.html"
 
 report.html: results/summary.csv results/summary.html workflow/report/*.rst
-	$(BIN)/snakemake --profile workflow/profiles/workstation --quiet all --report $@
+	$(BIN)/snakemake --profile workflow/profiles/workstation --report $@
 
 test: lint
 	$(BIN)/pytest

@@ -8,7 +8,7 @@ from typing import Any
 
 import torchvision
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from simclr_steps.architecture import Architecture
@@ -76,7 +76,7 @@ def save_network(path: Path, network: Encoder | Classifier, classes: list[str] |
         description |= {"head": network.head_name, "classes": classes or []}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with whole_file(path) as partial:
-        save_file(weights, partial, metadata={"simclr": json.dumps(description)})
+        partial.write_bytes(save(weights, metadata={"simclr": json.dumps(description)}))
 
 
 def load_network(path: Path) -> Encoder | Classifier:

@@ -37,7 +37,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     for name in ("workflow", "simclr_steps", "config"):
         shutil.copytree(REPOSITORY / name, folder / name)
-    shutil.copy(REPOSITORY / "Makefile", folder)
+    for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
+        shutil.copy(REPOSITORY / name, folder)
     (folder / "my.yaml").write_text(blocks("yaml")[0])
     for name in ("cat", "dog"):
         (folder / "photos" / name).mkdir(parents=True)
@@ -56,7 +57,8 @@ def run(project: Path, command: list[str]) -> str:
 
 @pytest.mark.parametrize("command", commands("make"), ids=" ".join)
 def test_make_knows_the_target(project: Path, command: list[str]) -> None:
-    assert run(project, [*command, "--dry-run"])
+    targets = re.findall(r"^([\w.]+):", (project / "Makefile").read_text(), flags=re.MULTILINE)
+    assert set(command[1:]) <= set(targets)
 
 
 PLANNED = [words for words in commands("snakemake") if "--report" not in words]  # make demo makes the report

@@ -8,6 +8,7 @@ rule predict_features:
         "logs/{dataset}/{pretrain}/seed{seed}/features/{split}.predict.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/features/{split}.predict.tsv"
+    priority: 1  # UMAP, which waits for the features, takes long
     threads: THREADS
     resources:
         gpu=GPUS,
@@ -37,6 +38,7 @@ rule gather_features:
         "logs/{dataset}/{pretrain}/seed{seed}/features/{split}.gather.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/features/{split}.gather.tsv"
+    priority: 1
     threads: 1
     resources:
         mem_mb=16000,
@@ -86,6 +88,7 @@ rule umap:
         "logs/{dataset}/{pretrain}/seed{seed}/umap.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/umap.tsv"
+    priority: 1
     threads: 1
     resources:
         mem_mb=16000,
