@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from simclr_steps.checkpoints import read_candidate
-from simclr_steps.encoders import Encoder, save_network
+from simclr_steps.encoders import save_network
 from simclr_steps.errors import UserError
 from simclr_steps.features import compute_features
 from simclr_steps.files import read_json, read_table, write_json
@@ -84,9 +84,5 @@ def _hold_out_accuracy(checkpoint: Path, data: Path, neighbours: int, device: to
             'selection.criterion: knn needs labels in the training split and the hold-out: write "validate_loss"'
         )
     _, encoder = read_candidate(checkpoint)
-    bank, queries = (_features(encoder, split.images, device) for split in (train, hold_out))
+    bank, queries = (compute_features(encoder, split.images, device)[0] for split in (train, hold_out))
     return knn_accuracy(bank, train.labels, queries, hold_out.labels, neighbours)
-
-
-def _features(encoder: Encoder, images: Any, device: torch.device) -> Any:
-    return compute_features(encoder, images, device)[0]

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import lightning.pytorch as L
 import torch
@@ -25,16 +25,6 @@ from simclr_steps.precision import resolve_precision
 SAVE_EVERY_SECONDS = 60.0
 STEPS_BETWEEN_AGREEMENTS = 50
 SPEAK_EVERY_SECONDS = 5.0
-
-
-class Trainable(Protocol):
-    """What a Lightning module offers to be watched."""
-
-    steps_per_epoch: int
-    images_per_step: int  # over all processes
-
-    def validate(self) -> dict[str, float]:
-        """Return what is measured on the hold-out after an epoch; every process calls it."""
 
 
 def build_trainer(
@@ -76,7 +66,8 @@ class History(L.Callback):
     """Keeps one row for each epoch and says how far the training is.
 
     A row holds epoch (from 1), step, the means over the epoch's batches of what the training step returned, what
-    `validate` returned, learning_rate, images_per_second and seconds.
+    `validate` returned, learning_rate, images_per_second and seconds. The module that is trained offers
+    `steps_per_epoch`, `images_per_step` (over all processes) and `validate()`, called by every process after an epoch.
     """
 
     def __init__(self) -> None:
