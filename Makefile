@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: demo test lint clean lock
+.PHONY: demo test lint bench clean lock
 .DELETE_ON_ERROR:
 
 demo: .venv/runtime
@@ -20,8 +20,9 @@ demo: .venv/runtime
 report.html: results/summary.csv results/summary.html workflow/report/*.rst
 	$(BIN)/snakemake --profile workflow/profiles/workstation --report $@
 
+# Processes of one thread each, as two trainings with two threads each would wait for one another on two cores.
 test: lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/dev
 	$(BIN)/ruff check
@@ -29,6 +30,15 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+
+# BENCH names some parts and options, as in: make bench BENCH="startup --rounds 3"
+bench: .venv/runtime .lightly
+	PYTHONPATH=.lightly $(BIN)/python -m tests.benchmarks.bench $(BENCH)
+
+# Where it can't be had, the benchmark leaves it out.
+.lightly: tests/benchmarks/requirements.txt | .venv/bin/pip
+	-$(BIN)/pip install --disable-pip-version-check --require-hashes --no-deps --upgrade --target $@ -r $<
+	@touch -c $@
 
 # A stamp is newer than its lock file as long as the environment holds what the lock file names.
 .venv/runtime: requirements.lock | .venv/bin/pip
@@ -52,5 +62,5 @@ lock:
 
 # Leaves results, resources and what Snakemake and stopped trainings know of them.
 clean:
-	rm -rf .venv report.html report.zip .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .lightly report.html report.zip .mypy_cache .ruff_cache .pytest_cache
 	find simclr_steps tests workflow -name __pycache__ -prune -exec rm -rf {} +

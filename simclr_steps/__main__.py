@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 
 from simclr_steps.cli import parser
-from simclr_steps.errors import UserError
+from simclr_steps.errors import Stopped, UserError
+from simclr_steps.hardware import die_with_parent, leads
 from simclr_steps.logs import log, start_logging
 
 
 def main() -> int:
     """Run the step that the command line names; return the exit status."""
+    if not leads():
+        die_with_parent()
     arguments = parser().parse_args()
     start_logging(arguments.step, arguments.log)
     try:
@@ -18,6 +21,9 @@ def main() -> int:
     except UserError as error:
         log.error("error: %s", error)
         return 1
+    except Stopped as stopped:
+        log.warning("%s", stopped)
+        return stopped.status
     except KeyboardInterrupt:
         log.error("stopped by the user")
         return 130

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from simclr_steps.own_code import is_own, own_code_hash
 from simclr_steps.settings import PretrainSettings, ProjectionHead
 
 LARGEST_SMALL_IMAGE = 64  # pixels; at 96 and above the ImageNet stem leaves enough of the image
@@ -17,21 +18,36 @@ class Architecture(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     encoder: str
-    stem: Literal["small", "imagenet"]
+    stem: Literal["small", "imagenet"] | None  # None: the encoder is not torchvision's
     channels: int
     image_size: int
     projection_head: ProjectionHead
+    own_code_hash: str | None = None  # of the file that holds a user's own encoder
+
+    def __str__(self) -> str:
+        """Return the encoder in words, for the log."""
+        return f"{self.encoder} with the {self.stem} stem" if self.stem else self.encoder
 
 
 def resolve(settings: PretrainSettings, image_size: int, channels: int) -> Architecture:
-    """Return the architecture for images of `image_size` pixels and `channels` channels."""
-    stem = settings.stem
-    if stem == "auto":
-        stem = "small" if (settings.view_size or image_size) <= LARGEST_SMALL_IMAGE else "imagenet"
+    """Return the architecture for images of `image_size` pixels and `channels` channels.
+
+    Raises UserError when the file of a user's own encoder is not found or is no Python.
+    """
+    size = settings.view_size or image_size
     return Architecture(
         encoder=settings.encoder,
-        stem=stem,
+        stem=_stem(settings, size),
         channels=channels,
-        image_size=settings.view_size or image_size,
+        image_size=size,
         projection_head=settings.projection_head,
+        own_code_hash=own_code_hash(settings.encoder) if is_own(settings.encoder) else None,
     )
+
+
+def _stem(settings: PretrainSettings, image_size: int) -> Literal["small", "imagenet"] | None:
+    if ":" in settings.encoder:
+        return None
+    if settings.stem == "auto":
+        return "small" if image_size <= LARGEST_SMALL_IMAGE else "imagenet"
+    return settings.stem

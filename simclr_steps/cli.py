@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from simclr_steps import settings
-from simclr_steps.hardware import Hardware
+from simclr_steps.compilation import COMPILE
+from simclr_steps.hardware import Hardware, Saving
 from simclr_steps.validation import read_settings
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
+
+WATCH = "Show the steps that run, since when, and how far they are: those that log beside the results."
 
 
 def parser() -> Parser:
@@ -27,6 +31,7 @@ def parser() -> Parser:
         add_options(command)
         command.add_argument("--log", type=Path, metavar="FILE", help="write what the step says to this file, too")
         command.set_defaults(run=run)
+    _add_watch(steps.add_parser("watch", help="show the steps that run", description=WATCH))
     return top
 
 
@@ -56,7 +61,31 @@ def _add_hardware(command: Parser, *, parallel: bool = False) -> None:
     command.add_argument("--gpus", type=_whole, help="GPUs to use; left out: one if there is any")
     if parallel:
         command.add_argument("--processes", type=_positive, default=1, help="processes where no GPU is used (1)")
-        command.add_argument("--workers", type=_whole, default=0, help="processes that read images ahead (0)")
+        command.add_argument(
+            "--workers",
+            type=_whole,
+            help="processes that read images ahead; left out: 4 where a GPU cannot hold them all, else none",
+        )
+
+
+def _add_saving(command: Parser) -> None:
+    command.add_argument(
+        "--save-minutes", type=_not_negative, default=1.0, metavar="MINUTES", help="save the training so often (1)"
+    )
+    command.add_argument("--save-epochs", type=_positive, metavar="EPOCHS", help="save it after so many epochs, too")
+    command.add_argument(
+        "--time-budget",
+        type=_not_negative,
+        metavar="MINUTES",
+        help="save and leave with exit status 75 before so much time has passed, for a scheduler to start it again",
+    )
+
+
+def _not_negative(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError("must not be negative")
+    return number
 
 
 def _whole(text: str) -> int:
@@ -74,8 +103,17 @@ def _positive(text: str) -> int:
 
 
 def _hardware(arguments: Arguments) -> Hardware:
-    parallel = {name: getattr(arguments, name) for name in ("processes", "workers") if name in arguments}
-    return Hardware(gpus=arguments.gpus, **parallel)
+    others = {name: getattr(arguments, name) for name in ("processes", "workers", "compile") if name in arguments}
+    return Hardware(gpus=arguments.gpus, **others)
+
+
+def _saving(arguments: Arguments) -> Saving:
+    leave_by = None
+    if arguments.time_budget is not None:
+        seconds = 60 * arguments.time_budget
+        around = min(60.0, seconds / 10)  # what the job needs before this program starts and after it ends
+        leave_by = time.monotonic() + seconds - around
+    return Saving(arguments.save_minutes, arguments.save_epochs, leave_by)
 
 
 def _read(arguments: Arguments, kind: Any) -> Any:
@@ -116,10 +154,17 @@ def _pretrain_options(command: Parser) -> None:
     _add_path(command, "out", "folder to write checkpoints, checkpoints.csv, history.csv and run.json to")
     _add_path(command, "work", "folder that keeps what a stopped training needs to go on")
     _add_hardware(command, parallel=True)
+    command.add_argument(
+        "--compile",
+        choices=COMPILE,
+        default="auto",
+        help="compile the encoder; auto: on a GPU, when the training is long enough to pay it",
+    )
+    _add_saving(command)
 
 
 def _pretrain(arguments: Arguments) -> None:
-    block = _read(arguments, settings.PretrainSettings)
+    block, saving = _read(arguments, settings.PretrainSettings), _saving(arguments)
     from simclr_steps.pretrain import pretrain
 
     pretrain(
@@ -129,6 +174,7 @@ def _pretrain(arguments: Arguments) -> None:
         out=arguments.out,
         work=arguments.work,
         hardware=_hardware(arguments),
+        saving=saving,
     )
 
 
@@ -184,10 +230,11 @@ def _finetune_options(command: Parser) -> None:
     _add_path(command, "out", "folder to write model.safetensors, metrics.json and history.csv to")
     _add_path(command, "work", "folder that keeps what a stopped training needs to go on")
     _add_hardware(command)
+    _add_saving(command)
 
 
 def _finetune(arguments: Arguments) -> None:
-    block = _read(arguments, settings.FinetuneSettings)
+    block, saving = _read(arguments, settings.FinetuneSettings), _saving(arguments)
     from simclr_steps.finetune import finetune
 
     finetune(
@@ -198,6 +245,7 @@ def _finetune(arguments: Arguments) -> None:
         out=arguments.out,
         work=arguments.work,
         hardware=_hardware(arguments),
+        saving=saving,
     )
 
 
@@ -264,6 +312,18 @@ def _summarize(arguments: Arguments) -> None:
     from simclr_steps.summarize import summarize
 
     summarize(block, results=arguments.results, out=arguments.out)
+
+
+def _add_watch(command: Parser) -> None:
+    command.add_argument("results", type=Path, help="folder that holds the results of all runs")
+    command.add_argument("--once", action="store_true", help="print once, as where the output is no terminal")
+    command.set_defaults(run=_watch, log=None)
+
+
+def _watch(arguments: Arguments) -> None:
+    from simclr_steps.watch import watch
+
+    watch(arguments.results, once=arguments.once)
 
 
 STEPS: dict[str, tuple[str, Callable[[Parser], None], Callable[[Arguments], None]]] = {

@@ -18,7 +18,7 @@ def code_hash(step: str) -> str:
     """Return 16 hexadecimal digits for a step's module and all modules of this package that it imports in turn."""
     digest = hashlib.sha256()
     for module in sorted(import_closure(step)):
-        digest.update(f"{module}\n{_bare_source(module)}\n".encode())
+        digest.update(f"{module}\n{bare_source(_file(module))}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -34,27 +34,31 @@ def import_closure(step: str) -> set[str]:
     return closure
 
 
+def _file(module: str) -> Path:
+    return PACKAGE / f"{module}.py"
+
+
 @cache
-def _tree(module: str) -> ast.Module:
-    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 @cache
 def _imports(module: str) -> frozenset[str]:
     """Return the modules of this package that a module imports, anywhere in it."""
     found: set[str] = set()
-    for node in ast.walk(_tree(module)):
+    for node in ast.walk(_tree(_file(module))):
         if isinstance(node, ast.ImportFrom) and node.module == PACKAGE.name:
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"{PACKAGE.name}."):
             found.add(node.module.split(".")[1])
-    return frozenset(name for name in found - WITHOUT_EFFECT if (PACKAGE / f"{name}.py").exists())
+    return frozenset(name for name in found - WITHOUT_EFFECT if _file(name).exists())
 
 
 @cache
-def _bare_source(module: str) -> str:
-    """Return a module's code without comments and docstrings, in one layout."""
-    tree = _tree(module)
+def bare_source(file: Path) -> str:
+    """Return the code of a Python file without comments and docstrings, in one layout."""
+    tree = _tree(file)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None

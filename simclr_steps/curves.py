@@ -32,10 +32,7 @@ def label_efficiency(headlines: Sequence[Headline]) -> Figure:
             line = one.accuracy[one.accuracy["name"] == name].sort_values("labels")
             names[name] = str(line["series"].iloc[0])
         _draw_accuracy(one, axes, {name: _style(names, name) for name in one.names()})
-    handles = {
-        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    _share_legend(figure, panels)
     _say_left_out(figure, len(shown))
     return figure
 
@@ -69,26 +66,51 @@ def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]])
 
 
 def history(histories: Histories) -> Figure:
-    """Draw loss, hold-out loss and learning rate by epoch, a line for each seed, a panel for each pretraining."""
+    """Draw loss, hold-out loss, hold-out kNN and learning rate by epoch.
+
+    Each seed is a line, each pretraining a panel.
+    """
     figure, panels = _panels(len(histories), 4.2, 4.4, stacked=True)
     for (title, seeds), upper, lower in zip(histories.items(), panels[::2], panels[1::2], strict=False):
         for number, table in enumerate(seeds.values()):
             marker = "o" if len(table) == 1 else ""
-            for column, name, colour in (("loss", "training", COLOURS[0]), ("validate_loss", "hold-out", COLOURS[2])):
+            for column, name, colour in (("loss", "loss", COLOURS[0]), ("validate_loss", "hold-out loss", COLOURS[2])):
                 if column in table and table[column].notna().any():
                     label = name if number == 0 else None
                     upper.plot(table["epoch"], table[column], color=colour, marker=marker, alpha=0.8, label=label)
             lower.plot(table["epoch"], table["learning_rate"], color=COLOURS[8], marker=marker)
         upper.set_title(as_title(title), fontsize=10)
         upper.set_ylabel("NT-Xent loss")
-        upper.legend(frameon=False, fontsize=9)
+        _draw_knn(list(seeds.values()), upper)
         upper.tick_params(labelbottom=False)
         lower.set_ylabel("learning rate")
         lower.set_xlabel("epoch")
         lower.xaxis.set_major_locator(MaxNLocator(integer=True))
         lower.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    _share_legend(figure, panels)
     _say_left_out(figure, len(histories))
     return figure
+
+
+def _share_legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Name every series once, below all panels."""
+    handles = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+
+
+def _draw_knn(tables: Sequence[pd.DataFrame], losses: Axes) -> None:
+    """Draw the hold-out's kNN accuracy, where it was measured, on an axis of its own to the right of the losses."""
+    column, colour = "validate_knn_accuracy", COLOURS[4]
+    measured = [table.dropna(subset=column) for table in tables if column in table and table[column].notna().any()]
+    if not measured:
+        return
+    axes = losses.twinx()
+    for table in measured:
+        axes.plot(table["epoch"], 100 * table[column], color=colour, marker="o", markersize=3, alpha=0.8)
+    losses.plot([], [], color=colour, marker="o", markersize=3, label="hold-out kNN")
+    axes.set_ylabel("kNN accuracy in %")
 
 
 def _panels(wanted: int, width: float, height: float, *, stacked: bool = False) -> tuple[Figure, list[Axes]]:

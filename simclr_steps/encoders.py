@@ -1,4 +1,4 @@
-"""Networks: a torchvision backbone with a projection head for pretraining or a classifier head for fine-tuning."""
+"""Networks: a backbone with a projection head for pretraining or a classifier head for fine-tuning."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torchvision
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from simclr_steps.architecture import Architecture
+from simclr_steps.backbones import build_backbone
 from simclr_steps.errors import UserError
 from simclr_steps.files import whole_file
+from simclr_steps.settings import ProjectionHead
 
 
 class Encoder(nn.Module):
@@ -22,13 +23,8 @@ class Encoder(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.backbone, self.feature_size = _build_backbone(architecture)
-        head = architecture.projection_head
-        self.projection_head = nn.Sequential(
-            nn.Linear(self.feature_size, head.hidden_size),
-            nn.ReLU(inplace=True),
-            nn.Linear(head.hidden_size, head.output_size, bias=False),
-        )
+        self.backbone, self.feature_size = build_backbone(architecture)
+        self.projection_head = _build_projection_head(self.feature_size, architecture.projection_head)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Take float [N, C, H, W] in [0, 1], return features [N, feature_size] and projections [N, output_size]."""
@@ -43,7 +39,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.head_name = head
-        self.backbone, self.feature_size = _build_backbone(architecture)
+        self.backbone, self.feature_size = build_backbone(architecture)
         self.head: nn.Module = nn.Linear(self.feature_size, classes)
         if head == "mlp":
             self.head = nn.Sequential(nn.Linear(self.feature_size, self.feature_size), nn.ReLU(inplace=True), self.head)
@@ -54,19 +50,17 @@ class Classifier(nn.Module):
         return features, self.head(features)
 
 
-def _build_backbone(architecture: Architecture) -> tuple[nn.Module, int]:
-    """Return a torchvision ResNet, ResNeXt or Wide-ResNet without its classifier, and the size of its features."""
-    backbone = torchvision.models.get_model(architecture.encoder, weights=None)
-    if architecture.stem == "small":
-        # Small images lose too much to a 7×7 stride-2 convolution and a max-pool (SimCLR, appendix B.9).
-        backbone.conv1 = nn.Conv2d(architecture.channels, 64, 3, stride=1, padding=1, bias=False)
-        backbone.maxpool = nn.Identity()
-    elif architecture.channels != 3:
-        backbone.conv1 = nn.Conv2d(architecture.channels, 64, 7, stride=2, padding=3, bias=False)
-    nn.init.kaiming_normal_(backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
-    feature_size = backbone.fc.in_features
-    backbone.fc = nn.Identity()
-    return backbone, feature_size
+def _build_projection_head(features: int, settings: ProjectionHead) -> nn.Sequential:
+    """Return the network from [N, features] to [N, output_size], of 2 (SimCLR) or 3 (SimCLR v2) linear layers."""
+    layers: list[nn.Module] = []
+    width = features
+    for _ in range(settings.layers - 1):
+        layers.append(nn.Linear(width, settings.hidden_size, bias=not settings.batch_norm))
+        if settings.batch_norm:
+            layers.append(nn.BatchNorm1d(settings.hidden_size))
+        layers.append(nn.ReLU(inplace=True))
+        width = settings.hidden_size
+    return nn.Sequential(*layers, nn.Linear(width, settings.output_size, bias=False))
 
 
 def save_network(path: Path, network: Encoder | Classifier, classes: list[str] | None = None) -> None:

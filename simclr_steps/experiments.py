@@ -76,7 +76,7 @@ def plan(config: Config) -> Plan:
 def _grid(config: Config, number: int) -> Iterator[tuple[str, PretrainSettings]]:
     """Yield the name and the settings of each combination of an experiment's grid."""
     experiment = config.experiments[number]
-    base = config.pretrains[experiment.pretrain].model_dump(mode="json")
+    base = config.pretrains[experiment.pretrain].model_dump(mode="json", exclude_unset=True)  # as it was written
     for key, values in experiment.grid.items():
         if not values:
             raise UserError(f"experiments.{number}.grid.{key}: the list is empty: give it values or leave it out")
@@ -92,7 +92,8 @@ def _grid(config: Config, number: int) -> Iterator[tuple[str, PretrainSettings]]
 def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
     """Set a value below nested keys; a key that does not exist is left for the check to find."""
     for key in path[:-1]:
-        content = content.setdefault(key, {})
+        inner = content.get(key)
+        content[key] = content = inner if isinstance(inner, dict) else {}
     content[path[-1]] = value
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from simclr_steps.encoders import Classifier, Encoder
 from simclr_steps.errors import UserError
 from simclr_steps.logs import Progress
+from simclr_steps.precision import ieee_fp32
 
 Array = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8] | Tensor
@@ -68,7 +69,7 @@ def compute_features(
     progress = Progress("features of", len(images))
     parts: list[tuple[Array, ...]] = []
     try:
-        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        with torch.inference_mode(), ieee_fp32(device):
             for start in range(0, max(len(images), 1), batch_size):  # no images make one empty batch of the right width
                 batch = images[start : start + batch_size]
                 if isinstance(batch, np.ndarray):

@@ -26,21 +26,30 @@ from simclr_steps.encoders import Classifier, Encoder, load_network, save_networ
 from simclr_steps.errors import UserError
 from simclr_steps.features import check_channels, compute_features, network_input
 from simclr_steps.files import checksum, read_json, read_table, whole_file, write_json, write_table
-from simclr_steps.hardware import Hardware
+from simclr_steps.hardware import NORMAL_SAVING, Hardware, Saving
 from simclr_steps.images import Images
 from simclr_steps.logs import log
-from simclr_steps.optimisers import build_optimiser, build_schedule
+from simclr_steps.optimisers import configure_optimisers
 from simclr_steps.packed import NO_LABEL, Split, read_description, read_split
 from simclr_steps.provenance import Record
+from simclr_steps.resuming import fit, resumable
 from simclr_steps.sampling import GlobalBatches, batches_of_all
 from simclr_steps.settings import FinetuneSettings
 from simclr_steps.splits import Rows, stratified_draw
-from simclr_steps.training import History, SaveWork, build_trainer, fit
+from simclr_steps.training import History, build_trainer
 from simclr_steps.work_folder import work_folder
 
 
 def finetune(
-    settings: FinetuneSettings, *, encoder: Path, data: Path, seed: int, out: Path, work: Path, hardware: Hardware
+    settings: FinetuneSettings,
+    *,
+    encoder: Path,
+    data: Path,
+    seed: int,
+    out: Path,
+    work: Path,
+    hardware: Hardware,
+    saving: Saving = NORMAL_SAVING,
 ) -> None:
     """Train one classifier for each draw of the labels and judge it on the hold-out and, at the end, on the test split.
 
@@ -63,7 +72,7 @@ def finetune(
     with work_folder(work, *made_of) as folder:
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():
-                module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, hardware)
+                module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, hardware, saving)
                 _judge(module, classes, data, draw, folder)
         _publish(settings, classes, folder, out, record)
         shutil.rmtree(folder)
@@ -91,7 +100,7 @@ class Supervised(L.LightningModule):
         batches = GlobalBatches(
             self.rows, self.settings.batch_size, self._seed, lambda: trainer.global_step, use_all=True
         )
-        return self._images.loader(batches, workers=0)
+        return self._images.loader(batches, self.device)
 
     def on_train_epoch_start(self) -> None:
         """Keep a frozen backbone's batch-norm statistics as they are."""
@@ -119,11 +128,7 @@ class Supervised(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser of what is not frozen, and its schedule, which is stepped after every update."""
-        optimiser = build_optimiser(self.network, self.settings, self.settings.learning_rate)
-        warmup = self.settings.warmup_epochs * self.steps_per_epoch
-        steps = self.settings.epochs * self.steps_per_epoch
-        scheduler = build_schedule(optimiser, self.settings.schedule, warmup, steps)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return configure_optimisers(self.network, self.settings, self.settings.learning_rate, self.steps_per_epoch)
 
 
 def labelled_logits(network: Classifier, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -142,6 +147,7 @@ def _train(
     seed: tuple[int, int],
     folder: Path,
     hardware: Hardware,
+    saving: Saving,
 ) -> Supervised:
     """Train the classifier of one draw; `seed` is the run's seed and the draw's number."""
     rows = stratified_draw(train.labels, settings.labels, seed)
@@ -158,7 +164,7 @@ def _train(
         hardware,
         precision=settings.precision,
         epochs=settings.epochs,
-        callbacks=[history, SaveWork(checkpoint)],
+        callbacks=resumable(checkpoint, saving, history),
     )
     fit(trainer, module, checkpoint)
     write_table(folder / f"draw{seed[1]}.history.csv", [{"draw": seed[1], **row} for row in history.rows])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,19 @@ if TYPE_CHECKING:
     import torch
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
+_PR_SET_PDEATHSIG = 1  # of prctl.h
 
 
 def leads() -> bool:
     """Tell whether this process speaks and writes for all that compute together on this machine."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def die_with_parent() -> None:
+    """Have the system kill this process when the one that started it dies, however it dies, so that none is left."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):  # Linux alone knows it
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def keep_freed_memory() -> None:
@@ -34,7 +43,8 @@ class Hardware:
 
     gpus: int | None = None  # None takes one GPU if there is any
     processes: int = 1  # without a GPU; with GPUs there is one process for each
-    workers: int = 0  # processes that read data ahead, for each process that computes
+    workers: int | None = None  # processes that read images ahead, for each that computes; None: as many as will help
+    compile: str = "auto"  # "always" or "never" compile the network that is trained
 
     def resolved_gpus(self) -> int:
         """Return the number of GPUs to use.
@@ -55,3 +65,15 @@ class Hardware:
         import torch
 
         return torch.device("cuda", 0) if self.resolved_gpus() else torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Saving:
+    """When a training saves what it needs to go on, and when it has to leave."""
+
+    every_minutes: float = 1.0  # 0 saves after every step
+    every_epochs: int | None = None
+    leave_by: float | None = None  # on time.monotonic()'s clock
+
+
+NORMAL_SAVING = Saving()

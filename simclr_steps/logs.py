@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import time
 from pathlib import Path
@@ -12,16 +14,40 @@ log = logging.getLogger("simclr_steps")
 
 
 def start_logging(step: str, file: Path | None) -> None:
-    """Send the lines of this program, and Python's warnings, to the console and to `file`."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    """Send the lines of this program, and Python's warnings, to the console and, with the date, to `file`.
+
+    As long as the program runs it holds a lock on `file`, by which `watch` knows that it does.
+    """
+    console = logging.StreamHandler()
+    console.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%H:%M:%S"))
+    handlers: list[logging.Handler] = [console]
     if file and leads():
         file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file, mode="w", encoding="utf-8"))
-    logging.basicConfig(
-        level=logging.WARNING, format=f"%(asctime)s {step}: %(message)s", datefmt="%H:%M:%S", handlers=handlers
-    )
+        handler = logging.FileHandler(file, mode="w+", encoding="utf-8")
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+        handlers.append(handler)
+        _lock(handler)
+    logging.basicConfig(level=logging.WARNING, handlers=handlers)
     log.setLevel(logging.INFO if leads() else logging.ERROR)
     logging.captureWarnings(True)
+
+
+def _lock(handler: logging.FileHandler) -> None:
+    """Hold a shared lock on a handler's file: it waits for nobody but a watch that looks at the lock in this moment."""
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(handler.stream, fcntl.LOCK_SH)  # type: ignore[arg-type]  # it is open
+
+
+def is_written(file: Path) -> bool:
+    """Tell whether a running step holds the lock on its log."""
+    try:
+        with file.open("r+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # gone since it was listed, another user's, or on a file system without locks
+        return False
+    return False
 
 
 class Progress:

@@ -4,28 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from simclr_steps.settings import Optimisation, PretrainSettings
+from simclr_steps.settings import FinetuneSettings, Optimisation, PretrainSettings
+
+Trained = PretrainSettings | FinetuneSettings
+
+
+def configure_optimisers(
+    module: nn.Module, settings: Trained, learning_rate: float, steps_per_epoch: int
+) -> OptimizerLRScheduler:
+    """Return what Lightning asks for: the optimiser, and its schedule, which is stepped once after every update."""
+    optimiser = build_optimiser(module, settings, learning_rate)
+    scheduler = LambdaLR(optimiser, schedule(settings, steps_per_epoch))
+    return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def build_optimiser(module: nn.Module, settings: Optimisation, learning_rate: float) -> Optimizer:
-    """Return the optimiser of a module's trainable parameters; tensors of one dimension are not decayed.
+    """Return the optimiser of a module's trainable parameters; those of one dimension are neither decayed nor adapted.
 
-    Biases and batch-norm parameters are left out of weight decay as in SimCLR (appendix B.1).
+    Biases and batch-norm parameters are left out of weight decay, and of the adaptation of LARS, as in SimCLR
+    (appendix B.1). LARS is You, Gitman and Ginsburg, "Large Batch Training of Convolutional Networks", 2017, with a
+    trust coefficient of 0.001 and, as in torch's SGD, the learning rate outside the momentum.
     """
     groups = _parameter_groups(module.parameters(), settings.weight_decay)
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=learning_rate, momentum=settings.momentum, fused=True)
+    if settings.optimiser == "lars":
+        from timm.optim.lars import Lars  # slow to import, and few need it
+
+        # Without a weight decay timm adapts nothing unless it is told to.
+        groups = [{**group, "always_adapt": group["params"][0].ndim > 1} for group in groups]
+        return Lars(groups, lr=learning_rate, momentum=settings.momentum)
     kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
     return kind(groups, lr=learning_rate, fused=True)
 
 
-def _parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, object]]:
+def _parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
         {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
@@ -41,23 +62,21 @@ def scaled_learning_rate(settings: PretrainSettings) -> float:
     return settings.learning_rate * factor
 
 
-def build_schedule(optimiser: Optimizer, shape: str, warmup_steps: float, steps: int) -> LambdaLR:
-    """Return the schedule that is stepped once after every update."""
-    return LambdaLR(optimiser, schedule(shape, warmup_steps, steps))
+def schedule(settings: Trained, steps_per_epoch: int) -> Callable[[int], float]:
+    """Return the learning rate of each step as a share of the highest: linear warm-up, then the schedule.
 
-
-def schedule(shape: str, warmup_steps: float, steps: int) -> Callable[[int], float]:
-    """Return the learning rate of each step as a share of the highest: linear warm-up, then "cosine" or "constant".
-
-    The first step of a warm-up already learns: it has 1 / warmup_steps of the highest rate.
+    The first step of a warm-up already learns: it has 1 / (steps of the warm-up) of the highest rate.
     """
+    warmup = settings.warmup_steps or settings.warmup_epochs * steps_per_epoch
+    end = settings.epochs * steps_per_epoch
+    falls = [epoch * steps_per_epoch for epoch in settings.step_epochs]
 
     def share(step: int) -> float:
-        if step < warmup_steps:
-            return min(1.0, (step + 1) / warmup_steps)
-        if shape == "constant":
-            return 1.0
-        done = (step - warmup_steps) / max(1.0, steps - warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        if step < warmup:
+            return min(1.0, (step + 1) / warmup)
+        if settings.schedule == "cosine":
+            done = (step - warmup) / max(1.0, end - warmup)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        return settings.step_factor ** sum(step >= fall for fall in falls)  # constant: it never falls
 
     return share

@@ -50,7 +50,7 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
     }
     warnings.filterwarnings("ignore", message=".*infer the batch indices.*")  # each batch carries its own rows
     trainer = build_trainer(hardware, callbacks=[PartWriter(out, description, record)])
-    trainer.predict(Prediction(network, images, hardware.workers), return_predictions=False)
+    trainer.predict(Prediction(network, images, hardware.workers or 0), return_predictions=False)
     if trainer.is_global_zero:
         log.info("%s of %d images by %d processes: %s", kind, len(images), trainer.world_size, out)
 

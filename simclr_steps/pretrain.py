@@ -16,53 +16,73 @@ from simclr_steps import random_numbers
 from simclr_steps.architecture import resolve
 from simclr_steps.augmentation import random_views
 from simclr_steps.checkpoints import Candidates, current_candidate, write_candidate
+from simclr_steps.compilation import compiles
 from simclr_steps.encoders import Encoder
 from simclr_steps.errors import UserError
 from simclr_steps.files import whole_folder, write_json, write_table
-from simclr_steps.hardware import Hardware
+from simclr_steps.hardware import NORMAL_SAVING, Hardware, Saving
 from simclr_steps.images import Images
 from simclr_steps.logs import log
+from simclr_steps.micro_batches import in_micro_batches
+from simclr_steps.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.ntxent import nt_xent
-from simclr_steps.optimisers import build_optimiser, build_schedule, scaled_learning_rate
+from simclr_steps.optimisers import configure_optimisers, scaled_learning_rate
 from simclr_steps.packed import read_description, read_split
 from simclr_steps.provenance import Record
+from simclr_steps.resuming import fit, resumable
 from simclr_steps.sampling import GlobalBatches
 from simclr_steps.settings import PretrainSettings
-from simclr_steps.training import History, SaveWork, build_trainer, fit
+from simclr_steps.tensorboard import TensorBoard
+from simclr_steps.training import History, build_trainer
 from simclr_steps.work_folder import work_folder
 
 _HOLD_OUT_EPOCH = -1  # the epoch from which the hold-out's views are drawn, the same each time
 
 
-def pretrain(settings: PretrainSettings, *, data: Path, seed: int, out: Path, work: Path, hardware: Hardware) -> None:
+def pretrain(
+    settings: PretrainSettings,
+    *,
+    data: Path,
+    seed: int,
+    out: Path,
+    work: Path,
+    hardware: Hardware,
+    saving: Saving = NORMAL_SAVING,
+) -> None:
     """Train an encoder and write its candidates.
 
     Writes into `out`: rank1.ckpt to rank3.ckpt (least validation loss first, as many as there are), last.ckpt,
-    checkpoints.csv, history.csv and run.json. Never reads the test split.
+    checkpoints.csv, history.csv, tensorboard/ and run.json. Never reads the test split.
     """
     description = read_description(data)
     record = Record("pretrain", settings, description.content_hash, seed)
-    images = Images([read_split(data, split).images for split in ("train", "unlabelled")])
-    hold_out = Images([read_split(data, "validation").images])
+    train, unlabelled, validation = (read_split(data, split) for split in ("train", "unlabelled", "validation"))
+    images, hold_out = Images([train.images, unlabelled.images]), Images([validation.images])
     _check_batch(settings, len(images), hardware)
     architecture = resolve(settings, min(description.height, description.width), description.channels)
-    log.info("%s with the %s stem, %d images", architecture.encoder, architecture.stem, len(images))
+    log.info("%s, %d images", architecture, len(images))
 
-    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, description.content_hash)
+    own_code = architecture.own_code_hash
+    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
     with work_folder(work, *made_of) as folder:
         torch.manual_seed(seed)
-        module = SimCLR(settings, Encoder(architecture), images, hold_out, seed=seed, workers=hardware.workers)
+        monitor = HoldOutMonitor(train, validation, seed)
+        module = SimCLR(settings, Encoder(architecture), images, hold_out, monitor, seed=seed, workers=hardware.workers)
+        steps = settings.epochs * module.steps_per_epoch
+        if compiles(hardware.compile, gpu=hardware.resolved_gpus() > 0, steps=steps):
+            module.encoder.compile()
         history = History()
         candidates = Candidates(history)
+        curves = TensorBoard(history, folder / "tensorboard")
         trainer = build_trainer(
             hardware,
             precision=settings.precision,
             epochs=settings.epochs,
-            callbacks=[history, candidates, SaveWork(folder / "training.ckpt")],
+            callbacks=resumable(folder / "training.ckpt", saving, history, candidates, curves),
         )
         fit(trainer, module, folder / "training.ckpt")
         if trainer.is_global_zero:
-            _publish(out, module.encoder, candidates, history, record)
+            _publish(out, module.encoder, candidates, history, curves, record)
             shutil.rmtree(folder)
 
 
@@ -78,12 +98,21 @@ class SimCLR(L.LightningModule):
     """Contrastive training of an encoder on two or more views of each image."""
 
     def __init__(
-        self, settings: PretrainSettings, encoder: Encoder, images: Images, hold_out: Images, *, seed: int, workers: int
+        self,
+        settings: PretrainSettings,
+        encoder: Encoder,
+        images: Images,
+        hold_out: Images,
+        monitor: HoldOutMonitor,
+        *,
+        seed: int,
+        workers: int | None,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._images, self._hold_out, self._seed, self._workers = images, hold_out, seed, workers
+        self._images, self._hold_out, self._monitor = images, hold_out, monitor
+        self._seed, self._workers = seed, workers
         self.steps_per_epoch = len(images) // settings.global_batch_size
         self.images_per_step = settings.global_batch_size
 
@@ -99,48 +128,65 @@ class SimCLR(L.LightningModule):
             rank=trainer.global_rank,
             processes=trainer.world_size,
         )
-        return self._images.loader(batches, self._workers)
+        return self._images.loader(batches, self.device, self._workers)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Return the loss of a batch of indices and, unless they are on the device, images."""
         indices, images = self._images.on_device(batch)
-        return self._loss(indices, images, epoch=self.trainer.global_step // self.steps_per_epoch)
+        projections = self._project(indices, images, self.trainer.global_step // self.steps_per_epoch)
+        return nt_xent(projections, self.settings.temperature, chunk_size=self.settings.loss_chunk_size)
 
-    def _loss(self, indices: Tensor, images: Tensor, epoch: int) -> Tensor:
+    def _project(self, indices: Tensor, images: Tensor, epoch: int) -> Tensor:
+        """Return the projections of an epoch's views, [V, B, D]."""
         with torch.autocast(self.device.type, enabled=False):
             key = random_numbers.keys(self._seed, epoch, indices, self.settings.views)
             views = random_views(images, key, self.settings.augmentation, self.settings.view_size)
-        _, projections = self.encoder(views.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-        shape = (self.settings.views, len(indices), -1)
-        return nt_xent(projections.reshape(shape), self.settings.temperature, across_processes=self.encoder.training)
+        x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        _, projections = in_micro_batches(self.encoder, x, self.settings.micro_batch_size)
+        return projections.reshape(self.settings.views, len(indices), -1)
 
     @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """Return the loss of the hold-out's own fixed views, with batch norm's running statistics."""
+    def validate(self) -> dict[str, float | None]:
+        """Return the loss of the hold-out's own fixed views, with batch norm's running statistics, and the monitors.
+
+        What is not measured in this epoch is None.
+        """
+        measured: dict[str, float | None] = dict.fromkeys(("validate_loss", *MONITORS))
         if len(self._hold_out) < 2:
-            return {}
+            return measured
         self.encoder.eval()
-        total = torch.zeros((), device=self.device)
+        projections = self._hold_out_projections()
+        temperature, chunk_size = self.settings.temperature, self.settings.loss_chunk_size
+        losses = [
+            nt_xent(p, temperature, chunk_size=chunk_size, across_processes=False) * p.shape[1] for p in projections
+        ]
+        measured["validate_loss"] = float(torch.stack(losses).sum()) / len(self._hold_out)
+        epoch, every = self.trainer.current_epoch + 1, self.settings.monitor_epochs
+        if every and (epoch % every == 0 or epoch == self.settings.epochs):
+            measured |= self._monitor.measure(self.encoder, torch.cat(projections, dim=1))
+        self.encoder.train()
+        return measured
+
+    def _hold_out_projections(self) -> list[Tensor]:
+        """Return the projections of the hold-out's fixed views, [V, B, D], in batches about as large as training's."""
+        projections = []
         parts = -(-len(self._hold_out) // self.settings.global_batch_size)
         for rows in np.array_split(np.arange(len(self._hold_out)), parts):
             indices = torch.from_numpy(rows).to(self.device)
             images = torch.from_numpy(self._hold_out.read(rows)).to(self.device)
             with self.trainer.precision_plugin.forward_context():
-                total += self._loss(indices, images, _HOLD_OUT_EPOCH) * len(rows)
-        self.encoder.train()
-        return {"validate_loss": float(total) / len(self._hold_out)}
+                projections.append(self._project(indices, images, _HOLD_OUT_EPOCH))
+        return projections
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, which is stepped after every update."""
-        optimiser = build_optimiser(self.encoder, self.settings, scaled_learning_rate(self.settings))
-        warmup = self.settings.warmup_epochs * self.steps_per_epoch
-        scheduler = build_schedule(
-            optimiser, self.settings.schedule, warmup, self.settings.epochs * self.steps_per_epoch
-        )
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        rate = scaled_learning_rate(self.settings)
+        return configure_optimisers(self.encoder, self.settings, rate, self.steps_per_epoch)
 
 
-def _publish(out: Path, encoder: Encoder, candidates: Candidates, history: History, record: Record) -> None:
+def _publish(
+    out: Path, encoder: Encoder, candidates: Candidates, history: History, curves: TensorBoard, record: Record
+) -> None:
     """Write all that pretraining made, as one folder that appears whole."""
     architecture = encoder.architecture
     files = {f"rank{rank}.ckpt": candidate for rank, candidate in enumerate(candidates.best, start=1)}
@@ -148,14 +194,14 @@ def _publish(out: Path, encoder: Encoder, candidates: Candidates, history: Histo
     with whole_folder(out) as folder:
         for name, candidate in files.items():
             write_candidate(folder / name, candidate, architecture)
+        columns = ("epoch", "step", "validate_loss", *MONITORS)
+        rows = {name: history.rows[candidate.epoch - 1] for name, candidate in files.items()}
         write_table(
             folder / "checkpoints.csv",
-            [
-                {"file": name, "epoch": c.epoch, "step": c.step, "validate_loss": c.validate_loss}
-                for name, c in files.items()
-            ],
+            [{"file": name, **{column: row[column] for column in columns}} for name, row in rows.items()],
         )
         write_table(folder / "history.csv", history.rows)
+        curves.publish(folder / "tensorboard")
         write_json(folder / "run.json", {**record.finish(), "architecture": architecture.model_dump(mode="json")})
     last = history.rows[-1]
     log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)

@@ -16,7 +16,17 @@ from pydantic import BaseModel
 
 from simclr_steps.code_hash import code_hash
 
-_PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "scikit-learn", "umap-learn", "numpy", "pandas")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning",
+    "torchmetrics",
+    "scikit-learn",
+    "umap-learn",
+    "numpy",
+    "pandas",
+)
 
 
 class Record:

@@ -24,7 +24,7 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     """Choose a candidate by the criterion and write encoder.safetensors and selection.json into `out`.
 
     Reads the train and validation splits alone, and these for the criterion "knn" only. Raises UserError when the
-    criterion needs a hold-out, or its labels, and there are none.
+    criterion needs a hold-out, its labels or its effective rank, and there is none.
     """
     description = read_description(data)
     record = Record("select", settings, description.content_hash, read_json(candidates / "run.json")["seed"])
@@ -51,13 +51,9 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
 
 
 def _row(row: dict[str, str]) -> dict[str, Any]:
-    loss = row["validate_loss"]
-    return {
-        "file": row["file"],
-        "epoch": int(row["epoch"]),
-        "step": int(row["step"]),
-        "validate_loss": float(loss) if loss else None,
-    }
+    """Return a row of checkpoints.csv with its numbers; None is what was not measured."""
+    counts = {"epoch": int(row.pop("epoch")), "step": int(row.pop("step"))}
+    return {"file": row.pop("file"), **counts, **{name: float(cell) if cell else None for name, cell in row.items()}}
 
 
 def _choose(settings: SelectionSettings, table: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
@@ -67,6 +63,15 @@ def _choose(settings: SelectionSettings, table: list[dict[str, Any]]) -> tuple[d
     if settings.criterion == "knn":
         best = max(table, key=lambda row: row["knn_accuracy"])
         return best, f"its kNN accuracy on the hold-out is the highest, {best['knn_accuracy']:.4f}"
+    if settings.criterion == "rankme":
+        measured = [row for row in table if row.get("validate_rankme") is not None]
+        if not measured:
+            raise UserError(
+                "selection.criterion: rankme was measured of no candidate: set monitor_epochs of the pretraining to 1 "
+                "or more, with a hold-out of two images or more"
+            )
+        best = max(measured, key=lambda row: row["validate_rankme"])
+        return best, f"its effective rank on the hold-out is the highest, {best['validate_rankme']:.1f}"
     if table[0]["validate_loss"] is None:
         raise UserError(
             'selection.criterion: validate_loss needs a hold-out of two images or more: write "last", or raise '

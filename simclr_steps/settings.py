@@ -7,10 +7,22 @@ Hardware is no setting: the number of GPUs, workers and threads are options of t
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 SPLITS = ("train", "validation", "test", "unlabelled")
@@ -27,6 +39,7 @@ ENCODERS = (
     "wide_resnet50_2",
     "wide_resnet101_2",
 )
+_ENCODER_ELSEWHERE = re.compile(r"timm:[\w.]+|[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -132,13 +145,41 @@ class ArraysDataset(DatasetBlock):
 Dataset = Annotated[DigitsDataset | TorchvisionDataset | FolderDataset | ArraysDataset, Field(discriminator="source")]
 
 
-class Augmentation(Settings):
-    """How random views are made. The defaults are for small colour images such as CIFAR-10's."""
+AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs from the defaults
+    "colour": {},
+    "digits": {
+        "crop_scale": (0.5, 1.0),
+        "horizontal_flip_probability": 0.0,
+        "rotation_degrees": 20.0,
+        "grayscale_probability": 0.0,
+    },
+    "photos": {
+        "crop_scale": (0.08, 1.0),
+        "brightness": 0.8,
+        "contrast": 0.8,
+        "saturation": 0.8,
+        "hue": 0.2,
+        "grayscale_probability": 0.2,
+        "blur_probability": 0.5,
+    },
+}
 
+
+class Augmentation(Settings):
+    """How random views are made: as a preset says, but for the keys written beside it."""
+
+    preset: Literal["colour", "digits", "photos"] = Field(
+        "colour",
+        description="`colour`: the defaults below, for small colour images such as CIFAR-10's. `digits`: crops from "
+        "0.5, no flip, turns of up to 20 degrees, no grey. `photos`: as SimCLR for ImageNet, crops from 0.08, strong "
+        "jitter of 0.8, 0.8, 0.8, 0.2, grey in 0.2 and blur in 0.5 of the views.",
+    )
+    crop_probability: Probability = Field(1.0, description="Chance of a crop; the view else shows the whole image.")
     crop_scale: tuple[float, float] = Field((0.2, 1.0), description="Range of the crop's share of the image's area.")
     crop_ratio: tuple[float, float] = Field((3 / 4, 4 / 3), description="Range of the crop's width by its height.")
     horizontal_flip_probability: Probability = Field(0.5, description="Chance of a left-right flip.")
     vertical_flip_probability: Probability = Field(0.0, description="Chance of an up-down flip.")
+    rotation_probability: Probability = Field(1.0, description="Chance of a turn.")
     rotation_degrees: float = Field(0.0, ge=0, le=180, description="Largest turn to either side, in degrees.")
     jitter_probability: Probability = Field(0.8, description="Chance that the four colour changes are made at all.")
     brightness: float = Field(0.4, ge=0, description="Largest change of brightness, as a share.")
@@ -148,7 +189,24 @@ class Augmentation(Settings):
     grayscale_probability: Probability = Field(0.1, description="Chance that a colour image turns grey.")
     blur_probability: Probability = Field(0.0, description="Chance of a Gaussian blur.")
     blur_sigma: tuple[float, float] = Field((0.1, 2.0), description="Range of the blur's sigma in pixels.")
-    solarise_probability: Probability = Field(0.0, description="Chance that pixels above one half are inverted.")
+    solarise_probability: Probability = Field(0.0, description="Chance that bright pixels are inverted.")
+    solarise_threshold: Probability = Field(0.5, description="Least brightness that is inverted; 1 is white.")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _fill_in(cls, content: Any, build: ModelWrapValidatorHandler[Augmentation]) -> Augmentation:
+        """Take from the preset what is not written, and leave it unset, so that a grid can change the preset."""
+        if not isinstance(content, dict):
+            return build(content)
+        settings = build(AUGMENTATIONS.get(str(content.get("preset")), {}) | content)
+        settings.model_fields_set.intersection_update(content)
+        return settings
+
+    @model_serializer(mode="wrap")
+    def _dump(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Leave the preset's name out of a whole dump, which is equal for equal augmentations however written."""
+        content: dict[str, Any] = dump(self)
+        return content if info.exclude_unset else {key: content[key] for key in content if key != "preset"}
 
     @field_validator("crop_scale", "crop_ratio", "blur_sigma", mode="before")
     @classmethod
@@ -171,53 +229,129 @@ class Augmentation(Settings):
 
 
 class ProjectionHead(Settings):
-    """The two-layer network between the features and the loss; it is thrown away after pretraining."""
+    """The network between the features and the loss: linear layers with ReLU between them."""
 
-    hidden_size: int = Field(1024, gt=0, description="Width of the hidden layer.")
+    layers: Literal[2, 3] = Field(2, description="Linear layers; the last one has no bias.")
+    hidden_size: int = Field(1024, gt=0, description="Width of the hidden layers.")
     output_size: int = Field(128, gt=0, description="Size of the projections that the loss compares.")
+    batch_norm: bool = Field(
+        False, description="Batch norm before each ReLU; the output is not normalised, unlike in SimCLR's own code."
+    )
 
 
 class Optimisation(Settings):
     """How weights are updated."""
 
-    optimiser: Literal["sgd", "adam", "adamw"] = Field("sgd", description="The optimiser.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd`; the others ignore it.")
+    optimiser: Literal["sgd", "adam", "adamw", "lars"] = Field(
+        "sgd", description="The optimiser. `lars` is for batches of thousands of images."
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd` and `lars`; the others ignore it.")
     weight_decay: float = Field(
-        5e-4, ge=0, description="Weight decay; never applied to biases and batch-norm parameters."
+        5e-4,
+        ge=0,
+        description="Weight decay; never applied to biases and batch-norm parameters, and nor is the adaptation of "
+        "`lars`. SimCLR takes 1e-6 with `lars`.",
     )
-    schedule: Literal["cosine", "constant"] = Field(
-        "cosine", description="What the learning rate does after the warm-up; `cosine` ends at 0."
+    warmup_epochs: float = Field(0, ge=0, description="Epochs over which the learning rate rises from 0.")
+    warmup_steps: int | None = Field(
+        None, gt=0, description="Updates over which the learning rate rises from 0, instead of `warmup_epochs`."
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="Number format of the network; `auto` is bf16 where the hardware computes it, else fp32."
+    step_epochs: list[Annotated[int, Field(gt=0)]] = Field(
+        [], description="Epochs after which the learning rate falls under the schedule `step`, counted from the start."
     )
+    step_factor: float = Field(0.1, gt=0, lt=1, description="What the learning rate is multiplied by at each fall.")
+    schedule: Literal["cosine", "constant", "step"] = Field(
+        "cosine",
+        validate_default=True,
+        description="What the learning rate does after the warm-up; `cosine` ends at 0, `step` falls at `step_epochs`.",
+    )
+    precision: Literal["auto", "bf16", "tf32", "fp32"] = Field(
+        "auto",
+        description="Number format of the network: `fp32` in full, `tf32` with the faster convolutions of a GPU that "
+        "has them, `bf16`; `auto` is bf16 where the hardware multiplies it at full speed, else fp32. The loss is "
+        "always in full fp32.",
+    )
+
+    @field_validator("warmup_steps")
+    @classmethod
+    def _check_one_warmup(cls, value: int | None, others: ValidationInfo) -> int | None:
+        if value is not None and others.data.get("warmup_epochs"):
+            raise ValueError("must be left out where warmup_epochs is given")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _check_steps(cls, value: str, others: ValidationInfo) -> str:
+        if (value == "step") != bool(others.data.get("step_epochs", value == "step")):
+            raise ValueError("must be step where step_epochs are given, and only there")
+        return value
 
 
 class PretrainSettings(Optimisation):
     """One way to pretrain an encoder with SimCLR."""
 
-    encoder: Literal[ENCODERS] = Field("resnet18", description="A torchvision network.")  # type: ignore[valid-type]
+    encoder: str = Field(
+        "resnet18",
+        json_schema_extra={"anyOf": [{"enum": list(ENCODERS)}, {"pattern": ":"}]},
+        description=f"A torchvision network ({', '.join(f'`{name}`' for name in ENCODERS)}); `timm:NAME`, any network "
+        "of timm, such as `timm:vit_small_patch16_224`, made for the images' size; or your own `MODULE:FUNCTION`, "
+        "imported from the working folder or what is installed, called as `FUNCTION(channels=3, image_size=32)`, which "
+        "returns a torch module from float [N, channels, image_size, image_size] in [0, 1] to float [N, features].",
+    )
     stem: Literal["auto", "small", "imagenet"] = Field(
         "auto",
-        description="First layers: `small` is one 3 × 3 convolution of stride 1 and no max-pool, `imagenet` is "
-        "torchvision's own; `auto` takes `small` for images of up to 64 pixels.",
+        description="First layers of a torchvision network: `small` is one 3 × 3 convolution of stride 1 and no "
+        "max-pool, `imagenet` is torchvision's own; `auto` takes `small` for images of up to 64 pixels.",
     )
     projection_head: ProjectionHead = Field(ProjectionHead(), description="See the projection head's keys.")
     augmentation: Augmentation = Field(Augmentation(), description="See the augmentation's keys.")
     views: int = Field(2, ge=2, description="Random views of each image in a batch; all pairs of them are positives.")
     view_size: int | None = Field(None, ge=4, description="Side of the views in pixels; null keeps the image's size.")
     temperature: float = Field(0.5, gt=0, description="Temperature of the NT-Xent loss.")
+    loss_chunk_size: int | None = Field(
+        None,
+        gt=0,
+        description="Views whose similarities to all others the loss holds at a time; null holds all of the batch. "
+        "Fewer take less memory and give the same loss.",
+    )
     learning_rate: float = Field(0.03, gt=0, description="Highest learning rate, before the scaling below.")
     learning_rate_scaling: Literal["linear", "sqrt", "none"] = Field(
         "linear", description="Multiplies the learning rate by global_batch_size / 256, by its square root, or by 1."
     )
-    warmup_epochs: float = Field(0, ge=0, description="Epochs over which the learning rate rises from 0.")
     epochs: int = Field(100, gt=0, description="Passes over the training and unlabelled images.")
     global_batch_size: int = Field(
         512,
         ge=2,
         description="Images in a batch over all processes; the last incomplete batch of an epoch is left out.",
     )
+    monitor_epochs: int = Field(
+        10,
+        ge=0,
+        description="Every so many epochs, and after the last, the hold-out's features are judged: kNN accuracy where "
+        "there are labels, alignment and uniformity, and effective rank (RankMe). 0 is never. Training stays the same.",
+    )
+    micro_batch_size: int | None = Field(
+        None,
+        ge=2,
+        description="Views that pass through the network at once in each process; null is all of a batch. Fewer fit "
+        "big batches on small GPUs for about a third more time: loss and gradients stay those of the whole batch, but "
+        "batch norm then normalises each micro-batch by itself.",
+    )
+
+    @field_validator("encoder")
+    @classmethod
+    def _check_encoder(cls, value: str) -> str:
+        if not (value in ENCODERS or _ENCODER_ELSEWHERE.fullmatch(value)):
+            advice = did_you_mean(value, ENCODERS)
+            raise ValueError(f"must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION; {advice}")
+        return value
+
+    @field_validator("stem")
+    @classmethod
+    def _check_stem(cls, value: str, others: ValidationInfo) -> str:
+        if value != "auto" and ":" in others.data.get("encoder", ""):
+            raise ValueError("must be auto, as only torchvision's networks have a stem to choose")
+        return value
 
 
 class FinetuneSettings(Optimisation):
@@ -241,7 +375,6 @@ class FinetuneSettings(Optimisation):
         None, description="Random views to train on, see the augmentation's keys; null trains on the plain images."
     )
     learning_rate: float = Field(0.01, gt=0, description="Highest learning rate; it is not scaled.")
-    warmup_epochs: float = Field(0, ge=0, description="Epochs over which the learning rate rises from 0.")
     epochs: int = Field(30, gt=0, description="Passes over the labelled images.")
     batch_size: int = Field(128, ge=2, description="Labelled images in a batch.")
 
@@ -256,10 +389,11 @@ class FinetuneSettings(Optimisation):
 class SelectionSettings(Settings):
     """How one checkpoint is chosen from the three of least validation loss and the last; never on the test split."""
 
-    criterion: Literal["validate_loss", "knn", "last"] = Field(
+    criterion: Literal["validate_loss", "knn", "rankme", "last"] = Field(
         "validate_loss",
         description="`validate_loss`: least loss on the hold-out. `knn`: best kNN accuracy on the hold-out, its "
-        "neighbours from the training split. `last`: the last checkpoint.",
+        "neighbours from the training split. `rankme`: highest effective rank of the hold-out's features, which takes "
+        "no labels, among the checkpoints of monitored epochs (`monitor_epochs`). `last`: the last checkpoint.",
     )
     knn_neighbours: int = Field(10, gt=0, description="Neighbours that vote under `knn`, by cosine similarity.")
 

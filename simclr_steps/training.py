@@ -1,13 +1,11 @@
-"""What all trainings share: the Lightning trainer, their history, and how they go on after they were stopped."""
+"""What all trainings share: the Lightning trainer and their history."""
 
 from __future__ import annotations
 
 import logging
-import math
 import time
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
@@ -16,15 +14,23 @@ from lightning.fabric.plugins.environments import LightningEnvironment  # type: 
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
-from simclr_steps.errors import UserError
-from simclr_steps.files import raise_if_full
-from simclr_steps.hardware import Hardware, keep_freed_memory
+from simclr_steps.agreement import sum_of_all
+from simclr_steps.hardware import Hardware, keep_freed_memory, leads
 from simclr_steps.logs import duration, log
-from simclr_steps.precision import resolve_precision
+from simclr_steps.precision import allow_tf32, resolve_precision
+from simclr_steps.saving import CheckedFiles
 
-SAVE_EVERY_SECONDS = 60.0
-STEPS_BETWEEN_AGREEMENTS = 50
 SPEAK_EVERY_SECONDS = 5.0
+_EPOCHS_SPEAK_EVERY_SECONDS = 2.0
+_SPOKEN = {  # what is said of an epoch, if it was measured
+    "loss": "loss {:.4f}",
+    "accuracy": "accuracy {:.1%}",
+    "validate_loss": "hold-out loss {:.4f}",
+    "validate_accuracy": "hold-out accuracy {:.1%}",
+    "validate_knn_accuracy": "hold-out kNN {:.1%}",
+    "learning_rate": "learning rate {:.2e}",
+    "images_per_second": "{:.0f} images/s",
+}
 
 
 def build_trainer(
@@ -35,6 +41,8 @@ def build_trainer(
     processes = gpus or hardware.processes
     if not gpus:
         keep_freed_memory()
+    precision = resolve_precision(precision, gpu=gpus > 0)
+    allow_tf32(precision)
     for chatty in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # images are read in whole batches
@@ -45,8 +53,8 @@ def build_trainer(
         devices=processes,
         strategy=DDPStrategy(gradient_as_bucket_view=True) if processes > 1 else "auto",
         # In a SLURM job Lightning would take the job's tasks for its processes and train alone.
-        plugins=[LightningEnvironment()],
-        precision="bf16-mixed" if resolve_precision(precision, gpu=gpus > 0) == "bf16" else "32-true",
+        plugins=[LightningEnvironment(), CheckedFiles()],
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_epochs=epochs,
         callbacks=callbacks,
         sync_batchnorm=gpus > 1,
@@ -66,25 +74,33 @@ class History(L.Callback):
     """Keeps one row for each epoch and says how far the training is.
 
     A row holds epoch (from 1), step, the means over the epoch's batches of what the training step returned, what
-    `validate` returned, learning_rate, images_per_second and seconds. The module that is trained offers
-    `steps_per_epoch`, `images_per_step` (over all processes) and `validate()`, called by every process after an epoch.
+    `validate` returned (None is what was not measured), learning_rate, images_per_second while training, and the
+    seconds of the whole training so far. The module that is trained offers `steps_per_epoch`, `images_per_step` (over
+    all processes) and `validate()`, called by every process after an epoch, with the same keys each time.
     """
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[dict[str, Any]] = []
         self._sums: dict[str, Tensor] = {}
-        self._seconds = 0.0
+        self._seconds = self._epoch_began = 0.0
         self._learning_rate = 0.0
         self._clock = self._spoke = time.monotonic()
+        self._spoke_of_epoch = 0.0
         self._first_step = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training needs."""
-        return {"rows": self.rows, "sums": self._sums, "seconds": self._seconds + time.monotonic() - self._clock}
+        """Return what a resumed training needs; every process calls it, and what one returns is for all."""
+        sums = {name: sum_of_all(total) for name, total in self._sums.items()}
+        times = {"seconds": self._seconds_so_far(), "epoch_began": self._epoch_began}
+        return {"rows": self.rows, "sums": sums, **times}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
-        self.rows, self._sums, self._seconds = state["rows"], state["sums"], state["seconds"]
+        """Go on from a saved state; the sums over all processes go on in the leading one."""
+        self.rows, self._sums = state["rows"], state["sums"] if leads() else {}
+        self._seconds, self._epoch_began = state["seconds"], state["epoch_began"]
+
+    def _seconds_so_far(self) -> float:
+        return self._seconds + time.monotonic() - self._clock
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clock."""
@@ -95,9 +111,7 @@ class History(L.Callback):
         """Note the learning rate of the update, before the schedule moves on."""
         self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Add up what the step returned, without waiting for the device."""
         outputs = outputs if isinstance(outputs, Mapping) else {"loss": outputs}
         for name, value in outputs.items():
@@ -105,93 +119,43 @@ class History(L.Callback):
             value = value.detach().to(torch.float64)
             self._sums[name] = value if total is None else total.to(value.device) + value
         if time.monotonic() - self._spoke >= SPEAK_EVERY_SECONDS:
-            self._spoke = time.monotonic()
-            self._speak(trainer, module, float(outputs["loss"]))
+            pace = self._pace(trainer)
+            now = {"loss": float(outputs["loss"]), "images_per_second": module.images_per_step / pace}
+            self._speak(trainer, module, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", now)
 
-    def _speak(self, trainer: L.Trainer, module: Any, loss: float) -> None:
-        done = trainer.global_step
-        total = module.steps_per_epoch * (trainer.max_epochs or 0)
-        pace = (time.monotonic() - self._clock) / (done - self._first_step)
-        log.info(
-            "epoch %d/%d, loss %.4f, %.0f images/s, %s left",
-            trainer.current_epoch + 1,
-            trainer.max_epochs,
-            loss,
-            module.images_per_step / pace,
-            duration((total - done) * pace),
-        )
+    def _pace(self, trainer: L.Trainer) -> float:
+        """Return the seconds that a step takes, with all that happens between steps."""
+        return (time.monotonic() - self._clock) / max(1, trainer.global_step - self._first_step)
+
+    def _speak(self, trainer: L.Trainer, module: Any, what: str, row: Mapping[str, Any]) -> None:
+        steps_left = module.steps_per_epoch * (trainer.max_epochs or 0) - trainer.global_step
+        facts = [text.format(row[name]) for name, text in _SPOKEN.items() if row.get(name) is not None]
+        log.info("%s", ", ".join([what, *facts, f"{duration(steps_left * self._pace(trainer))} left"]))
+        self._spoke = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
-        """Close the epoch's row.
-
-        Raises UserError when the loss is not finite.
-        """
-        means = {
-            name: float(trainer.strategy.reduce(total / module.steps_per_epoch, reduce_op="mean"))
-            for name, total in self._sums.items()
-        }
+        """Close the epoch's row and say what is in it, unless the last such line was just said."""
+        count = module.steps_per_epoch * trainer.world_size
+        means = {name: float(sum_of_all(total)) / count for name, total in self._sums.items()}
         self._sums = {}
         epoch = trainer.current_epoch + 1
-        if not math.isfinite(means["loss"]):
-            raise UserError(
-                f"the loss is {means['loss']} in epoch {epoch} (step {trainer.global_step}): lower learning_rate, or "
-                "raise temperature or warmup_epochs"
-            )
-        now = self._seconds + time.monotonic() - self._clock
-        last = self.rows[-1]["seconds"] if self.rows else 0.0
-        rate = module.steps_per_epoch * module.images_per_step / max(now - last, 1e-9)
+        trained = self._seconds_so_far() - self._epoch_began
+        rate = module.steps_per_epoch * module.images_per_step / max(trained, 1e-9)
+        with torch.compiler.set_stance("force_eager"):  # to compile for evaluation, too, would not pay
+            measured = module.validate()
+        self._epoch_began = self._seconds_so_far()
         self.rows.append(
             {
                 "epoch": epoch,
                 "step": trainer.global_step,
                 **means,
-                **module.validate(),
+                **measured,
                 "learning_rate": self._learning_rate,
                 "images_per_second": round(rate, 1),
-                "seconds": round(now, 3),
+                "seconds": round(self._epoch_began, 3),
             }
         )
-
-
-class SaveWork(L.Callback):
-    """Saves the whole training every minute and at its end, so that a stopped one goes on from there."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._saved = time.monotonic()
-
-    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        """Save in the middle of an epoch."""
-        self._save_if_due(trainer)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Save at the end of an epoch."""
-        self._save_if_due(trainer)
-
-    def _save_if_due(self, trainer: L.Trainer) -> None:
-        due = time.monotonic() - self._saved >= SAVE_EVERY_SECONDS
-        if trainer.world_size > 1:  # the processes must agree, and to ask at every step would slow them down
-            due = trainer.global_step % STEPS_BETWEEN_AGREEMENTS == 0 and trainer.strategy.broadcast(due)
-        if due:
-            save_checkpoint(trainer, self._file)
-            self._saved = time.monotonic()
-
-
-def save_checkpoint(trainer: L.Trainer, file: Path) -> None:
-    """Write a checkpoint of the whole training, whole or not at all; every process calls it."""
-    partial = file.with_suffix(".partial")
-    try:
-        trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
-            partial.replace(file)
-    except OSError as error:
-        raise_if_full(error, file)
-        raise
-    trainer.strategy.barrier()
-
-
-def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path) -> None:
-    """Train, from `checkpoint` on if there is one."""
-    if checkpoint.exists():
-        log.info("going on from %s", checkpoint)
-    trainer.fit(module, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True)
+        since = time.monotonic() - self._spoke_of_epoch
+        if since >= _EPOCHS_SPEAK_EVERY_SECONDS or epoch == trainer.max_epochs:
+            self._speak(trainer, module, f"after epoch {epoch}/{trainer.max_epochs}", self.rows[-1])
+            self._spoke_of_epoch = time.monotonic()

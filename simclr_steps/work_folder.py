@@ -12,6 +12,7 @@ from typing import Any
 from simclr_steps.errors import UserError
 from simclr_steps.files import canonical_json
 from simclr_steps.hardware import leads
+from simclr_steps.logs import log
 
 
 @contextmanager
@@ -32,4 +33,6 @@ def work_folder(root: Path, *made_of: Any) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(f"{folder} is in use: wait until the other process that trains there has ended") from error
+        except OSError as error:
+            log.warning("warning: %s cannot be locked (%s): let no second process train there", folder, error.strerror)
         yield folder

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import torchvision.transforms.v2.functional as tv
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from simclr_steps import augmentation, random_numbers
 from simclr_steps.augmentation import Parameters, random_views
+from simclr_steps.errors import UserError
 from simclr_steps.settings import Augmentation
+from simclr_steps.validation import check
 
 TOLERANCE = 2 / 255
 
@@ -67,8 +71,9 @@ def test_crop_resize_and_flips_equal_torchvision(size: int, channels: int) -> No
     assert parameters.flip_horizontal.any() and not parameters.flip_horizontal.all()
 
 
-def test_rotation_equals_torchvision() -> None:
-    images = photos()
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rotation_equals_torchvision(channels: int) -> None:
+    images = photos(channels=channels)
     degrees = drawn(only(rotation_degrees=60.0), images).rotation
     x = floats(images, 3)
     turned = [
@@ -86,36 +91,46 @@ OPERATIONS: list[Callable[[Tensor, float], Tensor]] = [
 ]
 
 
-def test_colour_jitter_equals_torchvisions_operations_in_each_images_own_order() -> None:
-    images = photos(count=12)
-    settings = only(jitter_probability=0.8, brightness=0.8, contrast=0.8, saturation=0.8, hue=0.5)
+STRENGTHS = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.5}
+
+
+@pytest.mark.parametrize("on", [*([name] for name in STRENGTHS), ["contrast", "hue"], list(STRENGTHS)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colour_jitter_equals_torchvisions_operations_in_each_images_own_order(on: list[str], channels: int) -> None:
+    images = photos(count=12, width=32, channels=channels)
+    settings = only(jitter_probability=0.8, **{name: STRENGTHS[name] * (name in on) for name in STRENGTHS})
     parameters = drawn(settings, images)
-    x = floats(images, 3)
     expected = []
-    for image, order, factors in zip(x, parameters.jitter_order, parameters.jitter_factors, strict=True):
+    for image, order, factors in zip(
+        floats(images, 3), parameters.jitter_order, parameters.jitter_factors, strict=True
+    ):
         for operation in order.tolist():
-            image = OPERATIONS[operation](image, float(factors[operation]))
+            if channels == 3 or operation < 2:  # one channel has neither saturation nor hue
+                image = OPERATIONS[operation](image, float(factors[operation]))
         expected.append(image)
-    ours = augmentation.jitter(x, parameters.jitter_order, parameters.jitter_factors)
-    assert (ours - torch.stack(expected)).abs().max() < TOLERANCE
-    assert len({tuple(order.tolist()) for order in parameters.jitter_order}) > 10
+    views = augmentation.apply(images, parameters, settings, (32, 32))
+    assert (views - torch.stack(expected)).abs().max() < TOLERANCE
+    orders = {tuple(order) for order in parameters.jitter_order.tolist()}
+    assert {tuple(sorted(order)) for order in orders} == {tuple(list(STRENGTHS).index(name) for name in on)}
+    assert len(orders) >= {1: 1, 2: 2, 4: 11}[len(on)]
 
 
-def test_colour_jitter_of_one_channel_is_brightness_and_contrast() -> None:
-    images = photos(channels=1)
-    parameters = drawn(only(jitter_probability=1.0), images)
-    x = floats(images, 3)
-    expected = []
-    for image, order, factors in zip(x, parameters.jitter_order, parameters.jitter_factors, strict=True):
-        for operation in order.tolist():
-            image = OPERATIONS[operation](image, float(factors[operation])) if operation < 2 else image
-        expected.append(image)
-    ours = augmentation.jitter(x, parameters.jitter_order, parameters.jitter_factors)
-    assert (ours - torch.stack(expected)).abs().max() < TOLERANCE
+def test_factors_are_drawsfrom_the_whole_range_and_jitter_is_left_out_as_often_as_asked() -> None:
+    settings = only(jitter_probability=0.7, **STRENGTHS)
+    parameters = augmentation.draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
+    factors = parameters.jitter_factors - torch.tensor([1.0, 1.0, 1.0, 0.0])
+    jittered = (factors != 0).any(dim=1)
+    assert jittered.float().mean() == pytest.approx(0.7, abs=0.02)
+    strengths = torch.tensor(list(STRENGTHS.values()))
+    shares = (factors[jittered] / strengths + 1) / 2
+    assert (shares >= 0).all() and (shares <= 1).all()
+    for share in shares.T:
+        assert torch.allclose(share.quantile(torch.arange(0.1, 1, 0.1)), torch.arange(0.1, 1, 0.1), atol=0.03)
 
 
-def test_blur_equals_torchvision() -> None:
-    images = photos()
+@pytest.mark.parametrize("channels", [1, 3])
+def test_blur_equals_torchvision(channels: int) -> None:
+    images = photos(channels=channels)
     sigmas = drawn(only(blur_probability=0.7), images).blur_sigma
     x = floats(images, 3)
     taps = 2 * augmentation.blur_reach(2.0, 32) + 1
@@ -127,17 +142,18 @@ def test_blur_equals_torchvision() -> None:
     assert 0 < (sigmas > 0).float().mean() < 1
 
 
-def test_grayscale_and_solarise_equal_torchvision() -> None:
-    images = photos(width=32)
-    settings = only(grayscale_probability=0.5, solarise_probability=0.5)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grayscale_and_solarise_equal_torchvision(channels: int) -> None:
+    images = photos(width=32, channels=channels)
+    settings = only(grayscale_probability=0.5, solarise_probability=0.5, solarise_threshold=0.3)
     parameters = drawn(settings, images)
     views = augmentation.apply(images, parameters, settings, (32, 32))
     expected = []
     for image, gray, sun in zip(floats(images, 3), parameters.grayscale, parameters.solarise, strict=True):
-        image = tv.rgb_to_grayscale(image, num_output_channels=3) if gray else image
-        expected.append(tv.solarize(image, 0.5) if sun else image)
+        image = tv.rgb_to_grayscale(image, num_output_channels=channels) if gray else image
+        expected.append(tv.solarize(image, 0.3) if sun else image)
     differ = (views - torch.stack(expected)).abs() > TOLERANCE
-    assert differ.float().mean() < 1e-3  # a pixel at one half exactly may fall to either side
+    assert differ.float().mean() < 1e-3  # a pixel at the threshold exactly may fall to either side
     assert parameters.grayscale.any() and parameters.solarise.any()
 
 
@@ -157,6 +173,84 @@ def test_crops_are_distributed_as_torchvisions_random_resized_crop() -> None:
     assert (ours[:, 0] + ours[:, 2] <= 32).all() and (ours[:, 1] + ours[:, 3] <= 32).all()
 
 
+def test_each_operation_is_made_as_often_as_asked() -> None:
+    settings = Augmentation(
+        crop_probability=0.6,
+        horizontal_flip_probability=0.4,
+        vertical_flip_probability=0.3,
+        rotation_probability=0.7,
+        rotation_degrees=30,
+        grayscale_probability=0.2,
+        blur_probability=0.8,
+        solarise_probability=0.1,
+    )
+    draws = augmentation.draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
+    whole_image = (draws.crop == torch.tensor([0.0, 0.0, 32.0, 32.0])).all(dim=1)
+    shares = {
+        "crop": (~whole_image, 0.6),
+        "horizontal flip": (draws.flip_horizontal, 0.4),
+        "vertical flip": (draws.flip_vertical, 0.3),
+        "rotation": (draws.rotation != 0, 0.7),
+        "grayscale": (draws.grayscale, 0.2),
+        "blur": (draws.blur_sigma > 0, 0.8),
+        "solarise": (draws.solarise, 0.1),
+    }
+    for name, (made, expected) in shares.items():
+        assert made.float().mean() == pytest.approx(expected, abs=0.02), name
+    turned, blurred = draws.rotation[draws.rotation != 0], draws.blur_sigma[draws.blur_sigma > 0]
+    assert turned.min() < -29 and turned.max() < 30 < turned.max() + 1 and turned.mean().abs() < 1
+    assert 0.1 <= blurred.min() < 0.2 and 1.9 < blurred.max() <= 2.0 and abs(blurred.mean() - 1.05) < 0.03
+
+
+def test_draws_of_a_batchs_images_and_views_are_unrelated() -> None:
+    settings = Augmentation(crop_ratio=(1.0, 1.0), rotation_degrees=20, blur_probability=1.0, jitter_probability=1.0)
+    keys = random_numbers.keys(3, 1, torch.arange(4000), 2).flatten()
+    parameters = augmentation.draw(settings, keys, 64, 64)
+    columns = [parameters.crop[:, :3], parameters.jitter_factors]
+    columns += [parameters.rotation[:, None], parameters.blur_sigma[:, None]]
+    numbers = torch.cat(columns, dim=1).unflatten(0, (2, 4000))
+    between_views = torch.corrcoef(torch.cat([numbers[0], numbers[1]], dim=1).T)[:9, 9:]
+    between_images = torch.corrcoef(torch.cat([numbers[0, :-1], numbers[0, 1:]], dim=1).T)[:9, 9:]
+    assert between_views.abs().max() < 0.06 and between_images.abs().max() < 0.06
+    assert (numbers.std(dim=(0, 1)) > 0.02).all()
+
+
+class HostValues(TorchDispatchMode):
+    """Collects operations that bring a value from the host to the device or back, for which a GPU would wait."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.name in ("aten::lift_fresh", "aten::scalar_tensor", "aten::_local_scalar_dense", "aten::item"):
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_device_never_waits_for_the_host() -> None:
+    settings = Augmentation(preset="photos", rotation_degrees=10, solarise_probability=0.5)
+    key = random_numbers.keys(0, 0, torch.arange(4, device="meta"), 2)
+    images = torch.empty(4, 32, 32, 3, dtype=torch.uint8, device="meta")
+    with HostValues() as values:
+        views = random_views(images, key, settings)  # meta tensors have no values that could be read
+    assert views.shape == (2, 4, 3, 32, 32)
+    assert values.seen == []
+
+
+def test_preset_gives_way_to_keys_beside_it_and_equal_augmentations_have_equal_dumps() -> None:
+    photo = check(Augmentation, {"preset": "photos", "hue": 0.05})
+    assert (photo.hue, photo.brightness, photo.blur_probability, photo.crop_scale) == (0.05, 0.8, 0.5, (0.08, 1.0))
+    dump = photo.model_dump(mode="json")
+    assert check(Augmentation, dump).model_dump(mode="json") == dump
+    spelled_out = {"crop_scale": [0.5, 1], "horizontal_flip_probability": 0, "rotation_degrees": 20}
+    digits = check(Augmentation, {"preset": "digits"})
+    assert digits.model_dump() == check(Augmentation, {**spelled_out, "grayscale_probability": 0}).model_dump()
+    assert check(Augmentation, {"preset": "colour"}).model_dump() == Augmentation().model_dump()
+    with pytest.raises(UserError, match='preset: "photo" is not known; did you mean "photos"'):
+        check(Augmentation, {"preset": "photo"})
+
+
 def test_every_image_and_view_has_its_own_draw() -> None:
     settings = Augmentation(
         rotation_degrees=20, vertical_flip_probability=0.3, blur_probability=0.5, solarise_probability=0.3
@@ -173,7 +267,7 @@ def test_every_image_and_view_has_its_own_draw() -> None:
 
 
 def test_views_are_the_same_however_the_batch_is_split() -> None:
-    images, settings = photos(count=8), Augmentation(rotation_degrees=10, blur_probability=0.5)
+    images, settings = photos(count=8), Augmentation(preset="photos", rotation_degrees=10, solarise_probability=0.2)
     indices = torch.arange(100, 108)
 
     def views(rows: Tensor) -> Tensor:

@@ -56,5 +56,6 @@ def test_mistake_of_the_user_ends_in_one_sentence_on_console_and_in_the_log(tmp_
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert 'unknown key "temprature"; did you mean "temperature"?' in ended.stderr
-    assert log.read_text() == ended.stderr
+    date, _, line = log.read_text().partition(" ")
+    assert line == ended.stderr and date.count("-") == 2
     assert not (tmp_path / "out").exists()

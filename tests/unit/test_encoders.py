@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -42,6 +44,27 @@ def test_small_images_get_the_small_stem() -> None:
     small = Encoder(architecture(image_size=32)).backbone
     assert small.conv1.stride == (1, 1) and isinstance(small.maxpool, torch.nn.Identity)
     assert Encoder(architecture(image_size=96)).backbone.conv1.stride == (2, 2)
+
+
+def test_projection_head_of_two_layers_is_simclrs_equation() -> None:
+    encoder = Encoder(architecture()).double().eval()
+    weights = {name: value.numpy() for name, value in encoder.projection_head.state_dict().items()}
+    features, projections = encoder(torch.rand(3, 3, 16, 16, dtype=torch.float64))
+    hidden = np.maximum(features.detach().numpy() @ weights["0.weight"].T + weights["0.bias"], 0)
+    assert np.allclose(projections.detach().numpy(), hidden @ weights["2.weight"].T)
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_projection_head_has_the_layers_asked_for(layers: Literal[2, 3], batch_norm: bool) -> None:
+    head = ProjectionHead(layers=layers, hidden_size=32, output_size=16, batch_norm=batch_norm)
+    built = Encoder(resolve(PretrainSettings(projection_head=head), 16, 3)).projection_head
+    linear = [layer for layer in built if isinstance(layer, torch.nn.Linear)]
+    assert [layer.out_features for layer in linear] == [32] * (layers - 1) + [16]
+    assert [layer.bias is not None for layer in linear] == [not batch_norm] * (layers - 1) + [False]
+    norms = [place for place, layer in enumerate(built) if isinstance(layer, torch.nn.BatchNorm1d)]
+    assert len(norms) == (layers - 1) * batch_norm
+    assert all(isinstance(built[place + 1], torch.nn.ReLU) for place in norms)
 
 
 def test_saved_backbone_loads_into_plain_torchvision(tmp_path: Path) -> None:

@@ -33,6 +33,16 @@ def test_grid_makes_one_pretraining_for_each_combination() -> None:
     assert result.pretrains[name].epochs == 3
 
 
+def test_grid_over_the_preset_keeps_the_keys_written_beside_it() -> None:
+    pretrains = {"simclr": {"augmentation": {"preset": "digits", "hue": 0.3}}}
+    result = planned({"grid": {"augmentation.preset": ["colour", "photos", "digits"]}}, {}, pretrains=pretrains)
+    augmentations = {name: settings.augmentation for name, settings in result.pretrains.items()}
+    assert set(augmentations) == {f"simclr-augmentation.preset={name}" for name in ("colour", "photos", "digits")}
+    assert {augmentation.hue for augmentation in augmentations.values()} == {0.3}
+    photos = augmentations["simclr-augmentation.preset=photos"]
+    assert (photos.blur_probability, photos.crop_scale, photos.rotation_degrees) == (0.5, (0.08, 1.0), 0.0)
+
+
 def test_equal_pretrainings_are_shared_and_their_finetunings_joined() -> None:
     result = planned({"finetunes": ["few"]}, {"pretrain": "same", "finetunes": ["many", "few"]})
     assert len(result.runs) == 1
@@ -61,6 +71,8 @@ def test_grid_values_become_names_of_folders() -> None:
         ({"finetunes": ["fewer"]}, 'experiments.0.finetunes: there is no block "fewer" in finetunes; did you mean'),
         ({"grid": {"temprature": [1]}}, 'experiments.0.grid: unknown key "temprature"; did you mean "temperature"?'),
         ({"grid": {"temperature": [0]}}, "experiments.0.grid.temperature: 0 is wrong"),
+        ({"grid": {"temperature.high": [1]}}, 'experiments.0.grid.temperature: {"high": 1} is wrong'),
+        ({"grid": {"augmentation.preset": ["photo"]}}, 'experiments.0.grid.augmentation.preset: "photo" is not known'),
         ({"grid": {"temperature": []}}, "experiments.0.grid.temperature: the list is empty"),
         ({"seeds": []}, "experiments.0.seeds"),
         ({"seeds": [-1]}, "experiments.0.seeds.0"),

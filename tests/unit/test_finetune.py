@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,27 +114,6 @@ def test_draws_use_other_labels_and_the_first_is_kept(tmp_path: Path, encoder: P
     kept, expected = (load_file(tmp_path / name / "model.safetensors") for name in ("several", "one"))
     assert all(torch.equal(kept[name], expected[name]) for name in kept)
     assert [row["draw"] for row in read_table(tmp_path / "several" / "history.csv")] == ["0", "1"]
-
-
-def test_training_killed_in_its_second_draw_goes_on_and_ends_equal(tmp_path: Path, encoder: Path, data: Path) -> None:
-    settings = changed(draws=2)
-    whole = train(tmp_path / "whole" / "out", encoder, data, settings)
-    out, work = tmp_path / "stopped" / "out", tmp_path / "stopped" / "work"
-    program = (
-        "import sys, simclr_steps.training as training, simclr_steps.__main__ as main;"
-        "training.SAVE_EVERY_SECONDS = 0.0; sys.exit(main.main())"
-    )
-    arguments = ["finetune", "--settings", settings.model_dump_json(), "--encoder", str(encoder), "--data", str(data)]
-    places = ["--seed", "0", "--out", str(out), "--work", str(work), "--gpus", "0"]
-    process = subprocess.Popen([sys.executable, "-c", program, *arguments, *places], stderr=subprocess.DEVNULL)
-    while not list(work.glob("*/draw1.ckpt")) and process.poll() is None:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (out / "metrics.json").exists()
-    assert list(work.glob("*/draw0.json")) and list(work.glob("*/draw1.ckpt"))
-    finetune(settings, encoder=encoder, data=data, seed=0, out=out, work=work, hardware=Hardware(gpus=0))
-    assert read_json(out / "metrics.json")["draws"] == whole["draws"]
 
 
 def test_a_data_set_without_labels_is_refused(tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]) -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -129,18 +127,6 @@ def test_what_a_killed_run_left_is_removed_and_never_taken_for_whole(tmp_path: P
         "dataset.json",
         *(f"{split}.{part}" for split in SPLITS for part in ("images.npy", "labels.npy", "rows.csv")),
     }
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a small file system cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_named_and_leaves_nothing_behind(small_disk: Path) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from simclr_steps import random_numbers
+from simclr_steps import random_numbers, training
 from simclr_steps.augmentation import random_views
 from simclr_steps.checkpoints import read_candidate
 from simclr_steps.errors import UserError
+from simclr_steps.features import compute_features
 from simclr_steps.files import read_json, read_table
 from simclr_steps.hardware import Hardware
+from simclr_steps.monitors import MONITORS, rankme
 from simclr_steps.ntxent import nt_xent
 from simclr_steps.packed import read_split
 from simclr_steps.pretrain import pretrain
@@ -55,45 +53,6 @@ def train(out: Path, data: Path, settings: PretrainSettings = SMALL, seed: int =
     return out
 
 
-def command(out: Path, data: Path, *options: str) -> list[str]:
-    """Return the command of the same training, saving at every step."""
-    program = (
-        "import sys, simclr_steps.training as training, simclr_steps.__main__ as main;"
-        "training.SAVE_EVERY_SECONDS = 0.0; sys.exit(main.main())"
-    )
-    arguments = ["pretrain", "--settings", SMALL.model_dump_json(), "--data", str(data), "--seed", "0", "--gpus", "0"]
-    places = ["--out", str(out), "--work", str(out.parent / "work")]
-    return [sys.executable, "-c", program, *arguments, *places, *options]
-
-
-def test_training_killed_at_any_moment_goes_on_and_ends_bit_equal(tmp_path: Path, data: Path) -> None:
-    whole = train(tmp_path / "whole" / "out", data)
-    stopped = tmp_path / "stopped" / "out"
-    checkpoint = None
-    for more_saves in (1, 6):  # killed twice: in the first epoch and later on
-        process = subprocess.Popen(command(stopped, data), stderr=subprocess.PIPE)
-        saves, last = 0, 0.0
-        while saves < more_saves and process.poll() is None:
-            checkpoint = next((tmp_path / "stopped" / "work").glob("*/training.ckpt"), None)
-            written = checkpoint.stat().st_mtime if checkpoint else 0.0
-            saves, last = saves + (written > last), max(last, written)
-            time.sleep(0.01)
-        assert process.poll() is None, "it ended before it could be killed"
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not stopped.exists()
-    result = subprocess.run(command(stopped, data), capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert "going on from" in result.stderr
-
-    assert history(stopped) == history(whole)
-    assert (stopped / "checkpoints.csv").read_text() == (whole / "checkpoints.csv").read_text()
-    for name in ("rank1.ckpt", "rank3.ckpt", "last.ckpt"):
-        one, other = (read_candidate(place / name)[0].weights for place in (whole, stopped))
-        assert all(torch.equal(one[weight], other[weight]) for weight in one)
-    assert not list((tmp_path / "stopped" / "work").glob("*/training.ckpt"))
-
-
 def test_candidates_are_the_three_of_least_validation_loss_and_the_last(tmp_path: Path, data: Path) -> None:
     out = train(tmp_path / "out", data)
     table, rows = read_table(out / "checkpoints.csv"), read_table(out / "history.csv")
@@ -104,16 +63,17 @@ def test_candidates_are_the_three_of_least_validation_loss_and_the_last(tmp_path
     for row in table:
         assert read_candidate(out / row["file"])[0].epoch == int(row["epoch"])
 
-    best, encoder = read_candidate(out / "rank1.ckpt")
     hold_out = torch.from_numpy(read_split(data, "validation").images.copy())
-    total = 0.0
-    with torch.no_grad():  # in two batches of 30, from the same views each time
-        for rows_ in torch.arange(60).chunk(2):
-            key = random_numbers.keys(0, -1, rows_, 2)
-            views = random_views(hold_out[rows_], key, SMALL.augmentation)
-            _, projections = encoder.eval()(views.flatten(0, 1))
-            total += float(nt_xent(projections.reshape(2, 30, -1), SMALL.temperature)) / 2
-    assert best.validate_loss == pytest.approx(total, rel=1e-4)
+    for name in ("rank1.ckpt", "rank2.ckpt", "rank3.ckpt"):
+        candidate, encoder = read_candidate(out / name)
+        total = 0.0
+        with torch.no_grad():  # in two batches of 30, from the same views in every epoch
+            for rows_ in torch.arange(60).chunk(2):
+                key = random_numbers.keys(0, -1, rows_, 2)
+                views = random_views(hold_out[rows_], key, SMALL.augmentation)
+                _, projections = encoder.eval()(views.flatten(0, 1))
+                total += float(nt_xent(projections.reshape(2, 30, -1), SMALL.temperature)) / 2
+        assert candidate.validate_loss == pytest.approx(total, rel=1e-4)
 
 
 def test_record_tells_what_made_it_and_test_split_is_not_read(tmp_path: Path, data: Path) -> None:
@@ -153,24 +113,13 @@ def test_unlabelled_images_are_trained_on(tmp_path: Path, write_packed: Callable
     assert read_table(out / "history.csv")[0]["step"] == str(200 // 40)
 
 
-def test_two_processes_train_together(tmp_path: Path, data: Path) -> None:
-    as_a_user = [sys.executable, "-m", "simclr_steps", *command(tmp_path / "out", data, "--processes", "2")[3:]]
-    result = subprocess.run(as_a_user, capture_output=True, text=True, timeout=240, check=False)
-    assert result.returncode == 0, result.stderr
-    alone, together = train(tmp_path / "one" / "out", data), tmp_path / "out"
-    assert [row["step"] for row in history(together)] == [row["step"] for row in history(alone)]
-    # Batch norm sees half a batch in each of the two processes, so the losses are near, not equal.
-    losses = [[float(row["loss"]) for row in history(place)] for place in (alone, together)]
-    assert losses[0] == pytest.approx(losses[1], rel=0.1)
-
-
 @pytest.mark.parametrize(
     ("change", "hardware", "message"),
     [
         ({"global_batch_size": 400}, {"gpus": 0}, "global_batch_size 400 exceeds the 200 training images"),
         ({"global_batch_size": 25}, {"gpus": 0, "processes": 2}, "global_batch_size 25 cannot be shared by 2"),
         ({}, {"gpus": 99}, "--gpus 99 asks for more GPUs than the"),
-        ({"learning_rate": 1e30, "optimiser": "sgd"}, {"gpus": 0}, "the loss is nan in epoch"),
+        ({"learning_rate": 1e30, "optimiser": "sgd"}, {"gpus": 0}, "are not finite at step"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_sentence(
@@ -181,21 +130,47 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_two_trainings_cannot_share_a_work_folder(tmp_path: Path, data: Path) -> None:
-    first = subprocess.Popen(command(tmp_path / "out", data), stderr=subprocess.DEVNULL)
-    try:
-        while not list((tmp_path / "work").glob("*/training.ckpt")) and first.poll() is None:
-            time.sleep(0.05)
-        with pytest.raises(UserError, match="is in use"):
-            train(tmp_path / "out", data)
-    finally:
-        first.kill()
-        first.wait()
-
-
 def test_truncated_checkpoint_is_named(tmp_path: Path, data: Path) -> None:
     out = train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1}))
     file = out / "last.ckpt"
     file.write_bytes(file.read_bytes()[:100_000])
     with pytest.raises(UserError, match="last.ckpt is damaged"):
         read_candidate(file)
+
+
+def test_monitors_are_recorded_and_leave_the_training_as_it_is(tmp_path: Path, data: Path) -> None:
+    often, never = (
+        train(tmp_path / name / "out", data, SMALL.model_copy(update={"epochs": 3, "monitor_epochs": every}))
+        for name, every in (("often", 2), ("never", 0))
+    )
+    for name in ("rank1.ckpt", "last.ckpt"):  # batch norm's statistics among the weights
+        one, other = (read_candidate(place / name)[0].weights for place in (often, never))
+        assert all(torch.equal(one[weight], other[weight]) for weight in one)
+
+    measured, unmeasured = history(often), history(never)
+    assert [{**row, **dict.fromkeys(MONITORS, "")} for row in measured] == unmeasured
+    assert [all(row[name] for name in MONITORS) for row in measured] == [False, True, True]  # each second, and the last
+    assert not any(measured[0][name] for name in MONITORS)
+    for row in read_table(often / "checkpoints.csv"):
+        of_its_epoch = measured[int(row["epoch"]) - 1]
+        assert all(row[name] == of_its_epoch[name] for name in ("step", "validate_loss", *MONITORS))
+    _, encoder = read_candidate(often / "last.ckpt")
+    features, _ = compute_features(encoder, read_split(data, "validation").images, torch.device("cpu"))
+    assert float(measured[-1]["validate_rankme"]) == pytest.approx(rankme(torch.from_numpy(features)), rel=1e-4)
+
+
+def test_console_tells_of_epochs_without_flooding_and_always_of_the_last(
+    tmp_path: Path, data: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_EPOCHS_SPEAK_EVERY_SECONDS", 1000.0)
+    monkeypatch.setattr(training, "SPEAK_EVERY_SECONDS", 1000.0)
+    monkeypatch.setattr(logging.getLogger("simclr_steps"), "level", logging.INFO)
+    train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 3}))
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("after epoch")]
+    assert len(lines) == 2 and lines[0].startswith("after epoch 1/3, loss ") and "kNN" not in lines[0]
+    last = read_table(tmp_path / "out" / "history.csv")[-1]
+    assert lines[1] == (
+        f"after epoch 3/3, loss {float(last['loss']):.4f}, hold-out loss {float(last['validate_loss']):.4f}, "
+        f"hold-out kNN {float(last['validate_knn_accuracy']):.1%}, learning rate {float(last['learning_rate']):.2e}, "
+        f"{float(last['images_per_second']):.0f} images/s, 0 s left"
+    )

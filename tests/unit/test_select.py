@@ -14,7 +14,7 @@ from simclr_steps.checkpoints import Candidate, read_candidate, write_candidate
 from simclr_steps.encoders import Encoder
 from simclr_steps.errors import UserError
 from simclr_steps.features import compute_features
-from simclr_steps.files import read_json, write_json, write_table
+from simclr_steps.files import read_json, read_table, write_json, write_table
 from simclr_steps.hardware import Hardware
 from simclr_steps.packed import read_split
 from simclr_steps.select import select
@@ -88,6 +88,21 @@ def test_without_a_hold_out_validate_loss_is_refused(candidates: Path, data: Pat
     write_table(candidates / "checkpoints.csv", [{"file": "last.ckpt", "epoch": 3, "step": 9, "validate_loss": None}])
     with pytest.raises(UserError, match="selection.criterion: validate_loss needs a hold-out"):
         choose("validate_loss", candidates, data)
+
+
+def test_rankme_chooses_the_highest_effective_rank_that_was_measured(candidates: Path, data: Path) -> None:
+    ranks = dict(zip(LOSSES, (9.5, None, 100.25), strict=True))
+    rows = read_table(candidates / "checkpoints.csv")
+    write_table(candidates / "checkpoints.csv", [{**row, "validate_rankme": ranks[row["file"]]} for row in rows])
+    assert choose("rankme", candidates, data) == "last.ckpt"
+    selection = read_json(candidates.parent / "rankme" / "selection.json")
+    assert [row["validate_rankme"] for row in selection["candidates"]] == list(ranks.values())
+    assert selection["why"] == "its effective rank on the hold-out is the highest, 100.2"
+
+
+def test_rankme_that_was_never_measured_is_refused(candidates: Path, data: Path) -> None:
+    with pytest.raises(UserError, match="selection.criterion: rankme was measured of no candidate: set monitor_epochs"):
+        choose("rankme", candidates, data)
 
 
 def test_checkpoint_of_another_architecture_is_named(candidates: Path, data: Path) -> None:

@@ -112,3 +112,10 @@ def test_dry_run_of_200_experiments_takes_seconds(fresh: Project) -> None:
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert jobs == set()  # --quiet names no job
     assert used < 12, f"{used:.1f} s of CPU, {seconds:.1f} s"  # promised: 5 s on a quiet machine
+
+
+def test_trainings_get_a_time_budget_in_a_schedulers_job_only(fresh: Project) -> None:
+    for mode, budgets in (("default", set()), ("remote", {"1440", "480"})):
+        done = fresh.snakemake("--dry-run", "--printshellcmds", "--cores", "1", "--mode", mode)
+        assert done.returncode == 0, done.stderr
+        assert set(re.findall(r"--time-budget (\d+)", done.stdout + done.stderr)) == budgets

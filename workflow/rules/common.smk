@@ -17,6 +17,7 @@ from simclr_steps.code_hash import code_hash
 from simclr_steps.errors import UserError
 from simclr_steps.experiments import plan, read_config
 from simclr_steps.files import canonical_json
+from simclr_steps.own_code import is_own, own_code_hash
 
 # Snakemake's copies of the modules: visible wherever a job runs, and unchanged while the workflow runs.
 STEPS = [Path(workflow.source_path(f"../../simclr_steps/{file.name}")) for file in PACKAGE.glob("*.py")]
@@ -31,6 +32,11 @@ def typed(value):
     return yaml.safe_load(value) if isinstance(value, str) else value
 
 
+def own_code(pretrain):
+    """Return the hash of the user's module, where the encoder comes from one."""
+    return [own_code_hash(pretrain.encoder)] if is_own(pretrain.encoder) else []
+
+
 def read_plan():
     """Return the checked config and the runs that it asks for; a mistake stops Snakemake with one sentence."""
     if not workflow.modifier.skip_configfile:
@@ -40,6 +46,8 @@ def read_plan():
     try:
         content = read_config(config)
         runs = plan(content)
+        for pretrain in runs.pretrains.values():
+            own_code(pretrain)
     except UserError as error:
         sys.exit(f"config error: {error}")
     for name in {run.dataset for run in runs.runs}:
@@ -82,6 +90,11 @@ def command(step):
     path = shlex.quote(str(STEPS[0].parent.parent))
     python = shlex.quote(sys.executable)
     return lambda wildcards, resources: f"PYTHONSAFEPATH=1 PYTHONPATH={path} {python} -m simclr_steps {step}"
+
+
+def time_budget(wildcards, resources):
+    """Return the option by which a training leaves in time, where a scheduler ends it: not in a local job."""
+    return f"--time-budget {resources.runtime}" if workflow.remote_exec else ""
 
 
 def is_downloaded(dataset):

@@ -21,10 +21,11 @@ rule finetune:
         out=subpath(output[0], parent=True),
         work=lambda wildcards, output: "work/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}".format(**wildcards),
         step=command("finetune"),
+        time_budget=time_budget,
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
         " --data resources/{wildcards.dataset:q} --seed {wildcards.seed} --out {params.out:q} --work {params.work:q}"
-        " --gpus {resources.gpu} --log {log:q}"
+        " --gpus {resources.gpu} {params.time_budget} --log {log:q}"
 
 
 rule predict_classifier:

@@ -15,12 +15,13 @@ rule pretrain:
         runtime=1440,
     params:
         settings=lambda wildcards: settings_json("pretrains", wildcards.pretrain),
-        code=code_hash("pretrain"),
+        code=lambda wildcards: [code_hash("pretrain"), *own_code(PLAN.pretrains[wildcards.pretrain])],
         step=command("pretrain"),
+        time_budget=time_budget,
     shell:
         "{params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
         " --out {output:q} --work work/{wildcards.dataset:q}/{wildcards.pretrain:q}/seed{wildcards.seed}/pretrain"
-        " --gpus {resources.gpu} --processes {resources.processes} --log {log:q}"
+        " --gpus {resources.gpu} --processes {resources.processes} {params.time_budget} --log {log:q}"
 
 
 rule select:

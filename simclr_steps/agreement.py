@@ -1,0 +1,49 @@
+"""How the processes of one training agree, without any of them waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import torch
+import torch.distributed as dist
+
+from simclr_steps.hardware import leads
+
+
+class Agreement:
+    """Tells all processes the largest of each number that any of them named.
+
+    With several processes the answer is that of the call before, which travels while the devices compute. Every process
+    makes the same calls.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self._group = dist.new_group(backend="gloo") if processes > 1 else None
+        self._numbers: torch.Tensor | None = None
+        self._work: dist.Work | None = None
+
+    def largest(self, numbers: Sequence[int]) -> list[int]:
+        """Name this process's numbers; return what is agreed."""
+        if self._group is None:
+            return list(numbers)
+        if self._work is not None:
+            self._work.wait()
+        agreed = [0] * len(numbers) if self._numbers is None else self._numbers.tolist()
+        self._numbers = torch.tensor(numbers)
+        self._work = dist.all_reduce(self._numbers, op=dist.ReduceOp.MAX, group=self._group, async_op=True)
+        return agreed
+
+
+def sum_of_all(value: torch.Tensor) -> torch.Tensor:
+    """Return the sum of the processes' values; every process calls it."""
+    if not dist.is_initialized():
+        return value
+    total = value.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def end_together(reason: Exception) -> NoReturn:
+    """End a training that all processes end at this point: the leading one says why, the others leave in silence."""
+    raise reason if leads() else SystemExit(0)

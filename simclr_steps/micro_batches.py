@@ -1,0 +1,52 @@
+"""Batches larger than the memory: images pass through a network a few at a time, and again for their gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+def in_micro_batches(network: nn.Module, images: Tensor, size: int | None) -> tuple[Tensor, ...]:
+    """Return the outputs of a network for a batch, as if all images passed through it at once.
+
+    The activations of a micro-batch are thrown away and made again when its gradient is computed (Gao et al., "Scaling
+    Deep Contrastive Learning Batch Size under Memory Limited Setup", 2021; Chen et al., "Training Deep Nets with
+    Sublinear Memory Cost", 2016). So a loss that compares all images has the gradients of the whole batch, in the
+    memory of one micro-batch. Batch norm normalises each micro-batch by itself, and its running statistics move once
+    for each.
+
+    Parameters
+    ----------
+    images: [N, ...].
+    size: most images of a micro-batch, which are as equal as can be; None takes them all at once.
+    """
+    if size is None or len(images) <= size:
+        outputs: tuple[Tensor, ...] = network(images)
+        return outputs
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _on_copies_of_buffers(network)
+
+    parts = [
+        checkpoint(network, part, use_reentrant=False, context_fn=contexts)
+        for part in images.tensor_split(math.ceil(len(images) / size))
+    ]
+    return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))
+
+
+@contextmanager
+def _on_copies_of_buffers(network: nn.Module) -> Iterator[None]:
+    """Let a network write its running statistics to copies, which are thrown away: the first pass has moved them."""
+    kept = [(module, name, buffer) for module in network.modules() for name, buffer in module.named_buffers("", False)]
+    for module, name, buffer in kept:
+        setattr(module, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for module, name, buffer in kept:
+            setattr(module, name, buffer)

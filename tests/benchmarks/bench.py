@@ -1,0 +1,155 @@
+"""Measure the speed of pretraining: print a table, and keep it with versions and machine in records/.
+
+    make bench                                           # all of it, about 25 minutes on 2 cores
+    python -m tests.benchmarks.bench startup --rounds 3  # one part
+
+What is compared is run in turns, each in a process of its own, so that a machine's moods meet all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from simclr_steps.files import write_json
+from simclr_steps.hardware import Hardware, Saving
+from simclr_steps.provenance import Record
+from tests.benchmarks import commands, data, throughput
+
+RECORDS = Path(__file__).parent / "records"
+STREAMED_IMAGES, RESIDENT_IMAGES = 1_000_000, 20_480
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table."""
+
+    name: str
+    value: float
+    unit: str
+    target: str
+    rounds: Sequence[float]  # of which the value is the median, or the most
+
+    def __str__(self) -> str:
+        spread = f"{min(self.rounds):.2f} to {max(self.rounds):.2f}"
+        return f"| {self.name} | {self.value:.2f} {self.unit} | {self.target} | {spread} |"
+
+
+def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Measure the share of the bare model step, and the speed beside lightly's."""
+    images = options.steps * options.batch
+    packed, _ = data.cifar10(folder / "cifar10", images)
+    hardware, saving = Hardware(gpus=0), Saving(every_minutes=0.25)  # so that each round has a save in it
+    chosen = throughput.settings(options.batch, epochs=2)
+    contestants: dict[str, tuple[Any, ...]] = {
+        "end to end": (throughput.end_to_end, packed, chosen, hardware, saving),
+        "bare step": (throughput.bare_step, packed, chosen, hardware, options.steps),
+        "lightly": (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count()),
+    }
+    rates = in_turns(contestants, options.rounds)
+    figures = [median(f"{name}, ResNet-18, 32 px, batch {options.batch}", rates[name], "images/s") for name in rates]
+    ours = rates["end to end"]
+    figures.append(median("share of the bare model step", ratios(ours, rates["bare step"]), "", "≥ 0.95"))
+    if "lightly" in rates:
+        figures.append(median("speed beside lightly", ratios(ours, rates["lightly"]), "×", "≥ 1.5"))
+    return figures
+
+
+def bench_startup(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Measure the time from a command's start to its first training step."""
+    digits, chosen = data.digits(folder / "digits"), throughput.settings(batch=256, epochs=100)
+    commands.seconds_to_first_step(digits, chosen)  # which leaves the files in the page cache
+    seconds = [commands.seconds_to_first_step(digits, chosen) for _ in range(options.rounds)]
+    return [median("start to the end of the first step, digits", seconds, "s", "≤ 8")]
+
+
+def bench_streaming(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Measure a training on 3 GB of images beside the same training on few; a small encoder makes reading show."""
+    streamed = data.random_images(folder / "streamed", STREAMED_IMAGES)
+    resident = data.random_images(folder / "resident", RESIDENT_IMAGES)
+    chosen = throughput.settings(256, 100, "tests.own_encoders:without_batch_norm")
+    pairs = [
+        [commands.train_for(options.minutes, packed, chosen) for packed in (streamed, resident)]
+        for _ in range(options.rounds)
+    ]
+    speed = ratios(*([run.images_per_second for run in runs] for runs in zip(*pairs, strict=True)))
+    extra = [(large.private_bytes - small.private_bytes) / 1e9 for large, small in pairs]
+    return [
+        median("speed on 1,000,000 streamed images beside 20,480", speed, "×", "≥ 0.9"),
+        Figure("private memory above the training on 20,480", max(extra), "GB", "≤ 1", extra),
+    ]
+
+
+PARTS = {"share": bench_share, "startup": bench_startup, "streaming": bench_streaming}
+
+
+def in_turns(contestants: dict[str, tuple[Any, ...]], rounds: int) -> dict[str, list[float]]:
+    """Return what each contestant (a function and its arguments) returned in each round; one not installed is left out.
+
+    A process serves one contestant for all rounds.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    pools = {name: ProcessPoolExecutor(1, spawn) for name in contestants}
+    results: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, (function, *arguments) in contestants.items():
+            if name in pools:
+                try:
+                    results[name].append(pools[name].submit(function, *arguments).result())
+                except ImportError as error:
+                    print(f"{name} is left out: {error}")
+                    pools.pop(name).shutdown()
+    for pool in pools.values():
+        pool.shutdown()
+    return {name: values for name, values in results.items() if values}
+
+
+def ratios(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Return the ratio of each round."""
+    return [value / other for value, other in zip(values, others, strict=True)]
+
+
+def median(name: str, rounds: Sequence[float], unit: str, target: str = "") -> Figure:
+    """Return the figure of several rounds."""
+    return Figure(name, statistics.median(rounds), unit, target, rounds)
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """Return the figures as Markdown."""
+    return "\n".join(["| figure | median | target | rounds |", "|---|---|---|---|", *map(str, figures)])
+
+
+def main() -> None:
+    """Run the parts that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; left out: all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=10, help="timed steps of a round of `share`")
+    parser.add_argument("--batch", type=int, default=64, help="batch size of `share`")
+    parser.add_argument("--minutes", type=float, default=0.75, help="time of each training of `streaming`")
+    options = parser.parse_args()
+    record = Record("pretrain", None, None)
+    parts: list[Callable[..., list[Figure]]] = [PARTS[name] for name in options.parts or PARTS]
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for part in parts:
+            figures += part(Path(folder), options)
+    print(table(figures))
+    facts = record.finish()
+    name = f"{datetime.now(UTC):%Y-%m-%d}-{'-'.join(facts['hardware']['processor'].split()) or 'machine'}.json"
+    content = {"figures": [asdict(figure) for figure in figures], "options": vars(options), **facts}
+    write_json(RECORDS / name, content)
+    print(f"written to {RECORDS / name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What a user's command costs from outside: seconds to its first step, images per second, and private memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from simclr_steps.settings import PretrainSettings
+from tests.benchmarks.data import REPOSITORY, STEP
+
+_OUT_OF_TIME = os.EX_TEMPFAIL
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was seen of one command."""
+
+    images_per_second: float
+    private_bytes: int  # the most at any moment; shared with no other process, and pages of mapped files among them
+
+
+def seconds_to_first_step(data: Path, chosen: PretrainSettings) -> float:
+    """Return the time from the start of a pretraining's process until its first step is finished, and saved."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        process = _pretrain(data, chosen, Path(folder), "--save-minutes", "0")
+        try:
+            while not any(Path(folder, "work").rglob("training*.ckpt")):
+                if process.poll() is not None:
+                    raise RuntimeError(process.communicate()[1])
+                time.sleep(0.01)
+            return time.perf_counter() - started
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def train_for(minutes: float, data: Path, chosen: PretrainSettings) -> Run:
+    """Run a pretraining until its time is used up."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = _pretrain(data, chosen, Path(folder), "--time-budget", str(minutes))
+        most = 0
+        while process.poll() is None:
+            most = max(most, _private_bytes(process.pid))
+            time.sleep(0.2)
+        said = process.communicate()[1]
+    if process.returncode != _OUT_OF_TIME:
+        raise RuntimeError(said)
+    return Run(float(re.findall(r"(\d+) images/s", said)[-1]), most)
+
+
+def _pretrain(data: Path, chosen: PretrainSettings, folder: Path, *options: str) -> subprocess.Popen[str]:
+    places = [f"--data={data}", f"--out={folder / 'out'}", f"--work={folder / 'work'}"]
+    settings = ["--settings", chosen.model_dump_json(), "--seed", "0", "--gpus", "0"]
+    return subprocess.Popen(
+        [*STEP, "pretrain", *settings, *places, *options], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _private_bytes(process: int) -> int:
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:  # it has just ended
+        return 0
+    return 1024 * sum(int(size) for size in re.findall(r"Private_(?:Clean|Dirty): +(\d+) kB", text))

@@ -1,0 +1,65 @@
+"""Packed data sets that benchmarks train on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STEP = [sys.executable, "-m", "simclr_steps"]
+REPOSITORY = Path(__file__).parents[2]
+_IMAGES_AT_A_TIME = 10_000
+
+
+def digits(folder: Path) -> Path:
+    """Pack scikit-learn's 1,797 digits of 8 × 8 pixels."""
+    return _pack({"source": "digits"}, folder)
+
+
+def cifar10(folder: Path, images: int | None = None) -> tuple[Path, str]:
+    """Pack CIFAR-10 and say what it is: the real images of the folder SIMCLR_TEST_DATA, or else random ones like them.
+
+    `images` are packed for training and none held out; None packs all, with a hold-out.
+    """
+    originals = os.environ.get("SIMCLR_TEST_DATA")
+    if not originals:
+        return random_images(folder, images or 50_000), "random images of CIFAR-10's size"
+    few: dict[str, Any] = {"subset": images, "validation_fraction": 0.0} if images else {}
+    return _pack({"source": "torchvision", "name": "CIFAR10", "path": originals, **few}, folder), "CIFAR-10"
+
+
+def random_images(folder: Path, count: int) -> Path:
+    """Pack `count` random images of 32 × 32 pixels and 3 channels, all of them for training."""
+    arrays = folder / "arrays"
+    arrays.mkdir(parents=True)
+    images = np.lib.format.open_memmap(arrays / "train_images.npy", "w+", np.uint8, (count, 32, 32, 3))  # type: ignore[no-untyped-call]
+    draw = np.random.default_rng(0)
+    for start in range(0, count, _IMAGES_AT_A_TIME):
+        part = images[start : start + _IMAGES_AT_A_TIME]
+        part[:] = draw.integers(0, 256, part.shape, dtype=np.uint8)
+    images.flush()
+    none_apart = {"validation_fraction": 0.0, "test_fraction": 0.0}
+    packed = _pack({"source": "arrays", "path": str(arrays), **none_apart}, folder)
+    shutil.rmtree(arrays)
+    return packed
+
+
+def _pack(block: dict[str, Any], folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings, originals, packed = json.dumps(block), folder / "originals.json", folder / "packed"
+    options = []
+    if block["source"] != "arrays":  # which need no download
+        _run("download", "--settings", settings, "--folder", folder, "--out", originals)
+        options = ["--originals", originals]
+    _run("prepare", "--settings", settings, "--out", packed, *options)
+    return packed
+
+
+def _run(*arguments: str | Path) -> None:
+    subprocess.run([*STEP, *arguments], cwd=REPOSITORY, check=True)

@@ -1,0 +1,149 @@
+"""Images per second of three trainings of the same encoder: this workflow's, the bare model step, and lightly's."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from simclr_steps.architecture import resolve
+from simclr_steps.encoders import Encoder
+from simclr_steps.files import read_table
+from simclr_steps.hardware import Hardware, Saving, keep_freed_memory
+from simclr_steps.ntxent import nt_xent
+from simclr_steps.optimisers import build_optimiser, scaled_learning_rate
+from simclr_steps.packed import read_description, read_split
+from simclr_steps.precision import allow_tf32, resolve_precision
+from simclr_steps.pretrain import pretrain
+from simclr_steps.settings import Augmentation, PretrainSettings
+
+WARMUP_STEPS = 3
+
+
+def settings(batch: int, epochs: int, encoder: str = "resnet18") -> PretrainSettings:
+    """Return lightly's own benchmark of SimCLR on CIFAR-10 as settings of this workflow."""
+    augmentation = Augmentation(
+        crop_scale=(0.08, 1.0), brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grayscale_probability=0.2
+    )
+    return PretrainSettings(encoder=encoder, global_batch_size=batch, epochs=epochs, augmentation=augmentation)
+
+
+def end_to_end(data: Path, chosen: PretrainSettings, hardware: Hardware, saving: Saving) -> float:
+    """Return the images/s of a whole pretraining after its first epoch: loop, images, views, step, saves."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, work = Path(folder) / "out", Path(folder) / "work"
+        pretrain(chosen, data=data, seed=0, out=out, work=work, hardware=hardware, saving=saving)
+        rows = read_table(out / "history.csv")
+    steps = int(rows[-1]["step"]) - int(rows[0]["step"])
+    return steps * chosen.global_batch_size / (float(rows[-1]["seconds"]) - float(rows[0]["seconds"]))
+
+
+def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) -> float:
+    """Return the images/s of forward, loss, backward and update on one fixed batch of views.
+
+    Network, memory format, precision and optimiser are those of the pretraining; compile "auto" stands for "never".
+    """
+    device = hardware.device()
+    gpu = device.type == "cuda"
+    precision = resolve_precision(chosen.precision, gpu=gpu)
+    allow_tf32(precision)
+    torch.backends.cudnn.benchmark = True
+    if not gpu:
+        keep_freed_memory()
+    encoder = _encoder(data, chosen).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if hardware.compile == "always":
+        encoder.compile()
+    optimiser = build_optimiser(encoder, chosen, scaled_learning_rate(chosen))
+    size, channels = encoder.architecture.image_size, encoder.architecture.channels
+    batch = (chosen.views, chosen.global_batch_size)
+    x = torch.rand(batch[0] * batch[1], channels, size, size, device=device)
+    x = x.contiguous(memory_format=torch.channels_last)
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            _, projections = encoder(x)
+        nt_xent(projections.reshape(*batch, -1), chosen.temperature).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return _rate(itertools.repeat(step), steps, device) * chosen.global_batch_size
+
+
+def lightlys(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int, workers: int) -> float:
+    """Return the images/s of lightly's transform, loss and benchmark settings, without the cost of a trainer.
+
+    Those are (docs/source/getting_started/benchmarks/cifar10_benchmark.py of lightly) fp32, one pass for each view, SGD
+    with momentum, and worker processes that make the views. Raises ImportError where lightly is not installed.
+    """
+    from lightly.loss import NTXentLoss
+    from lightly.transforms import SimCLRTransform
+
+    device = hardware.device()
+    images = PillowImages(np.array(read_split(data, "train").images), SimCLRTransform(input_size=32, gaussian_blur=0.0))
+    loader = torch.utils.data.DataLoader(
+        images,
+        chosen.global_batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+    encoder: nn.Module = _encoder(data, chosen).to(device)
+    optimiser = torch.optim.SGD(encoder.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
+    criterion = NTXentLoss(temperature=chosen.temperature)
+
+    def train_on(views: list[Tensor]) -> Callable[[], None]:
+        def step() -> None:
+            first, second = (encoder(view.to(device, non_blocking=True))[1] for view in views)
+            optimiser.zero_grad()
+            criterion(first, second).backward()
+            optimiser.step()
+
+        return step
+
+    batches = itertools.chain.from_iterable(itertools.repeat(loader))
+    return _rate(map(train_on, batches), steps, device) * chosen.global_batch_size
+
+
+class PillowImages(torch.utils.data.Dataset[list[Tensor]]):
+    """Images as lightly's transforms want them."""
+
+    def __init__(self, images: np.ndarray, transform: Callable[..., list[Tensor]]) -> None:
+        self._images, self._transform = images, transform
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, row: int) -> list[Tensor]:
+        from PIL import Image
+
+        return self._transform(Image.fromarray(self._images[row]))
+
+
+def _encoder(data: Path, chosen: PretrainSettings) -> Encoder:
+    description = read_description(data)
+    return Encoder(resolve(chosen, description.height, description.channels))
+
+
+def _rate(steps: Iterator[Callable[[], None]], count: int, device: torch.device) -> float:
+    """Return the steps per second of `count` of them, after a few that are not timed."""
+    for step in itertools.islice(steps, WARMUP_STEPS):
+        step()
+    _wait_for(device)
+    started = time.perf_counter()
+    for step in itertools.islice(steps, count):
+        step()
+    _wait_for(device)
+    return count / (time.perf_counter() - started)
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,135 @@
+"""The same global batch gives the same training on one process and on several, and they start, stop and end as one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.files import read_table
+from simclr_steps.settings import PretrainSettings, ProjectionHead
+from tests.unit.steps import OWN_ENCODERS, content, run, said, start, weights
+
+SETTINGS = PretrainSettings(
+    encoder="own_encoders:without_batch_norm",
+    epochs=4,  # of 5 steps each
+    global_batch_size=40,
+    optimiser="sgd",
+    learning_rate=0.1,
+    learning_rate_scaling="none",
+    projection_head=ProjectionHead(hidden_size=16, output_size=8),
+)
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    return write_packed()
+
+
+def arguments(data: Path, *options: str, epochs: int = 4) -> list[str]:
+    settings = SETTINGS.model_copy(update={"epochs": epochs}).model_dump_json()
+    places = ["--data", str(data), "--out", "out", "--work", "work"]
+    return ["pretrain", "--settings", settings, *places, "--seed", "0", "--gpus", "0", *options]
+
+
+def folder_for(tmp_path: Path, name: str) -> Path:
+    folder = tmp_path / name
+    folder.mkdir()
+    return folder
+
+
+def start_all(count: int, command: list[str], folder: Path) -> list[BaseProcess]:
+    """Start the processes of one training, the leading one first, as a launcher such as torchrun does."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "NODE_RANK": "0"}
+    command = [*command, "--processes", str(count)]
+    return [start(command, folder, LOCAL_RANK=str(rank), **where) for rank in range(count)]
+
+
+def wait_for_checkpoint(folder: Path, is_alive: Callable[[], bool]) -> None:
+    while not list(folder.glob("work/*/training.ckpt")):
+        assert is_alive(), said(folder)
+        time.sleep(0.01)
+
+
+def test_one_two_and_four_processes_make_the_same_weights_in_20_steps(tmp_path: Path, data: Path) -> None:
+    one = folder_for(tmp_path, "one")
+    run(arguments(data), one)
+    for count in (2, 4):
+        several = folder_for(tmp_path, f"processes{count}")
+        processes = start_all(count, arguments(data), several)
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0] * count, said(several)
+        expected, found = (weights(folder / "out" / "last.ckpt") for folder in (one, several))
+        for name, weight in expected.items():
+            assert found[name].numpy() == pytest.approx(weight.numpy(), rel=1e-4, abs=1e-6), name
+        tables = [read_table(folder / "out" / "checkpoints.csv") for folder in (one, several)]
+        for alone, together in zip(*tables, strict=True):
+            assert (alone["file"], alone["step"]) == (together["file"], together["step"])
+            assert float(alone["validate_loss"]) == pytest.approx(float(together["validate_loss"]), rel=1e-5)
+
+
+def test_a_signal_to_any_process_ends_all_saved_and_they_go_on_together(tmp_path: Path, data: Path) -> None:
+    whole, stopped = folder_for(tmp_path, "whole"), folder_for(tmp_path, "stopped")
+    command = arguments(data, "--save-minutes", "0", epochs=8)
+    for process in start_all(2, command, whole):
+        process.join()
+    processes = start_all(2, command, stopped)
+    wait_for_checkpoint(stopped, processes[0].is_alive)
+    pid = processes[1].pid
+    assert pid
+    os.kill(pid, signal.SIGTERM)
+    for process in processes:
+        process.join(30)
+    assert [process.exitcode for process in processes] == [143, 0], said(stopped)
+    assert said(stopped).count("stopped (SIGTERM), saved at step") == 1
+    for process in start_all(2, command, stopped):
+        process.join()
+    assert "going on from" in said(stopped)
+    assert content(stopped / "out") == content(whole / "out")
+
+
+def test_a_killed_leader_leaves_no_process_behind(tmp_path: Path, data: Path) -> None:
+    shutil.copy(OWN_ENCODERS, tmp_path)
+    command = arguments(data, "--save-minutes", "0", "--processes", "2", epochs=10000)
+    with (tmp_path / "said.txt").open("w") as stream:
+        leader = subprocess.Popen(
+            [sys.executable, "-m", "simclr_steps", *command],
+            cwd=tmp_path,
+            stderr=stream,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+        )
+    wait_for_checkpoint(tmp_path, lambda: leader.poll() is None)
+    children = [int(pid) for pid in Path(f"/proc/{leader.pid}/task/{leader.pid}/children").read_text().split()]
+    assert len(children) == 1
+    os.kill(children[0], signal.SIGSTOP)  # so that it cannot find out by itself
+    leader.kill()
+    leader.wait()
+    deadline = time.monotonic() + 5
+    while any(is_running(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = [pid for pid in children if is_running(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
