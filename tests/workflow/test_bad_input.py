@@ -117,7 +117,9 @@ def test_download_without_network_from_an_empty_mirror_and_with_wrong_bytes(
     fresh.config["datasets"]["digits"] = {"source": "torchvision", "name": "CIFAR10", "mirrors": mirrors}
     fresh.write_config()
     said = refuse(fresh, "download_all", **NO_NETWORK)
-    assert [reason for reason in ("refused", "404", "checksum is wrong", "`mirrors`", "`path`") if reason not in said] == []
+    assert [
+        reason for reason in ("refused", "404", "checksum is wrong", "`mirrors`", "`path`") if reason not in said
+    ] == []
     assert not list((fresh.folder / "resources").rglob("*.tar.gz"))
 
 
