@@ -80,10 +80,11 @@ def _grid(config: Config, number: int) -> Iterator[tuple[str, PretrainSettings]]
     for key, values in experiment.grid.items():
         if not values:
             raise UserError(f"experiments.{number}.grid.{key}: the list is empty: give it values or leave it out")
-    for combination in itertools.product(*experiment.grid.values()):
+    keys = sorted(experiment.grid)  # whatever the order they are written in, a combination has one name
+    for combination in itertools.product(*(experiment.grid[key] for key in keys)):
         content = json.loads(json.dumps(base))
         name = experiment.pretrain
-        for key, value in zip(experiment.grid, combination, strict=True):
+        for key, value in zip(keys, combination, strict=True):
             _put(content, key.split("."), value)
             name += f"-{key}={_slug(value)}"
         yield name, check(PretrainSettings, content, f"experiments.{number}.grid")

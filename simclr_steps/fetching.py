@@ -66,7 +66,7 @@ def _fetch_from(address: str, partial: Path, original: Original) -> None:
         return
     partial.unlink()
     if not resumed:
-        raise _UnusableError(f"its {original.algorithm} is not {original.checksum}")
+        raise _UnusableError(f"its checksum is wrong: its {original.algorithm} is not {original.checksum}")
     _fetch_from(address, partial, original)  # what lay there may be at fault, not this address
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,35 +25,6 @@ def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.C
     )
     assert not check or result.returncode == 0, result.stdout + result.stderr
     return result
-
-
-def assert_results(run: Path, finetunes: Sequence[str], *, split: str = "test") -> None:
-    """Assert that every file of the results layout is there for one run."""
-    expected = [
-        "pretrain/last.ckpt",
-        "pretrain/checkpoints.csv",
-        "pretrain/history.csv",
-        "pretrain/run.json",
-        "encoder/encoder.safetensors",
-        "encoder/selection.json",
-        "evaluate/knn.json",
-        "evaluate/linear.json",
-        f"features/{split}/backbone.npy",
-        f"features/{split}/projection_head.npy",
-        f"features/{split}/rows.parquet",
-        "umap/quality.json",
-        *(
-            f"umap/{layer}.{kind}"
-            for layer in ("backbone", "projection_head")
-            for kind in ("png", "svg", "html", "csv")
-        ),
-        *(
-            f"finetune/{name}/{file}"
-            for name in finetunes
-            for file in ("model.safetensors", "metrics.json", "history.csv", "predictions.parquet")
-        ),
-    ]
-    assert [name for name in expected if not (run / name).stat().st_size] == []
 
 
 @pytest.fixture(scope="session")

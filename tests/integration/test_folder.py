@@ -12,7 +12,8 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from tests.integration.conftest import REPOSITORY, assert_results, snakemake
+from tests.integration.conftest import REPOSITORY, snakemake
+from tests.layout import assert_results
 
 IMAGES = 120  # of each of scikit-learn's two photographs, a temple and a flower
 MODES = ["RGB", "L", "P", "RGBA"]

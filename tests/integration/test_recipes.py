@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.integration.conftest import REPOSITORY, assert_results, snakemake
+from tests.integration.conftest import REPOSITORY, snakemake
+from tests.layout import assert_results
 
 
 @pytest.mark.parametrize(

@@ -228,13 +228,13 @@ class HostValues(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_the_device_never_waits_for_the_host() -> None:
+@pytest.mark.parametrize("device", ["cpu", "meta"])  # meta tensors have no values that could be read
+def test_the_device_never_waits_for_the_host(device: str) -> None:
     settings = Augmentation(preset="photos", rotation_degrees=10, solarise_probability=0.5)
-    key = random_numbers.keys(0, 0, torch.arange(4, device="meta"), 2)
-    images = torch.empty(4, 32, 32, 3, dtype=torch.uint8, device="meta")
+    images, indices = photos(count=4).to(device), torch.arange(4, device=device)
     with HostValues() as values:
-        views = random_views(images, key, settings)  # meta tensors have no values that could be read
-    assert views.shape == (2, 4, 3, 32, 32)
+        views = random_views(images, random_numbers.keys(0, 0, indices, 2), settings)
+    assert views.shape == (2, 4, 3, 32, 40)
     assert values.seen == []
 
 

@@ -27,7 +27,7 @@ def test_every_seed_is_a_run() -> None:
 def test_grid_makes_one_pretraining_for_each_combination() -> None:
     result = planned({"grid": {"temperature": [0.1, 0.5], "augmentation.hue": [0.0, 0.1, 0.2]}})
     assert len(result.runs) == len(result.pretrains) == 6
-    name = "simclr-temperature=0.1-augmentation.hue=0.2"
+    name = "simclr-augmentation.hue=0.2-temperature=0.1"
     assert result.pretrains[name].temperature == 0.1
     assert result.pretrains[name].augmentation.hue == 0.2
     assert result.pretrains[name].epochs == 3
@@ -41,6 +41,11 @@ def test_grid_over_the_preset_keeps_the_keys_written_beside_it() -> None:
     assert {augmentation.hue for augmentation in augmentations.values()} == {0.3}
     photos = augmentations["simclr-augmentation.preset=photos"]
     assert (photos.blur_probability, photos.crop_scale, photos.rotation_degrees) == (0.5, (0.08, 1.0), 0.0)
+
+
+def test_order_of_a_grids_keys_changes_no_name() -> None:
+    grid = {"temperature": [0.1, 0.5], "augmentation.hue": [0.0, 0.1]}
+    assert planned({"grid": grid}).pretrains == planned({"grid": dict(reversed(grid.items()))}).pretrains
 
 
 def test_equal_pretrainings_are_shared_and_their_finetunings_joined() -> None:

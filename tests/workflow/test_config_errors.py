@@ -30,6 +30,7 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
     [
         ("pretrain", {}, 'unknown key "pretrain"; did you mean "pretrains"?'),
         ("pretrains.simclr.temperature", 0, "pretrains.simclr.temperature: 0 is wrong: it must be greater than 0"),
+        ("pretrains.simclr.epochs", -3, "pretrains.simclr.epochs: -3 is wrong: it must be greater than 0"),
         ("pretrains.simclr.epochs", "many", 'pretrains.simclr.epochs: "many" is wrong: it must be a valid integer'),
         ("pretrains.simclr.encoder", "resnet19", 'encoder: "resnet19" is not known; did you mean "resnet18"?'),
         ("finetunes.scratch.labels", 1.5, "finetunes.scratch.labels: 1.5 is wrong"),

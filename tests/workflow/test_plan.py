@@ -28,7 +28,7 @@ def test_grid_plans_one_pretraining_for_each_combination(fresh: Project) -> None
     fresh.write_config()
     jobs = fresh.plan("pretrain_all")
     assert len([job for job in jobs if job[0] == "pretrain"]) == 6
-    assert ("pretrain", "digits", "simclr-temperature=0.1-epochs=3", "0") in jobs
+    assert ("pretrain", "digits", "simclr-epochs=3-temperature=0.1", "0") in jobs
 
 
 def test_test_split_is_no_input_of_pretrain_and_select(fresh: Project) -> None:

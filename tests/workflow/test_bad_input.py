@@ -1,0 +1,180 @@
+"""Bad input stops a run with one sentence that names what to mend, and what was done before it is kept."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from .conftest import Project
+
+Write = Callable[[str, str], Path]
+NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1"}
+
+
+def refuse(project: Project, target: str, *arguments: str, **environment: str) -> str:
+    """Return the one sentence with which the run that fails explains itself."""
+    done = project.snakemake(target, "--cores", "2", *arguments, **environment)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in said
+    sentences = [line.partition("error: ")[2] for line in said.splitlines() if ": error: " in line]
+    assert len(sentences) == 1, said
+    return sentences[0]
+
+
+def use_folder(project: Project, path: Path) -> None:
+    project.config["datasets"]["digits"] = {"source": "folder", "path": str(path), "image_size": 8}
+    project.write_config()
+
+
+def use_arrays(project: Project, **arrays: Any) -> None:
+    path = project.folder / "mine.npz"
+    np.savez(path, **arrays)
+    project.config["datasets"]["digits"] = {"source": "arrays", "path": str(path)}
+    project.write_config()
+
+
+@pytest.fixture
+def photos(write_images: Write) -> Path:
+    for number in range(4):
+        write_images("cat", f"{number}.jpg")
+        write_images("dog", f"{number}.jpg")
+    return write_images("cat", "4.jpg").parents[1]
+
+
+def test_empty_folder(fresh: Project, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    use_folder(fresh, tmp_path / "photos")
+    assert f"{tmp_path / 'photos'} holds no image (" in refuse(fresh, "prepare_all")
+
+
+def test_class_without_images(fresh: Project, photos: Path) -> None:
+    (photos / "bird").mkdir()
+    use_folder(fresh, photos)
+    assert f"{photos / 'bird'} holds no image" in refuse(fresh, "prepare_all")
+
+
+def test_csv_row_whose_file_is_missing(fresh: Project, photos: Path) -> None:
+    table = photos / "table.csv"
+    table.write_text("path,label,split\ncat/0.jpg,cat,train\ncat/nine.jpg,cat,train\n")
+    use_folder(fresh, table)
+    assert "line 3" in (said := refuse(fresh, "prepare_all")) and "nine.jpg" in said
+
+
+@pytest.mark.parametrize("content", [b"no image at all", None], ids=["corrupt", "truncated"])
+def test_unreadable_image(content: bytes | None, fresh: Project, photos: Path) -> None:
+    image = photos / "dog/2.jpg"
+    image.write_bytes(content or image.read_bytes()[:-200])
+    use_folder(fresh, photos)
+    said = refuse(fresh, "prepare_all")
+    assert "dog/2.jpg" in said and "skip" in said
+    assert not (fresh.folder / "resources/digits/dataset.json").exists()
+
+
+def test_arrays_of_mismatched_length(fresh: Project) -> None:
+    use_arrays(fresh, train_images=np.zeros((9, 8, 8), np.uint8), train_labels=np.zeros(8, np.int64))
+    assert "train_labels" in (said := refuse(fresh, "prepare_all")) and "9" in said and "8" in said
+
+
+def test_arrays_of_another_type(fresh: Project) -> None:
+    use_arrays(fresh, train_images=np.zeros((9, 8, 8), np.float32))
+    assert "train_images" in (said := refuse(fresh, "prepare_all")) and "float32" in said
+
+
+@pytest.fixture
+def empty_mirror() -> Iterator[str]:
+    """A web server that has nothing."""
+
+    class Nothing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Nothing) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_download_without_network_from_an_empty_mirror_and_with_wrong_bytes(
+    fresh: Project, empty_mirror: str, tmp_path: Path
+) -> None:
+    (tmp_path / "wrong").mkdir()
+    (tmp_path / "wrong/cifar-10-python.tar.gz").write_bytes(b"something else")
+    mirrors = [empty_mirror, (tmp_path / "wrong").as_uri()]
+    fresh.config["datasets"]["digits"] = {"source": "torchvision", "name": "CIFAR10", "mirrors": mirrors}
+    fresh.write_config()
+    said = refuse(fresh, "download_all", **NO_NETWORK)
+    assert [
+        reason for reason in ("refused", "404", "checksum is wrong", "`mirrors`", "`path`") if reason not in said
+    ] == []
+    assert not list((fresh.folder / "resources").rglob("*.tar.gz"))
+
+
+def test_local_originals_that_are_not_there(fresh: Project, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    fresh.config["datasets"]["digits"] = {"source": "torchvision", "name": "MNIST", "path": str(tmp_path / "mine")}
+    fresh.write_config()
+    assert "path: there is no train-images-idx3-ubyte.gz" in refuse(fresh, "download_all")
+
+
+def test_full_disk_and_the_run_goes_on_when_there_is_room(fresh: Project) -> None:
+    images = np.zeros((3000, 24, 24), np.uint8)
+    use_arrays(fresh, train_images=images, train_labels=np.arange(3000) % 2)
+    disk = fresh.folder / "resources"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        assert "the disk is full while writing" in refuse(fresh, "prepare_all")
+        assert not list(disk.rglob("*.npy"))
+        subprocess.run(["mount", "-o", "remount,size=9m", str(disk)], check=True)
+        assert fresh.snakemake("prepare_all", "--cores", "2").returncode == 0
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+CANDIDATE = "results/digits/simclr/seed0/pretrain/rank1.ckpt"
+
+
+def test_truncated_checkpoint(project: Project) -> None:
+    path = project.folder / CANDIDATE
+    path.write_bytes(path.read_bytes()[:-1000])
+    said = refuse(project, "select_all", "--forcerun", "select", "--config", "selection={criterion: knn}")
+    assert said.startswith(CANDIDATE) and "run pretrain again" in said
+    assert path.exists()
+
+
+def test_checkpoint_of_another_architecture(project: Project) -> None:
+    path = project.folder / CANDIDATE
+    content = torch.load(path, weights_only=True)
+    content["architecture"]["encoder"] = "resnet34"
+    torch.save(content, path)
+    said = refuse(project, "select_all", "--forcerun", "select", "--config", "selection={criterion: knn}")
+    assert said.startswith(f"{CANDIDATE} holds another architecture than asked for")
+
+
+def test_damaged_encoder_keeps_the_pretraining(project: Project) -> None:
+    encoder = project.folder / "results/digits/simclr/seed0/encoder/encoder.safetensors"
+    encoder.write_bytes(encoder.read_bytes()[:-1000])
+    assert "encoder.safetensors is damaged" in refuse(project, "evaluate_all")
+    assert (project.folder / CANDIDATE).exists()
+
+
+def test_more_gpus_than_there_are(project: Project) -> None:
+    shutil.rmtree(project.folder / "results/digits/simclr/seed0/pretrain")
+    said = refuse(project, "pretrain_all", "--set-resources", "pretrain:gpu=3", "--resources", "gpu=4")
+    assert "--gpus 3 asks for more GPUs than the 0 that there are" in said
