@@ -163,7 +163,8 @@ def _crop_and_resize(images: Tensor, parameters: Parameters, size: tuple[int, in
     x = rows @ x.view(count, height, channels * width)
     x = x.view(count, views, size[0] * channels, width) @ columns.transpose(-2, -1)
     x = x.view(count, views, size[0], channels, size[1]).permute(1, 0, 3, 2, 4)
-    return x.reshape(views * count, channels, *size)
+    result: Tensor = x.reshape(views * count, channels, *size)
+    return result
 
 
 def _resize_weights(start: Tensor, length: Tensor, flip: Tensor, pixels: int, size: int) -> Tensor:

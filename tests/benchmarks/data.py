@@ -38,7 +38,7 @@ def random_images(folder: Path, count: int) -> Path:
     """Pack `count` random images of 32 × 32 pixels and 3 channels, all of them for training."""
     arrays = folder / "arrays"
     arrays.mkdir(parents=True)
-    images = np.lib.format.open_memmap(arrays / "train_images.npy", "w+", np.uint8, (count, 32, 32, 3))  # type: ignore[no-untyped-call]
+    images = np.lib.format.open_memmap(arrays / "train_images.npy", "w+", np.uint8, (count, 32, 32, 3))
     draw = np.random.default_rng(0)
     for start in range(0, count, _IMAGES_AT_A_TIME):
         part = images[start : start + _IMAGES_AT_A_TIME]
@@ -53,7 +53,7 @@ def random_images(folder: Path, count: int) -> Path:
 def _pack(block: dict[str, Any], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     settings, originals, packed = json.dumps(block), folder / "originals.json", folder / "packed"
-    options = []
+    options: list[str | Path] = []
     if block["source"] != "arrays":  # which need no download
         _run("download", "--settings", settings, "--folder", folder, "--out", originals)
         options = ["--originals", originals]
