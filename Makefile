@@ -58,7 +58,7 @@ LOCK = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --gene
 
 lock:
 	$(LOCK) -o requirements.lock
-	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group dev --extra onnx -c requirements.lock -o requirements-dev.lock
 
 # Leaves results, resources and what Snakemake and stopped trainings know of them.
 clean:
