@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import re
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -148,7 +149,8 @@ def main() -> None:
             figures += part(Path(folder), options)
     print(table(figures))
     facts = record.finish()
-    name = f"{datetime.now(UTC):%Y-%m-%d}-{'-'.join(facts['hardware']['processor'].split()) or 'machine'}.json"
+    named = [f"{datetime.now(UTC):%Y-%m-%d}", *(options.parts or ["all"]), facts["hardware"]["processor"] or "machine"]
+    name = re.sub(r"[^\w.]+", "-", "-".join(named)) + ".json"
     content = {"figures": [asdict(figure) for figure in figures], "options": vars(options), **facts}
     write_json(RECORDS / name, content)
     print(f"written to {RECORDS / name}")
