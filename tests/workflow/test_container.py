@@ -19,6 +19,7 @@ needs_image = pytest.mark.skipif(
     not (IMAGE.exists() and shutil.which("apptainer")),
     reason="needs Apptainer, and SIMCLR_TEST_IMAGE to name an image that containers/build.sh made",
 )
+needs_apptainer = pytest.mark.skipif(not shutil.which("apptainer"), reason="needs Apptainer")
 APPTAINER = ["--profile", "workflow/profiles/workstation", "--software-deployment-method", "apptainer"]
 RUN = "results/digits/simclr/seed0"
 RECORDS = {
@@ -99,6 +100,7 @@ def with_image(fresh: Project) -> Project:
     return fresh
 
 
+@needs_apptainer
 def test_gpu_that_the_container_would_not_see_stops_before_any_job(with_image: Project) -> None:
     asked = [*APPTAINER, "--dry-run", "--set-resources", "pretrain:gpu=1"]
     done = with_image.snakemake(*asked)
@@ -107,6 +109,7 @@ def test_gpu_that_the_container_would_not_see_stops_before_any_job(with_image: P
     assert with_image.snakemake(*asked, "--apptainer-args=--nv").returncode == 0
 
 
+@needs_apptainer
 def test_data_that_the_container_would_not_see_stop_before_any_job(with_image: Project) -> None:
     data = Path.home()
     with_image.config["datasets"]["digits"] = {"source": "folder", "path": str(data), "image_size": 8}
