@@ -47,6 +47,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(REPOSITORY / name, folder)
     (folder / "my.yaml").write_text(blocks("yaml")[0])
+    (folder / "containers").mkdir()
+    (folder / "containers/simclr.sif").touch()
     for name in ("cat", "dog"):
         (folder / "photos" / name).mkdir(parents=True)
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "photos" / name / "1.png")
@@ -73,6 +75,8 @@ PLANNED = [words for words in commands("snakemake") if "--report" not in words] 
 
 @pytest.mark.parametrize("command", PLANNED, ids=lambda words: words[-1])
 def test_snakemake_plans_what_is_asked_for(project: Path, command: list[str]) -> None:
+    if "apptainer" in command and not shutil.which("apptainer"):
+        pytest.skip("needs Apptainer")
     assert "Job stats" in run(project, [*command, "--dry-run"])
 
 
@@ -83,6 +87,17 @@ BY_HAND = {words[3]: words for words in commands("python") if "--help" not in wo
 @pytest.mark.parametrize("command", HELP, ids=" ".join)
 def test_steps_explain_themselves(project: Path, command: list[str]) -> None:
     assert "usage: python -m simclr_steps" in run(project, command)
+
+
+def test_watch_looks_at_the_results(project: Path) -> None:
+    (project / "logs").mkdir()
+    assert run(project, BY_HAND["watch"]) == "nothing runs\n"
+
+
+def test_tensorboard_takes_the_option(project: Path) -> None:
+    [command] = commands("tensorboard")
+    options = run(project, [command[0], "--helpfull"])
+    assert [word for word in command if word.startswith("--") and word not in options] == []
 
 
 def write_encoder(folder: Path, encoder: str, image_size: int, channels: int) -> Encoder:
