@@ -146,7 +146,7 @@ def _linear_probes(
         }
         for rows, draw in _draws(settings, labels["train"], seed, notes)
         for name, features in inputs.items()
-        for split, accuracy in _probe(features, labels, rows).items()
+        for split, accuracy in linear_probe(features, labels, rows).items()
     ]
     return {"results": results, "note": " ".join(notes) or None}
 
@@ -178,7 +178,9 @@ def _draws(
                 break
 
 
-def _probe(features: dict[str, Array], labels: dict[str, Labels], rows: npt.NDArray[np.int64]) -> dict[str, float]:
+def linear_probe(
+    features: dict[str, Array], labels: dict[str, Labels], rows: npt.NDArray[np.int64]
+) -> dict[str, float]:
     """Fit logistic regression on some training rows, return its accuracy on each other split."""
     # All features are centred and divided by one number, so they keep their proportions. On the hold-out of the digits
     # (the demo's encoder, 8 draws of 10, 50 and 144 labels) that came within 0.7 points of the best of four scalings
