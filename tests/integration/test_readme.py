@@ -118,7 +118,7 @@ def test_new_images_are_embedded_and_the_encoder_is_exported(project: Path) -> N
     (exported,) = session.run(None, {"images": np.zeros((2, 8, 8, 1), np.uint8)})
     with torch.no_grad():
         expected = encoder.backbone(torch.zeros(2, 1, 8, 8))
-    np.testing.assert_allclose(np.stack(table["features"]), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.stack(list(table["features"])), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(exported, expected, rtol=1e-4, atol=1e-5)
 
 

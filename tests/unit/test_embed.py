@@ -53,7 +53,7 @@ def write_network(path: Path, encoder: str, *, image_size: int, view_size: int |
 
 def features_of(table: Path) -> tuple[list[str], np.ndarray]:
     rows = pd.read_parquet(table)
-    return list(rows["path"]), np.stack(rows["features"])
+    return list(rows["path"]), np.stack(list(rows["features"]))
 
 
 @pytest.mark.parametrize(
