@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: demo test lint bench clean lock
+.PHONY: demo test lint bench container clean lock
 .DELETE_ON_ERROR:
 
 demo: .venv/runtime
@@ -34,6 +34,10 @@ lint: .venv/dev
 # BENCH names some parts and options, as in: make bench BENCH="startup --rounds 3"
 bench: .venv/runtime .lightly
 	PYTHONPATH=.lightly $(BIN)/python -m tests.benchmarks.bench $(BENCH)
+
+# BASE=debian needs no registry; containers/README.md knows more.
+container:
+	containers/build.sh
 
 # Where it can't be had, the benchmark leaves it out.
 .lightly: tests/benchmarks/requirements.txt | .venv/bin/pip

@@ -264,10 +264,10 @@ def blur_reach(largest_sigma: float, side: int) -> int:
 def _band_matrix(kernel: Tensor, side: int) -> Tensor:
     """Return [N, side, side], the matrix that convolves a line of `side` pixels with each kernel [N, 2·reach + 1]."""
     reach = kernel.shape[1] // 2
-    seen = torch.arange(side, device=kernel.device)[:, None] + torch.arange(-reach, reach + 1, device=kernel.device)
-    seen = seen.abs()
+    pixel = torch.arange(side, device=kernel.device)
+    seen = (pixel[:, None] + torch.arange(-reach, reach + 1, device=kernel.device)).abs()
     seen = (side - 1) - ((side - 1) - seen).abs()
-    taps = F.one_hot(seen, side).to(kernel.dtype)  # [side, taps, side]
+    taps = (seen[..., None] == pixel).to(kernel.dtype)  # [side, taps, side]
     return torch.einsum("nt,stp->nsp", kernel, taps)
 
 

@@ -48,6 +48,7 @@ def build_trainer(
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # images are read in whole batches
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own affair
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # GlobalBatches is
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # processes are started without it
     trainer = L.Trainer(
         accelerator="gpu" if gpus else "cpu",
         devices=processes // hardware.nodes,

@@ -1,4 +1,4 @@
-"""Images per second of three trainings of the same encoder: this workflow's, the bare model step, and lightly's."""
+"""Images per second of trainings of one encoder: this workflow's, the bare step, lightly's; and of the views alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from simclr_steps import random_numbers
 from simclr_steps.architecture import resolve
+from simclr_steps.augmentation import random_views
 from simclr_steps.encoders import Encoder
 from simclr_steps.files import read_table
 from simclr_steps.hardware import Hardware, Saving, keep_freed_memory
@@ -73,6 +75,23 @@ def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: i
         optimiser.zero_grad()
 
     return _rate(itertools.repeat(step), steps, device) * chosen.global_batch_size
+
+
+def views(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) -> float:
+    """Return the images/s of the augmentation alone."""
+    device = hardware.device()
+    if device.type != "cuda":
+        keep_freed_memory()
+    images = torch.from_numpy(np.array(read_split(data, "train").images[: chosen.global_batch_size])).to(device)
+    indices = torch.arange(len(images), device=device)
+
+    def step(epoch: int) -> Callable[[], None]:
+        def make() -> None:
+            random_views(images, random_numbers.keys(0, epoch, indices, chosen.views), chosen.augmentation)
+
+        return make
+
+    return _rate(map(step, itertools.count()), steps, device) * len(images)
 
 
 def lightlys(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int, workers: int) -> float:

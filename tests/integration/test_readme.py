@@ -40,6 +40,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(REPOSITORY / name, folder)
     (folder / "my.yaml").write_text(blocks("yaml")[0])
+    (folder / "containers").mkdir()
+    (folder / "containers/simclr.sif").touch()
     for name in ("cat", "dog"):
         (folder / "photos" / name).mkdir(parents=True)
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "photos" / name / "1.png")
@@ -66,12 +68,26 @@ PLANNED = [words for words in commands("snakemake") if "--report" not in words] 
 
 @pytest.mark.parametrize("command", PLANNED, ids=lambda words: words[-1])
 def test_snakemake_plans_what_is_asked_for(project: Path, command: list[str]) -> None:
+    if "apptainer" in command and not shutil.which("apptainer"):
+        pytest.skip("needs Apptainer")
     assert "Job stats" in run(project, [*command, "--dry-run"])
 
 
-@pytest.mark.parametrize("command", commands("python"), ids=" ".join)
+@pytest.mark.parametrize("command", [words for words in commands("python") if "--help" in words], ids=" ".join)
 def test_steps_explain_themselves(project: Path, command: list[str]) -> None:
     assert "usage: python -m simclr_steps" in run(project, command)
+
+
+def test_watch_looks_at_the_results(project: Path) -> None:
+    (project / "logs").mkdir()
+    [command] = [words for words in commands("python") if "watch" in words]
+    assert run(project, command) == "nothing runs\n"
+
+
+def test_tensorboard_takes_the_option(project: Path) -> None:
+    [command] = commands("tensorboard")
+    options = run(project, [command[0], "--helpfull"])
+    assert [word for word in command if word.startswith("--") and word not in options] == []
 
 
 def test_encoder_is_read_as_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

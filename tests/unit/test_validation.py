@@ -15,7 +15,7 @@ from simclr_steps.validation import check, read_settings
         (PretrainSettings, {"epochs": -1}, "epochs: -1 is wrong: it must be greater than 0"),
         (PretrainSettings, {"epochs": "ten"}, 'epochs: "ten" is wrong: it must be a valid integer'),
         (PretrainSettings, {"epochs": True}, "epochs: true is wrong: it must be a valid integer"),
-        (PretrainSettings, {"encoder": "resnet81"}, 'encoder: "resnet81" is not known; did you mean "resnet18"?'),
+        (PretrainSettings, {"encoder": "resnet81"}, 'MODULE:FUNCTION; did you mean "resnet18"?'),
         (PretrainSettings, {"augmentation": {"hue": 0.6}}, "augmentation.hue: 0.6 is wrong: it must be less than"),
         (PretrainSettings, {"augmentation": {"crop_scale": [1, 0.2]}}, "augmentation.crop_scale: [1, 0.2] is wrong"),
         (PretrainSettings, {"augmentation": {"crop_scale": [0.2, 1.5]}}, "must not exceed 1"),

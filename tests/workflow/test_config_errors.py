@@ -32,7 +32,7 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
         ("pretrains.simclr.temperature", 0, "pretrains.simclr.temperature: 0 is wrong: it must be greater than 0"),
         ("pretrains.simclr.epochs", -3, "pretrains.simclr.epochs: -3 is wrong: it must be greater than 0"),
         ("pretrains.simclr.epochs", "many", 'pretrains.simclr.epochs: "many" is wrong: it must be a valid integer'),
-        ("pretrains.simclr.encoder", "resnet19", 'encoder: "resnet19" is not known; did you mean "resnet18"?'),
+        ("pretrains.simclr.encoder", "resnet19", 'MODULE:FUNCTION; did you mean "resnet18"?'),
         ("finetunes.scratch.labels", 1.5, "finetunes.scratch.labels: 1.5 is wrong"),
         ("datasets.digits", {"source": "arrays", "path": "none.npz"}, "datasets.digits.path: none.npz does not exist"),
     ],

@@ -1,12 +1,13 @@
 """A change reruns exactly what depends on it: files are edited, and dry runs tell what would run."""
 
+import shutil
 from collections.abc import Callable
 
 import pytest
 
 from tests.layout import assert_results
 
-from .conftest import Project
+from .conftest import ROOT, Project
 
 AFTER_ENCODER = {
     "evaluate",
@@ -96,6 +97,18 @@ def test_code_of_a_step_plans_the_step_and_what_follows(step: str, rules: set[st
     file = project.folder / f"simclr_steps/{step}.py"
     file.write_text(file.read_text() + "\n\nCHANGED = True\n")
     assert project.planned_rules() == rules
+
+
+def test_code_of_an_own_encoder_plans_its_pretraining_and_a_comment_in_it_nothing(fresh: Project) -> None:
+    shutil.copy(ROOT / "tests/own_encoders.py", fresh.folder / "mine.py")
+    fresh.config["pretrains"]["simclr"]["encoder"] = "mine:without_batch_norm"
+    fresh.write_config()
+    done = fresh.snakemake("--cores", "2", "pretrain_all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    fresh.edit("mine.py", "    return nn.Sequential(", "    # A comment.\n    return nn.Sequential(")
+    assert fresh.plan("pretrain_all") == set()
+    fresh.edit("mine.py", "nn.GroupNorm(2, 8)", "nn.GroupNorm(4, 8)")
+    assert fresh.planned_rules("pretrain_all") == {"pretrain", "pretrain_all"}
 
 
 def test_hardware_plans_nothing(project: Project) -> None:
