@@ -19,7 +19,7 @@ def take_gpus(count: int, available: int) -> None:
     """
     if _VISIBLE in os.environ or not count:
         return
-    free = []
+    free: list[int] = []
     for gpu in range(available):
         if len(free) < count and _hold(gpu):
             free.append(gpu)
@@ -31,7 +31,7 @@ def take_gpus(count: int, available: int) -> None:
 
 def _hold(gpu: int) -> bool:
     """Lock a GPU's file, for as long as this process lives; tell whether it was free."""
-    descriptor = os.open(_lock_file(gpu), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(_lock_file(gpu), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -61,12 +61,14 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start Snakemake; what it says goes to said.txt."""
-        files = {"snakefile": REPOSITORY / "workflow/Snakefile", "configfile": "config.yaml", "profile": "profile"}
-        options = [text for name, file in files.items() for text in (f"--{name}", str(self.folder / file))]
+        files = {"configfile": self.folder / "config.yaml", "profile": self.folder / "profile"}
+        files |= {"snakefile": REPOSITORY / "workflow/Snakefile"}
+        options = [text for name, file in files.items() for text in (f"--{name}", str(file))]
         environment = {**self.cluster.environment, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         with (self.folder / "said.txt").open("w") as stream:
             return subprocess.Popen(
-                [sys.executable, "-m", "snakemake", "--nocolor", *options, *arguments],
+                # who started the tests in the background has them, and what they start, ignore a Ctrl-C
+                ["env", "--default-signal=INT", sys.executable, "-m", "snakemake", "--nocolor", *options, *arguments],
                 cwd=self.folder,
                 stdout=stream,
                 stderr=stream,
@@ -129,7 +131,7 @@ class Project:
         def all_have() -> bool:
             return all(len([step for step in self.steps(seed) if step not in known[seed]]) > 2 for seed in seeds)
 
-        wait_until(all_have, 120, f"new steps of the seeds {seeds}: {self.folder}")
+        wait_until(all_have, 300, f"new steps of the seeds {seeds}: {self.folder}")
 
     def undisturbed(self, seed: int, folder: Path) -> dict[str, Any]:
         """Return what the same pretraining makes that nothing and nobody interrupts, outside SLURM."""
@@ -218,7 +220,7 @@ def test_a_training_goes_on_after_its_time_limit_a_requeue_a_preemption_and_the_
 
     project.hurry(*others)
     first = project.job(limited)
-    wait_until(lambda: project.job(limited) != first, 200, "the limited job is submitted again")
+    wait_until(lambda: project.job(limited) != first, 400, "the limited job is submitted again")
     project.hurry(limited)
     assert process.wait() == 0, project.said()
     assert f"SLURM-job '{first}' failed, SLURM status is: 'FAILED'" in project.said()
@@ -263,7 +265,7 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
     assert "Directory cannot be locked" in project.said()
     project.run("--unlock")
     process = project.start("pretrain_all")
-    wait_until(lambda: "waiting for the process that trains in" in project.log(0), 60, "the second job waits")
+    wait_until(lambda: "waiting for the process that trains in" in project.log(0), 300, "the second job waits")
     project.hurry(0)
     assert process.wait() == 0, project.said()
     assert "was made by the process that was waited for" in project.log(0)
