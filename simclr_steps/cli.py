@@ -103,7 +103,9 @@ def _positive(text: str) -> int:
 
 
 def _hardware(arguments: Arguments) -> Hardware:
-    others = {name: getattr(arguments, name) for name in ("processes", "workers", "compile") if name in arguments}
+    others = {
+        name: getattr(arguments, name) for name in ("processes", "nodes", "workers", "compile") if name in arguments
+    }
     return Hardware(gpus=arguments.gpus, **others)
 
 
@@ -154,6 +156,12 @@ def _pretrain_options(command: Parser) -> None:
     _add_path(command, "out", "folder to write checkpoints, checkpoints.csv, history.csv and run.json to")
     _add_path(command, "work", "folder that keeps what a stopped training needs to go on")
     _add_hardware(command, parallel=True)
+    command.add_argument(
+        "--nodes",
+        type=_positive,
+        default=1,
+        help="machines that share the GPUs or processes, each of which starts this command, as srun does (1)",
+    )
     command.add_argument(
         "--compile",
         choices=COMPILE,

@@ -64,7 +64,7 @@ def finetune(
     hardware = replace(hardware, gpus=min(1, hardware.resolved_gpus()), processes=1)
 
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, description.content_hash, checksum(encoder))
-    with work_folder(work, *made_of) as folder:
+    with work_folder(work, *made_of, result=out / "metrics.json") as folder:
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():
                 module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, hardware, saving)

@@ -64,7 +64,7 @@ def pretrain(
 
     own_code = architecture.own_code_hash
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
-    with work_folder(work, *made_of) as folder:
+    with work_folder(work, *made_of, result=out) as folder:
         torch.manual_seed(seed)
         monitor = HoldOutMonitor(train, validation, seed)
         module = SimCLR(settings, Encoder(architecture), images, hold_out, monitor, seed=seed, workers=hardware.workers)
@@ -87,7 +87,7 @@ def pretrain(
 
 
 def _check_batch(settings: PretrainSettings, images: int, hardware: Hardware) -> None:
-    batch, processes = settings.global_batch_size, hardware.resolved_gpus() or hardware.processes
+    batch, processes = settings.global_batch_size, hardware.resolved_processes()
     if batch > images:
         raise UserError(f"global_batch_size {batch} exceeds the {images} training images: make it smaller")
     if batch % processes:

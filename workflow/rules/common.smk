@@ -107,9 +107,14 @@ def settings_json(*keys, without=()):
 
 
 def command(step):
-    """Return a param that starts a step's command; as it is derived from the output, it triggers no rerun."""
+    """Return a param that starts a step's command; as it is derived from the resources, it triggers no rerun."""
     path = shlex.quote(str(PACKAGE.parent))
-    return lambda wildcards, resources: f"PYTHONSAFEPATH=1 PYTHONPATH={path} {python()} -m simclr_steps {step}"
+
+    def start(wildcards, resources):
+        launcher = f"{resources.mpi} -n {resources.nodes} " if "mpi" in resources.keys() else ""
+        return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {launcher}{python()} -m simclr_steps {step}"
+
+    return start
 
 
 def time_budget(wildcards, resources):

@@ -15,7 +15,7 @@ def python():
     """Return how a command starts Python: this one, or the image's with its caches in the folder work."""
     if not IN_CONTAINER:
         return shlex.quote(sys.executable)
-    return " ".join([*(f'{key}="$PWD/work/cache/{name}"' for key, name in CACHES.items()), "python"])
+    return " ".join(["env", *(f'{key}="$PWD/work/cache/{name}"' for key, name in CACHES.items()), "python"])
 
 
 def check_container():
