@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: demo test lint bench container clean lock
+.PHONY: demo test test-cluster lint bench container clean lock
 .DELETE_ON_ERROR:
 
 demo: .venv/runtime
@@ -22,7 +22,11 @@ report.html: results/summary.csv results/summary.html workflow/report/*.rst
 
 # Processes of one thread each, as two trainings with two threads each would wait for one another on two cores.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not cluster"
+
+# On a SLURM that it starts itself, and in the image that SIMCLR_TEST_IMAGE names: both are skipped where they cannot be.
+test-cluster: lint
+	$(BIN)/pytest -m cluster
 
 lint: .venv/dev
 	$(BIN)/ruff check

@@ -48,6 +48,7 @@ def contained(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     return project
 
 
+@pytest.mark.cluster
 @needs_image
 def test_every_step_ran_in_the_image(contained: Project) -> None:
     with IMAGE.open("rb") as stream:
@@ -58,6 +59,7 @@ def test_every_step_ran_in_the_image(contained: Project) -> None:
         assert image == {"file": str(IMAGE.resolve()), "sha256": digest}, file
 
 
+@pytest.mark.cluster
 @needs_image
 def test_results_are_those_without_the_container(contained: Project, finished: Project) -> None:
     for file in ("encoder/encoder.safetensors", "finetune/pretrained/model.safetensors", "features/test/backbone.npy"):
@@ -67,18 +69,21 @@ def test_results_are_those_without_the_container(contained: Project, finished: P
     pd.testing.assert_frame_equal(inside[~timed], outside[~timed])
 
 
+@pytest.mark.cluster
 @needs_image
 def test_caches_lie_in_the_work_folder_and_nothing_beside_it(contained: Project, finished: Project) -> None:
     assert {path.name for path in (contained.folder / "work/cache").iterdir()} >= {"matplotlib", "numba"}
     assert {path.name for path in contained.folder.iterdir()} <= {path.name for path in finished.folder.iterdir()}
 
 
+@pytest.mark.cluster
 @needs_image
 def test_switching_the_container_on_or_off_plans_nothing(contained: Project, finished: Project) -> None:
     assert contained.plan() == set()
     assert finished.plan(*APPTAINER, "--config", f"container={IMAGE}") == set()
 
 
+@pytest.mark.cluster
 @needs_image
 def test_image_holds_no_code_of_the_project(tmp_path: Path) -> None:
     command = ["apptainer", "exec", "--no-home", "--pwd", "/", str(IMAGE), "python", "-c", "import simclr_steps"]
