@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: demo test lint bench clean lock
+.PHONY: demo test lint bench container clean lock
 .DELETE_ON_ERROR:
 
 demo: .venv/runtime
@@ -35,6 +35,10 @@ lint: .venv/dev
 bench: .venv/runtime .lightly
 	PYTHONPATH=.lightly $(BIN)/python -m tests.benchmarks.bench $(BENCH)
 
+# BASE=debian needs no registry; containers/README.md knows more.
+container:
+	containers/build.sh
+
 # Where it can't be had, the benchmark leaves it out.
 .lightly: tests/benchmarks/requirements.txt | .venv/bin/pip
 	-$(BIN)/pip install --disable-pip-version-check --require-hashes --no-deps --upgrade --target $@ -r $<
@@ -58,7 +62,7 @@ LOCK = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --gene
 
 lock:
 	$(LOCK) -o requirements.lock
-	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group dev --extra onnx -c requirements.lock -o requirements-dev.lock
 
 # Leaves results, resources and what Snakemake and stopped trainings know of them.
 clean:

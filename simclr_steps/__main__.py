@@ -8,6 +8,7 @@ from simclr_steps.cli import parser
 from simclr_steps.errors import Stopped, UserError
 from simclr_steps.hardware import die_with_parent, leads
 from simclr_steps.logs import log, start_logging
+from simclr_steps.nodes import join_nodes
 
 
 def main() -> int:
@@ -15,8 +16,9 @@ def main() -> int:
     if not leads():
         die_with_parent()
     arguments = parser().parse_args()
-    start_logging(arguments.step, arguments.log)
     try:
+        join_nodes(getattr(arguments, "nodes", 1))
+        start_logging(arguments.step, arguments.log)
         arguments.run(arguments)
     except UserError as error:
         log.error("error: %s", error)

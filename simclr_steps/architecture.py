@@ -20,7 +20,8 @@ class Architecture(BaseModel):
     encoder: str
     stem: Literal["small", "imagenet"] | None  # None: the encoder is not torchvision's
     channels: int
-    image_size: int
+    image_size: int  # side in pixels of what the network reads
+    packed_size: int | None = None  # side of the images it was trained on, where `view_size` makes them another size
     projection_head: ProjectionHead
     own_code_hash: str | None = None  # of the file that holds a user's own encoder
 
@@ -40,6 +41,7 @@ def resolve(settings: PretrainSettings, image_size: int, channels: int) -> Archi
         stem=_stem(settings, size),
         channels=channels,
         image_size=size,
+        packed_size=image_size if settings.view_size else None,
         projection_head=settings.projection_head,
         own_code_hash=own_code_hash(settings.encoder) if is_own(settings.encoder) else None,
     )

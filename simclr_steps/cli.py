@@ -103,7 +103,9 @@ def _positive(text: str) -> int:
 
 
 def _hardware(arguments: Arguments) -> Hardware:
-    others = {name: getattr(arguments, name) for name in ("processes", "workers", "compile") if name in arguments}
+    others = {
+        name: getattr(arguments, name) for name in ("processes", "nodes", "workers", "compile") if name in arguments
+    }
     return Hardware(gpus=arguments.gpus, **others)
 
 
@@ -154,6 +156,12 @@ def _pretrain_options(command: Parser) -> None:
     _add_path(command, "out", "folder to write checkpoints, checkpoints.csv, history.csv and run.json to")
     _add_path(command, "work", "folder that keeps what a stopped training needs to go on")
     _add_hardware(command, parallel=True)
+    command.add_argument(
+        "--nodes",
+        type=_positive,
+        default=1,
+        help="machines that share the GPUs or processes, each of which starts this command, as srun does (1)",
+    )
     command.add_argument(
         "--compile",
         choices=COMPILE,
@@ -329,6 +337,31 @@ def _summarize(arguments: Arguments) -> None:
     summarize(block, results=arguments.results, out=arguments.out)
 
 
+def _embed_options(command: Parser) -> None:
+    _add_path(command, "encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
+    _add_path(command, "images", "folder of images at any depth, or a CSV file with a column path")
+    _add_path(command, "out", "Parquet file to write, one row for each image: path, features")
+    _add_hardware(command)
+    command.add_argument("--workers", type=_positive, help="processes that decode images; left out: one for each core")
+
+
+def _embed(arguments: Arguments) -> None:
+    from simclr_steps.embed import embed
+
+    embed(arguments.encoder, images=arguments.images, out=arguments.out, hardware=_hardware(arguments))
+
+
+def _export_options(command: Parser) -> None:
+    _add_path(command, "encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
+    _add_path(command, "out", "ONNX file to write, from uint8 images, N × H × W × C, to float32 features, N × D")
+
+
+def _export(arguments: Arguments) -> None:
+    from simclr_steps.export import export
+
+    export(arguments.encoder, out=arguments.out)
+
+
 def _add_watch(command: Parser) -> None:
     command.add_argument("results", type=Path, help="folder that holds the results of all runs")
     command.add_argument("--once", action="store_true", help="print once, as where the output is no terminal")
@@ -353,4 +386,6 @@ STEPS: dict[str, tuple[str, Callable[[Parser], None], Callable[[Arguments], None
     "umap": ("draw gathered features in the plane", _umap_options, _umap),
     "galleries": ("show augmented views of images, and their nearest neighbours", _galleries_options, _galleries),
     "summarize": ("collect the results of all runs in one table, plots and a page", _summarize_options, _summarize),
+    "embed": ("compute features of image files, which need no data set", _embed_options, _embed),
+    "export": ("write an encoder as ONNX, which runs without torch", _export_options, _export),
 }

@@ -14,6 +14,8 @@ from simclr_steps.architecture import Architecture
 from simclr_steps.backbones import build_backbone
 from simclr_steps.errors import UserError
 from simclr_steps.files import whole_file
+from simclr_steps.logs import log
+from simclr_steps.own_code import own_code_hash
 from simclr_steps.settings import ProjectionHead
 
 
@@ -76,6 +78,8 @@ def save_network(path: Path, network: Encoder | Classifier, classes: list[str] |
 def load_network(path: Path) -> Encoder | Classifier:
     """Build the network that a safetensors file of this package holds, on the CPU, ready for inference.
 
+    Warns when it is a user's own encoder whose code has changed since it was trained.
+
     Raises UserError when the file is absent, damaged, no network of this package, or does not fit its own description.
     """
     try:
@@ -89,6 +93,8 @@ def load_network(path: Path) -> Encoder | Classifier:
     if "architecture" not in description:
         raise UserError(f"{path} holds no network of this workflow: give an encoder or a model made by it")
     architecture = Architecture.model_validate(description["architecture"])
+    if architecture.own_code_hash and architecture.own_code_hash != own_code_hash(architecture.encoder):
+        log.warning("%s has changed since %s was trained: features may differ", architecture.encoder, path)
     network: Encoder | Classifier
     if "head" in description:
         network = Classifier(architecture, len(description["classes"]), description["head"])

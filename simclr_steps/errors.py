@@ -6,7 +6,7 @@ class UserError(Exception):
 
 
 class Stopped(Exception):  # noqa: N818
-    """A training was saved and left before its end; shown without a traceback. `status` is the exit status."""
+    """A training was left before its end; shown without a traceback. `status` is the exit status."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)

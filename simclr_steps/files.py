@@ -20,8 +20,10 @@ from simclr_steps.errors import UserError
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a name to write to, beside `path`; it takes the place of `path` when the block ends well.
 
-    Raises UserError when the disk is full. A block that fails leaves nothing behind.
+    Raises UserError when the disk is full or `path` is a folder. A block that fails leaves nothing behind.
     """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give the name of a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:

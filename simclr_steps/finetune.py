@@ -13,12 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_auroc,
-    multiclass_confusion_matrix,
-    multiclass_f1_score,
-)
 
 from simclr_steps import random_numbers
 from simclr_steps.augmentation import random_views
@@ -29,6 +23,7 @@ from simclr_steps.files import checksum, read_json, read_table, whole_file, writ
 from simclr_steps.hardware import NORMAL_SAVING, Hardware, Saving
 from simclr_steps.images import Images
 from simclr_steps.logs import log
+from simclr_steps.metrics import classification_metrics
 from simclr_steps.optimisers import configure_optimisers
 from simclr_steps.packed import NO_LABEL, Split, read_description, read_split
 from simclr_steps.provenance import Record
@@ -69,7 +64,7 @@ def finetune(
     hardware = replace(hardware, gpus=min(1, hardware.resolved_gpus()), processes=1)
 
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, description.content_hash, checksum(encoder))
-    with work_folder(work, *made_of) as folder:
+    with work_folder(work, *made_of, result=out / "metrics.json") as folder:
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():
                 module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, hardware, saving)
@@ -176,21 +171,10 @@ def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder
     result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows)}
     for name in ("validation", "test"):
         logits, labels = labelled_logits(module.network, read_split(data, name), module.device)
-        result[name] = _metrics(logits, labels, len(classes)) if len(labels) else None
+        result[name] = classification_metrics(logits, labels, classes) if len(labels) else None
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)
     write_json(folder / f"draw{draw}.json", result)
-
-
-def _metrics(logits: Tensor, labels: Tensor, classes: int) -> dict[str, Any]:
-    probabilities = logits.softmax(dim=1)
-    return {
-        "images": len(labels),
-        "accuracy": float(multiclass_accuracy(probabilities, labels, classes, average="micro")),
-        "macro_f1": float(multiclass_f1_score(probabilities, labels, classes, average="macro")),
-        "auroc": float(multiclass_auroc(probabilities, labels, classes, average="macro")),
-        "confusion_matrix": multiclass_confusion_matrix(probabilities, labels, classes).tolist(),  # rows are true
-    }
 
 
 def _publish(settings: FinetuneSettings, classes: list[str], folder: Path, out: Path, record: Record) -> None:

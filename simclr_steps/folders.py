@@ -88,12 +88,7 @@ def index_folder(folder: Path) -> list[ImageFile]:
 
     Raises UserError when a class, a split or the whole folder has no image.
     """
-    images, others = _walk(folder)
-    if not images:
-        raise UserError(f"path: {folder} holds no image ({', '.join(sorted(SUFFIXES))}): put some there")
-    if others:
-        listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
-        log.info("ignored %d other files: %s", others.total(), listed)
+    images = find_images(folder)
     by_split = _holds_splits(folder)
     expected = _sub_folders(folder)
     if by_split:
@@ -124,8 +119,11 @@ def _holds_splits(folder: Path) -> bool:
     return bool(names) and not others
 
 
-def _walk(folder: Path) -> tuple[list[PurePath], Counter[str]]:
-    """Return all images below a folder, relative to it and sorted, and how many other files of each suffix."""
+def find_images(folder: Path) -> list[PurePath]:
+    """Return all images below a folder, relative to it and sorted; hidden files and other files are left out.
+
+    Raises UserError when there is none.
+    """
     images, others = [], Counter[str]()
     for here, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -135,7 +133,12 @@ def _walk(folder: Path) -> tuple[list[PurePath], Counter[str]]:
                 images.append(path.relative_to(folder))
             elif not name.startswith("."):
                 others[path.suffix.lower()] += 1
-    return sorted(images), others
+    if not images:
+        raise UserError(f"path: {folder} holds no image ({', '.join(sorted(SUFFIXES))}): put some there")
+    if others:
+        listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
+        log.info("ignored %d other files: %s", others.total(), listed)
+    return sorted(images)
 
 
 def _sub_folders(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simclr_steps.errors import UserError
+from simclr_steps.gpus import take_gpus
 
 if TYPE_CHECKING:
     import torch
@@ -18,8 +19,8 @@ _PR_SET_PDEATHSIG = 1  # of prctl.h
 
 
 def leads() -> bool:
-    """Tell whether this process speaks and writes for all that compute together on this machine."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    """Tell whether this process speaks and writes for all that compute together."""
+    return all(os.environ.get(rank, "0") == "0" for rank in ("LOCAL_RANK", "NODE_RANK"))
 
 
 def die_with_parent() -> None:
@@ -43,22 +44,33 @@ class Hardware:
 
     gpus: int | None = None  # None takes one GPU if there is any
     processes: int = 1  # without a GPU; with GPUs there is one process for each
+    nodes: int = 1  # machines that share the GPUs or processes evenly
     workers: int | None = None  # processes that read images ahead, for each that computes; None: as many as will help
     compile: str = "auto"  # "always" or "never" compile the network that is trained
 
     def resolved_gpus(self) -> int:
-        """Return the number of GPUs to use.
+        """Return the number of GPUs to use, of all nodes; those of this one are then taken.
 
         Raises UserError when more are asked for than there are.
         """
         import torch
 
         available = torch.cuda.device_count()
-        if self.gpus is None:
-            return min(available, 1)
-        if self.gpus > available:
-            raise UserError(f"--gpus {self.gpus} asks for more GPUs than the {available} that there are: ask for fewer")
-        return self.gpus
+        gpus = min(available, 1) if self.gpus is None else self.gpus
+        if gpus > available * self.nodes:
+            raise UserError(f"--gpus {gpus} asks for more GPUs than the {available} that there are: ask for fewer")
+        take_gpus(gpus // self.nodes, available)
+        return gpus
+
+    def resolved_processes(self) -> int:
+        """Return the number of processes that compute together, on all nodes.
+
+        Raises UserError when the nodes cannot share them evenly.
+        """
+        processes = self.resolved_gpus() or self.processes
+        if processes % self.nodes:
+            raise UserError(f"{processes} processes cannot be shared by {self.nodes} nodes: ask for a multiple")
+        return processes
 
     def device(self) -> torch.device:
         """Return the device of a step that computes in one process."""

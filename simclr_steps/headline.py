@@ -90,7 +90,8 @@ def _facts(rows: pd.DataFrame, split: str) -> list[str]:
     seeds = rows["seed"].nunique()
     over = f", mean of {seeds} seeds" if seeds > 1 else ""
     facts = []
-    knn = rows[(rows["stage"] == "knn") & (rows["split"] == split)]["value"]
+    asked = (rows["stage"] == "knn") & (rows["metric"] == "accuracy") & (rows["split"] == split)
+    knn = rows[asked]["value"]
     if len(knn):
         facts.append(f"kNN on the frozen features, all labels: {percent(knn.mean(), knn.std())} %{over}.")
     pretrain = rows[rows["stage"] == "pretrain"].groupby("metric")["value"].mean()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -58,26 +58,44 @@ def nearest(
     return indices, distances
 
 
-def vote(neighbour_labels: Labels) -> npt.NDArray[np.int64]:
-    """Return the most frequent label of each row, [Q, K] to int64 [Q]; the smaller of labels that tie."""
-    labels = np.asarray(torch.as_tensor(neighbour_labels).cpu(), dtype=np.int64)
-    counts = np.zeros((len(labels), int(labels.max(initial=0)) + 1), dtype=np.int64)
-    np.add.at(counts, (np.arange(len(labels))[:, None], labels), 1)
+def vote(neighbour_labels: Labels, weights: npt.ArrayLike = 1) -> npt.NDArray[np.int64]:
+    """Return the label of each row that has most votes, [Q, K] to int64 [Q]; the smaller of labels that tie.
+
+    A vote counts as `weights` says, one number or [Q, K].
+    """
+    labels = np.asarray(neighbour_labels, dtype=np.int64)
+    counts = np.zeros((len(labels), int(labels.max(initial=0)) + 1))
+    np.add.at(counts, (np.arange(len(labels))[:, None], labels), weights)
     return np.asarray(counts.argmax(axis=1), dtype=np.int64)
 
 
 def knn_accuracy(
-    bank_features: Features, bank_labels: Labels, query_features: Features, query_labels: Labels, neighbours: int
+    bank_features: Features,
+    bank_labels: Labels,
+    query_features: Features,
+    query_labels: Labels,
+    neighbours: int,
+    *,
+    temperature: float | None = None,
 ) -> float:
     """Return the share of queries whose `neighbours` nearest rows of the bank, by cosine, vote for their label.
 
-    Features are [N, D] and [Q, D], labels [N] and [Q]; rows without a label are left out. Raises ValueError when the
-    bank or the queries have no label at all.
+    Features are [N, D] and [Q, D], labels [N] and [Q]; rows without a label are left out. With a temperature a vote
+    weighs exp(cosine similarity / temperature) (Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
+    Discrimination", 2018, section 3.4), else 1. Raises ValueError when the bank or the queries have no label at all.
     """
-    bank_labels, query_labels = torch.as_tensor(bank_labels).cpu(), torch.as_tensor(query_labels).cpu()
-    known, asked = bank_labels != NO_LABEL, query_labels != NO_LABEL
-    if not known.any() or not asked.any():
+    bank_labels, query_labels = _as_array(bank_labels), _as_array(query_labels)
+    known, asked = np.flatnonzero(bank_labels != NO_LABEL), np.flatnonzero(query_labels != NO_LABEL)
+    if not len(known) or not len(asked):
         raise ValueError("kNN accuracy needs labels in the bank and in the queries")
-    bank, queries = torch.as_tensor(bank_features), torch.as_tensor(query_features)
-    indices, _ = nearest(bank[known.to(bank.device)], queries[asked.to(queries.device)], neighbours)
-    return float(np.mean(vote(bank_labels[known][indices.cpu()]) == query_labels[asked].numpy()))
+    bank, queries = (
+        features[torch.from_numpy(rows).to(features.device)]
+        for features, rows in ((torch.as_tensor(bank_features), known), (torch.as_tensor(query_features), asked))
+    )
+    indices, distances = nearest(bank, queries, neighbours)
+    weights = np.exp(-_as_array(distances) / temperature) if temperature else 1  # all smaller by one factor
+    return float(np.mean(vote(bank_labels[known][_as_array(indices)], weights) == query_labels[asked]))
+
+
+def _as_array(values: Features | Labels) -> npt.NDArray[Any]:
+    return values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -64,13 +64,13 @@ def pretrain(
 
     own_code = architecture.own_code_hash
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
-    with work_folder(work, *made_of) as folder:
+    with work_folder(work, *made_of, result=out) as folder:
         torch.manual_seed(seed)
         monitor = HoldOutMonitor(train, validation, seed)
         module = SimCLR(settings, Encoder(architecture), images, hold_out, monitor, seed=seed, workers=hardware.workers)
-        steps = settings.epochs * module.steps_per_epoch
-        if compiles(hardware.compile, gpu=hardware.resolved_gpus() > 0, steps=steps):
-            module.encoder.compile()
+        steps, gpu = settings.epochs * module.steps_per_epoch, hardware.resolved_gpus() > 0
+        if compiles(hardware.compile, gpu=gpu, steps=steps):
+            module.compile_parts(gpu=gpu)
         history = History()
         candidates = Candidates(history)
         curves = TensorBoard(history, folder / "tensorboard")
@@ -87,7 +87,7 @@ def pretrain(
 
 
 def _check_batch(settings: PretrainSettings, images: int, hardware: Hardware) -> None:
-    batch, processes = settings.global_batch_size, hardware.resolved_gpus() or hardware.processes
+    batch, processes = settings.global_batch_size, hardware.resolved_processes()
     if batch > images:
         raise UserError(f"global_batch_size {batch} exceeds the {images} training images: make it smaller")
     if batch % processes:
@@ -112,9 +112,19 @@ class SimCLR(L.LightningModule):
         self.settings = settings
         self.encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images, self._hold_out, self._monitor = images, hold_out, monitor
+        self._random_views = random_views
         self._seed, self._workers = seed, workers
         self.steps_per_epoch = len(images) // settings.global_batch_size
         self.images_per_step = settings.global_batch_size
+
+    def compile_parts(self, *, gpu: bool) -> None:
+        """Compile the network and, for a GPU, the views: more than half of all operations of a step, and the smallest.
+
+        On a CPU torch 2.11 compiles their random numbers to code that writes beyond its memory.
+        """
+        self.encoder.compile()
+        if gpu:
+            self._random_views = torch.compile(random_views)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of this process's slices of the global batches."""
@@ -140,7 +150,7 @@ class SimCLR(L.LightningModule):
         """Return the projections of an epoch's views, [V, B, D]."""
         with torch.autocast(self.device.type, enabled=False):
             key = random_numbers.keys(self._seed, epoch, indices, self.settings.views)
-            views = random_views(images, key, self.settings.augmentation, self.settings.view_size)
+            views = self._random_views(images, key, self.settings.augmentation, self.settings.view_size)
         x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         _, projections = in_micro_batches(self.encoder, x, self.settings.micro_batch_size)
         return projections.reshape(self.settings.views, len(indices), -1)

@@ -53,7 +53,7 @@ class Record:
             "seconds": round(time.monotonic() - self._clock, 2),
             "versions": _versions(),
             "hardware": _hardware(),
-            "image": os.environ.get("APPTAINER_CONTAINER"),
+            "image": _image(),
         }
 
 
@@ -65,6 +65,15 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _image() -> dict[str, str | None] | None:
+    """Return the image that the step runs in, and the digest that containers/build.sh wrote beside it; or None."""
+    if "APPTAINER_CONTAINER" not in os.environ:
+        return None
+    image = Path(os.environ["APPTAINER_CONTAINER"]).resolve()
+    digest = image.with_name(f"{image.name}.sha256")
+    return {"file": str(image), "sha256": digest.read_text().strip() if digest.is_file() else None}
 
 
 def _hardware() -> dict[str, Any]:

@@ -22,7 +22,8 @@ def keys(seed: int, epoch: int, images: Tensor, views: int) -> Tensor:
     Parameters: `seed` and `epoch` as whole numbers; `images`, int64 [B], the images' indices in the data set;
     `views`, how many views each image gets. Returns int64 [V, B].
     """
-    run = _mix(_mix(torch.full((), seed, dtype=torch.int64, device=images.device)) + epoch)
+    # One number, made on the CPU for the keys of any device: a GPU would take longer to start each operation.
+    run = _mix(_mix(torch.full((), seed, dtype=torch.int64)) + epoch)
     view = torch.arange(views, dtype=torch.int64, device=images.device)
     return _mix(_mix(run + images)[None, :] + view[:, None])
 

@@ -102,7 +102,8 @@ def _read_evaluation(found: RunResults, folder: Path) -> None:
     linear = _read(found, "linear", folder / "evaluate" / "linear.json")
     for split in SPLITS:
         if knn and split in knn:
-            found.add("knn", "accuracy", knn[split]["accuracy"], input="simclr", split=split)
+            for metric in ("accuracy", "weighted_accuracy"):
+                found.add("knn", metric, knn[split][metric], input="simclr", split=split)
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split")}
         found.add("linear", "accuracy", row["accuracy"], series=row["input"], **keys)

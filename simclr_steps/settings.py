@@ -473,6 +473,11 @@ class Config(Settings):
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How frozen features are judged.")
     prediction: PredictionSettings = Field(PredictionSettings(), description="Which rows get features.")
     umap: UmapSettings = Field(UmapSettings(), description="How features are drawn.")
+    container: str = Field(
+        "containers/simclr.sif",
+        description="The image that steps run in where Snakemake is told to use Apptainer: a file that "
+        "containers/build.sh made, or an address such as `docker://…`. It changes no result, and so reruns nothing.",
+    )
     experiments: list[Experiment] = Field(min_length=1, description="What is run.")
 
 

@@ -38,7 +38,7 @@ def build_trainer(
 ) -> L.Trainer:
     """Return a trainer for the hardware that writes, logs and draws nothing by itself."""
     gpus = hardware.resolved_gpus()
-    processes = gpus or hardware.processes
+    processes = hardware.resolved_processes()
     if not gpus:
         keep_freed_memory()
     precision = resolve_precision(precision, gpu=gpus > 0)
@@ -51,7 +51,8 @@ def build_trainer(
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # processes are started without it
     trainer = L.Trainer(
         accelerator="gpu" if gpus else "cpu",
-        devices=processes,
+        devices=processes // hardware.nodes,
+        num_nodes=hardware.nodes,
         strategy=DDPStrategy(gradient_as_bucket_view=True) if processes > 1 else "auto",
         # In a SLURM job Lightning would take the job's tasks for its processes and train alone.
         plugins=[LightningEnvironment(), CheckedFiles()],

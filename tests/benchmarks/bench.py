@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import re
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
@@ -95,21 +96,25 @@ def bench_streaming(folder: Path, options: argparse.Namespace) -> list[Figure]:
 PARTS = {"share": bench_share, "startup": bench_startup, "streaming": bench_streaming}
 
 
-def in_turns(contestants: dict[str, tuple[Any, ...]], rounds: int) -> dict[str, list[float]]:
+def in_turns(
+    contestants: dict[str, tuple[Any, ...]], rounds: int, left_out: type[Exception] = ImportError
+) -> dict[str, list[Any]]:
     """Return what each contestant (a function and its arguments) returned in each round; one not installed is left out.
 
-    A process serves one contestant for all rounds.
+    A process serves one contestant for all rounds, forked from a server that has imported torch. `left_out` is the
+    error that leaves a contestant out.
     """
-    spawn = multiprocessing.get_context("spawn")
-    pools = {name: ProcessPoolExecutor(1, spawn) for name in contestants}
-    results: dict[str, list[float]] = {name: [] for name in contestants}
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["tests.benchmarks.throughput", "simclr_steps.evaluate", "simclr_steps.finetune"])
+    pools = {name: ProcessPoolExecutor(1, server) for name in contestants}
+    results: dict[str, list[Any]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, (function, *arguments) in contestants.items():
             if name in pools:
                 try:
                     results[name].append(pools[name].submit(function, *arguments).result())
-                except ImportError as error:
-                    print(f"{name} is left out: {error}")
+                except left_out as error:
+                    print(f"{name} is left out: {error!r}", flush=True)
                     pools.pop(name).shutdown()
     for pool in pools.values():
         pool.shutdown()
@@ -148,7 +153,8 @@ def main() -> None:
             figures += part(Path(folder), options)
     print(table(figures))
     facts = record.finish()
-    name = f"{datetime.now(UTC):%Y-%m-%d}-{'-'.join(facts['hardware']['processor'].split()) or 'machine'}.json"
+    named = [f"{datetime.now(UTC):%Y-%m-%d}", *(options.parts or ["all"]), facts["hardware"]["processor"] or "machine"]
+    name = re.sub(r"[^\w.]+", "-", "-".join(named)) + ".json"
     content = {"figures": [asdict(figure) for figure in figures], "options": vars(options), **facts}
     write_json(RECORDS / name, content)
     print(f"written to {RECORDS / name}")

@@ -19,7 +19,7 @@ _IMAGES_AT_A_TIME = 10_000
 
 def digits(folder: Path) -> Path:
     """Pack scikit-learn's 1,797 digits of 8 × 8 pixels."""
-    return _pack({"source": "digits"}, folder)
+    return pack({"source": "digits"}, folder)
 
 
 def cifar10(folder: Path, images: int | None = None) -> tuple[Path, str]:
@@ -31,7 +31,7 @@ def cifar10(folder: Path, images: int | None = None) -> tuple[Path, str]:
     if not originals:
         return random_images(folder, images or 50_000), "random images of CIFAR-10's size"
     few: dict[str, Any] = {"subset": images, "validation_fraction": 0.0} if images else {}
-    return _pack({"source": "torchvision", "name": "CIFAR10", "path": originals, **few}, folder), "CIFAR-10"
+    return pack({"source": "torchvision", "name": "CIFAR10", "path": originals, **few}, folder), "CIFAR-10"
 
 
 def random_images(folder: Path, count: int) -> Path:
@@ -45,12 +45,13 @@ def random_images(folder: Path, count: int) -> Path:
         part[:] = draw.integers(0, 256, part.shape, dtype=np.uint8)
     images.flush()
     none_apart = {"validation_fraction": 0.0, "test_fraction": 0.0}
-    packed = _pack({"source": "arrays", "path": str(arrays), **none_apart}, folder)
+    packed = pack({"source": "arrays", "path": str(arrays), **none_apart}, folder)
     shutil.rmtree(arrays)
     return packed
 
 
-def _pack(block: dict[str, Any], folder: Path) -> Path:
+def pack(block: dict[str, Any], folder: Path) -> Path:
+    """Download and prepare a block of `datasets` in `folder`; return the folder of the packed arrays."""
     folder.mkdir(parents=True, exist_ok=True)
     settings, originals, packed = json.dumps(block), folder / "originals.json", folder / "packed"
     options: list[str | Path] = []

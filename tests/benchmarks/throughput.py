@@ -1,4 +1,4 @@
-"""Images per second of trainings of one encoder: this workflow's, the bare step, lightly's; and of the views alone."""
+"""Images per second of trainings of one encoder: this workflow's, the bare step, others'; and of the views alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from simclr_steps import random_numbers
 from simclr_steps.architecture import resolve
@@ -46,11 +48,67 @@ def end_to_end(data: Path, chosen: PretrainSettings, hardware: Hardware, saving:
     return steps * chosen.global_batch_size / (float(rows[-1]["seconds"]) - float(rows[0]["seconds"]))
 
 
-def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) -> float:
+def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int, mode: str | None = None) -> float:
     """Return the images/s of forward, loss, backward and update on one fixed batch of views.
 
     Network, memory format, precision and optimiser are those of the pretraining; compile "auto" stands for "never".
+    `mode` is torch.compile's, where it is compiled; the pretraining's own is None.
     """
+    device = hardware.device()
+    update = _update(data, chosen, hardware, mode)
+    description = read_description(data)
+    size = chosen.view_size or description.height
+    x = torch.rand(chosen.views * chosen.global_batch_size, description.channels, size, size, device=device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    return _rate(itertools.repeat(lambda: update(x)), steps, device) * chosen.global_batch_size
+
+
+def torchvisions(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int, workers: int) -> float:
+    """Return the images/s of the bare step on views that worker processes make with torchvision's transforms.
+
+    The views are of the pretraining's kind, without blur; the network runs as fast as the pretraining's.
+    """
+    from torchvision.transforms import v2
+
+    device, wanted = hardware.device(), chosen.augmentation
+    size = chosen.view_size or read_description(data).height
+    jitter = v2.ColorJitter(wanted.brightness, wanted.contrast, wanted.saturation, wanted.hue)
+    one_view = v2.Compose(
+        [
+            v2.RandomResizedCrop(size, wanted.crop_scale, wanted.crop_ratio),
+            v2.RandomHorizontalFlip(wanted.horizontal_flip_probability),
+            v2.RandomApply([jitter], wanted.jitter_probability),
+            v2.RandomGrayscale(wanted.grayscale_probability),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+        ]
+    )
+    views = _Several(one_view, chosen.views)
+    update = _update(data, chosen, hardware, None)
+
+    def train_on(batch: list[Tensor]) -> Callable[[], None]:
+        def step() -> None:
+            x = torch.cat([view.to(device, non_blocking=True) for view in batch])
+            update(x.contiguous(memory_format=torch.channels_last))
+
+        return step
+
+    loader = _loader(data, views, chosen.global_batch_size, device, workers)
+    return _rate(map(train_on, _forever(loader)), steps, device) * chosen.global_batch_size
+
+
+class _Several:
+    """Makes several views of an image; a class, so that worker processes can be given it."""
+
+    def __init__(self, one_view: Callable[[Any], Tensor], views: int) -> None:
+        self._one_view, self._views = one_view, views
+
+    def __call__(self, image: Any) -> list[Tensor]:
+        return [self._one_view(image) for _ in range(self._views)]
+
+
+def _update(data: Path, chosen: PretrainSettings, hardware: Hardware, mode: str | None) -> Callable[[Tensor], None]:
+    """Return the model step: forward, loss, backward and update on views, [V·B, C, H, W] and channels_last."""
     device = hardware.device()
     gpu = device.type == "cuda"
     precision = resolve_precision(chosen.precision, gpu=gpu)
@@ -60,21 +118,17 @@ def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: i
         keep_freed_memory()
     encoder = _encoder(data, chosen).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if hardware.compile == "always":
-        encoder.compile()
+        encoder.compile(mode=mode)
     optimiser = build_optimiser(encoder, chosen, scaled_learning_rate(chosen))
-    size, channels = encoder.architecture.image_size, encoder.architecture.channels
-    batch = (chosen.views, chosen.global_batch_size)
-    x = torch.rand(batch[0] * batch[1], channels, size, size, device=device)
-    x = x.contiguous(memory_format=torch.channels_last)
 
-    def step() -> None:
+    def update(x: Tensor) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             _, projections = encoder(x)
-        nt_xent(projections.reshape(*batch, -1), chosen.temperature).backward()
+        nt_xent(projections.reshape(chosen.views, chosen.global_batch_size, -1), chosen.temperature).backward()
         optimiser.step()
         optimiser.zero_grad()
 
-    return _rate(itertools.repeat(step), steps, device) * chosen.global_batch_size
+    return update
 
 
 def views(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) -> float:
@@ -104,16 +158,8 @@ def lightlys(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: in
     from lightly.transforms import SimCLRTransform
 
     device = hardware.device()
-    images = PillowImages(np.array(read_split(data, "train").images), SimCLRTransform(input_size=32, gaussian_blur=0.0))
-    loader = torch.utils.data.DataLoader(
-        images,
-        chosen.global_batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=device.type == "cuda",
-    )
+    transform = SimCLRTransform(input_size=32, gaussian_blur=0.0)
+    loader = _loader(data, transform, chosen.global_batch_size, device, workers)
     encoder: nn.Module = _encoder(data, chosen).to(device)
     optimiser = torch.optim.SGD(encoder.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
     criterion = NTXentLoss(temperature=chosen.temperature)
@@ -127,11 +173,10 @@ def lightlys(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: in
 
         return step
 
-    batches = itertools.chain.from_iterable(itertools.repeat(loader))
-    return _rate(map(train_on, batches), steps, device) * chosen.global_batch_size
+    return _rate(map(train_on, _forever(loader)), steps, device) * chosen.global_batch_size
 
 
-class PillowImages(torch.utils.data.Dataset[list[Tensor]]):
+class PillowImages(Dataset[list[Tensor]]):
     """Images as lightly's transforms want them."""
 
     def __init__(self, images: np.ndarray, transform: Callable[..., list[Tensor]]) -> None:
@@ -144,6 +189,25 @@ class PillowImages(torch.utils.data.Dataset[list[Tensor]]):
         from PIL import Image
 
         return self._transform(Image.fromarray(self._images[row]))
+
+
+def _loader(
+    data: Path, transform: Callable[..., list[Tensor]], batch: int, device: torch.device, workers: int
+) -> DataLoader[list[Tensor]]:
+    """Return the loader of a common training: worker processes that transform one Pillow image after the other."""
+    return DataLoader(
+        PillowImages(np.array(read_split(data, "train").images), transform),
+        batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def _forever(loader: DataLoader[list[Tensor]]) -> Iterator[list[Tensor]]:
+    return itertools.chain.from_iterable(itertools.repeat(loader))
 
 
 def _encoder(data: Path, chosen: PretrainSettings) -> Encoder:

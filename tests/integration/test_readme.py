@@ -9,11 +9,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime
+import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
+from simclr_steps.architecture import resolve
+from simclr_steps.encoders import Encoder, save_network
+from simclr_steps.settings import PretrainSettings
 from tests.integration.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -40,6 +47,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("Makefile", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(REPOSITORY / name, folder)
     (folder / "my.yaml").write_text(blocks("yaml")[0])
+    (folder / "containers").mkdir()
+    (folder / "containers/simclr.sif").touch()
     for name in ("cat", "dog"):
         (folder / "photos" / name).mkdir(parents=True)
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "photos" / name / "1.png")
@@ -66,18 +75,23 @@ PLANNED = [words for words in commands("snakemake") if "--report" not in words] 
 
 @pytest.mark.parametrize("command", PLANNED, ids=lambda words: words[-1])
 def test_snakemake_plans_what_is_asked_for(project: Path, command: list[str]) -> None:
+    if "apptainer" in command and not shutil.which("apptainer"):
+        pytest.skip("needs Apptainer")
     assert "Job stats" in run(project, [*command, "--dry-run"])
 
 
-@pytest.mark.parametrize("command", [words for words in commands("python") if "--help" in words], ids=" ".join)
+HELP = [words for words in commands("python") if "--help" in words]
+BY_HAND = {words[3]: words for words in commands("python") if "--help" not in words}
+
+
+@pytest.mark.parametrize("command", HELP, ids=" ".join)
 def test_steps_explain_themselves(project: Path, command: list[str]) -> None:
     assert "usage: python -m simclr_steps" in run(project, command)
 
 
 def test_watch_looks_at_the_results(project: Path) -> None:
     (project / "logs").mkdir()
-    [command] = [words for words in commands("python") if "watch" in words]
-    assert run(project, command) == "nothing runs\n"
+    assert run(project, BY_HAND["watch"]) == "nothing runs\n"
 
 
 def test_tensorboard_takes_the_option(project: Path) -> None:
@@ -86,22 +100,52 @@ def test_tensorboard_takes_the_option(project: Path) -> None:
     assert [word for word in command if word.startswith("--") and word not in options] == []
 
 
-def test_encoder_is_read_as_readme_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-    import torchvision
+def write_encoder(folder: Path, encoder: str, image_size: int, channels: int) -> Encoder:
+    """Write an encoder of random weights and statistics to the place that README names."""
+    network = Encoder(resolve(PretrainSettings(encoder=encoder), image_size, channels)).train()
+    network(torch.rand(4, channels, image_size, image_size))
+    save_network(folder / "results/digits/simclr/seed0/encoder/encoder.safetensors", network)
+    return network.eval()
 
-    from simclr_steps.architecture import resolve
-    from simclr_steps.encoders import Encoder, save_network
-    from simclr_steps.settings import PretrainSettings
 
-    encoder = Encoder(resolve(PretrainSettings(), image_size=8, channels=1))
-    save_network(tmp_path / "results/digits/simclr/seed0/encoder/encoder.safetensors", encoder)
+def test_new_images_are_embedded_and_the_encoder_is_exported(project: Path) -> None:
+    encoder = write_encoder(project, "resnet18", image_size=8, channels=1)
+    run(project, BY_HAND["embed"])
+    run(project, BY_HAND["export"])
+    table = pd.read_parquet(project / "features.parquet")
+    assert list(table["path"]) == ["cat/1.png", "dog/1.png"]
+    session = onnxruntime.InferenceSession(project / "encoder.onnx")
+    (exported,) = session.run(None, {"images": np.zeros((2, 8, 8, 1), np.uint8)})
+    with torch.no_grad():
+        expected = encoder.backbone(torch.zeros(2, 1, 8, 8))
+    np.testing.assert_allclose(np.stack(list(table["features"])), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(exported, expected, rtol=1e-4, atol=1e-5)
+
+
+SMALL = blocks("python")[0]
+PHOTOS = re.sub(r"^network.conv1 = .*\n|network.maxpool = ", "", SMALL, flags=re.MULTILINE)
+TIMM = re.sub(r"(?<=network = )torchvision.*", re.findall(r"`(timm\.[^`]*)`", README)[0], SMALL)
+TIMM = "import timm\n" + re.sub(r"^network\.(conv1|maxpool) = .*\n", "", TIMM, flags=re.MULTILINE)
+
+
+def test_the_encoder_is_loaded_in_five_lines() -> None:
+    assert len(SMALL.split("\n\n")[1].splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("encoder", "image_size", "channels", "code"),
+    [("resnet18", 8, 1, SMALL), ("resnet18", 96, 3, PHOTOS), ("timm:convnext_atto", 32, 3, TIMM)],
+)
+def test_what_readme_loads_makes_the_encoders_features(
+    encoder: str, image_size: int, channels: int, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = write_encoder(tmp_path, encoder, image_size, channels)
     monkeypatch.chdir(tmp_path)
-    names: dict[str, dict[str, torch.Tensor]] = {}
-    exec(blocks("python")[0], names)
-    plain = torchvision.models.resnet18(weights=None)
-    plain.fc = torch.nn.Identity()
-    assert set(names["backbone"]) == set(plain.state_dict())
+    names: dict[str, Any] = {}
+    exec(code, names)
+    images = torch.rand(3, channels, image_size, image_size)
+    with torch.no_grad():
+        assert torch.equal(names["network"](images), trained.backbone(images))
 
 
 def test_links_lead_to_files() -> None:

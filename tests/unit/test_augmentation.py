@@ -10,6 +10,7 @@ import pytest
 import torch
 import torchvision.transforms.v2.functional as tv
 from torch import Tensor
+from torch._dynamo.utils import counters
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from simclr_steps import augmentation, random_numbers
@@ -236,6 +237,25 @@ def test_the_device_never_waits_for_the_host(device: str) -> None:
         views = random_views(images, random_numbers.keys(0, 0, indices, 2), settings)
     assert views.shape == (2, 4, 3, 32, 40)
     assert values.seen == []
+
+
+def test_views_are_compiled_whole_and_once_for_all_epochs() -> None:
+    settings, images, indices = Augmentation(preset="photos"), photos(count=4), torch.arange(4)
+    torch.compiler.reset()
+    counters.clear()
+    compiled = torch.compile(random_views, backend="aot_eager", fullgraph=True)
+    for epoch in range(3):
+        key = random_numbers.keys(0, epoch, indices, 2)
+        torch.testing.assert_close(compiled(images, key, settings, 24), random_views(images, key, settings, 24))
+    assert counters["stats"]["unique_graphs"] == 1
+
+
+@pytest.mark.gpu
+def test_compiled_views_are_the_plain_ones() -> None:
+    settings, images = Augmentation(rotation_degrees=10, blur_probability=0.5), photos(count=256).cuda()
+    key = random_numbers.keys(0, 0, torch.arange(256, device="cuda"), 2)
+    difference = (torch.compile(random_views)(images, key, settings) - random_views(images, key, settings)).abs()
+    assert difference.mean() < 1e-5  # rounding may make a crop one pixel larger, or turn a hue the other way round
 
 
 def test_preset_gives_way_to_keys_beside_it_and_equal_augmentations_have_equal_dumps() -> None:

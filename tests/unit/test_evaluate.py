@@ -43,7 +43,13 @@ def test_figures_agree_with_scikit_learn_on_the_same_features(
     features = {name: compute_features(network, split.images, device)[0] for name, split in splits.items()}
     train, test = splits["train"].labels, splits["test"].labels
     reference = KNeighborsClassifier(10, metric="cosine").fit(features["train"], train)
-    assert knn["test"] == {"accuracy": pytest.approx(reference.score(features["test"], test)), "images": 60}
+    weighted = KNeighborsClassifier(200, metric="cosine", weights=lambda distances: np.exp((1 - distances) / 0.1))
+    weighted.fit(features["train"], train)
+    assert knn["test"] == {
+        "accuracy": pytest.approx(reference.score(features["test"], test)),
+        "weighted_accuracy": pytest.approx(weighted.score(features["test"], test)),
+        "images": 60,
+    }
 
     results = pd.DataFrame(linear["results"])
     pixels = {name: split.images.reshape(len(split), -1) / 255 for name, split in splits.items()}

@@ -20,7 +20,6 @@ from simclr_steps.ntxent import nt_xent
 from simclr_steps.settings import Augmentation
 
 CPU = torch.device("cpu")
-on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 class Batches(Sampler[npt.NDArray[np.int64]]):
@@ -86,7 +85,6 @@ def test_file_that_is_cut_short_while_it_is_read_is_named(tmp_path: Path) -> Non
 
 
 @pytest.mark.gpu
-@on_gpu
 @pytest.mark.parametrize("resident", [True, False])
 def test_a_step_on_a_gpu_never_waits_for_it(resident: bool) -> None:
     device, packed = torch.device("cuda", 0), random_images(512, side=32)

@@ -10,7 +10,6 @@ from simclr_steps.precision import allow_tf32, ieee_fp32, resolve_precision
 from simclr_steps.training import build_trainer
 
 CPU = torch.device("cpu")
-on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,6 @@ def test_features_are_in_full_fp32_inside_a_training_that_is_not() -> None:
 
 
 @pytest.mark.gpu
-@on_gpu
 @pytest.mark.parametrize(("precision", "least", "most"), [("fp32", 0.0, 1e-6), ("tf32", 1e-5, 1e-3)])
 def test_convolution_on_a_gpu_is_as_exact_as_its_precision(precision: str, least: float, most: float) -> None:
     torch.manual_seed(0)

@@ -82,6 +82,35 @@ def test_one_two_and_four_processes_make_the_same_weights_in_20_steps(tmp_path: 
             assert float(alone["validate_loss"]) == pytest.approx(float(together["validate_loss"]), rel=1e-5)
 
 
+def test_two_nodes_that_srun_starts_train_as_one_process_does(tmp_path: Path, data: Path) -> None:
+    one, nodes = folder_for(tmp_path, "one"), folder_for(tmp_path, "nodes")
+    run(arguments(data), one)
+    command = arguments(data, "--processes", "2", "--nodes", "2")
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"}
+    processes = [start(command, nodes, SLURM_NODEID=str(node), **job) for node in range(2)]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0], said(nodes)
+    expected, found = (weights(folder / "out" / "last.ckpt") for folder in (one, nodes))
+    for name, weight in expected.items():
+        assert found[name].numpy() == pytest.approx(weight.numpy(), rel=1e-4, abs=1e-6), name
+
+
+@pytest.mark.parametrize(
+    ("processes", "launcher", "sentence"),
+    [
+        ("2", {}, "--nodes 2 needs a process on each: start it with srun"),
+        ("3", {"NODE_RANK": "0"}, "3 processes cannot be shared by 2 nodes: ask for a multiple"),
+    ],
+)
+def test_nodes_without_a_launcher_or_an_equal_share_are_named(
+    tmp_path: Path, data: Path, processes: str, launcher: dict[str, str], sentence: str
+) -> None:
+    process = start(arguments(data, "--processes", processes, "--nodes", "2"), tmp_path, **launcher)
+    process.join()
+    assert process.exitcode == 1 and sentence in said(tmp_path)
+
+
 def test_a_signal_to_any_process_ends_all_saved_and_they_go_on_together(tmp_path: Path, data: Path) -> None:
     whole, stopped = folder_for(tmp_path, "whole"), folder_for(tmp_path, "stopped")
     command = arguments(data, "--save-minutes", "0", epochs=8)

@@ -164,18 +164,26 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_serves(tmp_path
     assert content(folder / "out") == uninterrupted("pretrain", data)
 
 
-def test_two_trainings_cannot_share_a_work_folder(tmp_path: Path, data: Path) -> None:
-    folder, command = folder_for(tmp_path, "shared"), arguments("pretrain", data, "--save-minutes", "0", epochs=1000)
+@pytest.mark.parametrize("step", ["pretrain", "finetune"])
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_second_training_waits_and_goes_on_or_finds_the_result(
+    tmp_path: Path, data: Path, step: str, killed: bool
+) -> None:
+    folder, command = folder_for(tmp_path, "shared"), arguments(step, data, "--save-minutes", "0")
     first = start(command, folder)
-    try:
-        wait_for(lambda: checkpoint(folder), first)
-        second = start(command, folder)
-        second.join()
-        assert second.exitcode == 1 and "is in use: wait until the other process" in said(folder)
-        assert first.is_alive()
-    finally:
-        first.kill()
-        first.join()
+    wait_for(lambda: checkpoint(folder), first)
+    assert first.pid
+    os.kill(first.pid, signal.SIGSTOP)
+    second = start(command, folder)
+    wait_for(lambda: "waiting for the process that trains in work/" in said(folder), second)
+    os.kill(first.pid, signal.SIGKILL if killed else signal.SIGCONT)
+    for process in (first, second):
+        process.join(60)
+    assert second.exitcode == 0, said(folder)
+    assert ("going on from" in said(folder)) == killed
+    assert ("was made by the process that was waited for" in said(folder)) == (not killed)
+    assert content(folder / "out") == uninterrupted(step, data)
+    assert not list(folder.glob("work/*"))
 
 
 DIVERGING = """

@@ -3,6 +3,8 @@
 import json
 import re
 import resource
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -101,24 +103,55 @@ def test_named_config_stands_alone(fresh: Project, tmp_path: Path) -> None:
     assert "rule finetune" not in done.stdout
 
 
-def test_workflow_runs_from_another_folder_and_as_a_module(fresh: Project, tmp_path: Path) -> None:
+def test_workflow_runs_from_another_folder(fresh: Project, tmp_path: Path) -> None:
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
     options = ("--configfile", "config/config.yaml", "--directory", str(elsewhere))
     prepared = fresh.snakemake("--cores", "2", *options, "prepare_all")
     assert prepared.returncode == 0, prepared.stderr
     assert (elsewhere / "resources/digits/dataset.json").exists()
-    outer = tmp_path / "outer"
-    outer.mkdir()
-    (outer / "Snakefile").write_text(
+
+
+def outer_workflow(folder: Path, inner: Project, snakefile: str) -> Project:
+    """Return a workflow that uses this one as a module, with a config of its own."""
+    folder.mkdir()
+    (folder / "Snakefile").write_text(
         f'configfile: "config.yaml"\n'
-        f'module simclr:\n    snakefile: "{fresh.folder}/workflow/Snakefile"\n    config: config\n'
+        f"module simclr:\n    snakefile: {snakefile}\n    config: config\n"
         f"use rule * from simclr as simclr_*\n"
     )
-    (outer / "config.yaml").write_text((fresh.folder / "config/config.yaml").read_text())
-    inner = Project(outer).snakemake("--cores", "2", "simclr_prepare_all")
-    assert inner.returncode == 0, inner.stderr
-    assert (outer / "resources/digits/dataset.json").exists()
+    (folder / "config.yaml").write_text((inner.folder / "config/config.yaml").read_text())
+    return Project(folder)
+
+
+def test_another_workflow_uses_this_one_from_a_folder(fresh: Project, tmp_path: Path) -> None:
+    outer = outer_workflow(tmp_path / "outer", fresh, repr(str(fresh.folder / "workflow/Snakefile")))
+    done = outer.snakemake("--cores", "2", "simclr_prepare_all")
+    assert done.returncode == 0, done.stderr
+    assert (outer.folder / "resources/digits/dataset.json").exists()
+
+
+def test_another_workflow_uses_this_one_from_a_git_tag(fresh: Project, tmp_path: Path) -> None:
+    served = tmp_path / "served/owner/simclr-workflow"
+    served.parent.mkdir(parents=True)
+    fresh.folder.rename(served)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"], ["tag", "v1.2.3"]):
+        subprocess.run(["git", *command], cwd=served, check=True)
+    shutil.rmtree(served / "simclr_steps")  # so that the tag's files alone can be read
+    environment = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{tmp_path}/served/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    snakefile = 'github("owner/simclr-workflow", path="workflow/Snakefile", tag="v1.2.3")'
+    outer = outer_workflow(tmp_path / "outer", Project(served), snakefile)
+    done = outer.snakemake("--cores", "2", "simclr_prepare_all", **environment)
+    assert done.returncode == 0, done.stderr
+    assert (outer.folder / "resources/digits/dataset.json").exists()
+    rules = outer.planned_rules("simclr_pretrain_all", **environment)
+    assert rules == {"simclr_pretrain", "simclr_pretrain_all"}
 
 
 def test_dry_run_of_200_experiments_takes_seconds(fresh: Project) -> None:

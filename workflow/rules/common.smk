@@ -1,3 +1,4 @@
+import ast
 import gc
 import os
 import shlex
@@ -10,7 +11,30 @@ from pathlib import Path
 import yaml
 from snakemake.utils import update_config
 
-PACKAGE = Path(workflow.current_basedir.join("../../simclr_steps").get_path_or_uri(secret_free=False))
+
+def copy_package():
+    """Return the folder of Snakemake's copy of the steps: visible wherever a job runs, unchanged while all run.
+
+    Modules are found by their imports, since a git repository that a workflow is read from lists no files.
+    """
+    copies, waiting = {}, ["__init__", "__main__", "experiments"]
+    while waiting:
+        name = waiting.pop()
+        if name not in copies:
+            copies[name] = Path(workflow.source_path(f"../../simclr_steps/{name}.py"))
+            waiting += imported_modules(ast.parse(copies[name].read_text(encoding="utf-8")))
+    return copies["__main__"].parent
+
+
+def imported_modules(tree):
+    """Return the modules of the package that a module of it imports, anywhere in it."""
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = [alias.name for node in froms if node.module == "simclr_steps" for alias in node.names]
+    names += [node.module.split(".")[1] for node in froms if (node.module or "").startswith("simclr_steps.")]
+    return [name for name in names if not name.startswith("__")]
+
+
+PACKAGE = copy_package()
 sys.path.insert(0, str(PACKAGE.parent))
 
 from simclr_steps.code_hash import code_hash
@@ -18,9 +42,6 @@ from simclr_steps.errors import UserError
 from simclr_steps.experiments import plan, read_config
 from simclr_steps.files import canonical_json
 from simclr_steps.own_code import is_own, own_code_hash
-
-# Snakemake's copies of the modules: visible wherever a job runs, and unchanged while the workflow runs.
-STEPS = [Path(workflow.source_path(f"../../simclr_steps/{file.name}")) for file in PACKAGE.glob("*.py")]
 
 
 def typed(value):
@@ -86,10 +107,14 @@ def settings_json(*keys, without=()):
 
 
 def command(step):
-    """Return a param that starts a step's command; as it is derived from the output, it triggers no rerun."""
-    path = shlex.quote(str(STEPS[0].parent.parent))
-    python = shlex.quote(sys.executable)
-    return lambda wildcards, resources: f"PYTHONSAFEPATH=1 PYTHONPATH={path} {python} -m simclr_steps {step}"
+    """Return a param that starts a step's command; as it is derived from the resources, it triggers no rerun."""
+    path = shlex.quote(str(PACKAGE.parent))
+
+    def start(wildcards, resources):
+        launcher = f"{resources.mpi} -n {resources.nodes} " if "mpi" in resources.keys() else ""
+        return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {launcher}{python()} -m simclr_steps {step}"
+
+    return start
 
 
 def time_budget(wildcards, resources):

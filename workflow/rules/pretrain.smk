@@ -11,6 +11,7 @@ rule pretrain:
     resources:
         gpu=GPUS,
         processes=1,
+        nodes=1,
         mem_mb=16000,
         runtime=1440,
     params:
@@ -21,7 +22,8 @@ rule pretrain:
     shell:
         "{params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
         " --out {output:q} --work work/{wildcards.dataset:q}/{wildcards.pretrain:q}/seed{wildcards.seed}/pretrain"
-        " --gpus {resources.gpu} --processes {resources.processes} {params.time_budget} --log {log:q}"
+        " --gpus {resources.gpu} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
+        " --log {log:q}"
 
 
 rule select:

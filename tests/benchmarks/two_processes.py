@@ -1,0 +1,73 @@
+"""The losses of a training whose global batch is shared by several processes, which may share one device."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from simclr_steps import random_numbers
+from simclr_steps.agreement import sum_of_all
+from simclr_steps.architecture import resolve
+from simclr_steps.augmentation import random_views
+from simclr_steps.encoders import Encoder
+from simclr_steps.ntxent import nt_xent
+from simclr_steps.optimisers import build_optimiser, scaled_learning_rate
+from simclr_steps.packed import read_description, read_split
+from simclr_steps.precision import allow_tf32
+from simclr_steps.sampling import GlobalBatches
+from simclr_steps.settings import PretrainSettings
+
+
+def losses(data: Path, chosen: PretrainSettings, processes: int, device: torch.device, steps: int) -> list[float]:
+    """Return the global batch's loss in each step, in fp32; all processes compute on `device`.
+
+    They talk through gloo, as NCCL takes no two processes on one GPU. Batch norm is over all of them on a GPU, and
+    within each on a CPU, for which torch has no other.
+    """
+    server = multiprocessing.get_context("forkserver")
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(processes, server) as pool:
+        meeting = Path(folder, "meeting").as_uri()
+        ranks = [
+            pool.submit(_train, data, chosen, rank, processes, meeting, str(device), steps) for rank in range(processes)
+        ]
+        return next(rank.result() for rank in ranks)
+
+
+def _train(
+    data: Path, chosen: PretrainSettings, rank: int, processes: int, meeting: str, device: str, steps: int
+) -> list[float]:
+    if processes > 1:
+        dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=processes)
+    torch.manual_seed(0)
+    allow_tf32("fp32")
+    description, images = read_description(data), read_split(data, "train").images
+    network: nn.Module = Encoder(resolve(chosen, min(description.height, description.width), description.channels))
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = build_optimiser(network, chosen, scaled_learning_rate(chosen))
+    if processes > 1:
+        if device != "cpu":
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        network = DistributedDataParallel(network)
+    found = []
+    batches = GlobalBatches(len(images), chosen.global_batch_size, 0, lambda: 0, rank=rank, processes=processes)
+    for rows in islice(batches, steps):
+        key = random_numbers.keys(0, 0, torch.from_numpy(rows).to(device), chosen.views)
+        views = random_views(torch.from_numpy(np.array(images[rows])).to(device), key, chosen.augmentation)
+        _, projections = network(views.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        loss = nt_xent(projections.reshape(chosen.views, len(rows), -1), chosen.temperature)
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        found.append(float(sum_of_all(loss.detach())) / processes)
+    if processes > 1:
+        dist.destroy_process_group()
+    return found
