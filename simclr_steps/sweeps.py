@@ -47,7 +47,7 @@ def _with_grid(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
         "kNN, all labels" if stage == "knn" else f"{labels:,} labels"
         for stage, labels in zip(accuracies["stage"], accuracies["labels"], strict=True)
     ]
-    found = accuracies.assign(grid=of_run, sweep=names, line=lines)
+    found = accuracies.assign(grid=pd.Series(of_run, accuracies.index), sweep=names, line=lines)
     return found[found["grid"].notna()]
 
 

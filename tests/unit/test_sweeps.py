@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -16,7 +18,7 @@ def runs() -> list[Run]:
 
 def rows(accuracies: bool = True) -> pd.DataFrame:
     columns = ["dataset", "pretrain", "seed", "stage", "series", "labels", "split", "metric", "value"]
-    found = []
+    found: list[tuple[Any, ...]] = []
     for run in runs() if accuracies else []:
         value = run.grid["temperature"] / 2 + run.seed / 10
         for labels in (10, 100):
