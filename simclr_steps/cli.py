@@ -309,6 +309,21 @@ def _umap(arguments: Arguments) -> None:
     )
 
 
+def _galleries_options(command: Parser) -> None:
+    _add_settings(command, "augmentation and view_size of a block of pretrains")
+    _add_path(command, "features", "folder that gather wrote for an encoder")
+    _add_data(command)
+    _add_seed(command)
+    _add_path(command, "out", "folder to write the galleries to")
+
+
+def _galleries(arguments: Arguments) -> None:
+    block = _read(arguments, settings.GallerySettings)
+    from simclr_steps.galleries import galleries
+
+    galleries(block, features=arguments.features, data=arguments.data, seed=arguments.seed, out=arguments.out)
+
+
 def _summarize_options(command: Parser) -> None:
     _add_settings(command, "the runs, {runs: [{dataset, pretrain, seed, finetunes}]}")
     _add_path(command, "results", "folder that holds the results of all runs")
@@ -369,6 +384,7 @@ STEPS: dict[str, tuple[str, Callable[[Parser], None], Callable[[Arguments], None
     "predict": ("compute features and predictions, one part for each process", _predict_options, _predict),
     "gather": ("merge the parts of a prediction, each row exactly once", _gather_options, _gather),
     "umap": ("draw gathered features in the plane", _umap_options, _umap),
+    "galleries": ("show augmented views of images, and their nearest neighbours", _galleries_options, _galleries),
     "summarize": ("collect the results of all runs in one table, plots and a page", _summarize_options, _summarize),
     "embed": ("compute features of image files, which need no data set", _embed_options, _embed),
     "export": ("write an encoder as ONNX, which runs without torch", _export_options, _export),

@@ -10,10 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from simclr_steps.headline import SERIES, Headline
-from simclr_steps.plots import COLOURS, as_text, as_title, new_figure
+from simclr_steps.plots import COLOURS, as_text, as_title, panels, say_left_out, sentence
 
-_MOST_PANELS = 12
-_COLUMNS = 3
 _MARKERS = "osD^vPX"
 _MOST_TICKS = 8
 
@@ -24,16 +22,16 @@ def label_efficiency(headlines: Sequence[Headline]) -> Figure:
     """Draw accuracy against the number of labels, mean ± standard deviation, a panel for each headline."""
     shown = [one for one in headlines if len(one.accuracy)]
     if not shown:
-        return _sentence("No accuracy was measured: that takes labels in the data.")
-    figure, panels = _panels(len(shown), 4.2, 3.4)
+        return sentence("No accuracy was measured: that takes labels in the data.")
+    figure, drawn = panels(len(shown), 4.2, 3.4)
     names: dict[str, str] = {}
-    for one, axes in zip(shown, panels, strict=False):
+    for one, axes in zip(shown, drawn, strict=False):
         for name in one.names():
             line = one.accuracy[one.accuracy["name"] == name].sort_values("labels")
             names[name] = str(line["series"].iloc[0])
         _draw_accuracy(one, axes, {name: _style(names, name) for name in one.names()})
-    _share_legend(figure, panels)
-    _say_left_out(figure, len(shown))
+    _share_legend(figure, drawn)
+    say_left_out(figure, len(shown))
     return figure
 
 
@@ -70,8 +68,8 @@ def history(histories: Histories) -> Figure:
 
     Each seed is a line, each pretraining a panel.
     """
-    figure, panels = _panels(len(histories), 4.2, 4.4, stacked=True)
-    for (title, seeds), upper, lower in zip(histories.items(), panels[::2], panels[1::2], strict=False):
+    figure, drawn = panels(len(histories), 4.2, 4.4, stacked=True)
+    for (title, seeds), upper, lower in zip(histories.items(), drawn[::2], drawn[1::2], strict=False):
         for number, table in enumerate(seeds.values()):
             marker = "o" if len(table) == 1 else ""
             for column, name, colour in (("loss", "loss", COLOURS[0]), ("validate_loss", "hold-out loss", COLOURS[2])):
@@ -87,16 +85,14 @@ def history(histories: Histories) -> Figure:
         lower.set_xlabel("epoch")
         lower.xaxis.set_major_locator(MaxNLocator(integer=True))
         lower.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    _share_legend(figure, panels)
-    _say_left_out(figure, len(histories))
+    _share_legend(figure, drawn)
+    say_left_out(figure, len(histories))
     return figure
 
 
-def _share_legend(figure: Figure, panels: Sequence[Axes]) -> None:
+def _share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
     """Name every series once, below all panels."""
-    handles = {
-        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
+    handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
 
 
@@ -111,34 +107,3 @@ def _draw_knn(tables: Sequence[pd.DataFrame], losses: Axes) -> None:
         axes.plot(table["epoch"], 100 * table[column], color=colour, marker="o", markersize=3, alpha=0.8)
     losses.plot([], [], color=colour, marker="o", markersize=3, label="hold-out kNN")
     axes.set_ylabel("kNN accuracy in %")
-
-
-def _panels(wanted: int, width: float, height: float, *, stacked: bool = False) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its axes row by row; stacked panels have two, a high one above a low one of the same x."""
-    count = min(wanted, _MOST_PANELS)
-    columns = min(count, _COLUMNS)
-    rows = -(-count // columns)
-    figure = new_figure(width * columns, height * rows + 0.4)
-    panels: list[Axes] = []
-    grid = figure.add_gridspec(rows, columns)
-    for number in range(count):
-        place = grid[divmod(number, columns)]
-        if stacked:
-            inner = place.subgridspec(2, 1, height_ratios=(3, 1))
-            upper = figure.add_subplot(inner[0])
-            panels += [upper, figure.add_subplot(inner[1], sharex=upper)]
-        else:
-            panels.append(figure.add_subplot(place))
-    return figure, panels
-
-
-def _say_left_out(figure: Figure, wanted: int) -> None:
-    if wanted > _MOST_PANELS:
-        left_out = wanted - _MOST_PANELS
-        figure.suptitle(f"The first {_MOST_PANELS} pretrainings; {left_out} more are in summary.csv", fontsize=10)
-
-
-def _sentence(text: str) -> Figure:
-    figure = new_figure(6, 1)
-    figure.text(0.5, 0.5, text, ha="center", va="center")
-    return figure

@@ -58,23 +58,25 @@ def plan(config: Config) -> Plan:
     """Return all runs of a config; equal pretrainings on one data set share one name and are trained once."""
     pretrains: dict[str, PretrainSettings] = {}
     name_of: dict[str, str] = {}
+    grids: dict[str, dict[str, Any]] = {}
     finetunes: dict[tuple[str, str, int], dict[str, None]] = {}
     for number, experiment in enumerate(config.experiments):
-        for name, settings in _grid(config, number):
+        for name, values, settings in _grid(config, number):
             name = name_of.setdefault(canonical_json(settings.model_dump(mode="json")), name)
+            grids.setdefault(name, values)
             pretrains[name] = settings
             for seed in experiment.seeds:
                 run = finetunes.setdefault((experiment.dataset, name, seed), {})
                 run.update(dict.fromkeys(experiment.finetunes))
     runs = tuple(
-        Run(dataset=dataset, pretrain=name, seed=seed, finetunes=list(names))
+        Run(dataset=dataset, pretrain=name, seed=seed, finetunes=list(names), grid=grids[name])
         for (dataset, name, seed), names in finetunes.items()
     )
     return Plan(runs, pretrains)
 
 
-def _grid(config: Config, number: int) -> Iterator[tuple[str, PretrainSettings]]:
-    """Yield the name and the settings of each combination of an experiment's grid."""
+def _grid(config: Config, number: int) -> Iterator[tuple[str, dict[str, Any], PretrainSettings]]:
+    """Yield the name, the grid's values and the settings of each combination of an experiment's grid."""
     experiment = config.experiments[number]
     base = config.pretrains[experiment.pretrain].model_dump(mode="json", exclude_unset=True)  # as it was written
     for key, values in experiment.grid.items():
@@ -87,7 +89,8 @@ def _grid(config: Config, number: int) -> Iterator[tuple[str, PretrainSettings]]
         for key, value in zip(keys, combination, strict=True):
             _put(content, key.split("."), value)
             name += f"-{key}={_slug(value)}"
-        yield name, check(PretrainSettings, content, f"experiments.{number}.grid")
+        chosen = dict(zip(keys, combination, strict=True))
+        yield name, chosen, check(PretrainSettings, content, f"experiments.{number}.grid")
 
 
 def _put(content: dict[str, Any], path: list[str], value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,43 @@ from simclr_steps.headline import Headline
 from simclr_steps.logs import duration
 from simclr_steps.run_results import RunResults
 
+_PROTOCOL = {
+    "pretrain": (
+        "encoder",
+        "epochs",
+        "global_batch_size",
+        "temperature",
+        "optimiser",
+        "learning_rate",
+        "schedule",
+        "augmentation",
+    ),
+    "select": ("criterion",),
+    "linear": ("labels", "draws"),
+}
+_MOST_PICTURED = 12  # pretrainings
+_CAPTIONS = {
+    "label_efficiency": (
+        "Accuracy by number of labels",
+        "Where the curve of SimCLR lies above the others, pretraining without labels has replaced labels. Bars are "
+        "standard deviations over draws of labels and seeds.",
+    ),
+    "sweep": (
+        "Sweep",
+        "What the values of the grid do to the accuracy of the frozen features. Bars are standard deviations over "
+        "draws of labels, seeds and, in a grid of several keys, the other keys' values.",
+    ),
+    "confusion": (
+        "Confusion",
+        "Of the images of each class (rows), how many % the fine-tuned classifier takes for each class (columns). The "
+        "first draw's classifier, all seeds together.",
+    ),
+    "history": (
+        "Pretraining",
+        "Loss on the images trained on and on those held out, kNN accuracy on the latter, and the learning rate. Each "
+        "seed is a line.",
+    ),
+}
 _TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -26,6 +63,10 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; marg
 h1, h2, h3 { line-height: 1.2; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1rem; }
+figure { margin: 0; }
+figcaption { font-size: 14px; color: #555; }
+@media print { details { display: none; } figure, img, tr { break-inside: avoid; } }
 table { border-collapse: collapse; margin: .5rem 0; }
 th, td { padding: .25rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; }
@@ -53,10 +94,24 @@ stands here.</p>
 {% endfor %}
 {% if meanings %}<p>What the columns are:</p>
 <ul>{% for line in meanings %}<li>{{ line }}</li>{% endfor %}</ul>{% endif %}
-<h2>Accuracy by number of labels</h2>
-<p><img alt="Accuracy against the number of labels" src="{{ label_efficiency }}"></p>
-<h2>Pretraining</h2>
-<p><img alt="Loss, hold-out loss and learning rate by epoch" src="{{ history }}"></p>
+<h2>Protocol</h2>
+{% for one in firsts %}{% set protocol = one | protocol %}{% if protocol %}
+<h3>{{ one.run.dataset }}, {{ one.run.pretrain }}</h3>
+<div class="wide"><table class="facts">
+{% for name, value in protocol.items() %}<tr><th>{{ name }}</th><td>{{ value }}</td></tr>
+{% endfor %}</table></div>
+{% endif %}{% endfor %}
+{% for one in figures %}
+<h2>{{ one.title }}</h2>
+<p>{{ one.caption }}</p>
+<p class="wide"><img alt="{{ one.title }}" src="{{ one.source }}"></p>
+{% endfor %}
+{% for one in firsts[:most_pictured] if one.pictures %}
+<h2>Pictures of {{ one.run.dataset }}, {{ one.run.pretrain }}, seed {{ one.run.seed }}</h2>
+<div class="pictures">{% for text, path in one.pictures.items() %}
+<figure><img alt="{{ text }}" src="{{ path | inline }}"><figcaption>{{ text }}.</figcaption></figure>{% endfor %}
+</div>
+{% endfor %}
 <h2>Runs</h2>
 {% for one in runs %}
 <h3>{{ one.run.dataset }}, {{ one.run.pretrain }}, seed {{ one.run.seed }}</h3>
@@ -76,21 +131,54 @@ stands here.</p>
 """
 
 
-def page(headlines: Sequence[Headline], runs: Sequence[RunResults], plots: Path) -> str:
-    """Return the HTML of a summary; `plots` is the folder that holds the two SVG plots."""
+def page(headlines: Sequence[Headline], runs: Sequence[RunResults], plots: Mapping[str, Path]) -> str:
+    """Return the HTML of a summary with the SVG files of its plots; of each pretraining one seed's pictures."""
+    firsts: dict[tuple[str, str], RunResults] = {}
+    for run in runs:
+        firsts.setdefault((run.run.dataset, run.run.pretrain), run)
     environment = Environment(autoescape=True)
-    environment.filters |= {"duration": duration, "hardware": _hardware, "pretty": _pretty}
+    environment.filters |= {
+        "duration": duration,
+        "hardware": _hardware,
+        "pretty": _pretty,
+        "inline": _inline,
+        "protocol": _protocol,
+    }
     return environment.from_string(_TEMPLATE).render(
         headlines=headlines,
         runs=runs,
         meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
-        label_efficiency=_inline(plots / "label_efficiency.svg"),
-        history=_inline(plots / "history.svg"),
+        figures=[_figure(name, plots[name]) for name in _CAPTIONS if name in plots],
+        firsts=list(firsts.values()),
+        most_pictured=_MOST_PICTURED,
     )
 
 
+def _figure(name: str, path: Path) -> dict[str, str]:
+    title, caption = _CAPTIONS[name]
+    return {"title": title, "caption": caption, "source": _inline(path)}
+
+
 def _inline(path: Path) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    kind = "svg+xml" if path.suffix == ".svg" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _protocol(run: RunResults) -> dict[str, str]:
+    """Return what was done to the data in the first steps, as far as their records tell."""
+    of = {stage: record["settings"] or {} for stage, record in run.records.items()}
+    return {
+        f"{stage}: {key.replace('_', ' ')}": _plain(of[stage][key])
+        for stage, keys in _PROTOCOL.items()
+        for key in keys
+        if key in of.get(stage, {})
+    }
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {_plain(item)}" for key, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _hardware(hardware: dict[str, Any]) -> str:

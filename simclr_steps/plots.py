@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -24,8 +25,11 @@ COLOURS = (
     "#717581",
     "#92dadd",
 )
-_LONGEST_NAME = 28  # characters
+NO_LABEL_COLOUR = "#cccccc"
+_LONGEST_NAME = 28  # characters, in a legend
 _TITLE_WIDTH = 44  # characters
+MOST_PANELS = 12
+_COLUMNS = 3
 _DOTS_PER_INCH = 200
 
 
@@ -41,15 +45,48 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def as_text(name: str) -> str:
-    """Return a user's name as matplotlib shows it letter by letter, cut where it is too long for a legend."""
-    short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def as_text(name: str, longest: int = _LONGEST_NAME) -> str:
+    """Return a user's name as matplotlib shows it letter by letter, cut where it is longer than so many characters."""
+    short = name if len(name) <= longest else f"{name[: longest - 1]}…"
     return short.replace("$", r"\$")
 
 
 def as_title(text: str) -> str:
     """Return a user's text as a title, letter by letter, in lines where it is long."""
     return "\n".join(textwrap.wrap(text, _TITLE_WIDTH)).replace("$", r"\$")
+
+
+def panels(wanted: int, width: float, height: float, *, stacked: bool = False) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its axes row by row; stacked panels have two, a high one above a low one of the same x."""
+    count = min(wanted, MOST_PANELS)
+    columns = min(count, _COLUMNS)
+    rows = -(-count // columns)
+    figure = new_figure(width * columns, height * rows + 0.4)
+    found: list[Axes] = []
+    grid = figure.add_gridspec(rows, columns)
+    for number in range(count):
+        place = grid[divmod(number, columns)]
+        if stacked:
+            inner = place.subgridspec(2, 1, height_ratios=(3, 1))
+            upper = figure.add_subplot(inner[0])
+            found += [upper, figure.add_subplot(inner[1], sharex=upper)]
+        else:
+            found.append(figure.add_subplot(place))
+    return figure, found
+
+
+def say_left_out(figure: Figure, wanted: int) -> None:
+    """Say above the panels how many more were wanted."""
+    if wanted > MOST_PANELS:
+        text = f"The first {MOST_PANELS} of {wanted} panels; what the others would show is in the results"
+        figure.suptitle(text, fontsize=10)
+
+
+def sentence(text: str) -> Figure:
+    """Return a figure that says why there is nothing to see."""
+    figure = new_figure(6, 1)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
 
 
 def save(figure: Figure, stem: Path) -> None:

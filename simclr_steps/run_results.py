@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from simclr_steps.confusion import confusion
 from simclr_steps.errors import UserError
 from simclr_steps.files import read_json
 from simclr_steps.settings import Run
@@ -15,6 +16,12 @@ from simclr_steps.settings import Run
 Row = dict[str, Any]
 
 SPLITS = ("validation", "test")
+PICTURES = {
+    "What the augmentation does: an image in each row, and random views of it": "galleries/augmentation.png",
+    "Nearest neighbours by the cosine similarity of the backbone's features": "galleries/neighbours.png",
+    "The backbone's features in the plane (UMAP)": "umap/backbone.png",
+    "The projection head's features in the plane (UMAP)": "umap/projection_head.png",
+}
 
 
 @dataclass
@@ -25,6 +32,8 @@ class RunResults:
     rows: list[Row] = field(default_factory=list)  # the columns of summary.csv, and what is compared as `series`
     history: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the pretraining, a row for each epoch
     records: dict[str, dict[str, Any]] = field(default_factory=dict)  # by stage: what made its results
+    confusions: dict[str, pd.DataFrame] = field(default_factory=dict)  # by fine-tuning
+    pictures: dict[str, Path] = field(default_factory=dict)  # by what they show
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
 
@@ -51,8 +60,10 @@ def read_run(run: Run, results: Path) -> RunResults:
         for name in run.finetunes:
             _read_finetune(found, folder, name)
         _read_umap(found, folder)
+        _read(found, "galleries", folder / "galleries" / "run.json")
     except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{folder} holds results of another version ({error!r}): run its stages again") from error
+    found.pictures = {text: folder / file for text, file in PICTURES.items() if (folder / file).exists()}
     return found
 
 
@@ -104,6 +115,9 @@ def _read_finetune(found: RunResults, folder: Path, name: str) -> None:
     metrics = _read(found, f"finetune {name}", folder / "finetune" / name / "metrics.json")
     if not metrics:
         return
+    predictions = folder / "finetune" / name / "predictions.parquet"
+    if predictions.exists():
+        found.confusions[name] = confusion(pd.read_parquet(predictions))
     series = f"finetune-{metrics['init']}{'-frozen' if metrics['freeze'] else ''}"
     for draw in metrics["draws"]:
         labels = draw.get("label_count", metrics["label_count"])

@@ -440,6 +440,13 @@ class UmapSettings(Settings):
     max_points: int = Field(10_000, ge=10, description="More rows than this are thinned, stratified by class.")
 
 
+class GallerySettings(Settings):
+    """What the gallery of augmented views takes from a block of `pretrains`."""
+
+    augmentation: Augmentation = Augmentation()
+    view_size: int | None = Field(None, ge=4)
+
+
 class Experiment(Settings):
     """Data sets, pretrainings, fine-tunings and seeds that are run together."""
 
@@ -481,6 +488,7 @@ class Run(Settings):
     pretrain: str  # the block's name and, after it, the grid's values if there are any: simclr-temperature=0.2
     seed: int
     finetunes: list[str]
+    grid: dict[str, Any] = {}  # the values in the name
 
 
 class SummarySettings(Settings):

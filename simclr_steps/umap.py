@@ -8,19 +8,13 @@ import os
 import shutil
 import tempfile
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bokeh.embed
-import bokeh.plotting
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from bokeh.models import ColumnDataSource, HoverTool
-from bokeh.models.annotations import Legend, LegendItem
-from bokeh.resources import INLINE
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from sklearn.manifold import trustworthiness
@@ -28,47 +22,25 @@ from sklearn.metrics import silhouette_score
 
 from simclr_steps.errors import UserError
 from simclr_steps.files import read_json, whole_folder, write_json, write_text
+from simclr_steps.interactive import interactive
 from simclr_steps.logs import log
 from simclr_steps.neighbours import nearest, vote
-from simclr_steps.packed import NO_LABEL, read_description
-from simclr_steps.plots import as_text, colours, new_figure, save
+from simclr_steps.packed import NO_LABEL, read_description, read_split
+from simclr_steps.plots import as_text, new_figure, save
+from simclr_steps.points import MOST_IN_LEGEND, ROWS_OF_LEGEND, Points
 from simclr_steps.provenance import Record
 from simclr_steps.settings import UmapSettings
 from simclr_steps.splits import proportional_draw
+from simclr_steps.thumbnails import Sprite, sprite, thumbnails
 
 LAYERS = ("backbone", "projection_head")
 _VOTERS = 10  # neighbours in the kNN accuracies of quality.json
 _MOST_IN_QUALITY = 4000  # trustworthiness compares all pairs of points
-_MOST_IN_LEGEND = 120  # classes
-_ROWS_OF_LEGEND = 25
 _MOST_DRAWN_AS_VECTORS = 3000  # points
-_NO_LABEL_COLOUR = "#cccccc"
+_LARGEST_TILE = 32  # pixels
+_MOST_LARGE_TILES = 10_000
 
 Floats = npt.NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
-class Points:
-    """Rows of a split, drawn by one layer."""
-
-    layer: str
-    title: list[str]  # lines
-    table: pd.DataFrame  # row, x, y, label (null where there is none), class, source
-    classes: list[str]
-
-    @property
-    def labelled(self) -> bool:
-        """Tell whether any point has a label."""
-        return bool(self.table["label"].notna().any())
-
-    def groups(self) -> list[tuple[str, str, pd.DataFrame]]:
-        """Return name, colour and points of each class that occurs, those without a label first and so underneath."""
-        label = self.table["label"]
-        plain = _NO_LABEL_COLOUR if self.labelled else colours(1)[0]
-        groups = [("no label", plain, self.table[label.isna()])]
-        for number, (name, colour) in enumerate(zip(self.classes, colours(len(self.classes)), strict=True)):
-            groups.append((name, colour, self.table[label.eq(number).fillna(False)]))
-        return [group for group in groups if len(group[2])]
 
 
 def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> None:
@@ -91,19 +63,21 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
     if len(rows) > settings.max_points:
         drawn = proportional_draw(labels, settings.max_points, settings.random_state)
     _check(settings, labels[drawn])
+    images = _sprite(read_split(data, facts["split"]).images, drawn)
     quality: dict[str, Any] = {}
     with whole_folder(out) as folder:
         for layer in LAYERS:
             values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]
             log.info("%s: %d points of %d values", layer, *values.shape)
             plane = _layout(settings, values, labels[drawn])
-            quality[layer] = _quality(settings, values, plane, labels[drawn])
+            predictions = _own_votes(values, labels[drawn], settings.metric)
+            quality[layer] = _quality(settings, values, plane, labels[drawn], predictions)
             title = _title(settings, layer, data.resolve().name, facts["split"], len(drawn), labels)
-            table = rows.iloc[drawn].assign(x=plane[:, 0], y=plane[:, 1])
+            table = rows.iloc[drawn].reset_index(drop=True).assign(x=plane[:, 0], y=plane[:, 1], prediction=predictions)
             points = Points(layer, title, table, description.classes)
             table[["row", "x", "y", "label", "class"]].to_csv(folder / f"{layer}.csv", index=False)
             save(draw(points), folder / layer)
-            write_text(folder / f"{layer}.html", interactive(points))
+            write_text(folder / f"{layer}.html", interactive(points, images))
         write_json(folder / "quality.json", {**quality, "neighbours": _VOTERS, "run": record.finish()})
     log.info("wrote %s", out)
 
@@ -157,7 +131,11 @@ def _let_numba_store() -> None:
 
 
 def _quality(
-    settings: UmapSettings, features: Floats, plane: Floats, labels: npt.NDArray[np.int64]
+    settings: UmapSettings,
+    features: Floats,
+    plane: Floats,
+    labels: npt.NDArray[np.int64],
+    predictions: pd.Series[Any],
 ) -> dict[str, float | str | None]:
     """Compare plane and features; see scikit-learn's trustworthiness and silhouette_score.
 
@@ -178,16 +156,28 @@ def _quality(
     known = labels != NO_LABEL
     if len(np.unique(labels[known])) < 2:
         return quality | {"note": "Accuracy and silhouette cannot be measured: that takes labels of two classes."}
-    quality["knn_accuracy_plane"] = _own_vote(plane[known], labels[known], "euclidean")
-    quality["knn_accuracy_features"] = _own_vote(features[known], labels[known], settings.metric)
+    in_plane = _own_votes(plane, labels, "euclidean")
+    for name, votes in (("plane", in_plane), ("features", predictions)):
+        quality[f"knn_accuracy_{name}"] = float(np.mean(votes[known].to_numpy(dtype=np.int64) == labels[known]))
     if len(np.unique(labels[known])) < known.sum():
         quality["silhouette"] = float(silhouette_score(plane[known], labels[known]))
     return quality
 
 
-def _own_vote(values: Floats, labels: npt.NDArray[np.int64], metric: Any) -> float:
-    indices, _ = nearest(values, values, _VOTERS, metric=metric, leave_one_out=True)
-    return float(np.mean(vote(labels[indices.numpy()]) == labels))
+def _own_votes(values: Floats, labels: npt.NDArray[np.int64], metric: Any) -> pd.Series[Any]:
+    """Return what each labelled point's nearest other labelled points vote for, Int64 [N], null for the others."""
+    votes = pd.Series(pd.NA, index=range(len(labels)), dtype="Int64")
+    known = labels != NO_LABEL
+    if known.sum() > 1:
+        indices, _ = nearest(values[known], values[known], _VOTERS, metric=metric, leave_one_out=True)
+        votes[known] = vote(labels[known][indices.numpy()])
+    return votes
+
+
+def _sprite(images: npt.NDArray[np.uint8], drawn: npt.NDArray[np.int64]) -> Sprite:
+    """Return small copies of the drawn images in one picture; where they are many they are smaller."""
+    side = min(_LARGEST_TILE, int(_LARGEST_TILE * np.sqrt(_MOST_LARGE_TILES / len(drawn))))
+    return sprite(thumbnails(images[drawn], max(side, 4)))
 
 
 def _title(
@@ -209,8 +199,8 @@ def _title(
 def draw(points: Points) -> Figure:
     """Return a scatter plot with its legend beside it."""
     groups = points.groups()
-    legend = points.labelled and len(groups) <= _MOST_IN_LEGEND
-    columns = -(-len(groups) // _ROWS_OF_LEGEND) if legend else 0
+    legend = points.labelled and len(groups) <= MOST_IN_LEGEND
+    columns = -(-len(groups) // ROWS_OF_LEGEND) if legend else 0
     figure = new_figure(5.4 + 1.1 * columns, 5.6)
     axes = figure.add_subplot()
     size = float(np.clip(9000 / len(points.table), 2, 24))
@@ -237,31 +227,3 @@ def draw(points: Points) -> Figure:
     elif points.labelled:
         axes.set_xlabel(f"UMAP 1 ({len(groups)} classes, too many for a legend: see the interactive plot)")
     return figure
-
-
-def interactive(points: Points) -> str:
-    """Return a page that holds the plot and all it needs: zoom, what a point is, classes switched on and off."""
-    plot = bokeh.plotting.figure(
-        title="\n".join(points.title),
-        width=900,
-        height=720,
-        tools="pan,wheel_zoom,box_zoom,reset,save",
-        active_scroll="wheel_zoom",
-        x_axis_label="UMAP 1",
-        y_axis_label="UMAP 2",
-    )
-    groups = points.groups()
-    items = []
-    for name, colour, group in groups:
-        shown = group[["x", "y", "row", "source"]].assign(label=name)
-        source = ColumnDataSource({str(column): shown[column].to_numpy() for column in shown})
-        drawn = plot.scatter("x", "y", source=source, size=6, color=colour, alpha=0.8, line_color=None)
-        items.append(LegendItem(label={"value": name}, renderers=[drawn]))  # type: ignore[list-item]  # bokeh types its lists as invariant
-    if points.labelled and len(groups) <= _MOST_IN_LEGEND:
-        columns = -(-len(groups) // _ROWS_OF_LEGEND)
-        size = "13px" if columns == 1 else "9px"
-        legend = Legend(items=items, click_policy="hide", ncols=columns, label_text_font_size=size, spacing=0)
-        legend.title = "click to hide or show"
-        plot.add_layout(legend, "right")
-    plot.add_tools(HoverTool(tooltips=[("label", "@label"), ("source", "@source"), ("row", "@row")]))
-    return str(bokeh.embed.file_html(plot, INLINE, points.title[0]))

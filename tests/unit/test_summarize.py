@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simclr_steps import curves
+from simclr_steps import curves, plots
 from simclr_steps.errors import UserError
 from simclr_steps.settings import SummarySettings
 from simclr_steps.summarize import COLUMNS, summarize
@@ -143,11 +143,11 @@ def test_results_without_labels_make_sentences_and_no_empty_panel(tmp_path: Path
 def test_more_pretrainings_than_panels_are_counted_in_the_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curves, "_MOST_PANELS", 2)
+    monkeypatch.setattr(plots, "MOST_PANELS", 2)
     frame = pd.DataFrame({"epoch": [1], "loss": [5.0], "learning_rate": [0.1]})
     figure = curves.history({f"digits, {number}": {0: frame} for number in range(5)})
     assert len(figure.axes) == 4  # loss and learning rate of two
-    assert "3 more are in summary.csv" in figure.get_suptitle()
+    assert "The first 2 of 5" in figure.get_suptitle()
 
 
 def test_a_run_that_has_not_run_is_named(tmp_path: Path) -> None:

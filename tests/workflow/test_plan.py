@@ -33,6 +33,26 @@ def test_grid_plans_one_pretraining_for_each_combination(fresh: Project) -> None
     assert ("pretrain", "digits", "simclr-epochs=3-temperature=0.1", "0") in jobs
 
 
+def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: Project) -> None:
+    names = ["tenth", "third", "all"]
+    fresh.config["finetunes"] = {
+        name: {"labels": labels, "epochs": 1} for name, labels in zip(names, (0.1, 0.3, 1.0), strict=True)
+    }
+    experiment = fresh.config["experiments"][0] | {"seeds": [0, 1, 2], "grid": {"temperature": [0.1, 0.5]}}
+    fresh.config["experiments"] = [experiment | {"finetunes": [name]} for name in names]
+    fresh.write_config()
+    planned = fresh.snakemake("--dry-run", "--cores", "2").stdout
+    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE)}
+    assert {rule: counts[rule] for rule in ("pretrain", "galleries", "umap", "finetune", "summary")} == {
+        "pretrain": 6,
+        "galleries": 6,
+        "umap": 6,
+        "finetune": 18,
+        "summary": 1,
+    }
+    assert "results/summary/sweep.png" in planned
+
+
 def test_test_split_is_no_input_of_pretrain_and_select(fresh: Project) -> None:
     shown = fresh.snakemake("--dry-run", "--cores", "2").stdout
     inputs = dict(re.findall(r"^rule (\w+):\n    input: (.*)$", shown, re.MULTILINE))

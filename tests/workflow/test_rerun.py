@@ -17,6 +17,7 @@ AFTER_ENCODER = {
     "predict_classifier",
     "gather_predictions",
     "umap",
+    "galleries",
     "summary",
 }
 ALL = {"download", "prepare", "pretrain", "select", *AFTER_ENCODER}
@@ -84,11 +85,12 @@ def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project)
     ("step", "rules"),
     [
         ("umap", {"umap", "summary"}),
+        ("galleries", {"galleries", "summary"}),
         ("evaluate", {"evaluate", "summary"}),
         ("finetune", {"finetune", "predict_classifier", "gather_predictions", "summary"}),
         (
             "predict",
-            {"predict_features", "gather_features", "predict_classifier", "gather_predictions", "umap", "summary"},
+            set(AFTER_ENCODER) - {"evaluate", "finetune"},
         ),
         ("pretrain", SEED),
     ],

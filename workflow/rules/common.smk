@@ -157,6 +157,32 @@ def arrays(*splits):
     return [f"resources/{{dataset}}/{file}" for file in ("dataset.json", *files)]
 
 
+def split_drawn(*parts):
+    """Return arrays of the split that UMAP and the neighbours' gallery show."""
+    return [f"resources/{{dataset}}/{CONFIG.umap.split}.{part}.npy" for part in parts]
+
+
+def gallery_settings(pretrain):
+    """Return what the gallery shows of a pretraining: its augmentation, and not how it trains."""
+    return canonical_json(PLAN.pretrains[pretrain].model_dump(mode="json", include={"augmentation", "view_size"}))
+
+
+def gallery_report(kind):
+    """Return how the report shows a gallery."""
+    return {
+        "caption": f"../report/{kind}.rst",
+        "category": "Galleries",
+        "subcategory": "{dataset}",
+        "labels": {"pretraining": "{pretrain}", "seed": "{seed}", "gallery": kind},
+    }
+
+
+def summary_plots():
+    """Return the names of the summary's plots; some take classifiers, or a grid."""
+    optional = {"confusion": bool(CLASSIFIERS), "sweep": any(run.grid for run in PLAN.runs)}
+    return ["label_efficiency", "history", *(name for name, there_is in optional.items() if there_is)]
+
+
 def umap_report(layer, kind):
     """Return how the report shows one plot of a layer."""
     return {

@@ -54,12 +54,13 @@ rule gather_features:
 
 rule umap:
     input:
-        "resources/{dataset}/dataset.json",
-        features=collect(
+        collect(
             "results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{split}/{file}",
             split=CONFIG.umap.split,
             file=["backbone.npy", "projection_head.npy", "rows.parquet"],
         ),
+        "resources/{dataset}/dataset.json",
+        split_drawn("images", "labels"),
     output:
         report(
             "results/{dataset}/{pretrain}/seed{seed}/umap/backbone.png",
@@ -96,11 +97,51 @@ rule umap:
     params:
         settings=settings_json("umap"),
         code=code_hash("umap"),
-        features=subpath(input[1], parent=True),
+        features=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("umap"),
     shell:
         "{params.step} --settings {params.settings:q} --features {params.features:q}"
+        " --data resources/{wildcards.dataset:q} --out {params.out:q} --log {log:q}"
+
+
+rule galleries:
+    input:
+        collect(
+            "results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{split}/{file}",
+            split=CONFIG.umap.split,
+            file=["backbone.npy", "run.json"],
+        ),
+        arrays("train"),
+        split_drawn("images", "labels"),
+    output:
+        report(
+            "results/{dataset}/{pretrain}/seed{seed}/galleries/augmentation.png",
+            **gallery_report("augmentation"),
+        ),
+        report(
+            "results/{dataset}/{pretrain}/seed{seed}/galleries/neighbours.png",
+            **gallery_report("neighbours"),
+        ),
+        "results/{dataset}/{pretrain}/seed{seed}/galleries/augmentation.svg",
+        "results/{dataset}/{pretrain}/seed{seed}/galleries/neighbours.svg",
+        "results/{dataset}/{pretrain}/seed{seed}/galleries/run.json",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/galleries.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/galleries.tsv"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: gallery_settings(wildcards.pretrain),
+        code=code_hash("galleries"),
+        features=subpath(input[0], parent=True),
+        out=subpath(output[0], parent=True),
+        step=command("galleries"),
+    shell:
+        "{params.step} --settings {params.settings:q} --features {params.features:q} --seed {wildcards.seed}"
         " --data resources/{wildcards.dataset:q} --out {params.out:q} --log {log:q}"
 
 

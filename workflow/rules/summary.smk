@@ -4,10 +4,11 @@ rule summary:
         collect("{run}/pretrain", run=RUNS),
         collect("{run}/encoder/selection.json", run=RUNS),
         collect("{run}/umap/quality.json", run=RUNS),
+        collect("{run}/galleries/run.json", run=RUNS),
         collect(
             "{classifier}/{file}",
             classifier=CLASSIFIERS,
-            file=["metrics.json", "history.csv"],
+            file=["metrics.json", "history.csv", "predictions.parquet"],
         ),
     output:
         "results/summary.csv",
@@ -18,20 +19,16 @@ rule summary:
             category="Summary",
             labels={"plot": "all runs"},
         ),
-        report(
-            "results/summary/label_efficiency.png",
-            caption="../report/label_efficiency.rst",
-            category="Summary",
-            labels={"plot": "label efficiency"},
-        ),
-        report(
-            "results/summary/history.png",
-            caption="../report/history.rst",
-            category="Summary",
-            labels={"plot": "training history"},
-        ),
-        "results/summary/label_efficiency.svg",
-        "results/summary/history.svg",
+        [
+            report(
+                f"results/summary/{name}.png",
+                caption=f"../report/{name}.rst",
+                category="Summary",
+                labels={"plot": name.replace("_", " ")},
+            )
+            for name in summary_plots()
+        ],
+        collect("results/summary/{name}.svg", name=summary_plots()),
     log:
         "logs/summary.log",
     benchmark:
