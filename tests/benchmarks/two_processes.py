@@ -69,5 +69,8 @@ def _train(
         optimiser.zero_grad()
         found.append(float(sum_of_all(loss.detach())) / processes)
     if processes > 1:
+        # Gloo's thread may still let go of a tensor, for which it needs the interpreter that its end would wait in.
+        del network
+        dist.barrier()
         dist.destroy_process_group()
     return found
