@@ -68,12 +68,9 @@ def _versions() -> dict[str, str]:
 
 
 def _image() -> dict[str, str | None] | None:
-    """Return the image that the step runs in, and the digest that containers/build.sh wrote beside it; or None."""
-    if "APPTAINER_CONTAINER" not in os.environ:
-        return None
-    image = Path(os.environ["APPTAINER_CONTAINER"]).resolve()
-    digest = image.with_name(f"{image.name}.sha256")
-    return {"file": str(image), "sha256": digest.read_text().strip() if digest.is_file() else None}
+    """Return the image that the step runs in, which it may not see itself, and its digest where known; or None."""
+    image = os.environ.get("SIMCLR_IMAGE") or os.environ.get("APPTAINER_CONTAINER")
+    return {"file": image, "sha256": os.environ.get("SIMCLR_IMAGE_SHA256") or None} if image else None
 
 
 def _hardware() -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Project:
         options = [text for name, file in files.items() for text in (f"--{name}", str(file))]
         environment = {**self.cluster.environment, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
         with (self.folder / "said.txt").open("w") as stream:
-            return subprocess.Popen(
+            self._process = subprocess.Popen(
                 # who started the tests in the background has them, and what they start, ignore a Ctrl-C
                 ["env", "--default-signal=INT", sys.executable, "-m", "snakemake", "--nocolor", *options, *arguments],
                 cwd=self.folder,
@@ -75,6 +75,7 @@ class Project:
                 text=True,
                 env=environment,
             )
+        return self._process
 
     def run(self, *arguments: str) -> None:
         """Run Snakemake to its good end."""
@@ -135,9 +136,10 @@ class Project:
         known = {seed: set(self.places(seed)) for seed in seeds}
 
         def all_have() -> bool:
+            assert self._process.poll() is None, self.said()
             return all(len([step for step in self.steps(seed) if step not in known[seed]]) > 2 for seed in seeds)
 
-        wait_until(all_have, 300, f"new steps of the seeds {seeds}: {self.folder}")
+        wait_until(all_have, 300, f"new steps of the seeds {seeds}: {self.said()}")
 
     def undisturbed(self, seed: int, folder: Path) -> dict[str, Any]:
         """Return what the same pretraining makes that nothing and nobody interrupts, outside SLURM."""

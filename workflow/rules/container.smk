@@ -11,19 +11,32 @@ CACHES = {
 }
 
 
+# The image, or where Apptainer gets it from. Whoever moves the link simclr.sif while jobs run does not change theirs.
+IMAGE = CONFIG.container if "://" in CONFIG.container else str(Path(CONFIG.container).resolve())
+
+
 def python():
     """Return how a command starts Python: this one, or the image's with its caches in the folder work."""
     if not IN_CONTAINER:
         return shlex.quote(sys.executable)
-    return " ".join(["env", *(f'{key}="$PWD/work/cache/{name}"' for key, name in CACHES.items()), "python"])
+    caches = [f'{key}="$PWD/work/cache/{name}"' for key, name in CACHES.items()]
+    image = [f"SIMCLR_IMAGE={shlex.quote(IMAGE)}", f"SIMCLR_IMAGE_SHA256={image_digest()}"]
+    return " ".join(["env", *caches, *image, "python"])
+
+
+def image_digest():
+    """Return the digest that containers/build.sh wrote beside the image, which the container need not see; or nothing."""
+    file = Path(f"{IMAGE}.sha256")
+    return shlex.quote(file.read_text().strip()) if file.is_file() else ""
 
 
 def check_container():
     """Stop Snakemake with one sentence where the image is missing, or would not see the GPU or the data."""
     arguments = workflow.deployment_settings.apptainer_args
-    image = Path(CONFIG.container)
-    if "://" not in CONFIG.container and not image.exists():
-        sys.exit(f"config error: container: {image} does not exist: make it with containers/build.sh, or name another")
+    if "://" not in IMAGE and not Path(IMAGE).exists():
+        sys.exit(
+            f"config error: container: {CONFIG.container} does not exist: make it with containers/build.sh, or name another"
+        )
     asked = workflow.resource_settings.overwrite_resources.values()
     gpus = [resources["gpu"].value for resources in asked if "gpu" in resources]
     if (GPUS or any(gpus)) and "--nv" not in shlex.split(arguments):
