@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 Images = npt.NDArray[np.uint8]  # [N, H, W, C]
@@ -29,6 +30,12 @@ def digits(count: int, first: int = 0) -> tuple[Images, Labels]:
     rows = slice(first, first + count)
     packed = np.round(images[rows].reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     return packed, labels[rows].astype(np.int64)
+
+
+@pytest.fixture(autouse=True)
+def same_draws_in_every_run() -> None:
+    """Seed torch, as what a test draws must not depend on which tests ran before it in its process."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

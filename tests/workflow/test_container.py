@@ -115,6 +115,17 @@ def test_gpu_that_the_container_would_not_see_stops_before_any_job(with_image: P
 
 
 @needs_apptainer
+def test_image_whose_path_holds_a_space_stops_before_any_job(with_image: Project) -> None:
+    image = with_image.folder / "an image.sif"
+    image.touch()
+    done = with_image.snakemake(*APPTAINER, "--dry-run", "--config", f"container={image}")
+    assert done.returncode != 0
+    assert f"config error: container: Snakemake can't start an image whose path holds a space, as does {image}" in (
+        done.stdout + done.stderr
+    )
+
+
+@needs_apptainer
 def test_data_that_the_container_would_not_see_stop_before_any_job(with_image: Project) -> None:
     data = Path.home()
     with_image.config["datasets"]["digits"] = {"source": "folder", "path": str(data), "image_size": 8}

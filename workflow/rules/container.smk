@@ -37,6 +37,8 @@ def check_container():
         sys.exit(
             f"config error: container: {CONFIG.container} does not exist: make it with containers/build.sh, or name another"
         )
+    if len(IMAGE.split()) > 1:
+        sys.exit(f"config error: container: Snakemake can't start an image whose path holds a space, as does {IMAGE}")
     asked = workflow.resource_settings.overwrite_resources.values()
     gpus = [resources["gpu"].value for resources in asked if "gpu" in resources]
     if (GPUS or any(gpus)) and "--nv" not in shlex.split(arguments):
