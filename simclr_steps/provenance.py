@@ -68,9 +68,11 @@ def _versions() -> dict[str, str]:
 
 
 def _image() -> dict[str, str | None] | None:
-    """Return the image that the step runs in, which it may not see itself, and its digest where known; or None."""
-    image = os.environ.get("SIMCLR_IMAGE") or os.environ.get("APPTAINER_CONTAINER")
-    return {"file": image, "sha256": os.environ.get("SIMCLR_IMAGE_SHA256") or None} if image else None
+    """Return the image that the step runs in, as the workflow names it, and its digest where known; or None."""
+    inside = os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER")
+    if not inside:
+        return None
+    return {"file": os.environ.get("SIMCLR_IMAGE", inside), "sha256": os.environ.get("SIMCLR_IMAGE_SHA256") or None}
 
 
 def _hardware() -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,13 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.image import IMAGE, needs_image
+
 from .conftest import Project
 
-IMAGE = Path(os.environ.get("SIMCLR_TEST_IMAGE", "no image"))
-needs_image = pytest.mark.skipif(
-    not (IMAGE.exists() and shutil.which("apptainer")),
-    reason="needs Apptainer, and SIMCLR_TEST_IMAGE to name an image that containers/build.sh made",
-)
 needs_apptainer = pytest.mark.skipif(not shutil.which("apptainer"), reason="needs Apptainer")
 APPTAINER = ["--profile", "workflow/profiles/workstation", "--software-deployment-method", "apptainer"]
 RUN = "results/digits/simclr/seed0"

@@ -1,0 +1,15 @@
+"""The real image that some tests run steps in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+IMAGE = Path(os.environ.get("SIMCLR_TEST_IMAGE", "no image"))
+needs_image = pytest.mark.skipif(
+    not (IMAGE.exists() and shutil.which("apptainer")),
+    reason="needs Apptainer, and SIMCLR_TEST_IMAGE to name an image that containers/build.sh made",
+)
