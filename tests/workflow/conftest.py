@@ -1,6 +1,7 @@
 """One real run of the whole workflow, which the tests copy, edit and plan again."""
 
 import copy
+import fcntl
 import os
 import re
 import shutil
@@ -93,11 +94,20 @@ def fresh(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project in which everything has run. Tests only read it; `project` is a copy to edit."""
-    project = _new(tmp_path_factory.mktemp("finished") / "project")
-    done = project.snakemake("--cores", "2")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+    """The project in which everything has run. Tests only read it; `project` is a copy to edit.
+
+    It is made once for all of pytest's processes: one makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "finished").exists():
+            project = _new(tmp_path_factory.mktemp("making") / "project")
+            done = project.snakemake("--cores", "2")
+            assert done.returncode == 0, done.stdout + done.stderr
+            project.folder.rename(shared / "finished")
+    return Project(shared / "finished")
 
 
 @pytest.fixture
