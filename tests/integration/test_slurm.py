@@ -318,7 +318,7 @@ def test_the_demo_cut_short_runs_on_two_nodes_and_in_the_container(cluster: Clus
     assert all(any(f" NodeList={node}\n" in job for job in jobs) for node in NODES)
     records = [read_json(file) for file in (project.folder / "results").rglob("*.json")]
     images = [record.get("run", record)["image"] for record in records if "image" in record.get("run", record)]
-    assert len(images) > 12 and all(image["file"] == str(IMAGE.resolve()) for image in images)
+    assert len(images) >= 9 and all(image["file"] == str(IMAGE.resolve()) for image in images)
 
 
 def test_the_profile_asks_for_one_gpu_where_one_computes_and_a_node_without_says_so(
