@@ -51,6 +51,24 @@ class Classifier(nn.Module):
         features = self.backbone(images)
         return features, self.head(features)
 
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of the backbone's blocks, from the images on, and last those of the head.
+
+        A block is a part of the backbone or, where a part is a sequence, an item of it. Parts without a weight of two
+        dimensions or more, such as norms, belong to the block before them, and the backbone's own parameters to the
+        first.
+        """
+        blocks: list[list[nn.Parameter]] = []
+        for part in self.backbone.children():
+            for block in part.children() if isinstance(part, nn.Sequential | nn.ModuleList) else [part]:
+                parameters = list(block.parameters())
+                if blocks and all(parameter.ndim <= 1 for parameter in parameters):
+                    blocks[-1] += parameters
+                else:
+                    blocks.append(parameters)
+        first, *others = blocks or [[]]
+        return [[*self.backbone.parameters(recurse=False), *first], *others, list(self.head.parameters())]
+
 
 def _build_projection_head(features: int, settings: ProjectionHead) -> nn.Sequential:
     """Return the network from [N, features] to [N, output_size], of 2 (SimCLR) or 3 (SimCLR v2) linear layers."""

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from torch import Tensor
 
+from simclr_steps import random_numbers
+from simclr_steps.augmentation import random_views
 from simclr_steps.encoders import Encoder, load_network
 from simclr_steps.errors import UserError
 from simclr_steps.features import compute_features
 from simclr_steps.files import write_json
 from simclr_steps.hardware import Hardware
+from simclr_steps.linear_probe import Array, Labels, linear_probe, logistic_regression
 from simclr_steps.logs import log
 from simclr_steps.neighbours import knn_accuracy
 from simclr_steps.packed import NO_LABEL, Split, read_description, read_split
 from simclr_steps.provenance import Record
-from simclr_steps.settings import EvaluationSettings
+from simclr_steps.settings import Augmentation, EvaluationSettings
 from simclr_steps.splits import stratified_draw
-
-Array = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
 
 LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a linear model of pixels takes hours
 WEIGHTED_NEIGHBOURS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
-_MAX_ITERATIONS = 5000
-_VALUES_FOR_MANY_THREADS = 2**22  # on 1,797 × 512 values two threads took three times as long as one
+_VIEWS = 4  # of each training image, for the probe that is trained on views
 
 
 def evaluate(
@@ -40,9 +40,11 @@ def evaluate(
     """Measure what a frozen encoder knows; of all steps, the first that reads the test split.
 
     Writes into `out` knn.json, the accuracy of the neighbours' vote (of `knn_neighbours` alike, and of 200 weighted by
-    their similarity at a temperature of 0.1), and linear.json, the accuracy of logistic
-    regression on few labels: on the encoder's features (`simclr`), on those of the same network with random weights
-    (`random`) and on the pixels (`pixels`). Images without a label are left out and counted.
+    their similarity at a temperature of 0.1), and linear.json: the accuracy of linear probes with all labels, fitted to
+    the features of the plain images (`probe`) and of random views of them (`probe_on_views`); and under `results` that
+    of scikit-learn's logistic regression on few labels: on the encoder's features (`simclr`), on those of the same
+    network with random weights (`random`) and on the pixels (`pixels`). Images without a label are left out and
+    counted.
     """
     description = read_description(data)
     record = Record("evaluate", settings, description.content_hash, seed)
@@ -60,11 +62,14 @@ def evaluate(
     if "train" in splits and len(splits) > 1:
         device = hardware.device()
         log.info("features of %d images", sum(map(len, splits.values())))
-        features = _frozen_features(network, splits, device)
+        with _unchanged(network):
+            features = _features(network, splits, device)
+            views = _features_of_views(network, splits["train"], settings.augmentation, seed, device)
         labels = {name: split.labels[split.labels != NO_LABEL] for name, split in splits.items()}
         knn |= _neighbours_vote(features, labels, settings.knn_neighbours, device)
-        inputs = {"simclr": features, "random": _frozen_features(_random_network(network, seed), splits, device)}
-        linear |= _linear_probes(settings, inputs | _pixels(splits), labels, seed)
+        linear |= _linear_probes(features, views, labels, device)
+        inputs = {"simclr": features, "random": _features(_random_network(network, seed), splits, device)}
+        linear |= _few_labels(settings, inputs | _pixels(splits), labels, seed)
     else:
         note = "No accuracy can be measured: that takes labels in the train split and in the validation or test split."
         log.warning("%s", note)
@@ -74,19 +79,38 @@ def evaluate(
     log.info("wrote %s and linear.json", out / "knn.json")
 
 
-def _frozen_features(network: Encoder, splits: dict[str, Split], device: torch.device) -> dict[str, Array]:
-    """Return the features of the labelled images of each split.
-
-    Raises RuntimeError when the network is not what it was before, batch-norm statistics included.
-    """
+@contextmanager
+def _unchanged(network: Encoder) -> Iterator[None]:
+    """Raise RuntimeError when the network is not what it was before, batch-norm statistics included."""
     before = _hash(network)
-    features = {
+    yield
+    if _hash(network) != before:
+        raise RuntimeError("evaluation changed the encoder's weights or statistics")
+
+
+def _features(network: Encoder, splits: dict[str, Split], device: torch.device) -> dict[str, Array]:
+    """Return the features of the labelled images of each split."""
+    return {
         name: compute_features(network, split.images, device)[0][split.labels != NO_LABEL]
         for name, split in splits.items()
     }
-    if _hash(network) != before:
-        raise RuntimeError("evaluation changed the encoder's weights or statistics")
-    return features
+
+
+def _features_of_views(
+    network: Encoder, train: Split, augmentation: Augmentation | None, seed: int, device: torch.device
+) -> Array | None:
+    """Return the features of random views of the labelled training images, float32 [V, N, D]."""
+    if augmentation is None:
+        return None
+    size = network.architecture.image_size
+
+    def view(images: Tensor, rows: Tensor, number: int) -> Tensor:
+        return random_views(images, random_numbers.keys(seed, number, rows, views=1), augmentation, size)[0]
+
+    known = train.labels != NO_LABEL
+    return np.stack(
+        [compute_features(network, train.images, device, view=partial(view, number=n))[0][known] for n in range(_VIEWS)]
+    )
 
 
 def _hash(network: Encoder) -> str:
@@ -129,6 +153,20 @@ def _neighbours_vote(
 
 
 def _linear_probes(
+    features: dict[str, Array], views: Array | None, labels: dict[str, Labels], device: torch.device
+) -> dict[str, Any]:
+    """Return the accuracies, by split, of the probes with all labels."""
+    if len(np.unique(labels["train"])) < 2:
+        return {}
+    log.info("linear probes with %d labels", len(labels["train"]))
+    return {
+        "probe": linear_probe(features["train"][None], features, labels, device),
+        "probe_on_views": None if views is None else linear_probe(views, features, labels, device),
+        "views": _VIEWS,
+    }
+
+
+def _few_labels(
     settings: EvaluationSettings, inputs: dict[str, dict[str, Array]], labels: dict[str, Labels], seed: int
 ) -> dict[str, Any]:
     """Return one result for each input, label budget, draw and split, and what was left out."""
@@ -146,7 +184,7 @@ def _linear_probes(
         }
         for rows, draw in _draws(settings, labels["train"], seed, notes)
         for name, features in inputs.items()
-        for split, accuracy in linear_probe(features, labels, rows).items()
+        for split, accuracy in logistic_regression(features, labels, rows).items()
     ]
     return {"results": results, "note": " ".join(notes) or None}
 
@@ -156,7 +194,7 @@ def _draws(
 ) -> Iterator[tuple[npt.NDArray[np.int64], int]]:
     """Yield the rows of each draw of each label budget, and the number of the draw; note which budgets are left out."""
     if len(np.unique(labels)) < 2:
-        notes.append("The linear probe was left out: it takes two classes or more.")
+        notes.append("Linear classifiers were left out: they take two classes or more.")
         return
     counts: set[int] = set()
     for budget in settings.labels:
@@ -171,28 +209,8 @@ def _draws(
                 if len(rows) in counts:
                     break
                 counts.add(len(rows))
-                log.info("linear probe with %d labels", len(rows))
+                log.info("logistic regression with %d labels", len(rows))
             yield rows, draw
             if len(rows) == len(labels):
                 notes.append("Every draw of all labels is the same, so there is one.")
                 break
-
-
-def linear_probe(
-    features: dict[str, Array], labels: dict[str, Labels], rows: npt.NDArray[np.int64]
-) -> dict[str, float]:
-    """Fit logistic regression on some training rows, return its accuracy on each other split."""
-    # All features are centred and divided by one number, so they keep their proportions. On the hold-out of the digits
-    # (the demo's encoder, 8 draws of 10, 50 and 144 labels) that came within 0.7 points of the best of four scalings
-    # for SimCLR features and pixels, where standardising each feature cost pixels 8 points at 10 labels, and leaving
-    # all raw or of unit length cost random features 8 to 17 points at 144.
-    train = features["train"][rows]
-    mean, scale = train.mean(axis=0), float(np.sqrt(train.var(axis=0).mean())) or 1.0
-    model = LogisticRegression(max_iter=_MAX_ITERATIONS)
-    with threadpool_limits(1 if train.size < _VALUES_FOR_MANY_THREADS else None):
-        model.fit((train - mean) / scale, labels["train"][rows])
-    return {
-        split: float(np.mean(model.predict((values - mean) / scale) == labels[split]))
-        for split, values in features.items()
-        if split != "train"
-    }

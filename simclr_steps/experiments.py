@@ -10,7 +10,7 @@ from typing import Any
 
 from simclr_steps.errors import UserError
 from simclr_steps.files import canonical_json
-from simclr_steps.settings import Config, PretrainSettings, Run, did_you_mean
+from simclr_steps.settings import Config, Experiment, PretrainSettings, Run, did_you_mean
 from simclr_steps.validation import check
 
 
@@ -41,17 +41,21 @@ def read_config(content: Any) -> Config:
                 raise UserError(
                     f'experiments.{number}.{key}: there is no block "{name}" in {section}; {did_you_mean(name, blocks)}'
                 )
-        _check_hold_out(config, experiment.dataset)
+        _check_hold_out(config, experiment)
     return config
 
 
-def _check_hold_out(config: Config, dataset: str) -> None:
-    criterion = config.selection.criterion
-    if config.datasets[dataset].validation_fraction == 0 and criterion != "last":
-        raise UserError(
-            f"selection.criterion: {criterion} needs a hold-out, but datasets.{dataset}.validation_fraction is 0: "
-            'write "last", or a fraction above 0'
-        )
+def _check_hold_out(config: Config, experiment: Experiment) -> None:
+    if config.datasets[experiment.dataset].validation_fraction > 0:
+        return
+    choices: list[tuple[str, str]] = [("selection.criterion", config.selection.criterion)]
+    choices += [(f"finetunes.{name}.keep", config.finetunes[name].keep) for name in experiment.finetunes]
+    for key, choice in choices:
+        if choice != "last":
+            raise UserError(
+                f"{key}: {choice} needs a hold-out, but datasets.{experiment.dataset}.validation_fraction is 0: "
+                'write "last", or a fraction above 0'
+            )
 
 
 def plan(config: Config) -> Plan:

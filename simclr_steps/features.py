@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -47,15 +49,21 @@ def check_channels(network: Encoder | Classifier, images: Images) -> None:
 
 
 def compute_features(
-    network: Encoder | Classifier, images: Images, device: torch.device, batch_size: int | None = None
+    network: Encoder | Classifier,
+    images: Images,
+    device: torch.device,
+    batch_size: int | None = None,
+    view: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> tuple[Array, Array]:
-    """Run a network over plain images, in fp32 and evaluation mode, without touching its weights and statistics.
+    """Run a network over images, in fp32 and evaluation mode, without touching its weights and statistics.
 
     Parameters
     ----------
     network: it is moved to `device`; its training mode is as before when the function returns.
     images: uint8 [N, H, W, C], an array (mapped from disk or not) or a tensor on any device; N may be 0.
     batch_size: images that are on the device at a time; None takes 1024, and fewer of images above 64 × 64 pixels.
+    view: what turns a batch of images, uint8 [B, H, W, C], and their rows, int64 [B], into what the network reads;
+        None leaves them plain.
 
     Returns
     -------
@@ -74,7 +82,12 @@ def compute_features(
                 batch = images[start : start + batch_size]
                 if isinstance(batch, np.ndarray):
                     batch = torch.from_numpy(np.array(batch))  # a copy, as torch takes no read-only map
-                outputs = network(network_input(batch.to(device), network.architecture.image_size))
+                batch = batch.to(device)
+                if view:
+                    x = view(batch, torch.arange(start, start + len(batch), device=device))
+                else:
+                    x = network_input(batch, network.architecture.image_size)
+                outputs = network(x.contiguous(memory_format=torch.channels_last))
                 parts.append(tuple(output.cpu().numpy() for output in outputs))
                 progress.update(start + len(batch))
     finally:

@@ -61,6 +61,8 @@ def finetune(
     if not isinstance(pretrained, Encoder):
         raise UserError(f"{encoder} is a classifier: give the encoder.safetensors that select wrote")
     check_channels(pretrained, train.images)
+    if settings.keep == "best" and not description.splits["validation"].labelled:
+        raise UserError(f"keep: best needs labels in the hold-out, but that of {data} has none: set keep to last")
     hardware = replace(hardware, gpus=min(1, hardware.resolved_gpus()), processes=1)
 
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, description.content_hash, checksum(encoder))
@@ -88,6 +90,7 @@ class Supervised(L.LightningModule):
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
         self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
         self.images_per_step = round(len(rows) / self.steps_per_epoch)
+        self.kept_epoch = settings.epochs
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of the drawn rows."""
@@ -123,7 +126,38 @@ class Supervised(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser of what is not frozen, and its schedule, which is stepped after every update."""
-        return configure_optimisers(self.network, self.settings, self.settings.learning_rate, self.steps_per_epoch)
+        settings = self.settings
+        return configure_optimisers(
+            self.network.layers(), settings, settings.learning_rate, self.steps_per_epoch, settings.layer_decay
+        )
+
+
+class BestEpoch(L.Callback):
+    """Keeps the classifier of the epoch with the highest accuracy on the hold-out; it is saved with the training."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.epoch, self._accuracy, self._weights = 0, -1.0, dict[str, Tensor]()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training needs."""
+        return {"epoch": self.epoch, "accuracy": self._accuracy, "weights": self._weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.epoch, self._accuracy, self._weights = state["epoch"], state["accuracy"], state["weights"]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+        """Keep the classifier if it is better than all before."""
+        row = self._history.rows[-1]
+        if row["validate_accuracy"] > self._accuracy:
+            self.epoch, self._accuracy = row["epoch"], row["validate_accuracy"]
+            self._weights = {name: tensor.to("cpu", copy=True) for name, tensor in module.network.state_dict().items()}
+
+    def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:
+        """Give the network the weights that were kept."""
+        module.network.load_state_dict(self._weights)
+        module.kept_epoch = self.epoch
 
 
 def labelled_logits(network: Classifier, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -154,12 +188,13 @@ def _train(
     log.info("draw %d of %d: %d labels, %s weights", seed[1] + 1, settings.draws, len(rows), settings.init)
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
     history = History()
+    best = [BestEpoch(history)] if settings.keep == "best" else []
     checkpoint = folder / f"draw{seed[1]}.ckpt"
     trainer = build_trainer(
         hardware,
         precision=settings.precision,
         epochs=settings.epochs,
-        callbacks=resumable(checkpoint, saving, history),
+        callbacks=resumable(checkpoint, saving, history, *best),
     )
     fit(trainer, module, checkpoint)
     write_table(folder / f"draw{seed[1]}.history.csv", [{"draw": seed[1], **row} for row in history.rows])
@@ -168,7 +203,7 @@ def _train(
 
 def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder: Path) -> None:
     """Write what one draw achieves; the first to read the test split, when nothing is left to choose."""
-    result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows)}
+    result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows), "epoch": module.kept_epoch}
     for name in ("validation", "test"):
         logits, labels = labelled_logits(module.network, read_split(data, name), module.device)
         result[name] = classification_metrics(logits, labels, classes) if len(labels) else None
@@ -185,7 +220,7 @@ def _publish(settings: FinetuneSettings, classes: list[str], folder: Path, out: 
     tables = [read_table(folder / f"draw{draw}.history.csv") for draw in range(settings.draws)]
     write_table(out / "history.csv", [row for table in tables for row in table])
     metrics = {
-        "labels": settings.labels,
+        "labels": settings.model_dump()["labels"],
         "label_count": draws[0]["label_count"],
         "init": settings.init,
         "freeze": settings.freeze,

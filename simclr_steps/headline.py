@@ -29,6 +29,12 @@ MEANING = {
     "pixels": "logistic regression on the pixels",
 }
 
+_ON_ALL_LABELS = {  # what is measured of the frozen features, by stage and metric
+    "kNN on the frozen features": ("knn", "accuracy"),
+    "Linear probe on them": ("linear", "probe_accuracy"),
+    "Linear probe on those of random views": ("linear", "probe_on_views_accuracy"),
+}
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -86,14 +92,15 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _facts(rows: pd.DataFrame, split: str) -> list[str]:
-    """Say what stands beside the table: kNN and the cost of pretraining."""
+    """Say what stands beside the table: kNN, linear probes and the cost of pretraining."""
     seeds = rows["seed"].nunique()
     over = f", mean of {seeds} seeds" if seeds > 1 else ""
     facts = []
-    asked = (rows["stage"] == "knn") & (rows["metric"] == "accuracy") & (rows["split"] == split)
-    knn = rows[asked]["value"]
-    if len(knn):
-        facts.append(f"kNN on the frozen features, all labels: {percent(knn.mean(), knn.std())} %{over}.")
+    for what, (stage, metric) in _ON_ALL_LABELS.items():
+        asked = (rows["stage"] == stage) & (rows["metric"] == metric) & (rows["split"] == split)
+        values = rows[asked]["value"]
+        if len(values):
+            facts.append(f"{what}, all labels: {percent(values.mean(), values.std())} %{over}.")
     pretrain = rows[rows["stage"] == "pretrain"].groupby("metric")["value"].mean()
     speed = f"{pretrain['images_per_second']:,.0f} images/s"
     facts.append(f"Pretraining: {pretrain['epochs']:g} epochs in {duration(pretrain['seconds'])}, {speed}{over}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -15,25 +15,33 @@ from torch.optim.lr_scheduler import LambdaLR
 from simclr_steps.settings import FinetuneSettings, Optimisation, PretrainSettings
 
 Trained = PretrainSettings | FinetuneSettings
+Layers = Sequence[Iterable[nn.Parameter]]
 
 
 def configure_optimisers(
-    module: nn.Module, settings: Trained, learning_rate: float, steps_per_epoch: int
+    layers: Layers, settings: Trained, learning_rate: float, steps_per_epoch: int, layer_decay: float = 1.0
 ) -> OptimizerLRScheduler:
     """Return what Lightning asks for: the optimiser, and its schedule, which is stepped once after every update."""
-    optimiser = build_optimiser(module, settings, learning_rate)
+    optimiser = build_optimiser(layers, settings, learning_rate, layer_decay)
     scheduler = LambdaLR(optimiser, schedule(settings, steps_per_epoch))
     return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def build_optimiser(module: nn.Module, settings: Optimisation, learning_rate: float) -> Optimizer:
-    """Return the optimiser of a module's trainable parameters; those of one dimension are neither decayed nor adapted.
+def build_optimiser(
+    layers: Layers, settings: Optimisation, learning_rate: float, layer_decay: float = 1.0
+) -> Optimizer:
+    """Return the optimiser of the trainable parameters of some layers, the input's first.
 
-    Biases and batch-norm parameters are left out of weight decay, and of the adaptation of LARS, as in SimCLR
-    (appendix B.1). LARS is You, Gitman and Ginsburg, "Large Batch Training of Convolutional Networks", 2017, with a
-    trust coefficient of 0.001 and, as in torch's SGD, the learning rate outside the momentum.
+    The last layer has all of the learning rate, and each one before it `layer_decay` times that of the layer behind it.
+    Parameters of one dimension, biases and batch norm's, are left out of weight decay and of the adaptation of LARS, as
+    in SimCLR (appendix B.1). LARS is You, Gitman and Ginsburg, "Large Batch Training of Convolutional Networks", 2017,
+    with a trust coefficient of 0.001 and, as in torch's SGD, the learning rate outside the momentum.
     """
-    groups = _parameter_groups(module.parameters(), settings.weight_decay)
+    groups = [
+        {**group, "lr": learning_rate * layer_decay**depth}
+        for depth, layer in enumerate(reversed(layers))
+        for group in _parameter_groups(layer, settings.weight_decay)
+    ]
     if settings.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=learning_rate, momentum=settings.momentum, fused=True)
     if settings.optimiser == "lars":

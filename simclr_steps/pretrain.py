@@ -191,7 +191,7 @@ class SimCLR(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, which is stepped after every update."""
         rate = scaled_learning_rate(self.settings)
-        return configure_optimisers(self.encoder, self.settings, rate, self.steps_per_epoch)
+        return configure_optimisers([self.encoder.parameters()], self.settings, rate, self.steps_per_epoch)
 
 
 def _publish(

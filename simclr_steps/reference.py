@@ -124,9 +124,11 @@ def _is_block(annotation: Any) -> bool:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    if isinstance(field.default, Settings):
-        return "those below"
     default = list(field.default) if isinstance(field.default, tuple) else field.default
+    if isinstance(default, Settings):
+        if not default.model_fields_set:
+            return "those below"
+        default = default.model_dump(mode="json", exclude_unset=True)
     return f"`{json.dumps(default)}`"
 
 

@@ -107,6 +107,9 @@ def _read_evaluation(found: RunResults, folder: Path) -> None:
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split")}
         found.add("linear", "accuracy", row["accuracy"], series=row["input"], **keys)
+    for key in ("probe", "probe_on_views") if linear else ():
+        for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
+            found.add("linear", f"{key}_accuracy", accuracy, input="simclr", split=split)
     if linear and linear["note"]:
         found.notes.append(linear["note"])
 

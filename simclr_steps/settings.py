@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -354,14 +355,29 @@ class PretrainSettings(Optimisation):
         return value
 
 
+class PerClass(Settings):
+    """The same number of labels of each class."""
+
+    per_class: int = Field(gt=0, description="Labels of each class.")
+
+
+def _check_budget(value: float | int | PerClass) -> float | int | PerClass:
+    if not isinstance(value, PerClass) and (value <= 0 or (isinstance(value, float) and value > 1)):
+        raise ValueError("must be a fraction above 0 and up to 1.0, a whole number of labels, or {per_class: number}")
+    return value
+
+
+LabelBudget = Annotated[float | int | PerClass, AfterValidator(_check_budget)]
+
+
 class FinetuneSettings(Optimisation):
     """One way to train a classifier on a share of the labels."""
 
-    labels: float | int = Field(
+    labels: LabelBudget = Field(
         0.3,
-        gt=0,
         description="How many labels to use: a fraction of the training labels (0.3; 1.0 is all of them) or a whole "
-        "number of them (10), in either case stratified by class.",
+        "number of them (10), in either case stratified by class, or the same number of each class "
+        "(`{per_class: 4}`).",
     )
     draws: int = Field(
         1, gt=0, description="Independent draws of the labels, one training each; the first draw's classifier is kept."
@@ -375,15 +391,20 @@ class FinetuneSettings(Optimisation):
         None, description="Random views to train on, see the augmentation's keys; null trains on the plain images."
     )
     learning_rate: float = Field(0.01, gt=0, description="Highest learning rate; it is not scaled.")
+    layer_decay: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="What the learning rate is multiplied by at each step from the head, which has all of it, back to "
+        "the first layers. Layers are the network's blocks; 1 gives all the same.",
+    )
     epochs: int = Field(30, gt=0, description="Passes over the labelled images.")
     batch_size: int = Field(128, ge=2, description="Labelled images in a batch.")
-
-    @field_validator("labels")
-    @classmethod
-    def _check_labels(cls, value: float | int) -> float | int:
-        if isinstance(value, float) and value > 1:
-            raise ValueError("must be a fraction up to 1.0, or a whole number of labels")
-        return value
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="The classifier that is kept: `last` as it is after the last epoch, `best` as it was after the "
+        "epoch of highest accuracy on the hold-out, the first of equals.",
+    )
 
 
 class SelectionSettings(Settings):
@@ -402,20 +423,20 @@ class EvaluationSettings(Settings):
     """How frozen features are judged, on the hold-out and on the test split."""
 
     knn_neighbours: int = Field(10, gt=0, description="Neighbours that vote, by cosine similarity.")
-    labels: list[float | int] = Field(
+    labels: list[LabelBudget] = Field(
         [0.01, 0.1, 1.0],
         min_length=1,
-        description="Label budgets of the linear probe, each a fraction of the training labels (1.0 is all) or a whole "
-        "number of them, stratified by class.",
+        description="Label budgets of logistic regression, each as `labels` of a fine-tuning: a fraction, a whole "
+        "number, or `{per_class: number}`.",
     )
     draws: int = Field(3, gt=0, description="Independent draws of the labels for each budget.")
-
-    @field_validator("labels")
-    @classmethod
-    def _check_labels(cls, values: list[float | int]) -> list[float | int]:
-        if any(value <= 0 or (isinstance(value, float) and value > 1) for value in values):
-            raise ValueError("must hold fractions above 0 and up to 1.0, or whole numbers of labels")
-        return values
+    augmentation: Augmentation | None = Field(
+        Augmentation(
+            crop_scale=(0.5, 1.0), horizontal_flip_probability=0.0, jitter_probability=0.0, grayscale_probability=0.0
+        ),
+        description="Random views for the linear probe that is trained, with all labels, on views instead of plain "
+        "images, see the augmentation's keys. null leaves that probe out.",
+    )
 
 
 class PredictionSettings(Settings):

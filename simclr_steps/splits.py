@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.errors import UserError
-from simclr_steps.settings import SPLITS
+from simclr_steps.settings import SPLITS, PerClass
 
 Labels = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
@@ -16,26 +16,42 @@ SplitNames = npt.NDArray[np.str_]
 Seed = int | Sequence[int]
 
 
-def stratified_draw(labels: Labels, count_or_fraction: int | float, seed: Seed) -> Rows:
-    """Draw labelled rows so that each class has its share, and at least one.
+def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) -> Rows:
+    """Draw labelled rows so that each class has its share, and at least one; or the same number of each class.
 
-    Parameters: `labels`, int64 [N], -1 where there is no label, which is never drawn; `count_or_fraction`, a whole
-    number of rows, or as a float a fraction of the labelled rows. Returns the drawn rows, int64, sorted. For one seed
-    a smaller draw is part of every larger one.
+    Parameters: `labels`, int64 [N], -1 where there is no label, which is never drawn; `budget`, a whole number of rows,
+    as a float a fraction of the labelled rows, or a number of each class. Returns the drawn rows, int64, sorted. For
+    one seed a smaller draw is part of every larger one of its kind.
 
     Raises UserError when there are fewer rows to draw than classes, or more than there are.
     """
     labelled = np.flatnonzero(labels >= 0)
-    classes = len(np.unique(labels[labelled]))
-    wanted = count_or_fraction
-    count = round(wanted * len(labelled)) if isinstance(wanted, float) else wanted
+    order = labelled[_order_of_draw(labels[labelled], seed, each_class_first=True)]
+    sizes = np.unique(labels[labelled], return_counts=True)[1]
+    classes = len(sizes)
+    if isinstance(budget, PerClass):
+        least = sizes.min() if classes else 0
+        if budget.per_class > least:
+            raise UserError(
+                f"labels: {budget.per_class} of each class is more than the {least} that a class has: take fewer"
+            )
+        return np.sort(order[_number_in_class(labels[order]) < budget.per_class])
+    count = round(budget * len(labelled)) if isinstance(budget, float) else budget
     if count < classes or count < 1:
         raise UserError(
-            f"labels: {wanted} takes {count} of {len(labelled)} labels, too few for {classes} classes: take more"
+            f"labels: {budget} takes {count} of {len(labelled)} labels, too few for {classes} classes: take more"
         )
     if count > len(labelled):
-        raise UserError(f"labels: {wanted} is more than the {len(labelled)} labels that there are: take fewer")
-    return np.sort(labelled[_order_of_draw(labels[labelled], seed, each_class_first=True)[:count]])
+        raise UserError(f"labels: {budget} is more than the {len(labelled)} labels that there are: take fewer")
+    return np.sort(order[:count])
+
+
+def _number_in_class(labels: Labels) -> Rows:
+    """Return the number of each row among those of its label, from 0: int64 [N] to int64 [N]."""
+    _, group, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    number = np.empty(len(labels), dtype=np.int64)
+    number[np.argsort(group, kind="stable")] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return number
 
 
 def proportional_draw(labels: Labels, count: int, seed: Seed) -> Rows:
@@ -93,8 +109,7 @@ def _order_of_draw(labels: Labels, seed: Seed, *, each_class_first: bool) -> Row
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(len(labels))
     _, group, sizes = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
-    number = np.empty(len(labels), dtype=np.int64)  # of each row within its class
-    number[np.argsort(group, kind="stable")] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    number = _number_in_class(group)
     place = (number + 0.5) / sizes[group]
     if each_class_first:
         place[number == 0] = 0

@@ -28,19 +28,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 
 from simclr_steps.checkpoints import read_candidate
 from simclr_steps.encoders import Encoder, save_network
 from simclr_steps.errors import Stopped, UserError
-from simclr_steps.evaluate import linear_probe
 from simclr_steps.experiments import read_config
 from simclr_steps.features import compute_features
 from simclr_steps.files import checksum, read_json, read_table, write_json
 from simclr_steps.finetune import finetune
 from simclr_steps.hardware import Hardware, Saving
+from simclr_steps.linear_probe import linear_probe
 from simclr_steps.logs import start_logging
 from simclr_steps.neighbours import knn_accuracy
 from simclr_steps.packed import read_split
@@ -296,7 +295,7 @@ def _judge(encoder: Encoder, packed: Path, device: torch.device) -> dict[str, fl
     bank, queries = (torch.from_numpy(features[name]).to(device) for name in ("train", "test"))
     knn = knn_accuracy(bank, labels["train"], queries, labels["test"], NEIGHBOURS)
     knn_done = time.monotonic()
-    linear = linear_probe(features, labels, np.arange(len(labels["train"])))["test"]
+    linear = linear_probe(features["train"][None], features, labels, device)["test"]
     return {
         "knn_accuracy": knn,
         "linear_accuracy": linear,

@@ -119,7 +119,7 @@ def _update(data: Path, chosen: PretrainSettings, hardware: Hardware, mode: str 
     encoder = _encoder(data, chosen).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if hardware.compile == "always":
         encoder.compile(mode=mode)
-    optimiser = build_optimiser(encoder, chosen, scaled_learning_rate(chosen))
+    optimiser = build_optimiser([encoder.parameters()], chosen, scaled_learning_rate(chosen))
 
     def update(x: Tensor) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):

@@ -52,7 +52,7 @@ def _train(
     description, images = read_description(data), read_split(data, "train").images
     network: nn.Module = Encoder(resolve(chosen, min(description.height, description.width), description.channels))
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = build_optimiser(network, chosen, scaled_learning_rate(chosen))
+    optimiser = build_optimiser([network.parameters()], chosen, scaled_learning_rate(chosen))
     if processes > 1:
         if device != "cpu":
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)

@@ -54,6 +54,29 @@ def test_projection_head_of_two_layers_is_simclrs_equation() -> None:
     assert np.allclose(projections.detach().numpy(), hidden @ weights["2.weight"].T)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "image_size", "blocks"),
+    [
+        ("resnet18", 16, ["conv1+bn1", *(f"layer{n}.{m}" for n in range(1, 5) for m in range(2))]),
+        ("timm:vit_tiny_patch16_224", 32, ["cls_token", *(f"blocks.{n}" for n in range(12))]),
+    ],
+)
+def test_layers_are_the_blocks_from_the_images_to_the_head(encoder: str, image_size: int, blocks: list[str]) -> None:
+    network = Classifier(architecture(encoder, image_size=image_size), 10, "linear")
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    layers = [[names[id(parameter)] for parameter in layer] for layer in network.layers()]
+    assert sorted(name for layer in layers for name in layer) == sorted(names.values())
+    assert layers[-1] == ["head.weight", "head.bias"]
+    for layer, block in zip(layers[:-1], blocks, strict=False):
+        assert layer[0].startswith(f"backbone.{block.partition('+')[0]}")
+    if encoder == "resnet18":
+        assert len(layers) == len(blocks) + 1
+        assert layers[0] == ["backbone.conv1.weight", "backbone.bn1.weight", "backbone.bn1.bias"]
+    else:  # position and class token go with the patches, the last norm with the last block
+        assert "backbone.patch_embed.proj.weight" in layers[0] and layers[-2][-1] == "backbone.norm.bias"
+        assert len(layers) == 12 + 2
+
+
 @pytest.mark.parametrize("layers", [2, 3])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_projection_head_has_the_layers_asked_for(layers: Literal[2, 3], batch_norm: bool) -> None:

@@ -12,17 +12,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps import evaluate as module
+from simclr_steps import random_numbers
+from simclr_steps.augmentation import random_views
 from simclr_steps.encoders import Encoder, load_network
 from simclr_steps.errors import UserError
 from simclr_steps.evaluate import evaluate
 from simclr_steps.features import compute_features
 from simclr_steps.hardware import Hardware
 from simclr_steps.packed import read_split
-from simclr_steps.settings import EvaluationSettings
+from simclr_steps.settings import Augmentation, EvaluationSettings
 from simclr_steps.splits import stratified_draw
 from tests.unit.conftest import WriteEncoder, WritePacked, digits
 
 CPU = Hardware(gpus=0)
+LIGHT = Augmentation(preset="digits", jitter_probability=0)
 FEW = {"train": digits(60), "test": digits(30, 60)}
 
 
@@ -58,7 +61,7 @@ def test_figures_agree_with_scikit_learn_on_the_same_features(
             rows = stratified_draw(train, 20, (3, draw))
             few = values["train"][rows]
             mean, scale = few.mean(axis=0), np.sqrt(few.var(axis=0).mean())
-            model = LogisticRegression(max_iter=5000).fit((few - mean) / scale, train[rows])
+            model = LogisticRegression(max_iter=5000, tol=1e-6).fit((few - mean) / scale, train[rows])
             here = results[results["input"] == given].query("labels == 20 and draw == @draw and split == 'test'")
             assert here["accuracy"].item() == pytest.approx(
                 model.score((values["test"] - mean) / scale, test), abs=0.002
@@ -69,6 +72,37 @@ def test_figures_agree_with_scikit_learn_on_the_same_features(
     assert set(all_labels["fraction"]) == {1.0}
     assert set(results["input"]) == {"simclr", "random", "pixels"}
     assert linear["run"]["seed"] == 3
+
+
+def test_linear_probes_agree_with_scikit_learn_on_the_same_features(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    splits = {"train": digits(600), "validation": digits(200, 600), "test": digits(900, 800)}
+    data, encoder = write_packed(splits), write_encoder()
+    _, linear = run(data, encoder, tmp_path / "out", seed=3, augmentation=LIGHT)
+    network, device = load_network(encoder), torch.device("cpu")
+    assert isinstance(network, Encoder)
+    packed = {name: read_split(data, name) for name in splits}
+    plain = {name: compute_features(network, split.images, device)[0] for name, split in packed.items()}
+    images, rows = torch.from_numpy(np.array(packed["train"].images)), torch.arange(600)
+    views = [random_views(images, random_numbers.keys(3, number, rows, 1), LIGHT)[0] for number in range(4)]
+    seen = [network(view)[0].detach().numpy() for view in views]
+    for name, train, count in (("probe", [plain["train"]], 1), ("probe_on_views", seen, 4)):
+        x, y = np.concatenate(train), np.tile(packed["train"].labels, count)
+        mean, scale = x.mean(axis=0), np.sqrt(x.var(axis=0).mean())
+        model = LogisticRegression(C=1 / count, tol=1e-6, max_iter=5000).fit((x - mean) / scale, y)
+        for split in ("validation", "test"):
+            expected = model.score((plain[split] - mean) / scale, packed[split].labels)
+            assert linear[name][split] == pytest.approx(expected, abs=0.002), (name, split)
+    everything = [row for row in linear["results"] if row["labels"] == 600 and row["input"] == "simclr"]
+    assert {row["split"]: row["accuracy"] for row in everything} == pytest.approx(linear["probe"], abs=0.002)
+
+
+def test_no_augmentation_leaves_the_probe_on_views_out(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", augmentation=None)
+    assert linear["probe"]["test"] > 0.3 and linear["probe_on_views"] is None
 
 
 def test_random_weights_depend_on_the_seed_alone(write_encoder: WriteEncoder) -> None:
@@ -129,8 +163,8 @@ def test_pixels_of_large_images_are_left_out_with_a_note(
 def test_changed_statistics_are_an_error(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def careless(network: Any, images: Any, device: Any) -> Any:
-        result = compute_features(network, images, device)
+    def careless(network: Any, images: Any, device: Any, **options: Any) -> Any:
+        result = compute_features(network, images, device, **options)
         network.backbone.bn1.running_mean += 1e-6  # as a forgotten eval() does
         return result
 

@@ -20,6 +20,19 @@ def planned(*experiments: dict[str, Any], **blocks: Any) -> Plan:
     return plan(read_config(config(*experiments, **blocks)))
 
 
+@pytest.mark.parametrize(
+    ("blocks", "key"),
+    [
+        ({"selection": {"criterion": "knn"}}, "selection.criterion: knn"),
+        ({"selection": {"criterion": "last"}, "finetunes": {"few": {"keep": "best"}}}, "finetunes.few.keep: best"),
+    ],
+)
+def test_a_choice_on_the_hold_out_needs_one(blocks: dict[str, Any], key: str) -> None:
+    datasets = {"digits": {"source": "digits", "validation_fraction": 0}}
+    with pytest.raises(UserError, match=f"{key} needs a hold-out, but datasets.digits.validation_fraction is 0"):
+        planned({"finetunes": ["few"]}, datasets=datasets, **blocks)
+
+
 def test_every_seed_is_a_run() -> None:
     assert [run.seed for run in planned({"seeds": [0, 1, 7]}).runs] == [0, 1, 7]
 

@@ -20,6 +20,7 @@ from simclr_steps.finetune import finetune
 from simclr_steps.hardware import Hardware
 from simclr_steps.packed import read_split
 from simclr_steps.settings import Augmentation, FinetuneSettings
+from tests.unit.conftest import digits
 
 SMALL = FinetuneSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
 
@@ -114,6 +115,42 @@ def test_draws_use_other_labels_and_the_first_is_kept(tmp_path: Path, encoder: P
     kept, expected = (load_file(tmp_path / name / "model.safetensors") for name in ("several", "one"))
     assert all(torch.equal(kept[name], expected[name]) for name in kept)
     assert [row["draw"] for row in read_table(tmp_path / "several" / "history.csv")] == ["0", "1"]
+
+
+def test_the_epoch_of_highest_hold_out_accuracy_is_kept(tmp_path: Path, encoder: Path, data: Path) -> None:
+    wild = changed(epochs=8, learning_rate=0.3, schedule="constant", keep="best")
+    metrics = train(tmp_path / "best", encoder, data, wild)
+    accuracies = [float(row["validate_accuracy"]) for row in read_table(tmp_path / "best" / "history.csv")]
+    draw = metrics["draws"][0]
+    assert draw["epoch"] == 1 + int(np.argmax(accuracies)) != 8, "the last epoch is not the best here"
+    assert draw["validation"]["accuracy"] == pytest.approx(max(accuracies))
+    last = train(tmp_path / "last", encoder, data, changed(wild, keep="last"))["draws"][0]
+    assert last["epoch"] == 8 and last["validation"]["accuracy"] == pytest.approx(accuracies[-1])
+
+
+def test_keeping_the_best_without_a_labelled_hold_out_is_refused(
+    tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]
+) -> None:
+    images, labels = digits(60)
+    data = write_packed({"train": digits(200), "validation": (images, 0 * labels - 1), "test": digits(60, 260)})
+    with pytest.raises(UserError, match="keep: best needs labels in the hold-out"):
+        train(tmp_path / "out", encoder, data, changed(keep="best"))
+
+
+def test_layers_near_the_images_learn_slower(tmp_path: Path, encoder: Path, data: Path) -> None:
+    first, last = "backbone.conv1.weight", "backbone.layer4.1.conv2.weight"
+    before, moved = load_file(encoder), {}
+    for decay in (1.0, 0.5):
+        train(tmp_path / str(decay), encoder, data, changed(layer_decay=decay, epochs=1))
+        after = load_file(tmp_path / str(decay) / "model.safetensors")
+        moved[decay] = {name: (after[name] - before[name]).norm() for name in (first, last)}
+    assert 0 < moved[0.5][first] < moved[1.0][first] / 50, "nine layers lie between it and the head"
+    assert moved[1.0][last] / 3 < moved[0.5][last] < moved[1.0][last]
+
+
+def test_a_number_of_labels_of_each_class_is_used_and_recorded(tmp_path: Path, encoder: Path, data: Path) -> None:
+    metrics = train(tmp_path / "out", encoder, data, changed(labels={"per_class": 3}, epochs=1))
+    assert metrics["label_count"] == 30 and metrics["labels"] == {"per_class": 3}
 
 
 def test_a_data_set_without_labels_is_refused(tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]) -> None:

@@ -26,7 +26,9 @@ def network() -> nn.Module:
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "lars"])
 def test_biases_and_batch_norm_are_not_decayed(name: str) -> None:
     module = network()
-    optimiser = build_optimiser(module, Optimisation.model_validate({"optimiser": name, "weight_decay": 0.1}), 0.01)
+    optimiser = build_optimiser(
+        [module.parameters()], Optimisation.model_validate({"optimiser": name, "weight_decay": 0.1}), 0.01
+    )
     decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
     assert {decay[id(p)] for p in module.parameters() if p.ndim > 1} == {0.1}
     assert {decay[id(p)] for p in module.parameters() if p.ndim <= 1} == {0.0}
@@ -35,9 +37,20 @@ def test_biases_and_batch_norm_are_not_decayed(name: str) -> None:
 def test_frozen_parameters_are_left_out() -> None:
     module = network()
     module[0].requires_grad_(False)  # type: ignore[index]
-    optimiser = build_optimiser(module, Optimisation(), 0.01)
+    optimiser = build_optimiser([module.parameters()], Optimisation(), 0.01)
     optimised = {id(p) for group in optimiser.param_groups for p in group["params"]}
     assert optimised == {id(p) for p in module.parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
+def test_each_layer_has_a_share_of_the_rate_of_the_layer_behind_it(name: str) -> None:
+    first, middle, head = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.Linear(4, 2)
+    settings = FinetuneSettings.model_validate({"optimiser": name, "schedule": "constant"})
+    layers = [list(layer.parameters()) for layer in (first, middle, head)]
+    configured: Any = configure_optimisers(layers, settings, 0.8, steps_per_epoch=1, layer_decay=0.5)
+    rates = {id(p): group["lr"] for group in configured["optimizer"].param_groups for p in group["params"]}
+    for layer, rate in ((first, 0.2), (middle, 0.4), (head, 0.8)):
+        assert {rates[id(parameter)] for parameter in layer.parameters()} == {rate}
 
 
 def lars_reference(
@@ -62,7 +75,7 @@ def lars_reference(
 def test_lars_equals_the_papers_algorithm(decay: float) -> None:
     module = network().double()
     settings = Optimisation(optimiser="lars", momentum=0.9, weight_decay=decay)
-    optimiser = build_optimiser(module, settings, 0.5)
+    optimiser = build_optimiser([module.parameters()], settings, 0.5)
     parameters = list(module.parameters())
     generator = np.random.default_rng(0)
     gradients = [[generator.normal(size=tuple(p.shape)) for p in parameters] for _ in range(5)]
@@ -78,7 +91,7 @@ def test_lars_equals_the_papers_algorithm(decay: float) -> None:
 
 def learning_rates(settings: PretrainSettings | FinetuneSettings, steps_per_epoch: int, highest: float) -> list[float]:
     """Return the rates of all updates of a training, stepped as Lightning does."""
-    configured: Any = configure_optimisers(network(), settings, highest, steps_per_epoch)
+    configured: Any = configure_optimisers([network().parameters()], settings, highest, steps_per_epoch)
     assert configured["lr_scheduler"]["interval"] == "step"
     optimiser, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     rates = []

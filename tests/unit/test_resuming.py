@@ -34,7 +34,7 @@ PRETRAIN = PretrainSettings(
     learning_rate_scaling="none",
     projection_head=ProjectionHead(hidden_size=16, output_size=8),
 )
-FINETUNE = FinetuneSettings(labels=100, epochs=8, batch_size=20, learning_rate=0.02, draws=2)
+FINETUNE = FinetuneSettings(labels=100, epochs=8, batch_size=20, learning_rate=0.02, draws=2, keep="best")
 KILLS = {"pretrain": 12, "finetune": 8}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from simclr_steps.errors import UserError
+from simclr_steps.settings import PerClass
 from simclr_steps.splits import assign_splits, proportional_draw, stratified_draw
 
 
@@ -47,6 +48,17 @@ def test_a_smaller_draw_is_part_of_every_larger_one() -> None:
     assert all(smaller < larger for smaller, larger in pairwise(draws))
 
 
+def test_so_many_of_each_class_are_drawn_whatever_the_classes_sizes() -> None:
+    labels = unequal_labels()
+    draws = [stratified_draw(labels, PerClass(per_class=count), seed=5) for count in range(1, 6)]
+    for count, rows in enumerate(draws, start=1):
+        assert np.bincount(labels[rows]).tolist() == [count] * 5
+    assert all(set(smaller) < set(larger) for smaller, larger in pairwise(draws))
+    assert np.array_equal(draws[0], stratified_draw(labels, 5, seed=5))
+    with pytest.raises(UserError, match="^labels: 6 of each class is more than the 5 that a class has: take fewer"):
+        stratified_draw(labels, PerClass(per_class=6), seed=5)
+
+
 def test_a_fraction_is_of_the_labelled_rows() -> None:
     labels = unequal_labels()
     assert np.array_equal(stratified_draw(labels, 0.25, seed=5), stratified_draw(labels, 200, seed=5))
@@ -73,6 +85,8 @@ def test_too_few_and_too_many_labels_are_the_users_mistake(wanted: float) -> Non
 def test_no_labels_at_all_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match=r"^labels: "):
         stratified_draw(np.full(9, -1, dtype=np.int64), 1.0, seed=0)
+    with pytest.raises(UserError, match=r"^labels: "):
+        stratified_draw(np.full(9, -1, dtype=np.int64), PerClass(per_class=1), seed=0)
 
 
 def test_a_proportional_draw_can_be_smaller_than_the_number_of_classes() -> None:
