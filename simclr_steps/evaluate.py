@@ -42,9 +42,8 @@ def evaluate(
     Writes into `out` knn.json, the accuracy of the neighbours' vote (of `knn_neighbours` alike, and of 200 weighted by
     their similarity at a temperature of 0.1), and linear.json: the accuracy of linear probes with all labels, fitted to
     the features of the plain images (`probe`) and of random views of them (`probe_on_views`); and under `results` that
-    of scikit-learn's logistic regression on few labels: on the encoder's features (`simclr`), on those of the same
-    network with random weights (`random`) and on the pixels (`pixels`). Images without a label are left out and
-    counted.
+    of logistic regression on few labels: on the encoder's features (`simclr`), on those of the same network with random
+    weights (`random`) and on the pixels (`pixels`). Images without a label are left out and counted.
     """
     description = read_description(data)
     record = Record("evaluate", settings, description.content_hash, seed)
@@ -69,7 +68,7 @@ def evaluate(
         knn |= _neighbours_vote(features, labels, settings.knn_neighbours, device)
         linear |= _linear_probes(features, views, labels, device)
         inputs = {"simclr": features, "random": _features(_random_network(network, seed), splits, device)}
-        linear |= _few_labels(settings, inputs | _pixels(splits), labels, seed)
+        linear |= _few_labels(settings, inputs | _pixels(splits), labels, seed, device)
     else:
         note = "No accuracy can be measured: that takes labels in the train split and in the validation or test split."
         log.warning("%s", note)
@@ -167,7 +166,11 @@ def _linear_probes(
 
 
 def _few_labels(
-    settings: EvaluationSettings, inputs: dict[str, dict[str, Array]], labels: dict[str, Labels], seed: int
+    settings: EvaluationSettings,
+    inputs: dict[str, dict[str, Array]],
+    labels: dict[str, Labels],
+    seed: int,
+    device: torch.device,
 ) -> dict[str, Any]:
     """Return one result for each input, label budget, draw and split, and what was left out."""
     notes: list[str] = []
@@ -184,7 +187,7 @@ def _few_labels(
         }
         for rows, draw in _draws(settings, labels["train"], seed, notes)
         for name, features in inputs.items()
-        for split, accuracy in logistic_regression(features, labels, rows).items()
+        for split, accuracy in logistic_regression(features, labels, rows, device).items()
     ]
     return {"results": results, "note": " ".join(notes) or None}
 
