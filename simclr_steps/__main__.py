@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from simclr_steps.cli import parser
 from simclr_steps.errors import Stopped, UserError
+from simclr_steps.files import is_full
 from simclr_steps.hardware import die_with_parent, leads
 from simclr_steps.logs import log, start_logging
 from simclr_steps.nodes import join_nodes
+from simclr_steps.signals import end_on_sigterm
 
 
 def main() -> int:
     """Run the step that the command line names; return the exit status."""
+    end_on_sigterm()
     if not leads():
         die_with_parent()
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each would tell when another is gone
     arguments = parser().parse_args()
     try:
         join_nodes(getattr(arguments, "nodes", 1))
@@ -29,7 +34,10 @@ def main() -> int:
     except KeyboardInterrupt:
         log.error("stopped by the user")
         return 130
-    except Exception:
+    except Exception as error:
+        if is_full(error):
+            log.error("error: the disk is full (%s): free some space and run again", error)
+            return 1
         log.exception("this is a defect of the program, not of your input: please report it with the lines below")
         return 70
     return 0

@@ -8,6 +8,7 @@ from typing import NoReturn
 import torch
 import torch.distributed as dist
 
+from simclr_steps.errors import Stopped, UserError
 from simclr_steps.hardware import leads
 
 
@@ -35,15 +36,20 @@ class Agreement:
         return agreed
 
 
-def sum_of_all(value: torch.Tensor) -> torch.Tensor:
-    """Return the sum of the processes' values; every process calls it."""
+def mean_of_all(value: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the processes' values; every process calls it."""
     if not dist.is_initialized():
         return value
     total = value.clone()
     dist.all_reduce(total)
-    return total
+    return total / dist.get_world_size()
 
 
-def end_together(reason: Exception) -> NoReturn:
+def is_anothers_end(error: Exception) -> bool:
+    """Tell whether an error says no more than that another process of the training is gone."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)  # gloo names its source files, and has no class
+
+
+def end_together(reason: UserError | Stopped) -> NoReturn:
     """End a training that all processes end at this point: the leading one says why, the others leave in silence."""
     raise reason if leads() else SystemExit(0)

@@ -21,7 +21,7 @@ def build_backbone(architecture: Architecture) -> tuple[nn.Module, int]:
     if ":" not in architecture.encoder:
         return _from_torchvision(architecture)
     backbone = _from_timm(architecture) if architecture.encoder.startswith("timm:") else _own(architecture)
-    return backbone, _count_features(backbone, architecture)
+    return backbone, count_features(backbone, architecture, (architecture.image_size, architecture.image_size))
 
 
 def _from_torchvision(architecture: Architecture) -> tuple[nn.Module, int]:
@@ -68,15 +68,18 @@ def _own(architecture: Architecture) -> nn.Module:
     return network
 
 
-def _count_features(backbone: nn.Module, architecture: Architecture) -> int:
-    """Return F of the [N, F] that a network makes of N images."""
-    images = torch.zeros(2, architecture.channels, architecture.image_size, architecture.image_size)
+def count_features(backbone: nn.Module, architecture: Architecture, size: tuple[int, int]) -> int:
+    """Return F of the [N, F] that a network makes of N images of this height and width.
+
+    Raises UserError when it makes something else of them, or cannot read them.
+    """
+    images = torch.zeros(2, architecture.channels, *size)
     backbone.eval()
     try:
         with torch.no_grad():
             features = backbone(images)
     except Exception as error:
-        raise _does_not_fit(architecture, error) from error
+        raise _does_not_fit(architecture, error, size) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != len(images):
         found = list(features.shape) if isinstance(features, torch.Tensor) else f"a {type(features).__name__}"
         raise UserError(f"encoder: {architecture.encoder} makes {found} of 2 images: make it return [2, features]")
@@ -84,10 +87,10 @@ def _count_features(backbone: nn.Module, architecture: Architecture) -> int:
     return features.shape[1]
 
 
-def _does_not_fit(architecture: Architecture, error: Exception) -> UserError:
-    size = architecture.image_size
+def _does_not_fit(architecture: Architecture, error: Exception, size: tuple[int, int] | None = None) -> UserError:
+    height, width = size or (architecture.image_size, architecture.image_size)
     reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(
-        f"encoder: {architecture.encoder} cannot read images of {size} × {size} pixels and {architecture.channels} "
+        f"encoder: {architecture.encoder} cannot read images of {height} × {width} pixels and {architecture.channels} "
         f"channels ({reason}): take another, or set view_size to a size that it reads"
     )

@@ -31,9 +31,12 @@ class Candidate:
 
 
 def write_candidate(path: Path, candidate: Candidate, architecture: Architecture) -> None:
-    """Write a candidate as a checkpoint that loads with `weights_only=True`."""
-    with whole_file(path) as partial:
-        torch.save({**vars(candidate), "architecture": architecture.model_dump(mode="json")}, partial)
+    """Write a candidate as a checkpoint that loads with `weights_only=True`.
+
+    Raises UserError when the disk is full.
+    """
+    with whole_file(path) as partial, partial.open("wb") as stream:  # given a path, torch would hide why it failed
+        torch.save({**vars(candidate), "architecture": architecture.model_dump(mode="json")}, stream)
 
 
 def read_candidate(path: Path) -> tuple[Candidate, Encoder]:

@@ -5,8 +5,8 @@ class UserError(Exception):
     """One sentence that names the key or the file, and the mend; shown without a traceback."""
 
 
-class Stopped(Exception):  # noqa: N818
-    """A training was left before its end; shown without a traceback. `status` is the exit status."""
+class Stopped(BaseException):
+    """A step was left before its end, which is no error; shown without a traceback. `status` is the exit status."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)

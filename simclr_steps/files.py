@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +21,86 @@ from simclr_steps.errors import UserError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a name to write to, beside `path`; it takes the place of `path` when the block ends well.
+    """Yield an empty file beside `path`, to write to; it takes the place of `path` when the block ends well.
 
-    Raises UserError when the disk is full or `path` is a folder. A block that fails leaves nothing behind.
+    Raises UserError when the disk is full or `path` is a folder. A block that fails leaves nothing behind, and what a
+    killed one left is removed by the next.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder: give the name of a file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
+    with _partial(path, Path.touch) as partial:
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(path)
-    except OSError as error:
-        raise_if_full(error, path)
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; it takes the place of `path` when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    partial.mkdir()
-    try:
+    """Yield an empty folder beside `path`; it takes the place of `path` when the block ends well.
+
+    Raises UserError when the disk is full. What a killed block left is removed by the next.
+    """
+    with _partial(path, Path.mkdir) as partial:
         yield partial
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)
-    except OSError as error:
+
+
+@contextmanager
+def _partial(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """Yield a new file or folder beside `path`, and remove those that killed blocks left: they are not locked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
+        with _lock(left) as unused:
+            if unused:
+                _remove(left)
+    try:
+        with ExitStack() as stack:
+            while True:
+                partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
+                stack.callback(_remove, partial)
+                make(partial)
+                stack.enter_context(_lock(partial, wait=True))
+                if partial.exists():  # else another process took it for a left one before it was locked
+                    break
+            yield partial
+    except (OSError, RuntimeError) as error:
         raise_if_full(error, path)
         raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
-def raise_if_full(error: OSError, path: Path) -> None:
-    """Turn "no space left" and "quota exceeded" into a UserError that names `path`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+@contextmanager
+def _lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Lock a file or folder while the block runs; yield whether it could be, as not every file system has locks."""
+    with ExitStack() as stack:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            locked = True
+        except OSError:
+            locked = False
+        yield locked
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_full(error: Exception) -> bool:
+    """Tell whether "no space left" or "quota exceeded" is behind an error; torch hides it behind a RuntimeError."""
+    reason = error if isinstance(error, OSError) else error.__context__
+    return isinstance(reason, OSError) and reason.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def raise_if_full(error: Exception, path: Path) -> None:
+    """Turn the error of a full disk into a UserError that names `path`."""
+    if is_full(error):
         raise UserError(f"the disk is full while writing {path}: free some space and run again") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from simclr_steps.packed import NO_LABEL, Split, read_description, read_split
 from simclr_steps.provenance import Record
 from simclr_steps.resuming import fit, resumable
 from simclr_steps.sampling import GlobalBatches, batches_of_all
+from simclr_steps.saving import CheckedFiles
 from simclr_steps.settings import FinetuneSettings
 from simclr_steps.splits import Rows, stratified_draw
 from simclr_steps.training import History, build_trainer
@@ -49,12 +51,15 @@ def finetune(
     """Train one classifier for each draw of the labels and judge it on the hold-out and, at the end, on the test split.
 
     Writes into `out`: model.safetensors (the first draw's classifier), history.csv and metrics.json.
-    Raises UserError when the data set has no labels or another kind of images than the encoder was made for.
+    Raises UserError when the data set has no labels, only one class, or another kind of images than the encoder was
+    made for.
     """
     description = read_description(data)
     classes = description.classes
     if not classes:
         raise UserError(f"{data} has no labels to fine-tune on: leave finetunes out of this data set's experiments")
+    if len(classes) == 1:
+        raise UserError(f"{data} has one class, {classes[0]}, and nothing to tell it from: leave finetunes out of it")
     record = Record("finetune", settings, description.content_hash, seed)
     train = read_split(data, "train")
     pretrained = load_network(encoder)
@@ -71,6 +76,7 @@ def finetune(
             if not (folder / f"draw{draw}.json").exists():
                 module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, hardware, saving)
                 _judge(module, classes, data, draw, folder)
+                CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         _publish(settings, classes, folder, out, record)
         shutil.rmtree(folder)
 
@@ -100,12 +106,10 @@ class Supervised(L.LightningModule):
         )
         return self._images.loader(batches, self.device)
 
-    def on_train_epoch_start(self) -> None:
-        """Keep a frozen backbone's batch-norm statistics as they are."""
-        self.network.backbone.train(not self.settings.freeze)
-
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
-        """Return the cross entropy and the accuracy of a batch."""
+        """Return the cross entropy and the accuracy of a batch; a frozen backbone keeps its statistics, too."""
+        if self.settings.freeze:
+            self.network.backbone.eval()  # here, as Lightning tells no epoch's start of one that goes on
         indices, images = self._images.on_device(batch)
         size = self.network.architecture.image_size
         if self.settings.augmentation is None:
@@ -196,9 +200,20 @@ def _train(
         epochs=settings.epochs,
         callbacks=resumable(checkpoint, saving, history, *best),
     )
-    fit(trainer, module, checkpoint)
+    frozen = _hash(network.backbone) if settings.freeze else None
+    fit(trainer, module, checkpoint, if_memory_is_full=f"lower batch_size, which is {settings.batch_size}")
+    if frozen and _hash(network.backbone) != frozen:
+        raise RuntimeError("the frozen backbone has changed")
     write_table(folder / f"draw{seed[1]}.history.csv", [{"draw": seed[1], **row} for row in history.rows])
     return module
+
+
+def _hash(network: torch.nn.Module) -> str:
+    """Return a digest of all weights and statistics."""
+    digest = hashlib.sha256()
+    for tensor in network.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder: Path) -> None:

@@ -16,6 +16,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from simclr_steps.errors import UserError
 from simclr_steps.hardware import die_with_parent
+from simclr_steps.signals import ignore
+
+Batch = Sequence[Tensor] | UserError
 
 _SHARE_OF_FREE_MEMORY = 0.4  # the rest is for activations
 _ROWS_AT_A_TIME = 4096
@@ -48,10 +51,18 @@ class Images(Dataset[Any]):
             resident[rows[0] : rows[-1] + 1] = torch.from_numpy(self.read(rows.numpy()))
         return resident
 
-    def __getitems__(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, ...]:
-        """Return the batch of `indices`, which the data loader asks for as a whole."""
+    def __getitems__(self, indices: npt.NDArray[np.int64]) -> Batch:
+        """Return the batch of `indices`, which the data loader asks for as a whole.
+
+        A mistake of the user's is returned, as the loader would raise its traceback from a process that reads ahead.
+        """
         wanted = torch.from_numpy(indices)
-        return (wanted,) if self._resident is not None else (wanted, torch.from_numpy(self.read(indices)))
+        if self._resident is not None:
+            return (wanted,)
+        try:
+            return wanted, torch.from_numpy(self.read(indices))
+        except UserError as error:
+            return error
 
     def read(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Read images from disk: int64 [B] to uint8 [B, H, W, C]."""
@@ -62,8 +73,13 @@ class Images(Dataset[Any]):
             result[here] = _read_rows(array, indices[here] - self._starts[number])
         return result
 
-    def on_device(self, batch: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the indices and the images of a batch that was moved to the device."""
+    def on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the indices and the images of a batch that was moved to the device.
+
+        Raises UserError when the batch could not be read.
+        """
+        if isinstance(batch, UserError):
+            raise batch
         indices = batch[0]
         return indices, self._resident[indices] if self._resident is not None else batch[1]
 
@@ -82,10 +98,13 @@ class Images(Dataset[Any]):
         return DataLoader(
             self,
             batch_sampler=batches,  # type: ignore[arg-type]  # one array of indices a batch serves as well as a list
-            collate_fn=_as_it_is,  # type: ignore[arg-type]  # and so does a batch that is whole already
+            collate_fn=_as_it_is,  # and so does a batch that is whole already
             num_workers=workers,
             persistent_workers=workers > 0,
             worker_init_fn=_end_with_training,
+            multiprocessing_context="fork"
+            if workers
+            else None,  # a server between would end them when a signal ends it
             pin_memory=on_gpu,  # without it the step would wait for each copy to the GPU
         )
 
@@ -107,8 +126,10 @@ def _read_rows(array: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> npt
 
 
 def _end_with_training(worker: int) -> None:
+    """Outlive the signals that a scheduler or a terminal sends to all: the training reads on until it is saved."""
+    ignore()
     die_with_parent()
 
 
-def _as_it_is(batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _as_it_is(batch: Batch) -> Batch:
     return batch

@@ -23,7 +23,7 @@ def start_logging(step: str, file: Path | None) -> None:
     handlers: list[logging.Handler] = [console]
     if file and leads():
         file.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(file, mode="w+", encoding="utf-8")
+        handler = _LogFile(file, mode="w+", encoding="utf-8")
         handler.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
         handlers.append(handler)
         _lock(handler)
@@ -48,6 +48,13 @@ def is_written(file: Path) -> bool:
     except OSError:  # gone since it was listed, another user's, or on a file system without locks
         return False
     return False
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; what does not get into it, as on a full disk, is on the console all the same."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Be silent, where logging would show a traceback for each line."""
 
 
 class Progress:

@@ -9,12 +9,13 @@ from typing import Any
 import lightning.pytorch as L
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from simclr_steps import random_numbers
 from simclr_steps.architecture import resolve
 from simclr_steps.augmentation import random_views
+from simclr_steps.backbones import count_features
 from simclr_steps.checkpoints import Candidates, current_candidate, write_candidate
 from simclr_steps.compilation import compiles
 from simclr_steps.encoders import Encoder
@@ -61,13 +62,16 @@ def pretrain(
     _check_batch(settings, len(images), hardware)
     architecture = resolve(settings, min(description.height, description.width), description.channels)
     log.info("%s, %d images", architecture, len(images))
+    size = (settings.view_size, settings.view_size) if settings.view_size else (description.height, description.width)
 
     own_code = architecture.own_code_hash
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
     with work_folder(work, *made_of, result=out) as folder:
         torch.manual_seed(seed)
         monitor = HoldOutMonitor(train, validation, seed)
-        module = SimCLR(settings, Encoder(architecture), images, hold_out, monitor, seed=seed, workers=hardware.workers)
+        encoder = Encoder(architecture)
+        _check_encoder(encoder, size, hardware)
+        module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=hardware.workers)
         steps, gpu = settings.epochs * module.steps_per_epoch, hardware.resolved_gpus() > 0
         if compiles(hardware.compile, gpu=gpu, steps=steps):
             module.compile_parts(gpu=gpu)
@@ -80,7 +84,9 @@ def pretrain(
             epochs=settings.epochs,
             callbacks=resumable(folder / "training.ckpt", saving, history, candidates, curves),
         )
-        fit(trainer, module, folder / "training.ckpt")
+        at_once = settings.micro_batch_size or settings.views * settings.global_batch_size // trainer.world_size
+        mend = f"set micro_batch_size to fewer than the {at_once} views that pass through the network at once"
+        fit(trainer, module, folder / "training.ckpt", if_memory_is_full=mend)
         if trainer.is_global_zero:
             _publish(out, module.encoder, candidates, history, curves, record)
             shutil.rmtree(folder)
@@ -92,6 +98,21 @@ def _check_batch(settings: PretrainSettings, images: int, hardware: Hardware) ->
         raise UserError(f"global_batch_size {batch} exceeds the {images} training images: make it smaller")
     if batch % processes:
         raise UserError(f"global_batch_size {batch} cannot be shared by {processes} processes: make it a multiple")
+
+
+def _check_encoder(encoder: Encoder, size: tuple[int, int], hardware: Hardware) -> None:
+    """Refuse an encoder that reads no views of this height and width, and say what processes do to batch norm."""
+    height, width = size
+    if height != width:
+        count_features(encoder.backbone, encoder.architecture, size)
+    processes = hardware.resolved_processes()
+    has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
+    if processes > 1 and has_batch_norm and not hardware.resolved_gpus():
+        log.warning(
+            "warning: on a CPU batch norm normalises the share of a batch that each of the %d processes has by itself, "
+            "so the result is not that of one process; on GPUs it is",
+            processes,
+        )
 
 
 class SimCLR(L.LightningModule):

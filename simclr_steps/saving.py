@@ -38,11 +38,9 @@ class CheckedFiles(CheckpointIO):
                 stream.write(writer.digest.digest())
                 stream.flush()
                 os.fsync(stream.fileno())
-        except (OSError, RuntimeError) as error:  # torch hides what the operating system said behind a RuntimeError
+        except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
-            reason = error if isinstance(error, OSError) else error.__context__
-            if isinstance(reason, OSError):
-                raise_if_full(reason, path)
+            raise_if_full(error, path)
             raise
         if path.exists():
             path.replace(generation_before(path))
@@ -92,13 +90,15 @@ def newest_intact(path: Path) -> Path | None:
     """Return the newest generation that matches its checksum, if any; a damaged one is named and removed."""
     damaged = False
     for file in (path, generation_before(path)):
-        if not file.exists():
+        try:
+            intact = _matches(file.read_bytes())
+        except FileNotFoundError:  # there is none, or another machine has just removed it
             continue
-        if _matches(file.read_bytes()):
+        if intact:
             return file
         damaged = True
         log.warning("warning: %s is damaged and was removed", file)
-        file.unlink()
+        file.unlink(missing_ok=True)
     if damaged:
         log.warning("warning: no intact checkpoint is left, so the training starts anew")
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from collections.abc import Mapping
@@ -14,8 +15,8 @@ from lightning.fabric.plugins.environments import LightningEnvironment  # type: 
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
-from simclr_steps.agreement import sum_of_all
-from simclr_steps.hardware import Hardware, keep_freed_memory, leads
+from simclr_steps.agreement import mean_of_all
+from simclr_steps.hardware import Hardware, keep_freed_memory
 from simclr_steps.logs import duration, log
 from simclr_steps.precision import allow_tf32, resolve_precision
 from simclr_steps.saving import CheckedFiles
@@ -67,6 +68,7 @@ def build_trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]  # its own can hang
     if trainer.world_size != processes:
         raise RuntimeError(f"{processes} processes were asked for, but Lightning made {trainer.world_size}")
     return trainer
@@ -87,18 +89,18 @@ class History(L.Callback):
         self._seconds = self._epoch_began = 0.0
         self._learning_rate = 0.0
         self._clock = self._spoke = time.monotonic()
-        self._spoke_of_epoch = 0.0
+        self._spoke_of_epoch = -math.inf
         self._first_step = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs; every process calls it, and what one returns is for all."""
-        sums = {name: sum_of_all(total) for name, total in self._sums.items()}
+        sums = {name: mean_of_all(total) for name, total in self._sums.items()}
         times = {"seconds": self._seconds_so_far(), "epoch_began": self._epoch_began}
         return {"rows": self.rows, "sums": sums, **times}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state; the sums over all processes go on in the leading one."""
-        self.rows, self._sums = state["rows"], state["sums"] if leads() else {}
+        """Go on from a saved state, with as many processes as there are now: each takes their mean for its own sums."""
+        self.rows, self._sums = state["rows"], state["sums"]
         self._seconds, self._epoch_began = state["seconds"], state["epoch_began"]
 
     def _seconds_so_far(self) -> float:
@@ -137,8 +139,7 @@ class History(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
         """Close the epoch's row and say what is in it, unless the last such line was just said."""
-        count = module.steps_per_epoch * trainer.world_size
-        means = {name: float(sum_of_all(total)) / count for name, total in self._sums.items()}
+        means = {name: float(mean_of_all(total)) / module.steps_per_epoch for name, total in self._sums.items()}
         self._sums = {}
         epoch = trainer.current_epoch + 1
         trained = self._seconds_so_far() - self._epoch_began

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from simclr_steps import random_numbers
-from simclr_steps.agreement import sum_of_all
+from simclr_steps.agreement import mean_of_all
 from simclr_steps.architecture import resolve
 from simclr_steps.augmentation import random_views
 from simclr_steps.encoders import Encoder
@@ -67,7 +67,7 @@ def _train(
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-        found.append(float(sum_of_all(loss.detach())) / processes)
+        found.append(float(mean_of_all(loss.detach())))
     if processes > 1:
         # Gloo's thread may still let go of a tensor, for which it needs the interpreter that its end would wait in.
         del network

@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,17 @@ _SERVER.set_forkserver_preload(["simclr_steps.pretrain", "simclr_steps.finetune"
 
 def start(arguments: list[str], folder: Path, **environment: str) -> BaseProcess:
     """Start a step in `folder`, where own_encoders.py is and said.txt receives what it says."""
+    return _start(arguments, folder, environment, in_own_group=False)
+
+
+def start_group(arguments: list[str], folder: Path) -> BaseProcess:
+    """Start a step as `start` does, in a process group of its own: it and all that it starts."""
+    return _start(arguments, folder, {}, in_own_group=True)
+
+
+def _start(arguments: list[str], folder: Path, environment: Mapping[str, str], *, in_own_group: bool) -> BaseProcess:
     shutil.copy(OWN_ENCODERS, folder)
-    process = _SERVER.Process(target=_run, args=(arguments, folder, environment))
+    process = _SERVER.Process(target=_run, args=(arguments, folder, environment, in_own_group))
     process.start()
     return process
 
@@ -39,12 +50,31 @@ def run(arguments: list[str], folder: Path) -> None:
     assert process.exitcode == 0, said(folder)
 
 
+def wait_for_saves(count: int, folder: Path, is_alive: Callable[[], bool]) -> None:
+    """Wait until the training in a folder has saved itself so often, or ended."""
+    before, seen = _saves(folder), set[int]()
+    while len(seen - before) < count and is_alive():
+        time.sleep(0.001)
+        seen |= _saves(folder)
+
+
+def _saves(folder: Path) -> set[int]:
+    """Return when the checkpoints were written that there are."""
+    times = set()
+    for file in folder.glob("work/*/*.ckpt"):
+        with suppress(FileNotFoundError):  # it has just become the generation before
+            times.add(file.stat().st_mtime_ns)
+    return times
+
+
 def said(folder: Path) -> str:
     """Return what all steps in a folder have said so far."""
     return (folder / "said.txt").read_text()
 
 
-def _run(arguments: list[str], folder: Path, environment: Mapping[str, str]) -> None:
+def _run(arguments: list[str], folder: Path, environment: Mapping[str, str], in_own_group: bool) -> None:
+    if in_own_group:
+        os.setpgid(0, 0)
     os.chdir(folder)
     os.environ.update(environment)
     with (folder / "said.txt").open("a") as stream:

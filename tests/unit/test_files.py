@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -31,6 +35,33 @@ def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> 
         raise RuntimeError
     assert [file.name for file in path.iterdir()] == ["one"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+LEAVES_A_PARTIAL = """
+import os, signal, sys
+from pathlib import Path
+from simclr_steps.files import whole_file, whole_folder
+
+block = {"folder": whole_folder, "file": whole_file}[sys.argv[1]]
+with block(Path("result")) as partial:
+    (partial / "half" if partial.is_dir() else partial).write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("kind", "block"), [("folder", whole_folder), ("file", whole_file)])
+def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(
+    tmp_path: Path, kind: str, block: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", LEAVES_A_PARTIAL, kind]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    with block(tmp_path / "result") as ours:
+        assert not left.exists()
+        with block(tmp_path / "result"):
+            assert ours.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["result"]
 
 
 def test_tables_are_read_as_written(tmp_path: Path) -> None:

@@ -164,6 +164,17 @@ def test_a_data_set_without_labels_is_refused(tmp_path: Path, encoder: Path, wri
         train(tmp_path / "out", encoder, data)
 
 
+def test_a_single_class_is_refused_before_anything_is_trained(
+    tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]
+) -> None:
+    splits = {split: (images, 0 * labels) for split, (images, labels) in {"train": digits(40)}.items()}
+    nothing = digits(0)
+    data = write_packed({**splits, "validation": nothing, "test": nothing}, classes=("photo",))
+    with pytest.raises(UserError, match="has one class, photo, and nothing to tell it from"):
+        train(tmp_path / "out", encoder, data)
+    assert not (tmp_path / "work").exists()
+
+
 @pytest.mark.parametrize(("labels", "message"), [(3, "too few for 10 classes"), (500, "more than the 200 labels")])
 def test_too_few_and_too_many_labels_are_refused(
     tmp_path: Path, encoder: Path, data: Path, labels: int, message: str

@@ -76,12 +76,15 @@ def test_reading_every_image_of_a_file_keeps_none_of_them_in_memory(tmp_path: Pa
     assert private_memory() - before < 10e6
 
 
-def test_file_that_is_cut_short_while_it_is_read_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [None, 2])
+def test_file_that_is_cut_short_while_it_is_read_is_named_in_one_sentence(tmp_path: Path, workers: int | None) -> None:
     images = Images([mapped(tmp_path / "images.npy", random_images(10))])
     with (tmp_path / "images.npy").open("r+b") as file:
         file.truncate(1500)
-    with pytest.raises(UserError, match=r"images.npy was cut short before image 9: run prepare again"):
-        images.read(np.array([1, 9]))
+    sentence = f"{tmp_path}/images.npy was cut short before image 9: run prepare again"
+    with pytest.raises(UserError, match=f"^{sentence}$"):
+        for batch in images.loader(Batches(np.array([[1, 9]])), CPU, workers):
+            images.on_device(batch)
 
 
 @pytest.mark.gpu

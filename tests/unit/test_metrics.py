@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import precision_recall_fscore_support, top_k_accuracy_score
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score, top_k_accuracy_score
 
 from simclr_steps.metrics import classification_metrics
 
@@ -31,6 +31,18 @@ def test_top_5_is_scikit_learns_and_is_left_out_for_few_classes() -> None:
     assert METRICS["top_5_accuracy"] == pytest.approx(top_k_accuracy_score(LABELS, LOGITS, k=5, labels=range(7)))
     few = classification_metrics(torch.from_numpy(LOGITS[:, :5]), torch.from_numpy(LABELS % 5), list("abcde"))
     assert "top_5_accuracy" not in few
+
+
+def test_auroc_is_the_mean_over_the_classes_that_have_images_and_none_where_one_alone_has(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    chances = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+    expected = np.mean([roc_auc_score(label == LABELS, chances[:, label]) for label in range(6)])
+    assert METRICS["auroc"] == pytest.approx(expected, abs=1e-6)
+    of_one = LABELS == 2
+    alone = classification_metrics(torch.from_numpy(LOGITS[of_one]), torch.from_numpy(LABELS[of_one]), list("abcdefg"))
+    assert alone["auroc"] is None and not list(recwarn)
+    json.dumps(alone, allow_nan=False)
 
 
 def test_calibration_error_is_the_papers_formula_over_15_bins() -> None:

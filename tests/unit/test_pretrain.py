@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as L
+import numpy as np
 import pytest
 import torch
 
-from simclr_steps import random_numbers, training
+from simclr_steps import architecture, provenance, random_numbers, resuming, training
+from simclr_steps import pretrain as pretrain_step
 from simclr_steps.augmentation import random_views
 from simclr_steps.checkpoints import read_candidate
-from simclr_steps.errors import UserError
+from simclr_steps.encoders import Encoder, save_network
+from simclr_steps.errors import Stopped, UserError
 from simclr_steps.features import compute_features
 from simclr_steps.files import read_json, read_table
-from simclr_steps.hardware import Hardware
+from simclr_steps.finetune import finetune
+from simclr_steps.hardware import Hardware, Saving
 from simclr_steps.monitors import MONITORS, rankme
 from simclr_steps.ntxent import nt_xent
 from simclr_steps.packed import read_split
 from simclr_steps.pretrain import pretrain
-from simclr_steps.settings import Augmentation, PretrainSettings, ProjectionHead
+from simclr_steps.settings import Augmentation, FinetuneSettings, PretrainSettings, ProjectionHead
+from tests.unit.conftest import digits
 
 CPU = Hardware(gpus=0)
 SMALL = PretrainSettings(
@@ -33,7 +40,9 @@ SMALL = PretrainSettings(
     learning_rate_scaling="none",
     projection_head=ProjectionHead(hidden_size=32, output_size=16),
     augmentation=Augmentation(crop_scale=(0.3, 1.0), horizontal_flip_probability=0.0, rotation_degrees=20.0),
+    precision="fp32",
 )
+OWN = SMALL.model_copy(update={"encoder": "tests.own_encoders:without_batch_norm"})
 TIMES = ("images_per_second", "seconds")
 
 
@@ -87,8 +96,6 @@ def test_record_tells_what_made_it_and_test_split_is_not_read(tmp_path: Path, da
 
 
 def test_without_a_hold_out_the_last_is_the_only_candidate(tmp_path: Path, write_packed: Callable[..., Path]) -> None:
-    import numpy as np
-
     full = write_packed(name="full")
     none = (np.zeros((0, 8, 8, 1), np.uint8), np.zeros(0, np.int64))
     split = read_split(full, "train")
@@ -174,3 +181,153 @@ def test_console_tells_of_epochs_without_flooding_and_always_of_the_last(
         f"hold-out kNN {float(last['validate_knn_accuracy']):.1%}, learning rate {float(last['learning_rate']):.2e}, "
         f"{float(last['images_per_second']):.0f} images/s, 0 s left"
     )
+
+
+def test_bf16_trains_nearly_as_fp32_does_and_keeps_weights_in_fp32(tmp_path: Path, data: Path) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        settings = OWN.model_copy(update={"precision": precision})
+        out = train(tmp_path / precision / "out", data, settings)
+        losses[precision] = [float(row["loss"]) for row in read_table(out / "history.csv")]
+        weights = read_candidate(out / "last.ckpt")[0].weights
+        assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02) and losses["bf16"] != losses["fp32"]
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
+def test_training_is_channels_last_and_its_optimiser_fused(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, optimiser: str
+) -> None:
+    seen: list[tuple[bool, ...]] = []
+
+    class Look(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
+            kernels = [parameter for parameter in module.encoder.parameters() if parameter.ndim == 4]
+            layouts = [kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels]
+            seen.append((bool(kernels), *layouts, *(group["fused"] for group in trainer.optimizers[0].param_groups)))
+
+    def look_at(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen.append((inputs[0].is_contiguous(memory_format=torch.channels_last),))
+
+    def encoder_seen(*arguments: Any) -> Encoder:
+        encoder = Encoder(*arguments)
+        encoder.register_forward_pre_hook(look_at)
+        return encoder
+
+    monkeypatch.setattr(pretrain_step, "Encoder", encoder_seen)
+    monkeypatch.setattr(pretrain_step, "resumable", lambda *given: [*resuming.resumable(*given), Look()])
+    train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1, "optimiser": optimiser}))
+    assert len(seen) > 10 and all(all(found) for found in seen)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "others"),
+    [
+        ("cosine", {"warmup_epochs": 1.0}),
+        ("constant", {"warmup_steps": 7}),
+        ("step", {"step_epochs": [2, 3], "step_factor": 0.1}),
+    ],
+)
+def test_history_records_the_learning_rate_of_each_epochs_last_update(
+    tmp_path: Path, data: Path, schedule: str, others: dict[str, Any]
+) -> None:
+    settings = OWN.model_copy(update={"schedule": schedule, "monitor_epochs": 0, **others})
+    rows = read_table(train(tmp_path / "out", data, settings) / "history.csv")
+    peak, steps = 1e-3, 20  # 4 epochs of 5
+    expected = {
+        "cosine": [peak, *(peak / 2 * (1 + math.cos(math.pi * (last - 5) / (steps - 5))) for last in (9, 14, 19))],
+        "constant": [peak * 5 / 7, peak, peak, peak],
+        "step": [peak, peak, peak / 10, peak / 100],
+    }[schedule]
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx(expected, rel=1e-6)
+
+
+def test_any_change_of_what_a_result_is_made_of_leads_to_another_work_folder(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def folders() -> int:
+        return len(list((tmp_path / "work").iterdir()))
+
+    def begin(settings: PretrainSettings = OWN, seed: int = 0) -> None:
+        with pytest.raises(Stopped):
+            places = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
+            pretrain(settings, seed=seed, hardware=CPU, saving=Saving(leave_by=0.0), **places)
+
+    begin()
+    begin()
+    assert folders() == 1
+    begin(OWN.model_copy(update={"temperature": 0.3}))
+    begin(seed=1)
+    assert folders() == 3
+    with monkeypatch.context() as patched:
+        patched.setattr(provenance, "code_hash", lambda step: "another code")
+        begin()
+    assert folders() == 4
+    with monkeypatch.context() as patched:
+        patched.setattr(architecture, "own_code_hash", lambda encoder: "another own code")
+        begin()
+    assert folders() == 5
+    description = data / "dataset.json"
+    description.write_text(description.read_text().replace("hash-of-data", "hash-of-other-data"))
+    begin()
+    assert folders() == 6
+
+
+FULL_MEMORY = """
+import torch
+from torch import nn
+
+
+class Hungry(nn.Linear):
+    def forward(self, x):
+        if self.training:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return super().forward(x.flatten(1))
+
+
+def encoder(channels, image_size):
+    return Hungry(channels * image_size**2, 8)
+"""
+
+
+def test_full_memory_is_one_sentence_that_names_the_key(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hungry.py").write_text(FULL_MEMORY)
+    hungry = OWN.model_copy(update={"encoder": "hungry:encoder"})
+    sentence = "the GPU's memory is full at step 1: set micro_batch_size to fewer than the 80 views that pass through"
+    with pytest.raises(UserError, match=sentence):
+        train(tmp_path / "out", data, hungry)
+    encoder = tmp_path / "encoder.safetensors"
+    save_network(encoder, Encoder(architecture.resolve(hungry, 8, 1)))
+    with pytest.raises(UserError, match="the GPU's memory is full at step 1: lower batch_size, which is 20"):
+        finetune(
+            FinetuneSettings(labels=40, batch_size=20),
+            encoder=encoder,
+            data=data,
+            seed=0,
+            out=tmp_path / "classifier",
+            work=tmp_path / "work",
+            hardware=CPU,
+        )
+
+
+def test_an_own_encoder_that_reads_squares_alone_is_refused_images_that_are_none(
+    tmp_path: Path, write_packed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = {split: (np.tile(images, (1, 1, 2, 1)), labels) for split, (images, labels) in {"train": digits(40)}.items()}
+    nothing = (np.zeros((0, 8, 16, 1), np.uint8), np.zeros(0, np.int64))
+    data = write_packed({**wide, "validation": nothing, "test": nothing, "unlabelled": nothing})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "squares.py").write_text(
+        "from torch import nn\n"
+        "def encoder(channels, image_size):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, 8))\n"
+    )
+    squares = OWN.model_copy(update={"encoder": "squares:encoder", "epochs": 1})
+    sentence = "encoder: squares:encoder cannot read images of 8 × 16 pixels and 1 channels .* or set view_size"
+    with pytest.raises(UserError, match=sentence):
+        train(tmp_path / "out", data, squares)
+    assert train(tmp_path / "own", data, OWN.model_copy(update={"epochs": 1})).exists()
+    assert train(tmp_path / "out", data, squares.model_copy(update={"view_size": 8})).exists()

@@ -17,7 +17,7 @@ import pytest
 
 from simclr_steps.files import read_table
 from simclr_steps.settings import PretrainSettings, ProjectionHead
-from tests.unit.steps import OWN_ENCODERS, content, run, said, start, weights
+from tests.unit.steps import OWN_ENCODERS, content, run, said, start, wait_for_saves, weights
 
 SETTINGS = PretrainSettings(
     encoder="own_encoders:without_batch_norm",
@@ -27,6 +27,7 @@ SETTINGS = PretrainSettings(
     learning_rate=0.1,
     learning_rate_scaling="none",
     projection_head=ProjectionHead(hidden_size=16, output_size=8),
+    precision="fp32",  # bf16 rounds the sums of a slice unlike those of the whole batch
 )
 REPOSITORY = Path(__file__).parents[2]
 
@@ -64,6 +65,16 @@ def wait_for_checkpoint(folder: Path, is_alive: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def distance(found: Path, expected: Path) -> float:
+    """Return how far apart the last weights in two folders are: the largest of the tensors' relative distances.
+
+    CPUs round sums of other lengths in other ways, which 20 steps make 2e-4; negatives of one's own process alone would
+    make it more than 4e-3.
+    """
+    one, other = (weights(folder / "out" / "last.ckpt") for folder in (found, expected))
+    return max(float((one[name] - weight).norm() / weight.norm()) for name, weight in other.items())
+
+
 def test_one_two_and_four_processes_make_the_same_weights_in_20_steps(tmp_path: Path, data: Path) -> None:
     one = folder_for(tmp_path, "one")
     run(arguments(data), one)
@@ -73,13 +84,11 @@ def test_one_two_and_four_processes_make_the_same_weights_in_20_steps(tmp_path: 
         for process in processes:
             process.join()
         assert [process.exitcode for process in processes] == [0] * count, said(several)
-        expected, found = (weights(folder / "out" / "last.ckpt") for folder in (one, several))
-        for name, weight in expected.items():
-            assert found[name].numpy() == pytest.approx(weight.numpy(), rel=1e-4, abs=1e-6), name
+        assert distance(several, one) < 1e-3
         tables = [read_table(folder / "out" / "checkpoints.csv") for folder in (one, several)]
         for alone, together in zip(*tables, strict=True):
             assert (alone["file"], alone["step"]) == (together["file"], together["step"])
-            assert float(alone["validate_loss"]) == pytest.approx(float(together["validate_loss"]), rel=1e-5)
+            assert float(alone["validate_loss"]) == pytest.approx(float(together["validate_loss"]), rel=1e-4)
 
 
 def test_two_nodes_that_srun_starts_train_as_one_process_does(tmp_path: Path, data: Path) -> None:
@@ -91,9 +100,7 @@ def test_two_nodes_that_srun_starts_train_as_one_process_does(tmp_path: Path, da
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0], said(nodes)
-    expected, found = (weights(folder / "out" / "last.ckpt") for folder in (one, nodes))
-    for name, weight in expected.items():
-        assert found[name].numpy() == pytest.approx(weight.numpy(), rel=1e-4, abs=1e-6), name
+    assert distance(nodes, one) < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -129,6 +136,86 @@ def test_a_signal_to_any_process_ends_all_saved_and_they_go_on_together(tmp_path
         process.join()
     assert "going on from" in said(stopped)
     assert content(stopped / "out") == content(whole / "out")
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_history_holds_the_same_loss_though_the_processes_change_in_mid_epoch(
+    tmp_path: Path, data: Path, before: int, after: int
+) -> None:
+    whole, changed = folder_for(tmp_path, "whole"), folder_for(tmp_path, "changed")
+    run(arguments(data, epochs=1), whole)
+    for count, options, status in ((before, ("--time-budget", "0"), 75), (after, (), 0)):
+        processes = start_all(count, arguments(data, *options, epochs=1), changed)
+        for process in processes:
+            process.join()
+        assert processes[0].exitcode == status, said(changed)
+    rows = [read_table(folder / "out" / "history.csv")[0] for folder in (whole, changed)]
+    assert float(rows[0]["loss"]) == pytest.approx(float(rows[1]["loss"]), rel=1e-4)
+
+
+def test_two_processes_killed_at_any_moment_and_resumed_end_as_if_nothing_had_happened(
+    tmp_path: Path, data: Path
+) -> None:
+    whole, killed = folder_for(tmp_path, "whole"), folder_for(tmp_path, "killed")
+    command = arguments(data, "--save-minutes", "0", epochs=8)
+    for process in start_all(2, command, whole):
+        process.join()
+    for saves in (1, 9):
+        processes = start_all(2, command, killed)
+        wait_for_saves(saves, killed, processes[0].is_alive)
+        for process in processes:
+            process.kill()
+    for process in start_all(2, command, killed):
+        process.join()
+        assert process.exitcode == 0, said(killed)
+    assert said(killed).count("going on from") == 2
+    assert content(killed / "out") == content(whole / "out")
+
+
+def test_a_killed_process_is_told_in_one_sentence_and_the_training_goes_on_from_its_last_save(
+    tmp_path: Path, data: Path
+) -> None:
+    whole, folder = folder_for(tmp_path, "whole"), folder_for(tmp_path, "killed")
+    command = arguments(data, "--save-minutes", "0", epochs=8)
+    for process in start_all(2, command, whole):
+        process.join()
+    leader, other = start_all(2, command, folder)
+    wait_for_checkpoint(folder, leader.is_alive)
+    other.kill()
+    leader.join()
+    assert leader.exitcode == 1, said(folder)
+    assert "error: another process of this training has died" in said(folder) and "Traceback" not in said(folder)
+    for process in start_all(2, command, folder):
+        process.join()
+    assert "going on from" in said(folder)
+    assert content(folder / "out") == content(whole / "out")
+
+
+def test_a_full_disk_is_told_by_the_leading_process_alone(small_disk: Path, tmp_path: Path, data: Path) -> None:
+    folder = folder_for(tmp_path, "out")
+    command = arguments(data, "--save-minutes", "60", epochs=1)
+    command[command.index("--work") + 1] = str(small_disk / "work")
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    leader, other = start_all(2, command, folder)
+    leader.join()
+    other.join()
+    assert leader.exitcode == 1, said(folder)
+    errors = [line for line in said(folder).splitlines() if "TensorBoard" not in line and "resnet" not in line]
+    assert [line for line in errors if "error" in line.lower()] == [errors[-1]], said(folder)
+    assert "error: the disk is full while writing" in errors[-1] and "Traceback" not in said(folder)
+
+
+@pytest.mark.parametrize(("encoder", "warnings"), [("with_batch_norm", 1), ("without_batch_norm", 0)])
+def test_that_batch_norm_is_each_processs_own_on_a_cpu_is_said_once(
+    tmp_path: Path, data: Path, encoder: str, warnings: int
+) -> None:
+    folder = folder_for(tmp_path, "out")
+    command = arguments(data, epochs=1)
+    command[2] = command[2].replace("without_batch_norm", encoder)
+    for process in start_all(2, command, folder):
+        process.join()
+        assert process.exitcode == 0, said(folder)
+    assert said(folder).count("warning: on a CPU batch norm normalises the share of a batch") == warnings
 
 
 def test_a_killed_leader_leaves_no_process_behind(tmp_path: Path, data: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import lightning.pytorch as L
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -16,6 +20,8 @@ from simclr_steps.hardware import Hardware, Saving
 from simclr_steps.monitors import HoldOutMonitor
 from simclr_steps.pretrain import pretrain
 from simclr_steps.settings import PretrainSettings, ProjectionHead
+from simclr_steps.tensorboard import TensorBoard
+from simclr_steps.training import History
 from tests.unit.conftest import digits
 
 SETTINGS = PretrainSettings(
@@ -72,10 +78,27 @@ def test_stopped_and_resumed_training_shows_each_row_once(
     assert list(expected["loss"]) == [3, 6, 9] and list(expected["validate_rankme"]) == [6, 9]
 
 
+def test_a_full_disk_is_told_once_and_the_training_goes_on(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    history = History()
+    curves = TensorBoard(history, small_disk / "tensorboard")
+    trainer: Any = SimpleNamespace(is_global_zero=True)
+    module = L.LightningModule()
+    curves.on_train_start(trainer, module)
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    for epoch in range(1, 200):
+        history.rows.append({"epoch": epoch, "step": epoch, "loss": 1.0, "seconds": 0.1})
+        curves.on_train_epoch_end(trainer, module)
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"warning: no more TensorBoard logs are written ({small_disk}/tensorboard: No space left on device)"
+    ]
+    assert not [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+
+
 def test_without_the_package_training_goes_on_and_says_so_once(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
     monkeypatch.setattr(logging.getLogger("simclr_steps"), "level", logging.INFO)
     out = train(SETTINGS.model_copy(update={"epochs": 1}))
     assert (out / "history.csv").exists() and not (out / "tensorboard").exists()

@@ -53,6 +53,14 @@ def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: 
     assert "results/summary/sweep.png" in planned
 
 
+def test_options_of_a_training_that_are_hardware_are_set_as_resources(fresh: Project) -> None:
+    resources = ("pretrain:workers=2", "pretrain:compile=never", "pretrain:save_minutes=5", "finetune:save_minutes=3")
+    shown = fresh.snakemake("--dry-run", "--printshellcmds", "--cores", "2", "--set-resources", *resources).stdout
+    assert re.search(r"pretrain --settings .* --workers 2 --compile never --save-minutes 5 --log", shown)
+    assert re.search(r"finetune --settings .* --save-minutes 3 --log", shown)
+    assert "--save-minutes" not in fresh.snakemake("--dry-run", "--printshellcmds", "--cores", "2").stdout
+
+
 def test_test_split_is_no_input_of_pretrain_and_select(fresh: Project) -> None:
     shown = fresh.snakemake("--dry-run", "--cores", "2").stdout
     inputs = dict(re.findall(r"^rule (\w+):\n    input: (.*)$", shown, re.MULTILINE))

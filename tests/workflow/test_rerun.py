@@ -114,7 +114,8 @@ def test_code_of_an_own_encoder_plans_its_pretraining_and_a_comment_in_it_nothin
 
 
 def test_hardware_plans_nothing(project: Project) -> None:
-    options = ("--set-threads", "pretrain=1", "umap=2", "--set-resources", "pretrain:gpu=2", "pretrain:processes=2")
+    resources = ("gpu=2", "processes=2", "workers=2", "compile=never", "save_minutes=5")
+    options = ("--set-threads", "pretrain=1", "umap=2", "--set-resources", *(f"pretrain:{one}" for one in resources))
     assert project.plan("--cores", "1", "--resources", "gpu=3", *options) == set()
     assert project.plan("--profile", "workflow/profiles/workstation", CUDA_VISIBLE_DEVICES="0") == set()
 

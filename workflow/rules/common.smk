@@ -122,6 +122,16 @@ def time_budget(wildcards, resources):
     return f"--time-budget {resources.runtime}" if workflow.remote_exec else ""
 
 
+def options(*names):
+    """Return a param: options of the step that a profile may set as resources, which trigger no rerun."""
+
+    def given(wildcards, resources):
+        set_ones = [name for name in names if name in resources.keys()]
+        return " ".join(f"--{name.replace('_', '-')} {getattr(resources, name)}" for name in set_ones)
+
+    return given
+
+
 def is_downloaded(dataset):
     return CONFIG.datasets[dataset].source in ("digits", "torchvision")
 

@@ -22,10 +22,11 @@ rule finetune:
         work=lambda wildcards, output: "work/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}".format(**wildcards),
         step=command("finetune"),
         time_budget=time_budget,
+        options=options("save_minutes"),
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
         " --data resources/{wildcards.dataset:q} --seed {wildcards.seed} --out {params.out:q} --work {params.work:q}"
-        " --gpus {resources.gpu} {params.time_budget} --log {log:q}"
+        " --gpus {resources.gpu} {params.time_budget} {params.options} --log {log:q}"
 
 
 rule predict_classifier:

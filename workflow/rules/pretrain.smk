@@ -19,11 +19,12 @@ rule pretrain:
         code=lambda wildcards: [code_hash("pretrain"), *own_code(PLAN.pretrains[wildcards.pretrain])],
         step=command("pretrain"),
         time_budget=time_budget,
+        options=options("workers", "compile", "save_minutes"),
     shell:
         "{params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
         " --out {output:q} --work work/{wildcards.dataset:q}/{wildcards.pretrain:q}/seed{wildcards.seed}/pretrain"
         " --gpus {resources.gpu} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
-        " --log {log:q}"
+        " {params.options} --log {log:q}"
 
 
 rule select:
