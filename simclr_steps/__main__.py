@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from simclr_steps.cli import parser
@@ -9,6 +10,9 @@ from simclr_steps.errors import Stopped, UserError
 from simclr_steps.hardware import die_with_parent, leads
 from simclr_steps.logs import log, start_logging
 from simclr_steps.nodes import join_nodes
+
+# What the system says of a path that is a user's affair.
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}
 
 
 def main() -> int:
@@ -29,7 +33,10 @@ def main() -> int:
     except KeyboardInterrupt:
         log.error("stopped by the user")
         return 130
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+            log.error("error: %s cannot be used (%s): mend the path or its permissions", error.filename, error.strerror)
+            return 1
         log.exception("this is a defect of the program, not of your input: please report it with the lines below")
         return 70
     return 0

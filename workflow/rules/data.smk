@@ -39,11 +39,33 @@ rule prepare:
     params:
         settings=lambda wildcards: packed_settings(wildcards.dataset),
         code=code_hash("prepare"),
+        own_files=lambda wildcards: own_files(wildcards.dataset),
         originals=lambda wildcards, input: (["--originals", input[0]] if is_downloaded(wildcards.dataset) else []),
         step=command("prepare"),
     shell:
         "{params.step} --settings {params.settings:q} {params.originals:q} --out resources/{wildcards.dataset:q}"
         " --workers {threads} --log {log:q}"
+
+
+rule check:
+    input:
+        "resources/{dataset}/dataset.json",
+    output:
+        "resources/{dataset}/check.json",
+    log:
+        "logs/{dataset}/check.log",
+    benchmark:
+        "benchmarks/{dataset}/check.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=lambda wildcards: demands(wildcards.dataset),
+        code=code_hash("check"),
+        step=command("check"),
+    shell:
+        "{params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --out {output:q} --log {log:q}"
 
 
 rule download_all:

@@ -1,6 +1,7 @@
 rule pretrain:
     input:
         arrays("train", "unlabelled", "validation"),
+        ancient("resources/{dataset}/check.json"),  # it must have passed, and when does not matter
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
     log:
