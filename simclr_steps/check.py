@@ -7,28 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from simclr_steps.errors import UserError
-from simclr_steps.files import write_json
-from simclr_steps.logs import log
 from simclr_steps.packed import Description, read_description
-from simclr_steps.provenance import Record
 from simclr_steps.settings import Demands
 from simclr_steps.splits import stratified_draw
 
 LEAST_DRAWN = 10  # images in the plane: fewer have no neighbourhoods to show
 
 
-def check(demands: Demands, *, data: Path, out: Path) -> None:
-    """Write to `out` the record of what was asked of a packed data set, of which dataset.json alone is read.
+def check(demands: Demands, *, data: Path) -> None:
+    """Compare what is asked of a packed data set with its dataset.json, which alone is read.
 
     Raises UserError that names the key to mend when an experiment would fail for want of images or labels.
     """
     description = read_description(data)
-    record = Record("check", demands, description.content_hash)
     _check_pretraining(demands, description, data.name)
     _check_finetuning(demands, description, data.name)
     _check_drawing(demands, description, data.name)
-    write_json(out, {"run": record.finish()})
-    log.info("%s has what the experiments ask of it", data)
 
 
 def _check_pretraining(demands: Demands, description: Description, name: str) -> None:
@@ -37,7 +31,8 @@ def _check_pretraining(demands: Demands, description: Description, name: str) ->
     for pretrain, batch_size in demands.batch_sizes.items():
         if batch_size > images:
             raise UserError(
-                f"{pretrain}: global_batch_size {batch_size} exceeds the {images} images of {name} to train on: lower it"
+                f"{pretrain}: global_batch_size {batch_size} exceeds the {images} images of {name} to train on: "
+                "make it smaller"
             )
     if criterion != "last" and splits["validation"].images < 2:
         raise UserError(

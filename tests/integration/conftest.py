@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -25,12 +23,3 @@ def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.C
     )
     assert not check or result.returncode == 0, result.stdout + result.stderr
     return result
-
-
-@pytest.fixture(scope="session")
-def originals() -> Path:
-    """Return the folder of real CIFAR-10 and MNIST files."""
-    folder = os.environ.get("SIMCLR_TEST_DATA")
-    if not folder:
-        pytest.skip("SIMCLR_TEST_DATA names no folder with the files of CIFAR-10 and MNIST")
-    return Path(folder)

@@ -184,6 +184,14 @@ def demands(dataset):
     return canonical_json(asked)
 
 
+def check_of_data(wildcards, resources):
+    """Return the command that sees, before a pretraining, that the data have what all that follows asks of them.
+
+    It is part of the pretraining's rule, and derived: what a fine-tuning asks must rerun no pretraining.
+    """
+    return f"{command('check')(wildcards, {})} --settings {shlex.quote(demands(wildcards.dataset))}"
+
+
 def arrays(*splits):
     """Return the packed data that a step reads: these splits and no other."""
     files = [f"{split}.{part}.npy" for split in splits for part in ("images", "labels")]

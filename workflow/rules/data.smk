@@ -47,27 +47,6 @@ rule prepare:
         " --workers {threads} --log {log:q}"
 
 
-rule check:
-    input:
-        "resources/{dataset}/dataset.json",
-    output:
-        "resources/{dataset}/check.json",
-    log:
-        "logs/{dataset}/check.log",
-    benchmark:
-        "benchmarks/{dataset}/check.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        settings=lambda wildcards: demands(wildcards.dataset),
-        code=code_hash("check"),
-        step=command("check"),
-    shell:
-        "{params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --out {output:q} --log {log:q}"
-
-
 rule download_all:
     input:
         collect(

@@ -1,7 +1,6 @@
 rule pretrain:
     input:
         arrays("train", "unlabelled", "validation"),
-        ancient("resources/{dataset}/check.json"),  # it must have passed, and when does not matter
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
     log:
@@ -18,10 +17,12 @@ rule pretrain:
     params:
         settings=lambda wildcards: settings_json("pretrains", wildcards.pretrain),
         code=lambda wildcards: [code_hash("pretrain"), *own_code(PLAN.pretrains[wildcards.pretrain])],
+        check=check_of_data,
         step=command("pretrain"),
         time_budget=time_budget,
     shell:
-        "{params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
+        "{params.check} --data resources/{wildcards.dataset:q} --log {log:q} &&"
+        " {params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
         " --out {output:q} --work work/{wildcards.dataset:q}/{wildcards.pretrain:q}/seed{wildcards.seed}/pretrain"
         " --gpus {resources.gpu} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
         " --log {log:q}"
