@@ -11,8 +11,6 @@ from simclr_steps.packed import Description, read_description
 from simclr_steps.settings import Demands
 from simclr_steps.splits import stratified_draw
 
-LEAST_DRAWN = 10  # images in the plane: fewer have no neighbourhoods to show
-
 
 def check(demands: Demands, *, data: Path) -> None:
     """Compare what is asked of a packed data set with its dataset.json, which alone is read.
@@ -68,10 +66,10 @@ def _check_finetuning(demands: Demands, description: Description, name: str) -> 
 
 def _check_drawing(demands: Demands, description: Description, name: str) -> None:
     split = description.splits[demands.drawn]
-    if split.images < LEAST_DRAWN:
+    if not split.images:
         raise UserError(
-            f"umap.split: {demands.drawn} has {split.images} images of {name}, and a plot takes {LEAST_DRAWN}: name "
-            f"another split, or raise datasets.{name}.{demands.drawn}_fraction"
+            f"umap.split: {demands.drawn} of {name} has no image to draw: name another split, or raise "
+            f"datasets.{name}.{demands.drawn}_fraction"
         )
     if demands.supervised and not split.labelled:
         raise UserError(f"umap.supervised: {demands.drawn} of {name} has no labels to show UMAP: set it to false")

@@ -70,8 +70,9 @@ def fingerprint(dataset: FolderDataset | ArraysDataset) -> str:
     What counts is the place, the size and the time of change of each image, array, or CSV file and what it lists.
     """
     digest = hashlib.sha256()
-    for name, size, changed in sorted(_states(Path(dataset.path), arrays=isinstance(dataset, ArraysDataset))):
-        digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
+    with contextlib.suppress(OSError):  # the step names what cannot be read
+        for name, size, changed in sorted(_states(Path(dataset.path), arrays=isinstance(dataset, ArraysDataset))):
+            digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
@@ -86,7 +87,7 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
     else:
         files = [(path.name, path), *([] if arrays else _listed(path))]
     for name, file in files:
-        with contextlib.suppress(OSError):  # the step names a file that is missing
+        with contextlib.suppress(OSError):  # one that is missing changes nothing but itself
             found = file.stat()
             yield name, found.st_size, found.st_mtime_ns
 

@@ -86,11 +86,11 @@ def check_gpus():
     """Stop Snakemake where a job asks for more GPUs than all jobs may use, as it would get those and no more."""
     limit = workflow.global_resources.get("gpu")
     for name, resources in workflow.resource_settings.overwrite_resources.items():
-        asked = resources["gpu"].value if "gpu" in resources else 0
-        if limit is not None and isinstance(asked, int) and asked > limit.value:
+        asked = resources.get("gpu")
+        if limit and asked and not asked.is_evaluable() and asked.value > limit.value:
             sys.exit(
-                f"error: {name} asks for {asked} GPUs, but jobs may use {limit.value}: add --resources gpu={asked}, or raise "
-                "gpu in the profile's resources"
+                f"error: {name} asks for {asked.value} GPUs, but jobs may use {limit.value}: add --resources "
+                f"gpu={asked.value}, or raise gpu in the profile's resources"
             )
 
 
@@ -189,7 +189,8 @@ def check_of_data(wildcards, resources):
 
     It is part of the pretraining's rule, and derived: what a fine-tuning asks must rerun no pretraining.
     """
-    return f"{command('check')(wildcards, {})} --settings {shlex.quote(demands(wildcards.dataset))}"
+    path, settings = shlex.quote(str(PACKAGE.parent)), shlex.quote(demands(wildcards.dataset))
+    return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {python()} -m simclr_steps check --settings {settings}"
 
 
 def arrays(*splits):
