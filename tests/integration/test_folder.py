@@ -77,34 +77,23 @@ def test_unlabelled_photographs_run_to_features_and_plots_and_say_what_cannot_be
     assert rows["label"].isna().all() and len(rows) == round(0.2 * 2 * IMAGES)
 
 
-def test_a_few_labels_and_labels_for_the_test_alone_run_to_the_end(tmp_path: Path, photos: Path) -> None:
+def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_others(
+    tmp_path: Path, photos: Path
+) -> None:
     files = sorted(photos.glob("*/*"))
     lines = [f"{file},{file.parent.name if number % 6 == 0 else ''}" for number, file in enumerate(files)]
     (tmp_path / "few.csv").write_text("\n".join(["path, label", *lines]))
-    for number, file in enumerate(files):
-        folder = tmp_path / "blind" / ("train" if number % 3 else f"test/{file.parent.name}")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{file.parent.name}-{file.name}").symlink_to(file)
-    config = settings(tmp_path / "few.csv", finetunes=True)
-    block = {"source": "folder", "image_size": 16}
-    config["datasets"] = {
-        "few": {**block, "path": str(tmp_path / "few.csv"), "test_fraction": 0.5},
-        "blind": {**block, "path": str(tmp_path / "blind")},
+    config = settings(tmp_path / "few.csv", finetunes=True) | {
+        "pretrains": {"simclr": {"epochs": 1, "global_batch_size": 64}},
+        "evaluation": {"labels": [1.0], "draws": 1, "augmentation": None},
+        "prediction": {"splits": ["unlabelled"]},
     }
-    config["prediction"] = {"splits": ["unlabelled"]}
-    config["experiments"] = [
-        {"dataset": "few", "pretrain": "simclr", "finetunes": ["pretrained"]},
-        {"dataset": "blind", "pretrain": "simclr"},
-    ]
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
-
-    few, blind = (tmp_path / f"results/{name}/simclr/seed0" for name in ("few", "blind"))
-    assert_results(few, ["pretrained"])
-    assert_results(blind, [])
-    held_out = json.loads((tmp_path / "resources/few/dataset.json").read_text())["splits"]["validation"]
-    assert held_out["images"] == round(0.1 * (2 * IMAGES - 20)) and 0 < held_out["labelled"] < held_out["images"]
-    rows = pd.read_parquet(few / "features/unlabelled/rows.parquet")
-    assert len(rows) > IMAGES and rows["label"].isna().all()
-    assert json.loads((blind / "evaluate/knn.json").read_text())["note"]
-    assert "validate_loss" in json.loads((blind / "encoder/selection.json").read_text())["criterion"]
+    run = tmp_path / "results/photos/simclr/seed0"
+    assert_results(run, ["pretrained"])
+    splits = json.loads((tmp_path / "resources/photos/dataset.json").read_text())["splits"]
+    assert splits["validation"]["images"] == round(0.1 * (2 * IMAGES - splits["test"]["images"]))
+    assert 0 < splits["validation"]["labelled"] < splits["validation"]["images"]
+    rows = pd.read_parquet(run / "features/unlabelled/rows.parquet")
+    assert len(rows) == splits["unlabelled"]["images"] > IMAGES and rows["label"].isna().all()
