@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -12,6 +13,9 @@ from simclr_steps.hardware import die_with_parent, leads
 from simclr_steps.logs import log, start_logging
 from simclr_steps.nodes import join_nodes
 from simclr_steps.signals import end_on_sigterm
+
+# What the system says of a path that is a user's affair.
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}
 
 
 def main() -> int:
@@ -37,6 +41,9 @@ def main() -> int:
     except Exception as error:
         if is_full(error):
             log.error("error: the disk is full (%s): free some space and run again", error)
+            return 1
+        if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+            log.error("error: %s cannot be used (%s): mend the path or its permissions", error.filename, error.strerror)
             return 1
         log.exception("this is a defect of the program, not of your input: please report it with the lines below")
         return 70

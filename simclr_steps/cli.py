@@ -149,6 +149,18 @@ def _prepare(arguments: Arguments) -> None:
     prepare(block, originals=arguments.originals, out=arguments.out, workers=arguments.workers)
 
 
+def _check_options(command: Parser) -> None:
+    _add_settings(command, "what is asked, {batch_sizes, criterion, finetunes, drawn, supervised}")
+    _add_data(command)
+
+
+def _check(arguments: Arguments) -> None:
+    demands = _read(arguments, settings.Demands)
+    from simclr_steps.check import check
+
+    check(demands, data=arguments.data)
+
+
 def _pretrain_options(command: Parser) -> None:
     _add_settings(command, "a block of pretrains")
     _add_data(command)
@@ -377,6 +389,7 @@ def _watch(arguments: Arguments) -> None:
 STEPS: dict[str, tuple[str, Callable[[Parser], None], Callable[[Arguments], None]]] = {
     "download": ("get the original files of a data set and verify them", _download_options, _download),
     "prepare": ("pack a data set's images into arrays and split it", _prepare_options, _prepare),
+    "check": ("see that a data set has what experiments ask of it, and write nothing", _check_options, _check),
     "pretrain": ("train an encoder with SimCLR, never reading the test split", _pretrain_options, _pretrain),
     "select": ("choose one checkpoint and write its encoder", _select_options, _select),
     "evaluate": ("judge frozen features with kNN and a linear probe", _evaluate_options, _evaluate),

@@ -19,8 +19,6 @@ from simclr_steps.errors import UserError
 
 Decoded = npt.NDArray[np.uint8] | str  # [H, W, C], or why the file cannot be read
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _AT_ONCE = 16  # files that a process decodes before it hands over
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from simclr_steps.catalogue import ImageSet, Original, image_set, set_name
 from simclr_steps.errors import UserError
-from simclr_steps.fetching import SCHEMES, fetch
+from simclr_steps.fetching import fetch
 from simclr_steps.files import write_json
 from simclr_steps.logs import log
 from simclr_steps.provenance import Record
@@ -54,9 +54,6 @@ def download(dataset: Dataset, *, folder: Path, out: Path) -> None:
 def _base_addresses(dataset: DigitsDataset | TorchvisionDataset) -> list[str]:
     if isinstance(dataset, DigitsDataset):
         return [_scikit_learn_data()]
-    for mirror in dataset.mirrors:
-        if not mirror.startswith(SCHEMES):
-            raise UserError(f'mirrors: "{mirror}" must begin with {", ".join(SCHEMES)}')
     return OFFICIAL_ADDRESSES[dataset.name] + [mirror.rstrip("/") + "/" for mirror in dataset.mirrors]
 
 

@@ -19,8 +19,9 @@ from simclr_steps.encoders import Classifier, Encoder, load_network
 from simclr_steps.errors import UserError
 from simclr_steps.features import images_at_a_time, network_input
 from simclr_steps.files import checksum, whole_file
-from simclr_steps.folders import find_images, index_table
+from simclr_steps.folders import index_table
 from simclr_steps.hardware import Hardware
+from simclr_steps.image_files import find_images
 from simclr_steps.logs import Progress, log
 from simclr_steps.precision import ieee_fp32
 from simclr_steps.provenance import Record

@@ -10,7 +10,7 @@ from typing import Any
 
 from simclr_steps.errors import UserError
 from simclr_steps.files import canonical_json
-from simclr_steps.settings import Config, Experiment, PretrainSettings, Run, did_you_mean
+from simclr_steps.settings import ArraysDataset, Config, Experiment, FolderDataset, PretrainSettings, Run, did_you_mean
 from simclr_steps.validation import check
 
 
@@ -26,7 +26,7 @@ def read_config(content: Any) -> Config:
     """Return the checked config.
 
     Raises UserError that names the key to mend: an unknown key, a wrong value, a block that does not exist, or a
-    hold-out that `selection` needs and a data set lacks.
+    hold-out that a choice needs and a data set surely lacks.
     """
     config: Config = check(Config, content)
     for number, experiment in enumerate(config.experiments):
@@ -46,8 +46,9 @@ def read_config(content: Any) -> Config:
 
 
 def _check_hold_out(config: Config, experiment: Experiment) -> None:
-    if config.datasets[experiment.dataset].validation_fraction > 0:
-        return
+    dataset = config.datasets[experiment.dataset]
+    if dataset.validation_fraction > 0 or isinstance(dataset, FolderDataset | ArraysDataset):
+        return  # the latter may bring a validation split, which the check after prepare knows
     choices: list[tuple[str, str]] = [("selection.criterion", config.selection.criterion)]
     choices += [(f"finetunes.{name}.keep", config.finetunes[name].keep) for name in experiment.finetunes]
     for key, choice in choices:
@@ -68,7 +69,11 @@ def plan(config: Config) -> Plan:
         for name, values, settings in _grid(config, number):
             name = name_of.setdefault(canonical_json(settings.model_dump(mode="json")), name)
             grids.setdefault(name, values)
-            pretrains[name] = settings
+            if pretrains.setdefault(name, settings) != settings:
+                raise UserError(
+                    f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
+                    "of them as a block of its own"
+                )
             for seed in experiment.seeds:
                 run = finetunes.setdefault((experiment.dataset, name, seed), {})
                 run.update(dict.fromkeys(experiment.finetunes))
@@ -76,6 +81,11 @@ def plan(config: Config) -> Plan:
         Run(dataset=dataset, pretrain=name, seed=seed, finetunes=list(names), grid=grids[name])
         for (dataset, name, seed), names in finetunes.items()
     )
+    for name, settings in pretrains.items():
+        if config.selection.criterion == "rankme" and not settings.monitor_epochs:
+            raise UserError(
+                f"selection.criterion: rankme is not measured of {name}, whose monitor_epochs is 0: write 1 or more"
+            )
     return Plan(runs, pretrains)
 
 

@@ -13,8 +13,6 @@ from simclr_steps.errors import UserError
 from simclr_steps.files import raise_if_full
 from simclr_steps.logs import Progress, log
 
-SCHEMES = ("https://", "http://", "file://")
-
 _TIMEOUT = 60  # seconds without a byte
 _BLOCK = 1 << 16  # bytes
 
@@ -39,7 +37,7 @@ def fetch(original: Original, addresses: Sequence[str], folder: Path) -> Path:
     for address in addresses:
         try:
             _fetch_from(address, partial, original)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last: it is no address
             if isinstance(error, OSError):
                 raise_if_full(error, partial)
             failures.append(f"{address} ({_reason(error)})")
@@ -85,7 +83,7 @@ def _transfer(address: str, partial: Path) -> None:
 def _transfer_once(address: str, partial: Path) -> None:
     start = _size(partial)
     headers = {"Range": f"bytes={start}-"} if start else {}
-    request = urllib.request.Request(address, headers=headers)  # noqa: S310 - only SCHEMES come here
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310 - the settings let no other scheme pass
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)  # noqa: S310
     except urllib.error.HTTPError as error:

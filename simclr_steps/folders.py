@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
 
 import numpy as np
 
-from simclr_steps.decoding import SUFFIXES, decode_all
+from simclr_steps.decoding import decode_all
 from simclr_steps.errors import UserError
+from simclr_steps.image_files import find_images, read_lines
 from simclr_steps.logs import log
 from simclr_steps.packed import NO_LABEL
 from simclr_steps.packing import ImageSource, Pixels, chunk_length
@@ -23,11 +24,13 @@ from simclr_steps.splits import Rows
 SPLIT_OF = {
     "train": "train",
     "val": "validation",
+    "valid": "validation",
     "validation": "validation",
     "test": "test",
     "unlabelled": "unlabelled",
     "unlabeled": "unlabelled",
 }
+COLUMNS = ("path", "label", "split")
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def index_folder(folder: Path) -> list[ImageFile]:
     expected = _sub_folders(folder)
     if by_split:
         expected += [
-            inner for split in expected if SPLIT_OF[split.name] != "unlabelled" for inner in _sub_folders(split)
+            inner for split in expected if SPLIT_OF[split.name.lower()] != "unlabelled" for inner in _sub_folders(split)
         ]
     occupied = {folder / parent for image in images for parent in image.parents}
     for empty in sorted(set(expected) - occupied):
@@ -105,40 +108,22 @@ def _classify(image: PurePath, by_split: bool) -> ImageFile:
     """Return an image by its path, relative to the data set's folder."""
     split, inner = "train", image.parts
     if by_split and len(inner) > 1:
-        split, inner = SPLIT_OF[inner[0]], inner[1:]
+        split, inner = SPLIT_OF[inner[0].lower()], inner[1:]
     labelled = len(inner) > 1 and split != "unlabelled"
     return ImageFile(image.as_posix(), inner[0] if labelled else "", split)
 
 
 def _holds_splits(folder: Path) -> bool:
-    """Tell whether all sub-folders are named like splits; say so if only some are, as they are then classes."""
+    """Tell whether all sub-folders are named like splits; raise UserError if only some are."""
     names = {sub_folder.name for sub_folder in _sub_folders(folder)}
-    like_splits, others = sorted(names & SPLIT_OF.keys()), sorted(names - SPLIT_OF.keys())
+    like_splits = sorted(name for name in names if name.lower() in SPLIT_OF)
+    others = sorted(names.difference(like_splits))
     if like_splits and others:
-        log.warning("%s is taken for a class, not a split, because of %s beside it", like_splits[0], others[0])
+        raise UserError(
+            f"path: {folder} holds {like_splits[0]}, named like a split, beside {others[0]}, which is none: keep only "
+            "splits there (train, val, test, unlabelled), or move all classes into a new folder train"
+        )
     return bool(names) and not others
-
-
-def find_images(folder: Path) -> list[PurePath]:
-    """Return all images below a folder, relative to it and sorted; hidden files and other files are left out.
-
-    Raises UserError when there is none.
-    """
-    images, others = [], Counter[str]()
-    for here, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(here, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
-                images.append(path.relative_to(folder))
-            elif not name.startswith("."):
-                others[path.suffix.lower()] += 1
-    if not images:
-        raise UserError(f"path: {folder} holds no image ({', '.join(sorted(SUFFIXES))}): put some there")
-    if others:
-        listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
-        log.info("ignored %d other files: %s", others.total(), listed)
-    return sorted(images)
 
 
 def _sub_folders(folder: Path) -> list[Path]:
@@ -148,16 +133,20 @@ def _sub_folders(folder: Path) -> list[Path]:
 def index_table(table: Path) -> list[ImageFile]:
     """Return the images that a CSV file lists, with the columns path, label and split, the latter two if need be.
 
-    Raises UserError that names the line when a column, a file or a split is wrong.
+    Raises UserError that names the line when a column, a file or a split is wrong, or a file is listed twice.
     """
+    line_of: dict[str, int] = {}
+    files = []
     try:
         with table.open(encoding="utf-8-sig", newline="") as stream:
-            lines = csv.DictReader(stream)
-            if "path" not in (lines.fieldnames or []):
-                raise UserError(
-                    f"path: {table} line 1 names no column path: add it to {lines.fieldnames or 'the file'}"
-                )
-            files = [_listed(table, lines.line_num, cells) for cells in lines]
+            lines = read_lines(stream)
+            _check_columns(table, lines.fieldnames or [])
+            for cells in lines:
+                file, line = _listed(table, lines.line_num, cells), lines.line_num
+                first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
+                if first != line:
+                    raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
+                files.append(file)
     except (csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"path: {table} is no CSV file in UTF-8 ({error}): save it as such") from error
     if not files:
@@ -165,16 +154,26 @@ def index_table(table: Path) -> list[ImageFile]:
     return files
 
 
+def _check_columns(table: Path, columns: Sequence[str]) -> None:
+    """Raise UserError when there are no paths, or a column's name looks like a slip; other columns may be there."""
+    for missing in (column for column in COLUMNS if column not in columns):
+        others = {column.lower(): column for column in columns if column not in COLUMNS}
+        for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
+            raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
+    if "path" not in columns:
+        raise UserError(f"path: {table} line 1 names no column path: add it to {columns or 'the file'}")
+
+
 def _listed(table: Path, line: int, cells: dict[str, str | None]) -> ImageFile:
-    name, label, split = ((cells.get(column) or "").strip() for column in ("path", "label", "split"))
+    name, label, split = ((cells.get(column) or "").strip() for column in COLUMNS)
     where = f"path: {table} line {line}"
     if not name:
         raise UserError(f"{where} has no path: fill it in or delete the line")
-    if split and split not in SPLIT_OF:
+    if split and split.lower() not in SPLIT_OF:
         raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
-    if not (table.parent / name).is_file():
+    if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
         raise UserError(f"{where} names {name}, which is missing: mend the path (relative to {table.parent})")
-    split = SPLIT_OF[split or "train"]
+    split = SPLIT_OF[split.lower() or "train"]
     return ImageFile(name, "" if split == "unlabelled" else label, split)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from simclr_steps.errors import UserError
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json
@@ -24,8 +27,8 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
 
     For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], rows.parquet (row, source, label,
     class) and run.json. For a classifier: predictions.parquet alone (row, source, label, class, prediction,
-    predicted_class and a probability_<class> for each class), beside whatever else `out` holds. A row without a label
-    has a null there.
+    predicted_class and a probability_<class> for each class), beside whatever else `out` holds; its metadata hold,
+    under the key `simclr`, JSON with the classifier and the run record. A row without a label has a null there.
 
     Raises UserError when a part is missing or damaged, or when rows are missing, repeated or foreign.
     """
@@ -36,16 +39,21 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
         raise UserError(f"{parts} was predicted from other data than {split} of {data}: run predict again")
     table = _row_table(data, split, description)
     arrays = _merge(parts, facts, len(table))
+    origin = {key: facts[key] for key in ("kind", "split", "model", "model_hash")}
     if facts["kind"] == "classifier":
         table = _add_predictions(table, arrays["logits"], description.classes, parts)
+        stored = pa.Table.from_pandas(table, preserve_index=False)
+        described = {
+            **(stored.schema.metadata or {}),
+            b"simclr": json.dumps({**origin, "run": record.finish()}).encode(),
+        }
         with whole_file(out / "predictions.parquet") as partial:
-            table.to_parquet(partial, index=False)
+            pq.write_table(stored.replace_schema_metadata(described), partial)
     else:
         with whole_folder(out) as folder:
             np.save(folder / "backbone.npy", arrays["features"])
             np.save(folder / "projection_head.npy", arrays["projections"])
             table.to_parquet(folder / "rows.parquet", index=False)
-            origin = {key: facts[key] for key in ("kind", "split", "model", "model_hash")}
             write_json(folder / "run.json", {**origin, "run": record.finish()})
     log.info("%d rows of %s, each exactly once: %s", len(table), split, out)
 

@@ -39,7 +39,10 @@ class Originals:
         files = {file.name: file for file in known.originals} | self._members
         for name, path in paths.items():
             if not path.is_file() or not files[name].matches(path):
-                raise UserError(f"{path} is gone or has changed since it was downloaded: run download again")
+                raise UserError(
+                    f"{path} is gone or has changed since it was downloaded: run download again, in the workflow with "
+                    "-R download"
+                )
 
     def __enter__(self) -> Originals:
         return self

@@ -7,13 +7,16 @@ Hardware is no setting: the number of GPUs, workers and threads are options of t
 from __future__ import annotations
 
 import difflib
+import os.path
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -42,7 +45,18 @@ ENCODERS = (
 )
 _ENCODER_ELSEWHERE = re.compile(r"timm:[\w.]+|[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
+SCHEMES = ("https://", "http://", "file://")
+
+
+def _check_address(value: str) -> str:
+    if not value.startswith(SCHEMES):
+        raise ValueError(f"must begin with {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}")
+    return value
+
+
 Probability = Annotated[float, Field(ge=0, le=1)]
+LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]
+Address = Annotated[str, AfterValidator(_check_address)]
 BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -80,14 +94,16 @@ class DatasetBlock(Settings):
         0.1,
         ge=0,
         lt=1,
-        description="Share of the training split held out to choose checkpoints, stratified by label. 0 trains on all "
-        "images, and `selection.criterion` must then be `last`. Unused where the data bring a validation split.",
+        description="Share of the images to train on, labelled and unlabelled, held out to choose checkpoints, "
+        "stratified by label. 0 trains on all images, and `selection.criterion` must then be `last`. Unused where the "
+        "data bring a validation split.",
     )
     test_fraction: float = Field(
         0.2,
         ge=0,
         lt=1,
-        description="Share of all images set apart as the test split, stratified by label, where the data have none.",
+        description="Share of the labelled training images, or of all where none has a label, set apart as the test "
+        "split, stratified by label, where the data have none.",
     )
     split_seed: int = Field(0, ge=0, description="Seed of the two splits above and of `subset`.")
     subset: int | None = Field(
@@ -108,10 +124,10 @@ class TorchvisionDataset(DatasetBlock):
     name: Literal["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10"] = Field(
         description="Name of the class in torchvision.datasets."
     )
-    path: str | None = Field(
+    path: LocalPath | None = Field(
         None, description="Folder that holds the original files already; they are verified and used as they are."
     )
-    mirrors: list[str] = Field(
+    mirrors: list[Address] = Field(
         [], description="Base addresses (https, http, file) tried in order after the official one."
     )
 
@@ -120,7 +136,7 @@ class FolderDataset(DatasetBlock):
     """Images of any size and mode in a folder, or listed by a CSV file."""
 
     source: Literal["folder"] = Field(description="`folder`")
-    path: str = Field(
+    path: LocalPath = Field(
         description="A folder of class sub-folders, below train/val/test/unlabelled if there are such; or a CSV file "
         "with the columns path, label, split, its paths relative to itself. Images without a label are used for "
         "pretraining only, unless no image has one."
@@ -136,11 +152,19 @@ class ArraysDataset(DatasetBlock):
     """NumPy arrays of uint8 images, N × H × W or N × H × W × C, and their integer labels."""
 
     source: Literal["arrays"] = Field(description="`arrays`")
-    path: str = Field(
+    path: LocalPath = Field(
         description="An .npz file, or a folder of .npy files, with train_images and, as far as there are any, "
         "train_labels, validation_images, validation_labels, test_images, test_labels, unlabelled_images."
     )
     classes: list[str] | None = Field(None, description="Names of the classes 0, 1, …; null names them by number.")
+
+    @field_validator("classes")
+    @classmethod
+    def _check_classes(cls, value: list[str] | None) -> list[str] | None:
+        repeated = [name for name, count in Counter(value or []).items() if count > 1]
+        if repeated:
+            raise ValueError(f'must give each class a name of its own, and "{repeated[0]}" is there twice')
+        return value
 
 
 Dataset = Annotated[DigitsDataset | TorchvisionDataset | FolderDataset | ArraysDataset, Field(discriminator="source")]
@@ -361,13 +385,14 @@ class PerClass(Settings):
     per_class: int = Field(gt=0, description="Labels of each class.")
 
 
-def _check_budget(value: float | int | PerClass) -> float | int | PerClass:
-    if not isinstance(value, PerClass) and (value <= 0 or (isinstance(value, float) and value > 1)):
-        raise ValueError("must be a fraction above 0 and up to 1.0, a whole number of labels, or {per_class: number}")
-    return value
+def _check_budget(value: Any) -> Any:
+    is_count, is_fraction = type(value) is int and value > 0, type(value) is float and 0 < value <= 1
+    if is_count or is_fraction or isinstance(value, dict | PerClass):
+        return value
+    raise ValueError("must be a fraction above 0 and up to 1.0, a whole number of labels, or {per_class: number}")
 
 
-LabelBudget = Annotated[float | int | PerClass, AfterValidator(_check_budget)]
+LabelBudget = Annotated[float | int | PerClass, BeforeValidator(_check_budget)]
 
 
 class FinetuneSettings(Optimisation):
@@ -442,7 +467,7 @@ class EvaluationSettings(Settings):
 class PredictionSettings(Settings):
     """Which rows get features and predictions."""
 
-    splits: list[Literal["train", "validation", "test"]] = Field(
+    splits: list[Literal["train", "validation", "test", "unlabelled"]] = Field(
         ["test"], min_length=1, description="Splits whose features are gathered."
     )
 
@@ -510,6 +535,23 @@ class Run(Settings):
     seed: int
     finetunes: list[str]
     grid: dict[str, Any] = {}  # the values in the name
+
+
+class FinetuneDemands(Settings):
+    """What a block of `finetunes` asks of a data set."""
+
+    labels: LabelBudget
+    keep: Literal["last", "best"]
+
+
+class Demands(Settings):
+    """What the experiments ask of a data set, whatever they make of it."""
+
+    batch_sizes: dict[str, int]  # images in a global batch, by the pretraining's name
+    criterion: Literal["validate_loss", "knn", "rankme", "last"]
+    finetunes: dict[str, FinetuneDemands]
+    drawn: str  # the split that UMAP draws
+    supervised: bool
 
 
 class SummarySettings(Settings):

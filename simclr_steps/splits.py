@@ -71,25 +71,25 @@ def assign_splits(
     """Return the split of every row, "" for a row that is left out.
 
     Parameters: `splits` [N], the split of each row in the source, train where it names none; `labels`, int64 [N].
-    Training images without a label become unlabelled, unless no row has a label: then all unlabelled images are for
-    training. A test and a validation split are drawn, in this order, from the training split where the source has none.
+    Training images without a label become unlabelled, unless none has a label: then all unlabelled images are for
+    training. Where the source has no test split, it is drawn from the training split; and where it has no validation
+    split, that is drawn from all images to be trained on, labelled and unlabelled ones in proportion.
 
-    Raises UserError when a split would take every training image.
+    Raises UserError when a split would take every image.
     """
     assigned = splits.astype(f"<U{max(map(len, SPLITS))}")
-    if (labels >= 0).any():
+    if (labels[splits == "train"] >= 0).any():
         assigned[(splits == "train") & (labels < 0)] = "unlabelled"
     else:
         assigned[splits == "unlabelled"] = "train"
-    for number, (split, fraction) in enumerate([("test", test_fraction), ("validation", validation_fraction)]):
-        train = np.flatnonzero(assigned == "train")
-        if fraction and len(train) and split not in splits:
-            count = max(1, round(fraction * len(train)))
-            if count == len(train):
-                raise UserError(
-                    f"{split}_fraction: {fraction} of {len(train)} images leaves none to train on: lower it"
-                )
-            assigned[train[proportional_draw(labels[train], count, (seed, number))]] = split
+    drawn = [("test", test_fraction, ["train"]), ("validation", validation_fraction, ["train", "unlabelled"])]
+    for number, (split, fraction, drawn_from) in enumerate(drawn):
+        rows = np.flatnonzero(np.isin(assigned, drawn_from))
+        if fraction and len(rows) and split not in splits:
+            count = max(1, round(fraction * len(rows)))
+            if count == len(rows):
+                raise UserError(f"{split}_fraction: {fraction} of {len(rows)} images leaves none to train on: lower it")
+            assigned[rows[proportional_draw(labels[rows], count, (seed, number))]] = split
     if subset is not None:
         for split in np.unique(assigned):
             rows = np.flatnonzero(assigned == split)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ def check(kind: Any, content: Any, where: str = "") -> Any:
     try:
         return TypeAdapter(kind).validate_python(_with_numbers(content))
     except ValidationError as error:
-        mistakes = error.errors()
-        more = f" (and {len(mistakes) - 1} more)" if len({m["loc"] for m in mistakes}) > 1 else ""
-        raise UserError(_sentence(mistakes[0], content, where) + more) from None
+        mistakes = _by_place(error.errors(), content)
+        more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+        place, mistake = next(iter(mistakes.items()))
+        raise UserError(_sentence(mistake, ".".join(filter(None, [where, *place]))) + more) from None
 
 
 def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
@@ -50,10 +51,21 @@ def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
     return check(kind, content, where)
 
 
-def _sentence(mistake: Mapping[str, Any], content: Any, where: str) -> str:
+def _by_place(mistakes: Sequence[Mapping[str, Any]], content: Any) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    """Return the first mistake at each place; of a union, that of the member which got furthest into the content."""
+    places: dict[tuple[str, ...], Mapping[str, Any]] = {}
+    for mistake in mistakes:
+        missing = [str(mistake["loc"][-1])] if mistake["type"] == "missing" else []
+        places.setdefault((*_keys(mistake["loc"], content), *missing), mistake)
+    return {
+        place: mistake
+        for place, mistake in places.items()
+        if not any(other[: len(place)] == place for other in places if len(other) > len(place))
+    }
+
+
+def _sentence(mistake: Mapping[str, Any], path: str) -> str:
     kind, context, value = mistake["type"], mistake.get("ctx", {}), mistake.get("input")
-    keys = _keys(mistake["loc"], content) + ([str(mistake["loc"][-1])] if kind == "missing" else [])
-    path = ".".join(filter(None, [where, *keys]))
     prefix = f"{path}: " if path else ""
     if kind == "missing":
         return f"{prefix}this key is required: add it"
@@ -69,6 +81,8 @@ def _sentence(mistake: Mapping[str, Any], content: Any, where: str) -> str:
         return f'{prefix}the name "{value}" must hold letters, digits, "_", "." and "-" alone'
     if kind == "unknown_key":
         return f"{prefix}{mistake['msg']}"
+    if kind == "too_short":
+        return f"{prefix}{_shown(value)} is wrong: it must hold {context['min_length']} or more"
     reason = (
         mistake["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("Tuple should", "must")
     )

@@ -75,3 +75,25 @@ def test_unlabelled_photographs_run_to_features_and_plots_and_say_what_cannot_be
     assert json.loads((run / "evaluate/knn.json").read_text())["note"]
     rows = pd.read_parquet(run / "features/test/rows.parquet")
     assert rows["label"].isna().all() and len(rows) == round(0.2 * 2 * IMAGES)
+
+
+def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_others(
+    tmp_path: Path, photos: Path
+) -> None:
+    files = sorted(photos.glob("*/*"))
+    lines = [f"{file},{file.parent.name if number % 6 == 0 else ''}" for number, file in enumerate(files)]
+    (tmp_path / "few.csv").write_text("\n".join(["path, label", *lines]))
+    config = settings(tmp_path / "few.csv", finetunes=True) | {
+        "pretrains": {"simclr": {"epochs": 1, "global_batch_size": 64}},
+        "evaluation": {"labels": [1.0], "draws": 1, "augmentation": None},
+        "prediction": {"splits": ["unlabelled"]},
+    }
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
+    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
+    run = tmp_path / "results/photos/simclr/seed0"
+    assert_results(run, ["pretrained"])
+    splits = json.loads((tmp_path / "resources/photos/dataset.json").read_text())["splits"]
+    assert splits["validation"]["images"] == round(0.1 * (2 * IMAGES - splits["test"]["images"]))
+    assert 0 < splits["validation"]["labelled"] < splits["validation"]["images"]
+    rows = pd.read_parquet(run / "features/unlabelled/rows.parquet")
+    assert len(rows) == splits["unlabelled"]["images"] > IMAGES and rows["label"].isna().all()

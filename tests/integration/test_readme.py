@@ -73,11 +73,14 @@ def test_make_knows_the_target(project: Path, command: list[str]) -> None:
 PLANNED = [words for words in commands("snakemake") if "--report" not in words]  # make demo makes the report
 
 
-@pytest.mark.parametrize("command", PLANNED, ids=lambda words: words[-1])
+@pytest.mark.parametrize("command", PLANNED, ids=lambda words: " ".join(words[3:]))
 def test_snakemake_plans_what_is_asked_for(project: Path, command: list[str]) -> None:
     if "apptainer" in command and not shutil.which("apptainer"):
         pytest.skip("needs Apptainer")
-    assert "Job stats" in run(project, [*command, "--dry-run"])
+    said = run(project, [*command, "--dry-run"])
+    assert "Job stats" in said
+    if "my.yaml" in command:
+        assert "resources/mine" in said and "resources/digits" not in said
 
 
 HELP = [words for words in commands("python") if "--help" in words]

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from tests.integration.conftest import REPOSITORY, snakemake
+from tests.integration.test_readme import commands
 from tests.layout import assert_results
 
 
-@pytest.mark.parametrize(
-    ("recipe", "pretrain", "epochs", "finetune"),
-    [("mnist", "simclr", 2, "pretrained_30"), ("cifar10", "resnet18", 1, "scratch_30")],
-)
-def test_recipe_runs_through_all_stages_on_the_real_files(
-    tmp_path: Path, originals: Path, recipe: str, pretrain: str, epochs: int, finetune: str
-) -> None:
+def test_readmes_quick_try_of_mnist_runs_to_the_end_on_the_real_files(tmp_path: Path, originals: Path) -> None:
+    [command] = [words for words in commands("snakemake") if "config/recipes/mnist.yaml" in words]
+    with_path = [word.replace("mnist: {subset", f"mnist: {{path: {originals}, subset") for word in command]
+    assert with_path != command
+    done = subprocess.run(
+        [sys.executable, "-m", *with_path, "--directory", str(tmp_path)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_results(tmp_path / "results/mnist/simclr/seed0", ["pretrained_1", "scratch_1"])
+
+
+def test_cifar10_recipe_runs_through_all_stages_on_the_real_files(tmp_path: Path, originals: Path) -> None:
+    recipe, pretrain, epochs, finetune = "cifar10", "resnet18", 1, "scratch_30"
     snakemake(
         tmp_path,
         "--configfile",

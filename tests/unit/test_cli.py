@@ -1,7 +1,7 @@
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,12 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def time_of_children() -> float:
+    """Return the CPU seconds of all processes that have ended, which other work on the machine hardly changes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_loads_no_torch_and_answers_at_once() -> None:
     code = (
         "import sys; from simclr_steps.cli import parser; parser().format_help(); print(sorted(sys.modules), len('x'))"
@@ -23,10 +29,10 @@ def test_help_loads_no_torch_and_answers_at_once() -> None:
     assert not any(f"'{heavy}'" in modules for heavy in ("torch", "numpy", "pandas", "lightning", "sklearn"))
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = time_of_children()
         assert run("--help").returncode == 0
-        times.append(time.perf_counter() - started)
-    assert min(times) < 1.5  # promised: 0.5 s; other work on the machine is allowed for
+        times.append(time_of_children() - before)
+    assert min(times) < 0.5
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -34,7 +40,7 @@ def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as end:
         parser().parse_args([step, "--help"])
     assert end.value.code == 0
-    assert "--out" in capsys.readouterr().out
+    assert ("--out" in capsys.readouterr().out) == (step != "check")
 
 
 @pytest.mark.parametrize(
@@ -59,3 +65,13 @@ def test_mistake_of_the_user_ends_in_one_sentence_on_console_and_in_the_log(tmp_
     date, _, line = log.read_text().partition(" ")
     assert line == ended.stderr and date.count("-") == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_a_path_that_cannot_be_written_is_named_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    download = ["download", "--settings", '{"source": "digits"}', "--folder", str(tmp_path / "originals")]
+    for out, log in ((tmp_path / "file/out.json", tmp_path / "log"), (tmp_path / "out.json", tmp_path)):
+        ended = run(*download, "--out", str(out), "--log", str(log))
+        assert ended.returncode == 1
+        assert "cannot be used" in ended.stderr and str(tmp_path) in ended.stderr
+        assert "Traceback" not in ended.stderr and len(ended.stderr.strip().splitlines()) <= 2

@@ -75,11 +75,6 @@ def test_without_any_address_that_works_nothing_is_listed(two_files: Path, tmp_p
     assert not (tmp_path / "originals.json").exists()
 
 
-def test_a_mirror_of_an_unknown_scheme_is_the_users_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match='^mirrors: "ftp://somewhere" must begin with'):
-        run(dataset("KMNIST", mirrors=["ftp://somewhere"]), tmp_path)
-
-
 @pytest.mark.parametrize("place", [".", "KMNIST/raw"])
 def test_originals_below_path_are_used_where_they_are(two_files: Path, tmp_path: Path, place: str) -> None:
     shutil.copytree(two_files, tmp_path / "mine" / place)

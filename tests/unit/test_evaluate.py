@@ -142,12 +142,15 @@ def test_rows_without_a_label_are_left_out_and_counted(
     assert {row["split"] for row in linear["results"]} == {"test"}
 
 
-def test_a_set_without_labels_says_what_cannot_be_measured(
-    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+@pytest.mark.parametrize("labelled", [(), ("test",), ("validation", "test")], ids=len)
+def test_without_labels_to_train_on_it_says_what_cannot_be_measured(
+    labelled: tuple[str, ...], write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
-    images = digits(30)[0]
-    splits = {name: (images, np.full(30, -1)) for name in ("train", "validation", "test")}
-    knn, linear = run(write_packed(splits, classes=()), write_encoder(), tmp_path / "out")
+    images, labels = digits(30)
+    splits = {
+        name: (images, labels if name in labelled else np.full(30, -1)) for name in ("train", "validation", "test")
+    }
+    knn, linear = run(write_packed(splits), write_encoder(), tmp_path / "out")
     assert linear["results"] == []
     for result in (knn, linear):
         assert "No accuracy can be measured" in result["note"]

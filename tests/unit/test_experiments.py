@@ -104,6 +104,23 @@ def test_wrong_experiment_is_one_sentence_that_names_the_key(experiment: dict[st
     assert "\n" not in str(error.value)
 
 
+def test_a_hold_out_that_the_data_may_bring_is_left_to_the_check() -> None:
+    own = {"source": "folder", "path": "x", "image_size": 32, "validation_fraction": 0}
+    assert planned({"dataset": "own"}, datasets={"own": own}).runs
+
+
+def test_two_pretrainings_under_one_name_are_refused() -> None:
+    with pytest.raises(
+        UserError, match=r"^experiments\.0\.grid: two different pretrainings would share the folder simclr"
+    ):
+        planned({"grid": {"encoder": ["a_b:c", "a:b_c"]}})
+
+
+def test_rankme_that_is_never_measured_is_refused() -> None:
+    with pytest.raises(UserError, match=r"rankme is not measured of simclr, whose monitor_epochs is 0"):
+        planned({}, pretrains={"simclr": {"monitor_epochs": 0}}, selection={"criterion": "rankme"})
+
+
 @pytest.mark.parametrize("criterion", ["validate_loss", "knn"])
 def test_selection_without_a_hold_out_is_refused(criterion: str) -> None:
     blocks: dict[str, Any] = {"datasets": {"digits": {"source": "digits", "validation_fraction": 0}}}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import multiprocessing
 import os
 import re
@@ -9,14 +10,17 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from simclr_steps import fetching
 from simclr_steps.catalogue import Original
 from simclr_steps.errors import UserError
 from simclr_steps.fetching import fetch
+from simclr_steps.logs import Progress
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
 FILE = Original("images.bin", hashlib.md5(CONTENT).hexdigest())
@@ -180,6 +184,25 @@ def test_when_all_fail_each_address_is_named_with_its_reason(server: Server, tmp
     assert "`mirrors`" in text
     assert "`path`" in text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_address_fails_and_the_next_one_is_tried(server: Server, tmp_path: Path) -> None:
+    wrong = ["http://[::1/images.bin", "http://localhost:port/images.bin", "http://127.0.0.1/größe/images.bin"]
+    assert fetch(FILE, [*wrong, server.base("good")], tmp_path).read_bytes() == CONTENT
+    with pytest.raises(UserError, match="could not be had") as failure:
+        fetch(FILE, wrong, tmp_path / "new")
+    assert [address for address in wrong if address not in str(failure.value)] == []
+
+
+def test_a_download_shows_how_far_it_is(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "simclr_steps")
+    monkeypatch.setattr(fetching, "Progress", partial(Progress, every=0))
+    fetch(FILE, [server.base("good")], tmp_path)
+    said = re.findall(r"fetched of images.bin (\d+) of 2097 kB, \d+ kB/s, \d+ s left", caplog.text)
+    kilobytes = [int(number) for number in said]
+    assert len(kilobytes) > 10 and kilobytes == sorted(set(kilobytes)) and kilobytes[-1] == 2097
 
 
 def test_no_network_keeps_the_partial_file(tmp_path: Path) -> None:

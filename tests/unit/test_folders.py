@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,43 @@ def test_sub_folders_named_like_splits_hold_classes(tmp_path: Path) -> None:
     ]
 
 
-def test_a_split_beside_another_folder_is_a_class_and_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = put(tmp_path, "train/1.png", "notes/2.png")
-    assert {file.label for file in index_folder(folder)} == {"train", "notes"}
-    assert "train is taken for a class" in caplog.text
+def test_splits_are_known_in_any_letter_case_and_valid_is_one(tmp_path: Path) -> None:
+    folder = put(tmp_path, "Train/cat/1.png", "valid/cat/2.png", "TEST/cat/3.png", "Unlabelled/4.png")
+    assert {(file.label, file.split) for file in index_folder(folder)} == {
+        ("cat", "train"),
+        ("cat", "validation"),
+        ("cat", "test"),
+        ("", "unlabelled"),
+    }
+
+
+def test_a_split_beside_another_folder_is_refused_as_both_cannot_be_meant(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"^path: .* holds train, named like a split, beside notes, which is none: keep"
+    ):
+        index_folder(put(tmp_path, "train/1.png", "notes/2.png"))
+
+
+def test_a_link_to_a_folder_around_it_brings_no_image_twice(tmp_path: Path) -> None:
+    folder = put(tmp_path / "photos", *(f"{label}/{n}.png" for label in ("ant", "cat") for n in range(5)))
+    for link, target in (("ant/up", ".."), ("cat/self", "."), ("cat/other", "../ant")):
+        (folder / link).symlink_to(target)
+    assert len(index_folder(folder)) == 10
+
+
+def test_a_linked_folder_elsewhere_is_read(tmp_path: Path) -> None:
+    put(tmp_path / "store", "1.png", "deep/2.png")
+    folder = put(tmp_path / "photos", "ant/0.png")
+    (folder / "cat").symlink_to(tmp_path / "store")
+    assert [file.name for file in index_folder(folder)] == ["ant/0.png", "cat/1.png", "cat/deep/2.png"]
+
+
+def test_a_name_that_is_no_text_is_named(tmp_path: Path) -> None:
+    folder = put(tmp_path, "cat/1.png")
+    (folder / "cat/1.png").rename(os.fsdecode(os.fsencode(folder / "cat") + b"/caf\xe9.png"))
+    with pytest.raises(UserError, match=r"^path: the name of .*caf\\xe9\.png is no text in UTF-8: rename") as error:
+        index_folder(folder)
+    assert str(error.value).encode()
 
 
 def test_hidden_files_and_other_files_are_ignored_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -94,7 +126,7 @@ def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 
 def write_table(tmp_path: Path, *lines: str) -> Path:
-    put(tmp_path, "a.png", "sub/b.png", "c d.png")
+    put(tmp_path, "a.png", "sub/b.png", "c d.png", "d.png", "e.png")
     table = tmp_path / "images.csv"
     table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return table
@@ -106,22 +138,28 @@ def test_a_table_gives_paths_labels_and_splits(tmp_path: Path) -> None:
         "label,path,split,note",
         "cat,a.png,train,x",
         f"dog,{tmp_path}/sub/b.png,val,",
-        ",c d.png,test,",
-        "cat,a.png,unlabelled,",
-        "cat,a.png,,",
+        ",c d.png,TEST,",
+        "cat,d.png,unlabelled,",
+        "cat,e.png,,",
     )
     assert found(index_table(table)) == [
         ("a.png", "cat", "train"),
         (f"{tmp_path}/sub/b.png", "dog", "validation"),
         ("c d.png", "", "test"),
-        ("a.png", "", "unlabelled"),
-        ("a.png", "cat", "train"),
+        ("d.png", "", "unlabelled"),
+        ("e.png", "cat", "train"),
     ]
 
 
 def test_a_table_needs_neither_labels_nor_splits_and_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     table = write_table(tmp_path, "\ufeffpath", "a.png")
     assert found(index_table(table)) == [("a.png", "", "train")]
+
+
+def test_spaces_around_columns_names_do_not_count(tmp_path: Path) -> None:
+    assert found(index_table(write_table(tmp_path, "path, label, split", "a.png, cat, test"))) == [
+        ("a.png", "cat", "test")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -131,6 +169,11 @@ def test_a_table_needs_neither_labels_nor_splits_and_may_begin_with_a_byte_order
         (["path", "a.png", "gone.png"], r"line 3 names gone\.png, which is missing"),
         (["path,split", "a.png,tets"], r'line 2 has the unknown split "tets"; did you mean "test"\?'),
         (["path,label", ",cat"], "line 2 has no path"),
+        (["path,lable", "a.png,cat"], r'line 1 has the unknown column "lable"; did you mean "label"\?'),
+        (["Path,label", "a.png,cat"], r'line 1 has the unknown column "Path"; did you mean "path"\?'),
+        (["path,label,spilt", "a.png,cat,test"], r'line 1 has the unknown column "spilt"; did you mean "split"\?'),
+        (["path,label", "a.png,cat", "e.png,", "./a.png,dog"], r"names \./a\.png in line 2 and in line 4: keep one"),
+        (["path", f"{'long' * 100}.png"], "line 2 names long.* which is missing"),
         (["path,label"], "lists no image"),
     ],
 )

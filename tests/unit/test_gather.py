@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from simclr_steps.errors import UserError
@@ -75,6 +76,9 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(probabilities[:, 0], 1 / (1 + np.exp(-2.0 * np.arange(7))), rtol=1e-5)
     assert set(table["predicted_class"]) == {"cat"}
+    described = json.loads(pq.read_schema(out / "predictions.parquet").metadata[b"simclr"])
+    assert described["model_hash"] == "h" and described["split"] == "test"
+    assert described["run"]["step"] == "gather" and described["run"]["data_hash"] == "hash-of-data"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +95,19 @@ def test_wrong_rows_are_named(rows: list[list[int]], says: str, data: Path, tmp_
     with pytest.raises(UserError, match=f"{says}: run predict again"):
         gather(parts, data=data, split="test", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_split_without_any_label_is_gathered(count: int, write_packed: WritePacked, tmp_path: Path) -> None:
+    labels = np.full(count, -1, dtype=np.int64)
+    data = write_packed({"unlabelled": (digits(count)[0], labels)}, classes=CLASSES, name="blind")
+    parts = write_parts(tmp_path / "parts", [list(range(count))])
+    facts = json.loads((parts / "parts.json").read_text())
+    facts |= {"split": "unlabelled", "run": {"data_hash": "hash-of-blind"}}
+    (parts / "parts.json").write_text(json.dumps(facts))
+    gather(parts, data=data, split="unlabelled", out=tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out/rows.parquet")
+    assert len(table) == count and table["label"].isna().all() and table["class"].isna().all()
 
 
 def test_a_missing_and_a_truncated_part_are_named(data: Path, tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import logging
 import os
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,10 @@ from PIL import Image
 from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 
+from simclr_steps import packing
 from simclr_steps.download import download
 from simclr_steps.errors import UserError
+from simclr_steps.logs import Progress
 from simclr_steps.packed import Description, read_description, read_split
 from simclr_steps.prepare import prepare
 from simclr_steps.settings import SPLITS, Dataset
@@ -115,10 +120,11 @@ def test_a_folder_of_images_is_packed_the_same_with_one_and_with_several_process
     folder, one = run(tmp_path, block)
     _, two = run(tmp_path, block, workers=2, out="two")
     assert one.content_hash == two.content_hash
-    assert counts(one) == [36, 4, 5, 7]
+    assert counts(one) == [36, 5, 5, 6]
     assert one.classes == ["cat", "dog"]
     assert (one.height, one.width, one.channels) == (12, 12, 1)
-    assert sources(folder, "unlabelled") == sorted(name for name in names if name.startswith("unlabelled"))
+    held_out = sources(folder, "unlabelled") + sources(folder, "validation")
+    assert sorted(held_out)[-7:] == sorted(name for name in names if name.startswith("unlabelled"))
 
 
 def test_images_without_any_label_are_split_at_random_for_training(tmp_path: Path) -> None:
@@ -144,7 +150,9 @@ def test_a_row_of_a_table_that_is_for_test_stays_there_without_a_label(tmp_path:
     assert description.splits["test"].labelled == 0
 
 
-def test_unreadable_images_stop_or_are_skipped_as_set(tmp_path: Path) -> None:
+def test_unreadable_images_stop_or_are_skipped_and_counted_as_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = photos(tmp_path / "images", *(f"a/{n}.jpg" for n in range(10)))
     damaged = tmp_path / "images" / "a" / "4.jpg"
     damaged.write_bytes(damaged.read_bytes()[:200])
@@ -154,8 +162,21 @@ def test_unreadable_images_stop_or_are_skipped_as_set(tmp_path: Path) -> None:
     assert not (tmp_path / "packed" / "dataset.json").exists()
     folder, description = run(tmp_path, {**block, "unreadable": "skip"})
     assert description.skipped == ["a/4.jpg"]
+    assert "1 unreadable images were left out" in caplog.text
     assert sum(counts(description)) == 9
     assert "a/4.jpg" not in sources(folder, "train") + sources(folder, "validation")
+
+
+def test_decoding_shows_how_far_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "simclr_steps")
+    monkeypatch.setattr(packing, "Progress", partial(Progress, every=0))
+    monkeypatch.setattr(packing, "_CHUNK_BYTES", 8 * 8 * 3 * 4)
+    path = photos(tmp_path / "images", *(f"{n}.png" for n in range(12)))
+    run(tmp_path, {"source": "folder", "path": path, "image_size": 8})
+    said = re.findall(r"packed (\d+) of 12 images, \d+ images/s, \d+ s left", caplog.text)
+    assert said == ["4", "8", "12"]
 
 
 def test_arrays_are_packed(tmp_path: Path) -> None:

@@ -121,6 +121,30 @@ def test_training_images_without_a_label_become_unlabelled() -> None:
     assert assign(["train", "train", "test"], [0, -1, -1], **fractions) == ["train", "unlabelled", "test"]
 
 
+def test_the_hold_out_is_drawn_from_labelled_and_unlabelled_images_in_proportion() -> None:
+    splits, labels = ["train"] * 100 + ["unlabelled"] * 300, np.array([0, 1] * 50 + [-1] * 300)
+    assigned = np.array(assign(splits, labels, test_fraction=0.0))
+    held_out = labels[assigned == "validation"]
+    assert [(held_out == label).sum() for label in (0, 1, -1)] == [5, 5, 30]
+    assert (labels[assigned == "unlabelled"] == -1).all() and (labels[assigned == "train"] >= 0).all()
+
+
+def test_a_few_labels_among_many_images_leave_a_hold_out_of_the_promised_size() -> None:
+    assigned = assign(["train"] * 50, [0, 1] * 5 + [-1] * 40)
+    assert {split: assigned.count(split) for split in set(assigned)} == {
+        "test": 2,
+        "validation": 5,
+        "train": 8,
+        "unlabelled": 35,
+    }
+
+
+@pytest.mark.parametrize("split", ["train", "unlabelled"])
+def test_labels_of_the_test_split_alone_leave_unlabelled_images_to_train_on(split: str) -> None:
+    assigned = assign([split] * 60 + ["test"] * 20, [-1] * 60 + [0, 1] * 10)
+    assert {name: assigned.count(name) for name in set(assigned)} == {"train": 54, "validation": 6, "test": 20}
+
+
 def test_without_any_label_all_images_are_split_at_random() -> None:
     assigned = assign(["train"] * 50 + ["unlabelled"] * 50, [-1] * 100)
     assert {split: assigned.count(split) for split in set(assigned)} == {"train": 72, "validation": 8, "test": 20}

@@ -147,6 +147,18 @@ def test_full_disk_and_the_run_goes_on_when_there_is_room(fresh: Project) -> Non
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_what_the_data_lack_is_told_before_any_pretraining(fresh: Project, photos: Path) -> None:
+    use_folder(fresh, photos)
+    fresh.config["datasets"]["digits"]["validation_fraction"] = 0.3
+    fresh.config["pretrains"]["simclr"]["global_batch_size"] = 2
+    fresh.config["umap"]["split"] = "train"
+    fresh.write_config()
+    said = refuse(fresh, "all", "--keep-going")
+    assert said.startswith("finetunes.pretrained.labels: 20 is more than the 5 labels that there are")
+    assert (fresh.folder / "resources/digits/dataset.json").exists()
+    assert not (fresh.folder / "results").exists() and not (fresh.folder / "work").exists()
+
+
 CANDIDATE = "results/digits/simclr/seed0/pretrain/rank1.ckpt"
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Project
+from .conftest import ROOT, Project
 
 
 def refuse(project: Project, *arguments: str) -> str:
@@ -34,6 +34,12 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
         ("pretrains.simclr.epochs", "many", 'pretrains.simclr.epochs: "many" is wrong: it must be a valid integer'),
         ("pretrains.simclr.encoder", "resnet19", 'MODULE:FUNCTION; did you mean "resnet18"?'),
         ("finetunes.scratch.labels", 1.5, "finetunes.scratch.labels: 1.5 is wrong"),
+        ("experiments.0.seeds", [], "experiments.0.seeds: [] is wrong: it must hold 1 or more"),
+        (
+            "datasets.digits",
+            {"source": "torchvision", "name": "MNIST", "mirrors": ["ftp://here"]},
+            'datasets.digits.mirrors.0: "ftp://here" is wrong: it must begin with https://, http:// or file://',
+        ),
         ("datasets.digits", {"source": "arrays", "path": "none.npz"}, "datasets.digits.path: none.npz does not exist"),
     ],
 )
@@ -56,3 +62,18 @@ def test_missing_config_is_named(fresh: Project) -> None:
 
 def test_wrong_value_on_the_command_line_is_named(fresh: Project) -> None:
     assert "umap.n_neighbors: 1 is wrong" in refuse(fresh, "--config", "umap={n_neighbors: 1}")
+
+
+def test_value_on_the_command_line_that_is_no_yaml_is_named(fresh: Project) -> None:
+    said = refuse(fresh, "--config", 'datasets={digits: {path: "@data"}}')
+    assert "config error: --config: @data is no valid YAML" in said
+
+
+def test_more_gpus_for_a_job_than_for_all_jobs_are_refused_before_anything_runs(fresh: Project) -> None:
+    asked = ("--profile", str(ROOT / "workflow/profiles/workstation"), "--set-resources", "pretrain:gpu=4")
+    done = fresh.snakemake("--dry-run", *asked)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "error: pretrain asks for 4 GPUs, but jobs may use 1: add --resources gpu=4, or raise" in done.stderr
+    allowed = fresh.snakemake("--dry-run", "--printshellcmds", *asked, "--resources", "gpu=4")
+    assert allowed.returncode == 0, allowed.stderr
+    assert "--gpus 4 --processes 1" in allowed.stdout

@@ -5,7 +5,6 @@ import re
 import resource
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -86,10 +85,11 @@ def test_stage_target_plans_the_stage_and_what_it_needs(target: str, last: str, 
 
 
 def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
-    fresh.config["prediction"] = {"splits": ["train"]}
+    fresh.config["prediction"] = {"splits": ["train", "unlabelled"]}
     fresh.config["umap"]["split"] = "validation"
     fresh.write_config()
-    assert {job[-1] for job in fresh.plan() if job[0] == "gather_features"} == {"train", "validation"}
+    gathered = {job[-1] for job in fresh.plan() if job[0] == "gather_features"}
+    assert gathered == {"train", "unlabelled", "validation"}
 
 
 def test_command_line_config_takes_numbers_below_its_first_level(fresh: Project) -> None:
@@ -166,13 +166,12 @@ def test_dry_run_of_200_experiments_takes_seconds(fresh: Project) -> None:
     fresh.config["experiments"] = [{"dataset": "digits", "pretrain": "simclr", "seeds": [seed]} for seed in range(200)]
     fresh.write_config()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.perf_counter()
-    jobs = fresh.plan("--quiet", "rules")
-    seconds = time.perf_counter() - started
+    done = fresh.snakemake("--dry-run", "--cores", "2", "--quiet", "rules")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert jobs == set()  # --quiet names no job
-    assert used < 12, f"{used:.1f} s of CPU, {seconds:.1f} s"  # promised: 5 s on a quiet machine
+    assert re.search(r"^pretrain +200$", done.stdout + done.stderr, re.MULTILINE), done.stderr
+    # 4.6 s of CPU on a quiet machine, 4 of them Snakemake's own; on a busy one the same work takes up to twice as long.
+    assert used < 10, f"{used:.1f} s of CPU"
 
 
 def test_trainings_get_a_time_budget_in_a_schedulers_job_only(fresh: Project) -> None:

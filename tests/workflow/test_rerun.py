@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,12 @@ def test_finetune_block_plans_its_finetuning_and_what_follows(project: Project) 
     scratch = ("digits", "simclr", "0", "scratch")
     follows = {(rule, *scratch) for rule in ("finetune", "predict_classifier", "gather_predictions")}
     assert project.plan() == {*follows, ("summary",)}
+
+
+def test_other_labels_to_finetune_on_plan_no_pretraining(project: Project) -> None:
+    project.config["finetunes"]["scratch"]["labels"] = 30
+    project.write_config()
+    assert project.planned_rules() == {"finetune", "predict_classifier", "gather_predictions", "summary"}
 
 
 def test_pretrain_block_plans_everything_but_the_data(project: Project) -> None:
@@ -125,13 +132,32 @@ def test_project_that_was_moved_plans_nothing(project: Project) -> None:
     assert Project(moved).plan() == set()
 
 
-def test_image_that_is_added_to_a_folder_plans_prepare(
-    fresh: Project, write_images: Callable[[str, str], object]
+def test_mirror_or_place_of_the_same_originals_plans_nothing_and_another_set_all(
+    fresh: Project, originals: Path
 ) -> None:
-    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
-        first = write_images("cat", name)
-        write_images("dog", name)
-    photos = first.parents[1]  # type: ignore[attr-defined]
+    block = {"source": "torchvision", "name": "MNIST", "path": str(originals), "subset": 20}
+    fresh.config["datasets"] = {"mnist": block}
+    fresh.config["experiments"] = [{"dataset": "mnist", "pretrain": "simclr"}]
+    fresh.write_config()
+    done = fresh.snakemake("--cores", "2", "prepare_all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    moved = fresh.folder / "moved"
+    moved.symlink_to(originals)
+    for changed in ({"path": str(moved)}, {"path": None}, {"mirrors": ["file:///srv/mirror"]}):
+        fresh.config["datasets"]["mnist"] = block | changed
+        fresh.write_config()
+        assert fresh.planned_rules("prepare_all") == set(), changed
+    fresh.config["datasets"]["mnist"] = block | {"name": "KMNIST"}
+    fresh.write_config()
+    assert fresh.planned_rules("prepare_all") == {"download", "prepare", "prepare_all"}
+
+
+@pytest.fixture
+def packed_photos(fresh: Project, write_images: Callable[[str, str], Path]) -> tuple[Project, Path]:
+    """A project that packed a folder of photographs, and the folder."""
+    for name in ("a.jpg", "deep/er/b.jpg", "c.jpg", "d.jpg"):
+        write_images("cat", name)
+        photos = write_images("dog", f"{{curly}}/{name}").parents[2 + name.count("/")]
     fresh.config["datasets"] = {
         "own": {"source": "folder", "path": str(photos), "image_size": 16, "test_fraction": 0.5}
     }
@@ -141,6 +167,24 @@ def test_image_that_is_added_to_a_folder_plans_prepare(
     done = fresh.snakemake("--cores", "2", "prepare_all")
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(photos.rglob("*")) == before  # nothing of ours in the user's folder
-    assert fresh.planned_rules("prepare_all") - {"prepare_all"} == set()
-    write_images("dog", "e.jpg")
-    assert fresh.planned_rules("prepare_all") - {"prepare_all"} == {"prepare"}
+    assert fresh.planned_rules("prepare_all") == set()
+    return fresh, photos
+
+
+def test_image_that_is_added_or_overwritten_plans_prepare(
+    packed_photos: tuple[Project, Path], write_images: Callable[[str, str], Path]
+) -> None:
+    project, _ = packed_photos
+    added = write_images("cat", "deep/er/still/e.jpg")
+    assert project.planned_rules("prepare_all") == {"prepare", "prepare_all"}
+    added.unlink()
+    assert project.planned_rules("prepare_all") == set()
+    write_images("cat", "deep/er/b.jpg")
+    assert project.planned_rules("prepare_all") == {"prepare", "prepare_all"}
+
+
+def test_file_that_is_no_image_plans_nothing(packed_photos: tuple[Project, Path]) -> None:
+    project, photos = packed_photos
+    for name in (".DS_Store", "cat/.DS_Store", "cat/deep/notes.txt"):
+        (photos / name).touch()
+    assert project.planned_rules("prepare_all") == set()

@@ -41,6 +41,7 @@ from simclr_steps.code_hash import code_hash
 from simclr_steps.errors import UserError
 from simclr_steps.experiments import plan, read_config
 from simclr_steps.files import canonical_json
+from simclr_steps.image_files import fingerprint
 from simclr_steps.own_code import is_own, own_code_hash
 
 
@@ -50,7 +51,10 @@ def typed(value):
         return {key: typed(item) for key, item in value.items()}
     if isinstance(value, list):
         return [typed(item) for item in value]
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError as error:
+        sys.exit(f"config error: --config: {value} is no valid YAML ({' '.join(str(error).split())}): quote or mend it")
 
 
 def own_code(pretrain):
@@ -78,6 +82,21 @@ def read_plan():
     return content, runs
 
 
+def check_gpus():
+    """Stop Snakemake where a job asks for more GPUs than all jobs may use, as it would get those and no more."""
+    limit = workflow.global_resources.get("gpu")
+    for name, resources in workflow.resource_settings.overwrite_resources.items():
+        asked = resources.get("gpu")
+        if limit and asked and not asked.is_evaluable() and asked.value > limit.value:
+            sys.exit(
+                f"error: {name} asks for {asked.value} GPUs, but jobs may use {limit.value}: add --resources "
+                f"gpu={asked.value}, or raise gpu in the profile's resources"
+            )
+
+
+if workflow.is_main_process:
+    check_gpus()
+
 CONFIG, PLAN = read_plan()
 
 DATASETS = sorted({run.dataset for run in PLAN.runs})
@@ -92,7 +111,7 @@ wildcard_constraints:
     pretrain="[^/]+",
     seed=r"\d+",
     finetune="[^/]+",
-    split="train|validation|test",
+    split="train|validation|test|unlabelled",
 
 
 @cache
@@ -136,18 +155,15 @@ def is_downloaded(dataset):
     return CONFIG.datasets[dataset].source in ("digits", "torchvision")
 
 
-@cache
 def originals(dataset):
-    """Return the files that a data set is packed from, and the folders, whose time changes with what is in them."""
-    block = CONFIG.datasets[dataset]
-    if is_downloaded(dataset):
-        return [f"resources/{dataset}/originals.json"]
-    path = Path(block.path)
-    if path.is_file():
-        return [path]
-    if block.source == "arrays":
-        return sorted(path.glob("*.npy"))
-    return [path, *sorted(path.glob("*/")), *sorted(path.glob("*/*/"))]
+    """Return what download wrote for prepare; the user's own files are known by their fingerprint instead."""
+    return [f"resources/{dataset}/originals.json"] if is_downloaded(dataset) else []
+
+
+@cache
+def own_files(dataset):
+    """Return the fingerprint of the user's own files, which is not the time of their folder."""
+    return [] if is_downloaded(dataset) else [fingerprint(CONFIG.datasets[dataset])]
 
 
 def what_is_downloaded(dataset):
@@ -159,6 +175,32 @@ def what_is_downloaded(dataset):
 def packed_settings(dataset):
     is_torchvision = CONFIG.datasets[dataset].source == "torchvision"
     return settings_json("datasets", dataset, without=("path", "mirrors") if is_torchvision else ())
+
+
+@cache
+def demands(dataset):
+    """Return what the experiments ask of a data set."""
+    runs = [run for run in PLAN.runs if run.dataset == dataset]
+    blocks = {name: CONFIG.finetunes[name] for run in runs for name in run.finetunes}
+    asked = {
+        "batch_sizes": {run.pretrain: PLAN.pretrains[run.pretrain].global_batch_size for run in runs},
+        "criterion": CONFIG.selection.criterion,
+        "finetunes": {
+            name: block.model_dump(mode="json", include={"labels", "keep"}) for name, block in blocks.items()
+        },
+        "drawn": CONFIG.umap.split,
+        "supervised": CONFIG.umap.supervised,
+    }
+    return canonical_json(asked)
+
+
+def check_of_data(wildcards, resources):
+    """Return the command that sees, before a pretraining, that the data have what all that follows asks of them.
+
+    It is part of the pretraining's rule, and derived: what a fine-tuning asks must rerun no pretraining.
+    """
+    path, settings = shlex.quote(str(PACKAGE.parent)), shlex.quote(demands(wildcards.dataset))
+    return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {python()} -m simclr_steps check --settings {settings}"
 
 
 def arrays(*splits):

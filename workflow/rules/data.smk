@@ -39,6 +39,7 @@ rule prepare:
     params:
         settings=lambda wildcards: packed_settings(wildcards.dataset),
         code=code_hash("prepare"),
+        own_files=lambda wildcards: own_files(wildcards.dataset),
         originals=lambda wildcards, input: (["--originals", input[0]] if is_downloaded(wildcards.dataset) else []),
         step=command("prepare"),
     shell:

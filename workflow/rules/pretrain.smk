@@ -17,11 +17,13 @@ rule pretrain:
     params:
         settings=lambda wildcards: settings_json("pretrains", wildcards.pretrain),
         code=lambda wildcards: [code_hash("pretrain"), *own_code(PLAN.pretrains[wildcards.pretrain])],
+        check=check_of_data,
         step=command("pretrain"),
         time_budget=time_budget,
         options=options("workers", "compile", "save_minutes"),
     shell:
-        "{params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
+        "{params.check} --data resources/{wildcards.dataset:q} --log {log:q} &&"
+        " {params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
         " --out {output:q} --work work/{wildcards.dataset:q}/{wildcards.pretrain:q}/seed{wildcards.seed}/pretrain"
         " --gpus {resources.gpu} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
         " {params.options} --log {log:q}"
