@@ -94,20 +94,26 @@ def fresh(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project in which everything has run. Tests only read it; `project` is a copy to edit.
+    """The project in which everything has run. Tests only read it; `project` is a copy to edit."""
 
-    It is made once for all of pytest's processes: one makes it, the others wait.
-    """
-    base = tmp_path_factory.getbasetemp()
+    def make(folder: Path) -> None:
+        done = _new(folder).snakemake("--cores", "2")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return Project(made_once("finished", make, tmp_path_factory))
+
+
+def made_once(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that is made once for all of pytest's processes: one makes it, the others wait."""
+    base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with (shared / "finished.lock").open("w") as lock:
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / "finished").exists():
-            project = _new(tmp_path_factory.mktemp("making") / "project")
-            done = project.snakemake("--cores", "2")
-            assert done.returncode == 0, done.stdout + done.stderr
-            project.folder.rename(shared / "finished")
-    return Project(shared / "finished")
+        if not (shared / name).exists():
+            folder = factory.mktemp("making") / "project"
+            make(folder)
+            folder.rename(shared / name)
+    return shared / name
 
 
 @pytest.fixture

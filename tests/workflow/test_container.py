@@ -13,7 +13,7 @@ import pytest
 
 from tests.image import IMAGE, needs_image
 
-from .conftest import Project
+from .conftest import Project, made_once
 
 needs_apptainer = pytest.mark.skipif(not shutil.which("apptainer"), reason="needs Apptainer")
 APPTAINER = ["--profile", "workflow/profiles/workstation", "--software-deployment-method", "apptainer"]
@@ -32,19 +32,21 @@ RECORDS = {
 
 @pytest.fixture(scope="module")
 def contained(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project in which everything was made anew in the container, but the packed data."""
-    folder = shutil.copytree(finished.folder, tmp_path_factory.mktemp("contained") / "project", symlinks=True)
-    project = Project(folder)
-    project.config["container"] = str(IMAGE)
-    project.write_config()
-    for name in ("results", "work", "logs"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    done = project.snakemake(*APPTAINER, "--cores", "2")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+    """A project in which everything was made in the container."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(finished.folder, folder, symlinks=True)
+        project = Project(folder)
+        project.config["container"] = str(IMAGE)
+        project.write_config()
+        for name in ("resources", "results", "work", "logs"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        done = project.snakemake(*APPTAINER, "--cores", "2")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return Project(made_once("contained", make, tmp_path_factory))
 
 
-@pytest.mark.cluster
 @needs_image
 def test_every_step_ran_in_the_image(contained: Project) -> None:
     with IMAGE.open("rb") as stream:
@@ -55,7 +57,6 @@ def test_every_step_ran_in_the_image(contained: Project) -> None:
         assert image == {"file": str(IMAGE.resolve()), "sha256": digest}, file
 
 
-@pytest.mark.cluster
 @needs_image
 def test_results_are_those_without_the_container(contained: Project, finished: Project) -> None:
     for file in ("encoder/encoder.safetensors", "finetune/pretrained/model.safetensors", "features/test/backbone.npy"):
@@ -65,21 +66,18 @@ def test_results_are_those_without_the_container(contained: Project, finished: P
     pd.testing.assert_frame_equal(inside[~timed], outside[~timed])
 
 
-@pytest.mark.cluster
 @needs_image
 def test_caches_lie_in_the_work_folder_and_nothing_beside_it(contained: Project, finished: Project) -> None:
     assert {path.name for path in (contained.folder / "work/cache").iterdir()} >= {"matplotlib", "numba"}
     assert {path.name for path in contained.folder.iterdir()} <= {path.name for path in finished.folder.iterdir()}
 
 
-@pytest.mark.cluster
 @needs_image
 def test_switching_the_container_on_or_off_plans_nothing(contained: Project, finished: Project) -> None:
     assert contained.plan() == set()
     assert finished.plan(*APPTAINER, "--config", f"container={IMAGE}") == set()
 
 
-@pytest.mark.cluster
 @needs_image
 def test_image_holds_no_code_of_the_project(tmp_path: Path) -> None:
     command = ["apptainer", "exec", "--no-home", "--pwd", "/", str(IMAGE), "python", "-c", "import simclr_steps"]
