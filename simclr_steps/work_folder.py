@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from simclr_steps.errors import Stopped
-from simclr_steps.files import canonical_json
+from simclr_steps.files import canonical_json, write_text
 from simclr_steps.hardware import leads
 from simclr_steps.logs import log
 from simclr_steps.nodes import launch
@@ -37,27 +37,27 @@ def work_folder(root: Path, *made_of: Any, result: Path) -> Iterator[Path]:
             _wait_for_word(word)
         yield folder
         return
-    _say(word, None)
+    _say(word, "")
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             _wait_for(lock, folder)
             if _exists(lock):
                 _say(word, _GO)
-                yield folder
-                _say(word, None)
+                try:
+                    yield folder
+                finally:
+                    _say(word, "")
                 return
         if result.exists():
             _say(word, _LEAVE)
             raise Stopped(f"{result} was made by the process that was waited for", os.EX_OK)
 
 
-def _say(word: Path | None, what: str | None) -> None:
+def _say(word: Path | None, what: str) -> None:
     """Leave a word for the other nodes, if there are any, or take it back."""
     if word and what:
-        partial = word.with_suffix(".partial")
-        partial.write_text(what)
-        partial.rename(word)
+        write_text(word, what)
     elif word:
         word.unlink(missing_ok=True)
 

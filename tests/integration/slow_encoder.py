@@ -20,7 +20,10 @@ class SlowEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if self.training:
-            place = (os.environ.get(name, "none") for name in ("SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES"))
+            place = (
+                os.environ.get(name, "none")
+                for name in ("SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES", "SLURM_CPUS_PER_TASK")
+            )
             with Path(f"steps{self.seed}").open("a") as stream:
                 stream.write(f"{os.getpid()} {' '.join(place)}\n")
             self._dawdle()

@@ -124,7 +124,11 @@ class Cluster:
     def _start(self, program: str, *arguments: str, name: str | None = None) -> None:
         with (self.folder / f"{name or program}.log").open("ab") as log:
             self._daemons[name or program] = subprocess.Popen(
-                [program, *arguments], stdout=log, stderr=log, env=self.environment
+                [program, *arguments],
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                start_new_session=True,  # a Ctrl-C ends the tests, which then end the jobs
             )
 
     def _controls(self) -> bool:
@@ -167,10 +171,13 @@ class Cluster:
         """
         self._daemons[node].kill()
         self._daemons[node].wait()
+        self._kill_jobs(node)
+        self.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
+
+    def _kill_jobs(self, node: str) -> None:
         for pid in self._processes_of(node):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
 
     def start_node(self, node: str) -> None:
         """Switch a node on again that was cut off."""
@@ -207,6 +214,8 @@ class Cluster:
                     daemon.wait(STOP_SECONDS)
                 daemon.kill()
                 daemon.wait()
+            for node in NODES:
+                self._kill_jobs(node)
 
 
 def _free_ports(count: int) -> list[int]:

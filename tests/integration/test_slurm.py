@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ REPOSITORY = Path(__file__).parents[2]
 PROFILE = yaml.safe_load((REPOSITORY / "workflow/profiles/slurm/config.yaml").read_text())
 SLOW_ENCODER = Path(__file__).with_name("slow_encoder.py")
 GPU_RULES = ("pretrain", "select", "evaluate", "finetune", "predict_features", "predict_classifier")
+ONE_THREAD = dict.fromkeys(PROFILE["set-threads"], 1)  # OpenMP is told of them, and this machine has few cores
 HANG = 600.0  # seconds in which anything happens, however busy the machine
 
 # Snakemake asks for its jobs every so many seconds, its first argument, and not less and less often.
@@ -50,6 +51,7 @@ PRETRAIN = {
     "epochs": 100,  # of 6 steps each
     "global_batch_size": 32,
     "monitor_epochs": 0,
+    "precision": "fp32",  # in which it is the same on one process and on two
     "projection_head": {"hidden_size": 16, "output_size": 8},
 }
 
@@ -60,6 +62,7 @@ class Place(NamedTuple):
     process: str
     node: str
     gpus: str  # CUDA_VISIBLE_DEVICES
+    cores: str
 
 
 class Project:
@@ -189,14 +192,13 @@ class Project:
         return content(folder / "out")
 
 
-def profile(*, contained: bool = True, real_threads: bool = False, **pretrain: Any) -> dict[str, Any]:
+def profile(*, contained: bool = True, threads: Mapping[str, int] = ONE_THREAD, **pretrain: Any) -> dict[str, Any]:
     """Return the SLURM profile, with more retries, and with stand-ins for GPUs: jobs reserve them, steps leave them."""
     profile = yaml.safe_load(yaml.safe_dump(PROFILE))
     for rule in GPU_RULES:
         profile["set-resources"][rule]["gpu"] = "0 if '$SLURM_JOB_ID'.isdigit() else 1"
     profile["set-resources"]["pretrain"] |= pretrain
-    if not real_threads:  # Snakemake tells OpenMP of them, and there are fewer
-        profile["set-threads"] = dict.fromkeys(PROFILE["set-threads"], 1)
+    profile["set-threads"] = dict(threads)
     if not (contained and HAS_IMAGE):
         del profile["software-deployment-method"], profile["apptainer-args"]
     return {**profile, "latency-wait": 10, "retries": 50, "max-status-checks-per-second": 10}
@@ -255,8 +257,8 @@ def new_project(cluster: Cluster, tmp_path: Path) -> Iterator[NewProject]:
 def start_from(new_project: NewProject, prepared: Path) -> StartFrom:
     """Return a function that makes a project with prepared data, whose pretraining asks for other resources."""
 
-    def start(content: dict[str, Any], *, contained: bool = True, **pretrain: Any) -> Project:
-        return new_project(content, profile(contained=contained, **pretrain), prepared)
+    def start(content: dict[str, Any], **options: Any) -> Project:
+        return new_project(content, profile(**options), prepared)
 
     return start
 
@@ -373,7 +375,7 @@ def test_the_demo_cut_short_runs_as_the_profile_tells_on_two_nodes_and_in_the_co
     for finetune in demo["finetunes"].values():
         finetune |= {"labels": 20, "epochs": 1, "draws": 1}
     demo |= {"evaluation": {"labels": [20], "draws": 1}, "umap": {"n_neighbors": 5}}
-    project = new_project(demo, profile(real_threads=True))
+    project = new_project(demo, profile(threads=PROFILE["set-threads"]))
     project.run("all")
 
     assert_results(project.folder / "results/digits/simclr/seed0", list(demo["finetunes"]))
@@ -414,10 +416,11 @@ def test_a_step_that_asks_for_a_gpu_says_so_where_a_node_has_none(start_from: St
 
 def test_two_nodes_train_together_as_one_process_does(start_from: StartFrom, tmp_path: Path) -> None:
     resources = {"gpu": 0, "nodes": 2, "tasks": 2, "mpi": "srun", "processes": 2}
-    project = start_from(config([0], epochs=5), contained=False, **resources)
+    project = start_from(config([0], epochs=5), contained=False, threads={"pretrain": 2}, **resources)
     project.run("pretrain_all")
     steps = project.steps(0)
-    assert {step.node for step in steps} == set(NODES) and len(steps) == 2 * 5 * 6
+    assert {(step.node, step.cores) for step in steps} == {(node, "2") for node in NODES}
+    assert len(steps) == 2 * 5 * 6
     project.undisturbed(0, tmp_path / "alone")
     together, alone = (weights(folder / "last.ckpt") for folder in (project.pretrained(0), tmp_path / "alone/out"))
     for name, weight in alone.items():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,11 @@ from .conftest import ROOT, Project
 QSUB = """#!/bin/bash
 echo "${@:1:$#-1}" >>asked
 bash "${@: -1}" >&2 && echo 1.server
+"""
+# It starts a job that begins when the file `go` is there, and does not wait for it.
+BATCH = """#!/bin/bash
+setsid bash -c "until [ -e go ]; do sleep 0.1; done; bash ${@: -1}; touch ended" >job.log 2>&1 </dev/null &
+echo $!
 """
 
 
@@ -39,3 +48,34 @@ def test_documented_profile_of_another_scheduler_runs_the_same_rules(fresh: Proj
     asked = (fresh.folder / "asked").read_text().splitlines()
     assert asked == ["-V -l select=1:ncpus=16:mem=16000mb:ngpus=0 -l walltime=14400"]
     assert (fresh.folder / "resources/digits/dataset.json").exists()
+
+
+def test_a_result_that_a_killed_snakemake_did_not_see_is_taken_over_as_documented(fresh: Project) -> None:
+    (fresh.folder / "batch").write_text(BATCH)
+    (fresh.folder / "batch").chmod(0o755)
+    command = [sys.executable, "-m", "snakemake", "--jobs", "1", "--executor", "cluster-generic"]
+    snakemake = subprocess.Popen(
+        [*command, "--cluster-generic-submit-cmd", "./batch", "prepare_all"],
+        cwd=fresh.folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    assert snakemake.stderr
+    next(line for line in snakemake.stderr if line.startswith("Submitted job"))
+    snakemake.kill()
+    snakemake.communicate()
+    (fresh.folder / "go").touch()
+    while not (fresh.folder / "ended").exists():
+        time.sleep(0.1)
+
+    done = fresh.snakemake("--cores", "1", "--unlock")
+    assert done.returncode == 0, done.stderr
+    done = fresh.snakemake("--cores", "1", "--dry-run", "prepare_all")
+    assert "Rules with missing metadata: prepare" in done.stdout + done.stderr
+    done = fresh.snakemake("--cores", "1", "--touch", "--forcerun", "prepare", "--until", "prepare")
+    assert done.returncode == 0, done.stderr
+    assert fresh.plan("prepare_all") == set()
+    fresh.config["datasets"]["digits"]["subset"] = 100
+    fresh.write_config()
+    assert ("prepare", "digits") in fresh.plan("prepare_all")
