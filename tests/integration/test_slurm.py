@@ -320,12 +320,13 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
 
     process = project.start("--retries", "0", "--", "pretrain_all")
     project.wait_for_steps(0)
-    cluster.ask("scancel", project.job(0))
+    run_id = re.findall("SLURM run ID: (.*)", project.said())[0]
+    cluster.ask("scancel", "--name", run_id)
     assert process.wait() == 1
     assert f"SLURM-job '{project.job(0)}' failed, SLURM status is: 'CANCELLED'" in project.said()
     assert "stopped (SIGTERM), saved at step" in project.said()  # the log is shown
 
-    process = project.start("pretrain_all", ask_every=120)  # while it asks, a Ctrl-C misses its jobs
+    process = project.start("pretrain_all", ask_every=30)  # while it asks, a Ctrl-C misses its jobs
     project.wait_for_steps(0)
     assert "going on from" in project.log(0)
     process.send_signal(signal.SIGINT)
@@ -415,7 +416,7 @@ def test_a_step_that_asks_for_a_gpu_says_so_where_a_node_has_none(start_from: St
 
 
 def test_two_nodes_train_together_as_one_process_does(start_from: StartFrom, tmp_path: Path) -> None:
-    resources = {"gpu": 0, "nodes": 2, "tasks": 2, "mpi": "srun", "processes": 2}
+    resources = {"gpu": 0, "nodes": 2, "tasks": 2, "mpi": "'srun --kill-on-bad-exit'", "processes": 2}
     project = start_from(config([0], epochs=5), contained=False, threads={"pretrain": 2}, **resources)
     project.run("pretrain_all")
     steps = project.steps(0)

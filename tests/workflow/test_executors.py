@@ -16,7 +16,15 @@ from .conftest import ROOT, Project
 # It runs a job where it stands, as a cluster with one idle node would, and notes what was asked for.
 QSUB = """#!/bin/bash
 echo "${@:1:$#-1}" >>asked
-bash "${@: -1}" >&2 && echo 1.server
+bash "${@: -1}" >&2
+echo "    Exit_status = $?" >status
+echo 1.server
+"""
+# Of a job it tells first that it runs.
+QSTAT = """#!/bin/bash
+echo "Job Id: $2"
+[ -e asked_once ] && cat status
+touch asked_once
 """
 # It starts a job that begins when the file `go` is there, and does not wait for it.
 BATCH = """#!/bin/bash
@@ -30,16 +38,21 @@ def documented_profile() -> dict[str, Any]:
     profile = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
     text = (ROOT / "docs/cluster.md").read_text().partition("## Another scheduler")[2]
     told = yaml.safe_load(text.partition("```yaml")[2].partition("```")[0])
-    kept = {key: value for key, value in profile.items() if not key.startswith(("slurm", "software", "apptainer"))}
+    kept = {
+        key: value
+        for key, value in profile.items()
+        if not key.startswith(("slurm", "max-status", "software", "apptainer"))
+    }
     return {**kept, **told}
 
 
 def test_documented_profile_of_another_scheduler_runs_the_same_rules(fresh: Project, tmp_path: Path) -> None:
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile/config.yaml").write_text(yaml.safe_dump(documented_profile()))
-    (tmp_path / "qsub").write_text(QSUB)
-    (tmp_path / "qsub").chmod(0o755)
-    options = ("--profile", str(tmp_path / "profile"))
+    for program, script in {"qsub": QSUB, "qstat": QSTAT}.items():
+        (tmp_path / program).write_text(script)
+        (tmp_path / program).chmod(0o755)
+    options = ("--profile", str(tmp_path / "profile"), "--seconds-between-status-checks", "1")
     assert fresh.plan(*options) == fresh.plan() != set()
 
     done = fresh.snakemake(*options, "prepare_all", PATH=f"{tmp_path}:/usr/local/bin:/usr/bin:/bin")
