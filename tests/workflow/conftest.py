@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,11 @@ class Project:
         assert old in text
         path.write_text(text.replace(old, new, 1))
 
-    def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, prefix: Sequence[str] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--nocolor", *arguments],
+            [*prefix, sys.executable, "-m", "snakemake", "--nocolor", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,

@@ -31,6 +31,27 @@ BATCH = """#!/bin/bash
 setsid bash -c "until [ -e go ]; do sleep 0.1; done; bash ${@: -1}; touch ended" >job.log 2>&1 </dev/null &
 echo $!
 """
+# A launcher, as srun is one, on a machine that seems to have two GPUs: the step notes which it took, waits until two
+# have, and leaves, as it could not compute there.
+TWO_GPUS = """#!{python}
+import os, sys, time
+from pathlib import Path
+import torch
+from simclr_steps import hardware
+from simclr_steps.__main__ import main
+
+def take(count, available, take=hardware.take_gpus):
+    take(count, available)
+    Path(f"taken{{os.getpid()}}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+    while len(list(Path().glob("taken*"))) < 2:
+        time.sleep(0.1)
+    os._exit(1)
+
+torch.cuda.device_count = lambda: 2
+hardware.take_gpus = take
+sys.argv = sys.argv[sys.argv.index("simclr_steps"):]
+main()
+"""
 
 
 def documented_profile() -> dict[str, Any]:
@@ -92,3 +113,16 @@ def test_a_result_that_a_killed_snakemake_did_not_see_is_taken_over_as_documente
     fresh.config["datasets"]["digits"]["subset"] = 100
     fresh.write_config()
     assert ("prepare", "digits") in fresh.plan("prepare_all")
+
+
+def test_steps_that_run_at_once_on_a_workstation_take_different_gpus(fresh: Project, tmp_path: Path) -> None:
+    (tmp_path / "launcher").write_text(TWO_GPUS.format(python=sys.executable))
+    (tmp_path / "launcher").chmod(0o755)
+    fresh.config["experiments"][0]["seeds"] = [0, 1]
+    fresh.write_config()
+    asked = ["--set-resources", "pretrain:gpu=1", f"pretrain:mpi={tmp_path}/launcher", "--resources", "gpu=2"]
+    profile = ["--profile", "workflow/profiles/workstation", "--cores", "8"]
+    nobody_chose = ["env", "--unset=CUDA_VISIBLE_DEVICES"]
+    done = fresh.snakemake(*profile, *asked, "--", "pretrain_all", prefix=nobody_chose, TMPDIR=str(tmp_path))
+    taken = sorted(file.read_text() for file in fresh.folder.glob("taken*"))
+    assert taken == ["0", "1"], done.stdout + done.stderr
