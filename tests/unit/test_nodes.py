@@ -38,7 +38,8 @@ def test_all_nodes_go_on_or_leave_when_the_training_that_they_waited_for_has_end
     wait_for(lambda: "waiting for the process that trains in work/" in said(tmp_path), nodes[0].is_alive)
     os.kill(orphan.pid, signal.SIGKILL if killed else signal.SIGCONT)
     for process in (orphan, *nodes):
-        process.join(120)
+        process.join(300)
+        process.kill()
     assert [process.exitcode for process in nodes] == [0, 0], said(tmp_path)
     assert ("going on from" in said(tmp_path)) == killed
     assert ("was made by the process that was waited for" in said(tmp_path)) == (not killed)

@@ -21,6 +21,7 @@ from tests.image import IMAGE, needs_image
 
 from .conftest import ROOT, Project, made_once
 
+pytestmark = pytest.mark.timeout(1800)  # some wait until others have made a whole project in the container
 needs_apptainer = pytest.mark.skipif(not shutil.which("apptainer"), reason="needs Apptainer")
 APPTAINER = ["--profile", "workflow/profiles/workstation", "--software-deployment-method", "apptainer"]
 RUN = "results/digits/simclr/seed0"
