@@ -20,12 +20,13 @@ demo: .venv/runtime
 report.html: results/summary.csv results/summary.html workflow/report/*.rst
 	$(BIN)/snakemake --profile workflow/profiles/workstation --report $@
 
-# Processes of one thread each, as two trainings with two threads each would wait for one another on two cores.
+# Processes of one thread each, as two trainings with two threads each would wait for one another on two cores. The
+# container's tests need the image that SIMCLR_TEST_IMAGE names.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not cluster"
 
-# On a SLURM that it starts itself, and in the image that SIMCLR_TEST_IMAGE names: both are skipped where they cannot be.
-test-cluster: lint
+# On a SLURM that it starts itself, with the steps in the image that SIMCLR_TEST_IMAGE names, if it does.
+test-cluster: .venv/dev
 	$(BIN)/pytest -m cluster
 
 lint: .venv/dev

@@ -6,6 +6,7 @@ import os
 
 from simclr_steps.errors import UserError
 
+_LAUNCH = ("MASTER_ADDR", "MASTER_PORT", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_SRUN_COMM_PORT")
 _FIRST_PORT, _PORTS = 20_000, 10_000  # below those that Linux hands out by itself
 
 
@@ -21,3 +22,10 @@ def join_nodes(nodes: int) -> None:
     except KeyError as error:
         raise UserError(f"--nodes {nodes} needs a process on each: start it with srun") from error
     os.environ |= {"NODE_RANK": rank, "MASTER_ADDR": address, "MASTER_PORT": str(_FIRST_PORT + int(job) % _PORTS)}
+
+
+def launch() -> str | None:
+    """Return what the processes of this launch have in common, on all nodes, and no other has; None on one node."""
+    if "NODE_RANK" not in os.environ:
+        return None
+    return "-".join(os.environ[name] for name in _LAUNCH if name in os.environ)

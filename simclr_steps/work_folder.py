@@ -5,15 +5,19 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from simclr_steps.errors import Stopped
-from simclr_steps.files import canonical_json
+from simclr_steps.files import canonical_json, write_text
 from simclr_steps.hardware import leads
 from simclr_steps.logs import log
+from simclr_steps.nodes import launch
+
+_GO, _LEAVE = "go", "leave"
 
 
 @contextmanager
@@ -22,23 +26,48 @@ def work_folder(root: Path, *made_of: Any, result: Path) -> Iterator[Path]:
 
     Any change of what the result is made of leads to another folder, so nothing is resumed that would not have been
     made. Who leaves the folder with the result made removes it. When another process works there, this one waits for it
-    and then goes on from where that stopped. Raises Stopped, a success, when that has made `result`.
+    and then goes on from where that stopped. Raises Stopped, a success, when that has made `result`: on all nodes.
     """
     key = hashlib.sha256(canonical_json(made_of).encode()).hexdigest()[:16]
     folder = root / key
-    if not leads():  # the leading process holds the lock for all
+    word = root / f"launch-{launch()}" if launch() else None  # of the leading process, which holds the lock for all
+    if not leads():
         folder.mkdir(parents=True, exist_ok=True)
+        if word and os.environ["NODE_RANK"] != "0":  # those on its own node it starts when it holds the lock
+            _wait_for_word(word)
         yield folder
         return
+    _say(word, "")
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             _wait_for(lock, folder)
             if _exists(lock):
-                yield folder
+                _say(word, _GO)
+                try:
+                    yield folder
+                finally:
+                    _say(word, "")
                 return
         if result.exists():
+            _say(word, _LEAVE)
             raise Stopped(f"{result} was made by the process that was waited for", os.EX_OK)
+
+
+def _say(word: Path | None, what: str) -> None:
+    """Leave a word for the other nodes, if there are any, or take it back."""
+    if word and what:
+        write_text(word, what)
+    elif word:
+        word.unlink(missing_ok=True)
+
+
+def _wait_for_word(word: Path) -> None:
+    """Wait until the leading process trains; raise Stopped, a success, when it left as there is nothing to do."""
+    while not word.exists():
+        time.sleep(0.5)
+    if word.read_text() == _LEAVE:
+        raise Stopped("the leading process found nothing to do", os.EX_OK)
 
 
 def _wait_for(lock: TextIO, folder: Path) -> None:

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer --may-skip, by which CI learns of tests that something on its machine has hidden."""
+    parser.addoption("--may-skip", metavar="REGEX", help="fail if a test is skipped for a reason that does not match")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where tests were skipped for other reasons than --may-skip allows."""
+    allowed = session.config.getoption("--may-skip")
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if allowed is None or reporter is None:  # one of several processes reports for all
+        return
+    reasons = {str(report.longrepr[2]) for report in reporter.stats.get("skipped", [])}
+    hidden = [reason for reason in reasons if not re.search(allowed, reason)]
+    if hidden:
+        reporter.write_line(f"\nskipped, although --may-skip does not allow it: {hidden}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 IMAGE = Path(os.environ.get("SIMCLR_TEST_IMAGE", "no image"))
+HAS_IMAGE = IMAGE.exists() and shutil.which("apptainer") is not None
 needs_image = pytest.mark.skipif(
-    not (IMAGE.exists() and shutil.which("apptainer")),
+    not HAS_IMAGE,
     reason="needs Apptainer, and SIMCLR_TEST_IMAGE to name an image that containers/build.sh made",
 )

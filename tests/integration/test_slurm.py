@@ -1,4 +1,7 @@
-"""The workflow on a real SLURM cluster: two virtual nodes on this machine, no accounting, stand-ins for GPUs."""
+"""The workflow on a real SLURM cluster: two virtual nodes on this machine, no accounting, stand-ins for GPUs.
+
+The steps run in the container, as the profile tells, where SIMCLR_TEST_IMAGE names an image.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,23 +20,38 @@ import pytest
 import yaml
 
 from simclr_steps.files import read_json
-from tests.image import IMAGE, needs_image
+from tests.image import HAS_IMAGE, IMAGE, needs_image
 from tests.integration.conftest import snakemake
 from tests.integration.slurm import NODES, Cluster, skip_without_slurm, wait_until
 from tests.layout import assert_results
 from tests.unit.steps import content, run, weights
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 REPOSITORY = Path(__file__).parents[2]
 PROFILE = yaml.safe_load((REPOSITORY / "workflow/profiles/slurm/config.yaml").read_text())
 SLOW_ENCODER = Path(__file__).with_name("slow_encoder.py")
 GPU_RULES = ("pretrain", "select", "evaluate", "finetune", "predict_features", "predict_classifier")
+ONE_THREAD = dict.fromkeys(PROFILE["set-threads"], 1)  # OpenMP is told of them, and this machine has few cores
+HANG = 600.0  # seconds in which anything happens, however busy the machine
+
+# Snakemake asks for its jobs every so many seconds, its first argument, and not less and less often.
+SNAKEMAKE = """
+import sys
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+seconds = float(sys.argv.pop(1))
+RemoteExecutor.next_seconds_between_status_checks = property(lambda self: seconds, lambda self, value: None)
+sys.exit(main())
+"""
+
 PRETRAIN = {
     "encoder": "slow_encoder:slow_encoder",
     "epochs": 100,  # of 6 steps each
     "global_batch_size": 32,
     "monitor_epochs": 0,
+    "precision": "fp32",  # in which it is the same on one process and on two
     "projection_head": {"hidden_size": 16, "output_size": 8},
 }
 
@@ -44,39 +62,48 @@ class Place(NamedTuple):
     process: str
     node: str
     gpus: str  # CUDA_VISIBLE_DEVICES
+    cores: str
 
 
 class Project:
-    """A folder with a config, run by Snakemake on the cluster with the SLURM profile, but on no GPU."""
+    """A folder with a config, run by Snakemake on the cluster with the SLURM profile."""
 
-    def __init__(
-        self, folder: Path, cluster: Cluster, config: dict[str, Any], pretrain: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, cluster: Cluster, config: dict[str, Any], profile: dict[str, Any]) -> None:
         self.folder, self.cluster = folder, cluster
-        (folder / "config.yaml").write_text(yaml.safe_dump(config))
-        profile = profile_without_gpus()
-        profile["set-resources"]["pretrain"] |= pretrain or {}
+        self._process: subprocess.Popen[str] | None = None
+        (folder / "config.yaml").write_text(yaml.safe_dump({**config, "container": str(IMAGE)}))
         (folder / "profile").mkdir()
         (folder / "profile/config.yaml").write_text(yaml.safe_dump(profile))
         shutil.copy(SLOW_ENCODER, folder)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start Snakemake; what it says goes to said.txt."""
+    def start(self, *arguments: str, ask_every: int = 2) -> subprocess.Popen[str]:
+        """Start Snakemake, which asks for its jobs every so many seconds; what it says goes to said.txt."""
         files = {"configfile": self.folder / "config.yaml", "profile": self.folder / "profile"}
         files |= {"snakefile": REPOSITORY / "workflow/Snakefile"}
         options = [text for name, file in files.items() for text in (f"--{name}", str(file))]
-        environment = {**self.cluster.environment, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        # who started the tests in the background has them, and what they start, ignore a Ctrl-C
+        python = ["env", "--default-signal=INT", sys.executable, "-c", SNAKEMAKE, str(ask_every)]
         with (self.folder / "said.txt").open("w") as stream:
             self._process = subprocess.Popen(
-                # who started the tests in the background has them, and what they start, ignore a Ctrl-C
-                ["env", "--default-signal=INT", sys.executable, "-m", "snakemake", "--nocolor", *options, *arguments],
+                [*python, "--nocolor", *options, *arguments],
                 cwd=self.folder,
                 stdout=stream,
                 stderr=stream,
                 text=True,
-                env=environment,
+                env=self.cluster.environment,
             )
         return self._process
+
+    def leave(self) -> None:
+        """End Snakemake, if it still runs, and its jobs."""
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self.cluster.clear()
 
     def run(self, *arguments: str) -> None:
         """Run Snakemake to its good end."""
@@ -92,7 +119,11 @@ class Project:
 
     def job(self, seed: int) -> str:
         """Return the number of a pretraining's newest job."""
-        return self.jobs(f"pretrain/digits_simclr_{seed}")[-1]
+        return self.jobs_of(seed)[-1]
+
+    def jobs_of(self, seed: int) -> list[str]:
+        """Return the numbers of a pretraining's jobs."""
+        return self.jobs(f"pretrain/digits_simclr_{seed}")
 
     def log(self, seed: int) -> str:
         """Return what a pretraining has said, nothing if it has not started."""
@@ -133,14 +164,23 @@ class Project:
         return self.steps(seed)[-1]
 
     def wait_for_steps(self, *seeds: int) -> None:
-        """Wait until a process that is unknown yet has computed some steps of each seed."""
+        """Wait until a process that is unknown yet has computed a step of each seed."""
         known = {seed: set(self.places(seed)) for seed in seeds}
 
         def all_have() -> bool:
-            assert self._process.poll() is None, self.said()
-            return all(len([step for step in self.steps(seed) if step not in known[seed]]) > 2 for seed in seeds)
+            self.cluster.hasten()
+            return all(set(self.places(seed)) - known[seed] for seed in seeds)
 
-        wait_until(all_have, 300, f"new steps of the seeds {seeds}: {self.said()}")
+        self.wait_until(all_have, f"new steps of the seeds {seeds}")
+
+    def wait_until(self, is_so: Callable[[], object], what: str) -> None:
+        """Wait until something is so, while Snakemake runs."""
+
+        def so_or_ended() -> object:
+            assert self._process and self._process.poll() is None, self.said()
+            return is_so()
+
+        wait_until(so_or_ended, HANG, what, self.said)
 
     def undisturbed(self, seed: int, folder: Path) -> dict[str, Any]:
         """Return what the same pretraining makes that nothing and nobody interrupts, outside SLURM."""
@@ -152,13 +192,16 @@ class Project:
         return content(folder / "out")
 
 
-def profile_without_gpus() -> dict[str, Any]:
-    """Return the SLURM profile, quicker to look at its jobs, and with GPUs that are reserved, but not computed on."""
+def profile(*, contained: bool = True, threads: Mapping[str, int] = ONE_THREAD, **pretrain: Any) -> dict[str, Any]:
+    """Return the SLURM profile, with more retries, and with stand-ins for GPUs: jobs reserve them, steps leave them."""
     profile = yaml.safe_load(yaml.safe_dump(PROFILE))
-    del profile["software-deployment-method"], profile["apptainer-args"]
     for rule in GPU_RULES:
-        profile["set-resources"][rule] |= {"gpu": 0, "gres": "gpu:1"}
-    return {**profile, "slurm-init-seconds-before-status-checks": 5, "latency-wait": 5, "retries": 10}
+        profile["set-resources"][rule]["gpu"] = "0 if '$SLURM_JOB_ID'.isdigit() else 1"
+    profile["set-resources"]["pretrain"] |= pretrain
+    profile["set-threads"] = dict(threads)
+    if not (contained and HAS_IMAGE):
+        del profile["software-deployment-method"], profile["apptainer-args"]
+    return {**profile, "latency-wait": 10, "retries": 50, "max-status-checks-per-second": 10}
 
 
 def config(seeds: list[int], **changes: Any) -> dict[str, Any]:
@@ -167,6 +210,10 @@ def config(seeds: list[int], **changes: Any) -> dict[str, Any]:
         "pretrains": {"simclr": {**PRETRAIN, **changes}},
         "experiments": [{"dataset": "digits", "pretrain": "simclr", "finetunes": [], "seeds": seeds}],
     }
+
+
+NewProject = Callable[..., Project]
+StartFrom = Callable[..., Project]
 
 
 @pytest.fixture(scope="session")
@@ -191,46 +238,66 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start_from(cluster: Cluster, prepared: Path, tmp_path: Path) -> Callable[..., Project]:
-    """Return a function that makes a project with prepared data."""
+def new_project(cluster: Cluster, tmp_path: Path) -> Iterator[NewProject]:
+    """Return a function that makes a project; when the test has ended, however it did, nothing of it runs on."""
+    projects = []
 
-    def start(content: dict[str, Any], **pretrain: Any) -> Project:
-        folder = shutil.copytree(prepared, tmp_path / "project")
-        return Project(folder, cluster, content, pretrain)
+    def new(content: dict[str, Any], profile: dict[str, Any], folder: Path | None = None) -> Project:
+        place = tmp_path / "project"
+        shutil.copytree(folder, place) if folder else place.mkdir()
+        projects.append(Project(place, cluster, content, profile))
+        return projects[-1]
+
+    yield new
+    for project in projects:
+        project.leave()
+
+
+@pytest.fixture
+def start_from(new_project: NewProject, prepared: Path) -> StartFrom:
+    """Return a function that makes a project with prepared data, whose pretraining asks for other resources."""
+
+    def start(content: dict[str, Any], **options: Any) -> Project:
+        return new_project(content, profile(**options), prepared)
 
     return start
 
 
-StartFrom = Callable[..., Project]
-
-
-def test_a_training_goes_on_after_its_time_limit_a_requeue_a_preemption_and_the_loss_of_its_node(
+def test_a_training_goes_on_after_its_time_budget_a_time_limit_a_requeue_a_preemption_and_the_loss_of_its_node(
     start_from: StartFrom, cluster: Cluster, tmp_path: Path
 ) -> None:
-    limited, *others = seeds = [0, 1, 2, 3]
-    project = start_from(config(seeds), runtime=1, slurm_partition="idle")
+    budgeted, *others = seeds = [0, 1, 2]
+    project = start_from(
+        config(seeds),
+        runtime="1 if wildcards.seed == '0' else 1440",
+        slurm_partition="'main' if wildcards.seed == '0' else 'idle'",
+    )
     project.slow(*seeds)
     process = project.start("pretrain_all")
     project.wait_for_steps(*seeds)
-    first = project.job(limited)
+    first = project.job(budgeted)
     assert_gpus_are_not_shared([project.place(seed) for seed in seeds])
 
-    stays = project.place(limited).node
-    leaves = next(node for node in NODES if node != stays)
-    cluster.ask("sbatch", "-p", "main", "-w", leaves, "--exclusive", "-o", "/dev/null", "--wrap", "sleep 2")
-    project.wait_for_steps(*(seed for seed in others if project.place(seed).node == leaves))
-    requeued = next((seed for seed in others if project.place(seed).node == leaves), others[0])
-    cluster.ask("scontrol", "requeue", project.job(requeued))
-    project.wait_for_steps(requeued)
-    orphaned = [seed for seed in others if project.place(seed).node == leaves]
-    assert orphaned
-    cluster.cut_off(leaves)
-    project.wait_for_steps(*orphaned)
-    cluster.start_node(leaves)
+    leaves = project.place(others[0]).node
+    preempted = [seed for seed in others if project.place(seed).node == leaves]
+    cluster.ask("sbatch", "--wait", "-p", "main", "-w", leaves, "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
+    project.wait_for_steps(*preempted)
 
-    project.hurry(*others)
-    wait_until(lambda: project.job(limited) != first, 300, "the limited job is submitted again")
-    project.hurry(limited)
+    requeued, limited = others
+    cluster.ask("scontrol", "requeue", project.job(requeued))
+    cluster.ask("scontrol", "update", f"jobid={project.job(limited)}", "TimeLimit=1")
+    project.wait_for_steps(requeued, limited)
+    assert f"SLURM-job '{project.jobs_of(limited)[0]}' failed, SLURM status is: 'TIMEOUT'" in project.said()
+
+    lost = project.place(others[0]).node
+    orphaned = [seed for seed in others if project.place(seed).node == lost]
+    cluster.cut_off(lost)
+    project.wait_for_steps(*orphaned)
+    assert all(project.place(seed).node != lost for seed in orphaned)
+    cluster.start_node(lost)
+
+    project.wait_until(lambda: project.job(budgeted) != first, "the budgeted job is submitted again")
+    project.hurry(*seeds)
     assert process.wait() == 0, project.said()
     assert f"SLURM-job '{first}' failed, SLURM status is: 'FAILED'" in project.said()
     for seed in seeds:
@@ -238,7 +305,6 @@ def test_a_training_goes_on_after_its_time_limit_a_requeue_a_preemption_and_the_
         places = project.places(seed)
         assert len(places) == len({place.process for place in places}) > 1  # in turn, never together
         assert project.made(seed) == project.undisturbed(seed, tmp_path / f"alone{seed}")
-    assert all({place.node for place in project.places(seed)} == set(NODES) for seed in orphaned)
 
 
 def assert_gpus_are_not_shared(places: list[Place]) -> None:
@@ -254,16 +320,17 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
 
     process = project.start("--retries", "0", "--", "pretrain_all")
     project.wait_for_steps(0)
-    cluster.ask("scancel", project.job(0))
+    run_id = re.findall("SLURM run ID: (.*)", project.said())[0]
+    cluster.ask("scancel", "--name", run_id)
     assert process.wait() == 1
     assert f"SLURM-job '{project.job(0)}' failed, SLURM status is: 'CANCELLED'" in project.said()
     assert "stopped (SIGTERM), saved at step" in project.said()  # the log is shown
 
-    process = project.start("pretrain_all")
+    process = project.start("pretrain_all", ask_every=30)  # while it asks, a Ctrl-C misses its jobs
     project.wait_for_steps(0)
     assert "going on from" in project.log(0)
     process.send_signal(signal.SIGINT)
-    wait_until(lambda: not cluster.jobs(), 10, "the queue is empty")
+    wait_until(lambda: not cluster.jobs(), 60, "the queue is empty", project.said)  # a few seconds on a quiet machine
     process.wait()
 
     process = project.start("pretrain_all")
@@ -274,7 +341,7 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
     assert "Directory cannot be locked" in project.said()
     project.run("--unlock")
     process = project.start("pretrain_all")
-    wait_until(lambda: "waiting for the process that trains in" in project.log(0), 300, "the second job waits")
+    project.wait_until(lambda: "waiting for the process that trains in" in project.log(0), "the second job waits")
     project.hurry(0)
     assert process.wait() == 0, project.said()
     assert "was made by the process that was waited for" in project.log(0)
@@ -284,13 +351,13 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
     assert project.made(0) == project.undisturbed(0, tmp_path / "alone")
 
 
-def test_twelve_runs_train_at_once_on_inputs_that_are_made_once(cluster: Cluster, tmp_path: Path) -> None:
+def test_twelve_runs_train_at_once_on_inputs_that_are_made_once(new_project: NewProject, cluster: Cluster) -> None:
     seeds = list(range(12))
-    (tmp_path / "project").mkdir()
-    project = Project(tmp_path / "project", cluster, config(seeds, epochs=10), {"gres": ""})
+    project = new_project(config(seeds), profile(contained=False, gpu=0))
     project.slow(*seeds)
     process = project.start("pretrain_all")
     project.wait_for_steps(*seeds)
+    assert len(cluster.jobs("RUNNING")) == 12
     assert {project.place(seed).node for seed in seeds} == set(NODES)
     project.hurry(*seeds)
     assert process.wait() == 0, project.said()
@@ -300,42 +367,61 @@ def test_twelve_runs_train_at_once_on_inputs_that_are_made_once(cluster: Cluster
 
 
 @needs_image
-def test_the_demo_cut_short_runs_on_two_nodes_and_in_the_container(cluster: Cluster, tmp_path: Path) -> None:
+def test_the_demo_cut_short_runs_as_the_profile_tells_on_two_nodes_and_in_the_container(
+    new_project: NewProject, cluster: Cluster
+) -> None:
     demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
-    demo["container"] = str(IMAGE)
     demo["datasets"]["digits"]["subset"] = 200
     demo["pretrains"]["simclr"] |= {"epochs": 1, "global_batch_size": 32}
     for finetune in demo["finetunes"].values():
         finetune |= {"labels": 20, "epochs": 1, "draws": 1}
     demo |= {"evaluation": {"labels": [20], "draws": 1}, "umap": {"n_neighbors": 5}}
-    (tmp_path / "project").mkdir()
-    project = Project(tmp_path / "project", cluster, demo)
-    project.run("--software-deployment-method", "apptainer", "--apptainer-args=--nv", "--", "all")
+    project = new_project(demo, profile(threads=PROFILE["set-threads"]))
+    project.run("all")
 
     assert_results(project.folder / "results/digits/simclr/seed0", list(demo["finetunes"]))
-    jobs = [cluster.ask("scontrol", "show", "job", job) for job in project.jobs(r"\w+")]
-    assert len(jobs) >= 12
-    assert all(any(f" NodeList={node}\n" in job for job in jobs) for node in NODES)
+    for rule in PROFILE["set-threads"]:
+        asked = PROFILE["set-resources"][rule]
+        jobs = [cluster.job(number) for number in project.jobs(rule)]
+        assert jobs, rule
+        for job in jobs:
+            assert job["NumCPUs"] == job["CPUs/Task"] == str(PROFILE["set-threads"][rule]), rule
+            assert megabytes(job["MinMemoryNode"]) == asked["mem_mb"], rule
+            assert minutes(job["TimeLimit"]) == asked["runtime"], rule
+            assert job.get("TresPerJob") == ("gres:gpu:1" if rule in GPU_RULES else None), rule
+    nodes = {cluster.job(number)["NodeList"] for number in project.jobs(r"\w+")}
+    assert nodes == set(NODES)
     records = [read_json(file) for file in (project.folder / "results").rglob("*.json")]
     images = [record.get("run", record)["image"] for record in records if "image" in record.get("run", record)]
     assert len(images) >= 9 and all(image["file"] == str(IMAGE.resolve()) for image in images)
 
 
-def test_the_profile_asks_for_one_gpu_where_one_computes_and_a_node_without_says_so(
-    start_from: StartFrom, cluster: Cluster
-) -> None:
+def megabytes(memory: str) -> float:
+    """Return what SLURM writes as 16000M or 31.25G."""
+    return float(memory[:-1]) * {"M": 1, "G": 1024}[memory[-1]]
+
+
+def minutes(limit: str) -> int:
+    """Return what SLURM writes as 1-00:00:00."""
+    days, _, clock = limit.rpartition("-")
+    hours, rest, _ = map(int, clock.split(":"))
+    return (int(days or 0) * 24 + hours) * 60 + rest
+
+
+def test_a_step_that_asks_for_a_gpu_says_so_where_a_node_has_none(start_from: StartFrom) -> None:
     assert {rule for rule, asked in PROFILE["set-resources"].items() if asked.get("gpu") == 1} == set(GPU_RULES)
-    project = start_from(config([0]), gpu=1, gres="")
+    project = start_from(config([0]), contained=False, gpu=1)
     assert project.start("--retries", "0", "--", "pretrain_all").wait() == 1
-    assert "TresPerJob=gres:gpu:1" in cluster.ask("scontrol", "show", "job", project.job(0))
     assert "error: --gpus 1 asks for more GPUs than the 0 that there are" in project.said()
 
 
 def test_two_nodes_train_together_as_one_process_does(start_from: StartFrom, tmp_path: Path) -> None:
-    project = start_from(config([0], epochs=5), nodes=2, tasks=2, tasks_per_gpu=0, mpi="srun", processes=2)
+    resources = {"gpu": 0, "nodes": 2, "tasks": 2, "mpi": "'srun --kill-on-bad-exit'", "processes": 2}
+    project = start_from(config([0], epochs=5), contained=False, threads={"pretrain": 2}, **resources)
     project.run("pretrain_all")
     steps = project.steps(0)
-    assert {step.node for step in steps} == set(NODES) and len(steps) == 2 * 5 * 6
+    assert {(step.node, step.cores) for step in steps} == {(node, "2") for node in NODES}
+    assert len(steps) == 2 * 5 * 6
     project.undisturbed(0, tmp_path / "alone")
     together, alone = (weights(folder / "last.ckpt") for folder in (project.pretrained(0), tmp_path / "alone/out"))
     for name, weight in alone.items():

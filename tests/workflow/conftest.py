@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,11 @@ class Project:
         assert old in text
         path.write_text(text.replace(old, new, 1))
 
-    def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, prefix: Sequence[str] = (), **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--nocolor", *arguments],
+            [*prefix, sys.executable, "-m", "snakemake", "--nocolor", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -94,20 +96,26 @@ def fresh(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project in which everything has run. Tests only read it; `project` is a copy to edit.
+    """The project in which everything has run. Tests only read it; `project` is a copy to edit."""
 
-    It is made once for all of pytest's processes: one makes it, the others wait.
-    """
-    base = tmp_path_factory.getbasetemp()
+    def make(folder: Path) -> None:
+        done = _new(folder).snakemake("--cores", "2")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return Project(made_once("finished", make, tmp_path_factory))
+
+
+def made_once(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that is made once for all of pytest's processes: one makes it, the others wait."""
+    base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    with (shared / "finished.lock").open("w") as lock:
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (shared / "finished").exists():
-            project = _new(tmp_path_factory.mktemp("making") / "project")
-            done = project.snakemake("--cores", "2")
-            assert done.returncode == 0, done.stdout + done.stderr
-            project.folder.rename(shared / "finished")
-    return Project(shared / "finished")
+        if not (shared / name).exists():
+            folder = factory.mktemp("making") / "project"
+            make(folder)
+            folder.rename(shared / name)
+    return shared / name
 
 
 @pytest.fixture

@@ -4,58 +4,65 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
+from simclr_steps import __version__
 from tests.image import IMAGE, needs_image
 
-from .conftest import Project
+from .conftest import ROOT, Project, made_once
 
+pytestmark = pytest.mark.timeout(1800)  # some wait until others have made a whole project in the container
 needs_apptainer = pytest.mark.skipif(not shutil.which("apptainer"), reason="needs Apptainer")
 APPTAINER = ["--profile", "workflow/profiles/workstation", "--software-deployment-method", "apptainer"]
 RUN = "results/digits/simclr/seed0"
-RECORDS = {
-    "pretrain/run.json",
-    "encoder/selection.json",
-    "evaluate/knn.json",
-    "evaluate/linear.json",
-    "finetune/pretrained/metrics.json",
-    "finetune/scratch/metrics.json",
-    "features/test/run.json",
-    "umap/quality.json",
-}
+RECORDING = ["download", "prepare", "pretrain", "select", "evaluate", "finetune", "gather", "umap", "galleries"]
 
 
 @pytest.fixture(scope="module")
 def contained(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project in which everything was made anew in the container, but the packed data."""
-    folder = shutil.copytree(finished.folder, tmp_path_factory.mktemp("contained") / "project", symlinks=True)
-    project = Project(folder)
-    project.config["container"] = str(IMAGE)
-    project.write_config()
-    for name in ("results", "work", "logs"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    done = project.snakemake(*APPTAINER, "--cores", "2")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+    """A project in which everything was made in the container, and by root without network."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(finished.folder, folder, symlinks=True)
+        project = Project(folder)
+        project.config["container"] = str(IMAGE)
+        project.write_config()
+        for name in ("resources", "results", "work", "logs"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        done = project.snakemake(*APPTAINER, "--cores", "2", prefix=["unshare", "--net"] if os.geteuid() == 0 else [])
+        assert done.returncode == 0, done.stdout + done.stderr
+        (folder / "logs/snakemake.txt").write_text(done.stdout + done.stderr)
+
+    return Project(made_once("contained", make, tmp_path_factory))
 
 
-@pytest.mark.cluster
 @needs_image
 def test_every_step_ran_in_the_image(contained: Project) -> None:
     with IMAGE.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    for file in RECORDS:
-        record = json.loads((contained.folder / RUN / file).read_text())
-        image = record.get("run", record)["image"]
-        assert image == {"file": str(IMAGE.resolve()), "sha256": digest}, file
+    steps = set()
+    for file in (file for folder in ("resources", "results") for file in (contained.folder / folder).rglob("*.json")):
+        content = json.loads(file.read_text())
+        record = content.get("run", content)
+        if "image" in record:
+            assert record["image"] == {"file": str(IMAGE.resolve()), "sha256": digest}, file
+            steps.add(record["step"])
+    assert steps >= set(RECORDING)
+    said = (contained.folder / "logs/snakemake.txt").read_text()
+    rules = re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)
+    assert said.count(f"Activating singularity image {IMAGE.resolve()}") == len(rules) - 1 > 12  # but for the rule all
 
 
-@pytest.mark.cluster
 @needs_image
 def test_results_are_those_without_the_container(contained: Project, finished: Project) -> None:
     for file in ("encoder/encoder.safetensors", "finetune/pretrained/model.safetensors", "features/test/backbone.npy"):
@@ -65,21 +72,30 @@ def test_results_are_those_without_the_container(contained: Project, finished: P
     pd.testing.assert_frame_equal(inside[~timed], outside[~timed])
 
 
-@pytest.mark.cluster
 @needs_image
 def test_caches_lie_in_the_work_folder_and_nothing_beside_it(contained: Project, finished: Project) -> None:
     assert {path.name for path in (contained.folder / "work/cache").iterdir()} >= {"matplotlib", "numba"}
     assert {path.name for path in contained.folder.iterdir()} <= {path.name for path in finished.folder.iterdir()}
 
 
-@pytest.mark.cluster
 @needs_image
 def test_switching_the_container_on_or_off_plans_nothing(contained: Project, finished: Project) -> None:
     assert contained.plan() == set()
     assert finished.plan(*APPTAINER, "--config", f"container={IMAGE}") == set()
 
 
-@pytest.mark.cluster
+@needs_image
+def test_image_is_named_and_labelled_after_what_it_is_made_of() -> None:
+    command = ["apptainer", "inspect", "--json", "--labels", str(IMAGE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    labels = json.loads(done.stdout)["data"]["attributes"]["labels"]
+    lock, definition = ((ROOT / name).read_bytes() for name in ("requirements.lock", "containers/simclr.def"))
+    assert labels["simclr.version"] == __version__
+    assert labels["simclr.lock"] == hashlib.sha256(lock).hexdigest()[:12]
+    made_of = hashlib.sha256(lock + definition + labels["simclr.base"].encode() + b"\n").hexdigest()[:12]
+    assert IMAGE.resolve().name == f"simclr-{__version__}-{made_of}.sif"
+
+
 @needs_image
 def test_image_holds_no_code_of_the_project(tmp_path: Path) -> None:
     command = ["apptainer", "exec", "--no-home", "--pwd", "/", str(IMAGE), "python", "-c", "import simclr_steps"]
@@ -122,13 +138,49 @@ def test_image_whose_path_holds_a_space_stops_before_any_job(with_image: Project
 
 
 @needs_apptainer
-def test_data_that_the_container_would_not_see_stop_before_any_job(with_image: Project) -> None:
-    data = Path.home()
-    with_image.config["datasets"]["digits"] = {"source": "folder", "path": str(data), "image_size": 8}
-    with_image.write_config()
-    done = with_image.snakemake(*APPTAINER, "--dry-run")
-    assert done.returncode != 0
-    assert f"datasets.digits.path: the container does not see {data}: bind it" in done.stdout + done.stderr
-    for binds in (["--apptainer-args", f"--nv --bind {data}"], [f"--apptainer-args=-B /srv,{data}:{data}:ro"]):
-        assert with_image.snakemake(*APPTAINER, "--dry-run", *binds).returncode == 0
-    assert with_image.snakemake(*APPTAINER, "--dry-run", APPTAINER_BIND=str(data)).returncode == 0
+def test_a_number_of_gpus_that_is_computed_needs_the_gpu_seen_too(with_image: Project) -> None:
+    asked = [*APPTAINER, "--dry-run", "--set-resources", "pretrain:gpu=attempt"]
+    assert "add --nv" in with_image.snakemake(*asked).stderr
+    assert with_image.snakemake(*asked, "--apptainer-args=--nv").returncode == 0
+
+
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    """A folder that the container does not see, with an image and a table that names it."""
+    with tempfile.TemporaryDirectory(dir=Path.home()) as name:
+        folder = Path(name) / "data"
+        (folder / "cat").mkdir(parents=True)
+        Image.new("L", (8, 8)).save(folder / "cat/1.png")
+        (folder / "table.csv").write_text("path,label,split\ncat/1.png,cat,train\n")
+        yield folder
+
+
+def refusal(project: Project, path: Path, *options: str, **environment: str) -> str:
+    """Return why Snakemake plans nothing with the data at this place; nothing if it does."""
+    project.config["datasets"]["digits"] = {"source": "folder", "path": str(path), "image_size": 8}
+    project.write_config()
+    done = project.snakemake(*APPTAINER, "--dry-run", *options, **environment)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@needs_apptainer
+def test_data_that_the_container_would_not_see_stop_before_any_job(with_image: Project, outside: Path) -> None:
+    sentence = f"datasets.digits.path: the container does not see {outside}: bind it"
+    assert sentence in refusal(with_image, outside)
+    assert sentence in refusal(with_image, outside / "table.csv", f"--apptainer-args=--bind {outside / 'table.csv'}")
+    assert sentence in refusal(with_image, outside, f"--apptainer-args=--bind {outside}:/mnt")
+    assert sentence in refusal(with_image, outside, f"--apptainer-args=--mount type=bind,src={outside},dst=/mnt")
+
+
+@needs_apptainer
+@pytest.mark.parametrize(
+    "binds",
+    ["--nv --bind {0}", "--bind={0}", "-B /srv,{0}:{0}:ro", "-B{0}", "--mount type=bind,source={0},destination={0},ro"],
+)
+def test_data_that_the_container_sees_are_not_refused(with_image: Project, outside: Path, binds: str) -> None:
+    assert refusal(with_image, outside / "table.csv", f"--apptainer-args={binds.format(outside)}") == ""
+
+
+@needs_apptainer
+def test_data_that_the_environment_binds_are_not_refused(with_image: Project, outside: Path) -> None:
+    assert refusal(with_image, outside, APPTAINER_BIND=str(outside)) == ""

@@ -129,8 +129,10 @@ def command(step):
     """Return a param that starts a step's command; as it is derived from the resources, it triggers no rerun."""
     path = shlex.quote(str(PACKAGE.parent))
 
-    def start(wildcards, resources):
-        launcher = f"{resources.mpi} -n {resources.nodes} " if "mpi" in resources.keys() else ""
+    def start(wildcards, resources, threads):
+        # srun, unlike other launchers, would give each node's process one core of those that the job has
+        cores = f"SRUN_CPUS_PER_TASK={threads}"
+        launcher = f"{cores} {resources.mpi} -n {resources.nodes} " if "mpi" in resources.keys() else ""
         return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {launcher}{python()} -m simclr_steps {step}"
 
     return start

@@ -1,11 +1,16 @@
+import argparse
+
 from snakemake.settings.types import DeploymentMethod
 
 IN_CONTAINER = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 
 # Where programs in the image, which is read-only, keep what they would else compute again in every job.
 CACHES = {
+    "CUDA_CACHE_PATH": "cuda",
     "MPLCONFIGDIR": "matplotlib",
     "NUMBA_CACHE_DIR": "numba",
+    "PYTORCH_KERNEL_CACHE_PATH": "torch_kernels",
+    "TORCH_HOME": "torch",
     "TORCHINDUCTOR_CACHE_DIR": "inductor",
     "TRITON_CACHE_DIR": "triton",
 }
@@ -40,12 +45,13 @@ def check_container():
     if len(IMAGE.split()) > 1:
         sys.exit(f"config error: container: Snakemake can't start an image whose path holds a space, as does {IMAGE}")
     asked = workflow.resource_settings.overwrite_resources.values()
-    gpus = [resources["gpu"].value for resources in asked if "gpu" in resources]
-    if (GPUS or any(gpus)) and "--nv" not in shlex.split(arguments):
+    gpus = [resources["gpu"] for resources in asked if "gpu" in resources]
+    if (GPUS or any(gpu.is_evaluable() or gpu.value for gpu in gpus)) and "--nv" not in shlex.split(arguments):
         sys.exit("error: steps in the container would not see the GPU: add --nv, as in --apptainer-args=--nv")
     mounted = [Path.cwd(), Path(os.sep, "tmp"), *bound_folders(arguments)]
     for name in DATASETS:
         data = Path(getattr(CONFIG.datasets[name], "path", None) or ".").resolve()
+        data = data.parent if data.is_file() else data  # beside a table lies what it names
         if not any(data.is_relative_to(folder.resolve()) for folder in mounted):
             sys.exit(
                 f"config error: datasets.{name}.path: the container does not see {data}: bind it, as in "
@@ -55,11 +61,18 @@ def check_container():
 
 def bound_folders(arguments):
     """Return the folders that Apptainer's arguments or environment bind to the same place in the container."""
-    words = shlex.split(arguments)
-    binds = [after for word, after in zip(words, words[1:]) if word in ("--bind", "-B")]
-    binds += [word.partition("=")[2] for word in words if word.startswith("--bind=")]
-    binds += [os.environ.get(name, "") for name in ("APPTAINER_BIND", "APPTAINER_BINDPATH")]
-    return [Path(bind.split(":")[0]) for bind in ",".join(binds).split(",") if bind]
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--bind", "-B", action="append", default=[])
+    parser.add_argument("--mount", action="append", default=[])
+    known, _ = parser.parse_known_args(shlex.split(arguments))
+    variables = [f"{program}_{name}" for program in ("APPTAINER", "SINGULARITY") for name in ("BIND", "BINDPATH")]
+    binds = ",".join([*known.bind, *(os.environ.get(name, "") for name in variables)]).split(",")
+    places = [(bind.split(":") * 2)[:2] for bind in binds if bind]
+    for mount in known.mount:
+        fields = dict(field.partition("=")[::2] for field in mount.split(","))
+        source, target = (fields.keys() & names for names in ({"source", "src"}, {"destination", "dst", "target"}))
+        places += [(fields[source.pop()], fields[target.pop()])] if source and target else []
+    return [Path(source) for source, target in places if Path(source) == Path(target)]
 
 
 if IN_CONTAINER:
