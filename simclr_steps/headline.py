@@ -71,11 +71,16 @@ class Headline:
         return table
 
 
+def shown_split(rows: pd.DataFrame) -> str:
+    """Return the split whose accuracies are shown: the test split, or the hold-out where that has no labels."""
+    return "test" if ((rows["metric"] == "accuracy") & (rows["split"] == "test")).any() else "validation"
+
+
 def headline(rows: pd.DataFrame) -> Headline:
     """Summarise the tidy rows of one data set and pretraining."""
     dataset, pretrain = rows[["dataset", "pretrain"]].iloc[0]
     accuracies = rows[(rows["metric"] == "accuracy")]
-    split = "test" if (accuracies["split"] == "test").any() else "validation"
+    split = shown_split(rows)
     measured = accuracies[(accuracies["split"] == split) & accuracies["series"].notna()]
     groups = _named(measured).groupby(["series", "name", "labels"])["value"]
     table = groups.agg(mean="mean", sd="std", count="count").reset_index()

@@ -179,7 +179,7 @@ def gallery_report(kind):
 
 def summary_plots():
     """Return the names of the summary's plots; some take classifiers, or a grid."""
-    optional = {"confusion": bool(CLASSIFIERS), "sweep": any(run.grid for run in PLAN.runs)}
+    optional = {"confusion": bool(CLASSIFIERS), "sweep": any(run.grids for run in PLAN.runs)}
     return ["label_efficiency", "history", *(name for name, there_is in optional.items() if there_is)]
 
 
