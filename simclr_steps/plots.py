@@ -33,6 +33,7 @@ _COLUMNS = 2
 _LONGEST_NAME = 28  # characters, in a legend
 _TITLE_WIDTH = 44  # characters
 _DOTS_PER_INCH = 200
+_LETTERS_PER_INCH = 13
 
 mpl.rcParams.update({"font.size": 9, "axes.titlesize": 9})  # points
 
@@ -82,7 +83,8 @@ def share_y(drawn: Sequence[Axes]) -> None:
 def share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
     """Name every series once, below all panels."""
     handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    columns = max(1, min(3, 80 // (max(map(len, handles), default=0) + 5)))  # that fit side by side
+    letters = _LETTERS_PER_INCH * figure.get_figwidth()
+    columns = int(max(1, min(3, letters // (max(map(len, handles), default=0) + 6))))
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
 
 

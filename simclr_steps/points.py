@@ -64,13 +64,13 @@ def shuffled(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 def quality_lines(quality: Mapping[str, Any]) -> list[str]:
     """Say in words what quality.json holds of a layer."""
     lines = []
-    if quality["knn_accuracy_plane"] is not None:
+    if quality.get("knn_accuracy_plane") is not None:
         lines.append(
             f"10-NN accuracy: {100 * quality['knn_accuracy_plane']:.1f} % in the plane, "
             f"{100 * quality['knn_accuracy_features']:.1f} % in the space of the features"
         )
     others = {"trustworthiness": "trustworthiness", "silhouette": "silhouette of the classes"}
-    found = [f"{name} {quality[key]:.2f}" for key, name in others.items() if quality[key] is not None]
+    found = [f"{name} {quality[key]:.2f}" for key, name in others.items() if quality.get(key) is not None]
     if found:
         text = ", ".join(found)
         lines.append(f"{text[0].upper()}{text[1:]} (1 is best)")

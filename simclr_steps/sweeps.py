@@ -26,6 +26,7 @@ from simclr_steps.plots import (
 )
 from simclr_steps.settings import Run
 
+_LONGEST_LINE = 48  # characters of a line's name
 _ORDER = ("linear", "knn", "finetune")  # of the lines
 
 
@@ -105,7 +106,7 @@ def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
             points.index,
             points["mean"],
             yerr=points["std"].fillna(0),
-            label=as_text(name),
+            label=as_text(name, _LONGEST_LINE),
             color=COLOURS[number % len(COLOURS)],
             marker=MARKERS[number % len(MARKERS)],
             linestyle="--" if (line["stage"] == "finetune").all() else "-",

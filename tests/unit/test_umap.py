@@ -281,7 +281,7 @@ const wait = setInterval(() => {
   const page = Bokeh.documents[0];
   if (!page || !page.is_idle) return;
   clearInterval(wait);
-  document.querySelector("#legend input[value='3']").click();
+  document.querySelector("#legend input[value='4']").click();
   const [plot] = Bokeh.index.roots;
   const data = page.get_model_by_name("points").data;
   const at = Array.from(data.label).findIndex((label, row) => label === 5 && data.wrong[row]);
@@ -308,7 +308,7 @@ def test_a_click_in_the_legend_hides_its_class_and_hovering_shows_names_as_text(
     (said,) = seen.console
     assert f"{hostile.format(5)}its neighbours vote: {hostile.format(6)}row" in said
     plot = seen.picture[:760]
-    assert [has(plot, colour) for colour in COLOURS] == [number != 3 for number in range(10)]
+    assert [has(plot, colour) for colour in COLOURS] == [number != 4 for number in range(10)]
 
 
 @needs_chromium
