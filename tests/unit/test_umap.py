@@ -291,8 +291,10 @@ const wait = setInterval(() => {
   const clientY = top + plot.frame.y_scale.compute(data.y[at]);
   for (const type of ["pointerover", "pointermove"])
     area.dispatchEvent(new PointerEvent(type, {clientX, clientY, isPrimary: true, pointerType: "mouse"}));
-  const texts = node => Array.from(node.children, child => String(child.className).includes("bk-Tooltip")
-    ? child.shadowRoot.textContent.replace(/^:host[^]*}/, "") : texts(child) + (child.shadowRoot ? texts(child.shadowRoot) : "")).join("");
+  const isTooltip = node => String(node.className).includes("bk-Tooltip");
+  const texts = node => Array.from(node.children, child => isTooltip(child)
+    ? child.shadowRoot.textContent.replace(/^:host[^]*}/, "")
+    : texts(child) + (child.shadowRoot ? texts(child.shadowRoot) : "")).join("");
   setTimeout(() => console.log(JSON.stringify(texts(document.body))), 500);
 }, 50);
 </script></body>"""
