@@ -99,7 +99,7 @@ def _points(
     description: Description,
 ) -> tuple[Points, dict[str, Any]]:
     """Return the points of a layer, features [N, D], and their quality."""
-    plane = _layout(settings, values, labels)
+    plane = layout(settings, values, labels)
     votes = _own_votes(values, labels, settings.metric)
     quality = _quality(settings, values, plane, labels, votes)
     table = shuffled(rows.assign(x=plane[:, 0], y=plane[:, 1], prediction=votes), settings.random_state)
@@ -123,7 +123,7 @@ def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]
     return {layer: {**quality, "note": text} for layer in LAYERS}
 
 
-def _layout(settings: UmapSettings, features: Floats, labels: Labels) -> Floats:
+def layout(settings: UmapSettings, features: Floats, labels: Labels) -> Floats:
     """Return coordinates in the plane, float32 [N, 2]: features, [N, D]; labels, [N], used if supervised."""
     neighbours = _neighbours(settings, len(features))
     _let_numba_store()

@@ -50,7 +50,7 @@ def test_panels_to_be_compared_share_their_range_and_stand_in_two_columns() -> N
     share_y(drawn)
     assert len({axes.get_ylim() for axes in drawn}) == 1
     assert figure.get_figwidth() <= 7.2, "the width of a page's text, so that print shrinks no letter"
-    assert min(text.get_fontsize() for axes in drawn for text in axes.get_xticklabels()) >= 8
+    assert min(float(text.get_fontsize()) for axes in drawn for text in axes.get_xticklabels()) >= 8
 
 
 def test_a_figure_is_written_whole_twice_the_same_as_png_and_svg(tmp_path: Path) -> None:

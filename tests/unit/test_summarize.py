@@ -52,7 +52,12 @@ def write_run(results: Path, seed: int, *, labelled: bool = True, pretrain: str 
     candidates = [{"file": "rank1.ckpt", "epoch": 2, "validate_loss": 4.5}]
     selection = {"chosen": "rank1.ckpt", "epoch": 2, "why": "least <b>loss</b>", "candidates": candidates}
     put(folder / "encoder" / "selection.json", selection)
-    layer = {"knn_accuracy_plane": 0.7, "knn_accuracy_features": 0.8, "trustworthiness": 0.9, "silhouette": 0.3}
+    layer: dict[str, float | None] = {
+        "knn_accuracy_plane": 0.7,
+        "knn_accuracy_features": 0.8,
+        "trustworthiness": 0.9,
+        "silhouette": 0.3,
+    }
     layer = {key: value if labelled or key == "trustworthiness" else None for key, value in layer.items()}
     quality = {name: {**layer, "note": None} for name in ("backbone", "projection_head")}
     put(folder / "umap" / "quality.json", {**quality, "neighbours": 10})
@@ -76,7 +81,13 @@ def write_run(results: Path, seed: int, *, labelled: bool = True, pretrain: str 
 
 
 def write_finetune(folder: Path, name: str, init: str, accuracy: float) -> None:
-    test = {"images": 50, "accuracy": accuracy, "macro_f1": 0.5, "auroc": None, "confusion_matrix": [[1]]}
+    test: dict[str, Any] = {
+        "images": 50,
+        "accuracy": accuracy,
+        "macro_f1": 0.5,
+        "auroc": None,
+        "confusion_matrix": [[1]],
+    }
     test["per_class"] = [{"class": f"<{label}>", "images": 5, "f1": label / 10} for label in range(1, 9)]
     draws = [{"draw": 0, "label_count": 10, "validation": None, "test": test}]
     content = {"labels": 10, "label_count": 10, "init": init, "freeze": False, "classes": ["a"], "draws": draws}

@@ -215,9 +215,9 @@ def test_a_hundred_classes_are_a_hundred_pairs_of_colour_and_shape_and_neighbour
     assert {group.shape for group in points(10).groups()} == {0}
     assert len(set(MARKERS)) == len(set(SIGNS)) == 10
     figure = draw(points(100))
-    scatter = figure.axes[0].collections[0]
+    scatter: Any = figure.axes[0].collections[0]
     marks = [
-        (to_hex(colour), path.vertices.tobytes())  # type: ignore[attr-defined]
+        (to_hex(colour), path.vertices.tobytes())
         for colour, path in zip(scatter.get_facecolors(), scatter.get_paths(), strict=True)
     ]
     labels = points(100).labels()
