@@ -64,10 +64,13 @@ def seconds_of_umap(features: Path, data: Path) -> float:
 
 def seconds_of_layout(features: Path) -> float:
     """Return the time of the layout of one layer, with all imports and compilation, in a process of its own."""
-    code = (
-        "import sys, numpy as np; from simclr_steps.settings import UmapSettings; from simclr_steps.umap import layout\n"
-        "values = np.load(sys.argv[1]); layout(UmapSettings(), values, np.full(len(values), -1))"
-    )
+    code = """if True:
+        import sys, numpy as np
+        from simclr_steps.settings import UmapSettings
+        from simclr_steps.umap import layout
+        values = np.load(sys.argv[1])
+        layout(UmapSettings(), values, np.full(len(values), -1))
+    """
     return _seconds([sys.executable, "-c", code, str(features / "backbone.npy")])
 
 
