@@ -17,6 +17,7 @@ h1, h2, h3 { line-height: 1.2; overflow-wrap: anywhere; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
 img { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
+.wide img { max-width: none; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); gap: 1rem; }
 figure { margin: 0; }
 figcaption, .note { font-size: 14px; color: #555; }
@@ -36,6 +37,7 @@ summary { cursor: pointer; }
   .config { max-height: none; white-space: pre-wrap; }
   body { max-width: none; font-size: 11pt; }
   .wide { overflow: visible; }
+  .wide img { max-width: 100%; }
   th, td { white-space: normal; padding: .15rem .4rem; }
 }
 </style>

@@ -34,6 +34,7 @@ _LONGEST_NAME = 28  # characters, in a legend
 _TITLE_WIDTH = 44  # characters
 _DOTS_PER_INCH = 200
 _LETTERS_PER_INCH = 13
+_LEGEND_LINE = 0.17  # inches
 
 mpl.rcParams.update({"font.size": 9, "axes.titlesize": 9})  # points
 
@@ -81,10 +82,11 @@ def share_y(drawn: Sequence[Axes]) -> None:
 
 
 def share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
-    """Name every series once, below all panels."""
+    """Name every series once, below all panels, and make the figure higher by that."""
     handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     letters = _LETTERS_PER_INCH * figure.get_figwidth()
     columns = int(max(1, min(3, letters // (max(map(len, handles), default=0) + 6))))
+    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * -(-len(handles) // columns))
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
 
 

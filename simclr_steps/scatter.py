@@ -24,7 +24,7 @@ def draw(points: Points) -> Figure:
     beside = len(groups) <= _MOST_BESIDE
     columns = _columns_below([as_text(group.name) for group in groups])
     lines_below = 0 if beside or not legend else -(-len(groups) // columns)
-    figure = new_figure(5.4 + 1.1 * (legend and beside), 5.8 + 0.15 * lines_below)
+    figure = new_figure(5.4 + 1.1 * (legend and beside), 6.3 + 0.15 * lines_below)
     axes = figure.add_subplot()
     _scatter(axes, points, groups)
     axes.set_box_aspect(1)

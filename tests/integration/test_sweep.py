@@ -34,7 +34,9 @@ CONFIG: dict[str, Any] = {
 }
 
 
-@pytest.mark.timeout(1800)  # forty steps, of which each but starts and ends: a minute and a half where nothing else runs
+@pytest.mark.timeout(
+    1800
+)  # forty steps, of which each but starts and ends: a minute and a half where nothing else runs
 def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretraining_runs_twice(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(CONFIG))
