@@ -339,6 +339,7 @@ def _galleries(arguments: Arguments) -> None:
 def _summarize_options(command: Parser) -> None:
     _add_settings(command, "the runs, {runs: [{dataset, pretrain, seed, finetunes}]}")
     _add_path(command, "results", "folder that holds the results of all runs")
+    _add_path(command, "resources", "folder that holds the packed arrays of each data set, in a folder of its name")
     _add_path(command, "out", "folder to write summary.csv, summary.html and the plots in summary/ to")
 
 
@@ -346,7 +347,7 @@ def _summarize(arguments: Arguments) -> None:
     block = _read(arguments, settings.SummarySettings)
     from simclr_steps.summarize import summarize
 
-    summarize(block, results=arguments.results, out=arguments.out)
+    summarize(block, results=arguments.results, resources=arguments.resources, out=arguments.out)
 
 
 def _embed_options(command: Parser) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simclr_steps.plots import as_text, as_title, panels, say_left_out, sentence
+from simclr_steps.plots import PANEL, as_text, as_title, panels, say_left_out, sentence
 
 _MOST_WITH_NUMBERS = 12  # classes
 _MOST_TICKS = 25
@@ -33,7 +33,7 @@ def draw_confusions(confusions: Mapping[str, pd.DataFrame]) -> Figure:
     shown = {title: counts for title, counts in confusions.items() if counts.to_numpy().any()}
     if not shown:
         return sentence("No confusion was measured: that takes labels in the split that is predicted.")
-    figure, drawn = panels(len(shown), 3.9, 3.9)
+    figure, drawn = panels(len(shown), PANEL[0], 3.5)
     for (title, counts), axes in zip(shown.items(), drawn, strict=False):
         _draw(title, counts, axes)
     say_left_out(figure, len(shown))
@@ -60,4 +60,4 @@ def _draw(title: str, counts: pd.DataFrame, axes: Axes) -> None:
     axes.set_yticks(ticks, names, fontsize=size)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("class")
-    axes.set_title(as_title(title), fontsize=9)
+    axes.set_title(as_title(title))

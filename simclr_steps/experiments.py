@@ -10,7 +10,16 @@ from typing import Any
 
 from simclr_steps.errors import UserError
 from simclr_steps.files import canonical_json
-from simclr_steps.settings import ArraysDataset, Config, Experiment, FolderDataset, PretrainSettings, Run, did_you_mean
+from simclr_steps.settings import (
+    ArraysDataset,
+    Config,
+    Experiment,
+    FolderDataset,
+    GridPoint,
+    PretrainSettings,
+    Run,
+    did_you_mean,
+)
 from simclr_steps.validation import check
 
 
@@ -60,33 +69,41 @@ def _check_hold_out(config: Config, experiment: Experiment) -> None:
 
 
 def plan(config: Config) -> Plan:
-    """Return all runs of a config; equal pretrainings on one data set share one name and are trained once."""
+    """Return all runs of a config; equal pretrainings on one data set share one name and are trained once.
+
+    Raises UserError when two different pretrainings would have one name, or one lacks what it is to be chosen by.
+    """
     pretrains: dict[str, PretrainSettings] = {}
     name_of: dict[str, str] = {}
-    grids: dict[str, dict[str, Any]] = {}
-    finetunes: dict[tuple[str, str, int], dict[str, None]] = {}
+    runs: dict[tuple[str, str, int], Run] = {}
     for number, experiment in enumerate(config.experiments):
         for name, values, settings in _grid(config, number):
             name = name_of.setdefault(canonical_json(settings.model_dump(mode="json")), name)
-            grids.setdefault(name, values)
             if pretrains.setdefault(name, settings) != settings:
                 raise UserError(
                     f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
                     "of them as a block of its own"
                 )
+            points = [GridPoint(pretrain=experiment.pretrain, values=values)] if values else []
             for seed in experiment.seeds:
-                run = finetunes.setdefault((experiment.dataset, name, seed), {})
-                run.update(dict.fromkeys(experiment.finetunes))
-    runs = tuple(
-        Run(dataset=dataset, pretrain=name, seed=seed, finetunes=list(names), grid=grids[name])
-        for (dataset, name, seed), names in finetunes.items()
-    )
+                run = Run(
+                    dataset=experiment.dataset, pretrain=name, seed=seed, finetunes=experiment.finetunes, grids=points
+                )
+                key = experiment.dataset, name, seed
+                runs[key] = _joined(runs[key], run) if key in runs else run
     for name, settings in pretrains.items():
         if config.selection.criterion == "rankme" and not settings.monitor_epochs:
             raise UserError(
                 f"selection.criterion: rankme is not measured of {name}, whose monitor_epochs is 0: write 1 or more"
             )
-    return Plan(runs, pretrains)
+    return Plan(tuple(runs.values()), pretrains)
+
+
+def _joined(one: Run, other: Run) -> Run:
+    """Return a run that is all that two experiments ask of it."""
+    finetunes = list(dict.fromkeys([*one.finetunes, *other.finetunes]))
+    grids = [*one.grids, *(point for point in other.grids if point not in one.grids)]
+    return one.model_copy(update={"finetunes": finetunes, "grids": grids})
 
 
 def _grid(config: Config, number: int) -> Iterator[tuple[str, dict[str, Any], PretrainSettings]]:

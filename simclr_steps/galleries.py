@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from simclr_steps import random_numbers
 from simclr_steps.augmentation import random_views
@@ -20,11 +19,12 @@ from simclr_steps.files import read_json, whole_folder, write_json
 from simclr_steps.logs import log
 from simclr_steps.neighbours import nearest, vote
 from simclr_steps.packed import NO_LABEL, read_description, read_split
-from simclr_steps.plots import COLOURS, NO_LABEL_COLOUR, as_text, new_figure, save
+from simclr_steps.plots import COLOURS, NO_LABEL_COLOUR, save, sentence
 from simclr_steps.provenance import Record
 from simclr_steps.settings import Augmentation, GallerySettings
 from simclr_steps.splits import proportional_draw
 from simclr_steps.thumbnails import thumbnails
+from simclr_steps.tiles import LARGEST_TILE, canvas, draw_tile, head
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -32,10 +32,6 @@ Labels = npt.NDArray[np.int64]
 ROWS = 8
 VIEWS = 7
 NEIGHBOURS = 8
-_LARGEST_TILE = 96  # pixels
-_PITCH = 1.12  # of tiles that are 1 wide
-_NAME_ROOM = 0.34
-_LONGEST_NAME = 9  # characters that fit below a tile
 _SAME, _OTHER = COLOURS[0], COLOURS[2]
 
 
@@ -59,12 +55,18 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     if facts["run"]["data_hash"] != description.content_hash:
         raise UserError(f"{features} was computed from other data than {data}: run predict and gather again")
     train, split = read_split(data, "train"), read_split(data, facts["split"])
+    if not len(train):  # all that is trained on is without labels
+        train = read_split(data, "unlabelled")
     rows = proportional_draw(train.labels, ROWS, seed)
     shown = views_of(train.images, rows, settings.augmentation, settings.view_size, seed)
-    found = neighbourhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
     with whole_folder(out) as folder:
         save(draw_views(train.images[rows], shown), folder / "augmentation")
-        save(draw_neighbours(found, split.images, split.labels, description.classes), folder / "neighbours")
+        if len(split) < 2:
+            figure = sentence(f"No neighbours to show: the {facts['split']} split has {len(split)} images.")
+        else:
+            found = neighbourhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
+            figure = draw_neighbours(found, split.images, split.labels, description.classes)
+        save(figure, folder / "neighbours")
         write_json(folder / "run.json", {"split": facts["split"], "run": record.finish()})
     log.info("wrote %s", out)
 
@@ -91,6 +93,8 @@ def neighbourhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int)
     if not len(known):
         queries = candidates[proportional_draw(labels[candidates], ROWS, seed)]
         return Neighbourhoods(queries, indices[queries])
+    if len(known) == 1:
+        return Neighbourhoods(known, indices[known])
     of_known = nearest(features[known], features[known], NEIGHBOURS, leave_one_out=True)[0].numpy()
     right = vote(labels[known][of_known]) == labels[known]
     wrong_rows, right_rows = known[~right], known[right]
@@ -102,27 +106,27 @@ def neighbourhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int)
 
 def draw_views(originals: Images, views: Images) -> Figure:
     """Return a figure with a row for each image: the image and its views, uint8 [R, V, height, width, C]."""
-    figure, axes = _canvas(len(originals), 1 + views.shape[1], names=False)
-    for row, (original, of_one) in enumerate(zip(thumbnails(originals, _LARGEST_TILE), views, strict=True)):
-        _tile(axes, original, row, 0, names=False)
-        for column, view in enumerate(thumbnails(of_one, _LARGEST_TILE), start=1):
-            _tile(axes, view, row, column, names=False)
-    _head(axes, "image", "random views of it")
+    figure, axes = canvas(len(originals), 1 + views.shape[1], names=False)
+    for row, (original, of_one) in enumerate(zip(thumbnails(originals, LARGEST_TILE), views, strict=True)):
+        draw_tile(axes, original, row, 0, names=False)
+        for column, view in enumerate(thumbnails(of_one, LARGEST_TILE), start=1):
+            draw_tile(axes, view, row, column, names=False)
+    head(axes, "image", "random views of it")
     return figure
 
 
 def draw_neighbours(found: Neighbourhoods, images: Images, labels: Labels, classes: list[str]) -> Figure:
     """Return a figure with a row for each query: the query and its neighbours, framed by their class."""
     labelled = bool((labels != NO_LABEL).any())
-    figure, axes = _canvas(len(found.queries), 1 + found.neighbours.shape[1], names=labelled)
+    figure, axes = canvas(len(found.queries), 1 + found.neighbours.shape[1], names=labelled)
     for row, (query, near) in enumerate(zip(found.queries, found.neighbours, strict=True)):
-        tiles = thumbnails(images[np.array([query, *near])], _LARGEST_TILE)
+        tiles = thumbnails(images[np.array([query, *near])], LARGEST_TILE)
         for column, (tile, number) in enumerate(zip(tiles, [query, *near], strict=True)):
             label = labels[number]
             name = classes[label] if label != NO_LABEL else "no label" if labelled else ""
             frame = None if not column or not labelled else _frame(label, labels[query])
-            _tile(axes, tile, row, column, name, frame, names=labelled)
-    _head(axes, "query", "nearest neighbours, the nearest first")
+            draw_tile(axes, tile, row, column, name, frame, names=labelled)
+    head(axes, "query", "nearest neighbours, the nearest first")
     if labelled:
         patches = [
             Patch(fill=False, edgecolor=_SAME, linewidth=1.6, label="same class"),
@@ -136,43 +140,3 @@ def _frame(label: int, wanted: int) -> dict[str, Any]:
     if label == NO_LABEL:
         return {"edgecolor": NO_LABEL_COLOUR}
     return {"edgecolor": _SAME} if label == wanted else {"edgecolor": _OTHER, "linestyle": (0, (1, 1))}
-
-
-def _canvas(rows: int, columns: int, *, names: bool) -> tuple[Figure, Axes]:
-    """Return one pair of axes for all tiles, which are drawn much faster so than in axes of their own."""
-    width, height = columns * _PITCH + 0.2, rows * (_PITCH + _NAME_ROOM * names) + 0.5
-    figure = new_figure(4.8, 4.8 * height / width + 0.3 * names)
-    axes = figure.add_subplot()
-    axes.set_axis_off()
-    axes.set_xlim(-0.1, width - 0.1)
-    axes.set_ylim(height - 0.5, -0.5)
-    return figure, axes
-
-
-def _tile(
-    axes: Axes,
-    image: Images,
-    row: int,
-    column: int,
-    name: str = "",
-    frame: dict[str, Any] | None = None,
-    *,
-    names: bool,
-) -> None:
-    """Draw one image, the first column a little apart from the others."""
-    x, y = column * _PITCH + 0.2 * (column > 0), row * (_PITCH + _NAME_ROOM * names)
-    limits = axes.get_xlim(), axes.get_ylim()
-    height, width = (side / max(image.shape[:2]) for side in image.shape[:2])
-    left, top = x + (1 - width) / 2, y + (1 - height) / 2
-    axes.imshow(image, extent=(left, left + width, top + height, top), interpolation="nearest")
-    axes.set(xlim=limits[0], ylim=limits[1])
-    if frame:
-        axes.add_patch(Rectangle((left, top), width, height, fill=False, linewidth=1.6, clip_on=False, **frame))
-    if name:
-        text = as_text(name, _LONGEST_NAME)
-        axes.text(x + 0.5, y + 1.05, text, ha="center", va="top", fontsize=6.5)
-
-
-def _head(axes: Axes, first: str, others: str) -> None:
-    axes.text(0.5, -0.14, first, ha="center", va="bottom", fontsize=8)
-    axes.text(_PITCH + 0.2, -0.14, others, ha="left", va="bottom", fontsize=8)

@@ -36,6 +36,9 @@ _ON_ALL_LABELS = {  # what is measured of the frozen features, by stage and metr
 }
 
 
+SPREAD = "mean ± standard deviation (of the sample, n - 1) over all draws of labels of all seeds"
+
+
 @dataclass(frozen=True)
 class Headline:
     """One data set and pretraining, over its seeds and draws."""
@@ -44,6 +47,7 @@ class Headline:
     pretrain: str
     split: str  # the test split, or the hold-out where the test split has no labels
     accuracy: pd.DataFrame  # series, name, labels, mean, sd (NaN of one value), count; shares of 1
+    hold_out: pd.DataFrame  # the same on the hold-out, where the split is another
     facts: list[str]  # sentences
 
     @property
@@ -60,27 +64,47 @@ class Headline:
         series = dict(zip(self.accuracy["name"], self.accuracy["series"], strict=True))
         return [f"{name}: {MEANING[series[name]]}" for name in self.names()]
 
-    def cells(self) -> list[list[str]]:
-        """Return the table: a header, then a row for each number of labels."""
-        names = self.names()
+    def cells(self, *, counted: bool = False) -> list[list[str]]:
+        """Return the table: a header, then a row for each number of labels; counted, with the number of values."""
+        return self._cells(self.accuracy, counted=counted)
+
+    def hold_out_cells(self) -> list[list[str]]:
+        """Return the table of the hold-out, with the number of values."""
+        return self._cells(self.hold_out, counted=True)
+
+    def _cells(self, accuracy: pd.DataFrame, *, counted: bool) -> list[list[str]]:
+        names = [name for name in self.names() if name in set(accuracy["name"])]
         table = [["labels", *names]]
-        for labels, group in self.accuracy.groupby("labels"):
+        for labels, group in accuracy.groupby("labels"):
             by_name = group.set_index("name")
-            cells = [percent(*by_name.loc[name, ["mean", "sd"]]) if name in by_name.index else "" for name in names]
-            table.append([f"{labels:,}", *cells])
+            row = [f"{labels:,}"]
+            for name in names:
+                found: Any = by_name.loc[name] if name in by_name.index else None
+                cell = "" if found is None else percent(found["mean"], found["sd"])
+                row.append(f"{cell} ({found['count']})" if cell and counted and found["count"] > 1 else cell)
+            table.append(row)
         return table
+
+
+def shown_split(rows: pd.DataFrame) -> str:
+    """Return the split whose accuracies are shown: the test split, or the hold-out where that has no labels."""
+    return "test" if ((rows["metric"] == "accuracy") & (rows["split"] == "test")).any() else "validation"
 
 
 def headline(rows: pd.DataFrame) -> Headline:
     """Summarise the tidy rows of one data set and pretraining."""
     dataset, pretrain = rows[["dataset", "pretrain"]].iloc[0]
     accuracies = rows[(rows["metric"] == "accuracy")]
-    split = "test" if (accuracies["split"] == "test").any() else "validation"
-    measured = accuracies[(accuracies["split"] == split) & accuracies["series"].notna()]
-    groups = _named(measured).groupby(["series", "name", "labels"])["value"]
+    split = shown_split(rows)
+    shown = _means(accuracies[accuracies["split"] == split])
+    hold_out = _means(accuracies[(accuracies["split"] == "validation") & (split == "test")])
+    return Headline(dataset, pretrain, split, shown, hold_out, _facts(rows, split))
+
+
+def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
+    groups = _named(accuracies[accuracies["series"].notna()]).groupby(["series", "name", "labels"])["value"]
     table = groups.agg(mean="mean", sd="std", count="count").reset_index()
-    table["order"] = table["series"].map(list(SERIES).index)
-    return Headline(dataset, pretrain, split, table, _facts(rows, split))
+    return table.assign(order=table["series"].map(list(SERIES).index))
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
@@ -118,7 +142,7 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
     for one in headlines:
         parts.append(f"## {one.title}\n")
         if len(one.accuracy):
-            parts.append(f"Accuracy on the {one.split} split in %, mean ± standard deviation over draws and seeds\n")
+            parts.append(f"Accuracy on the {one.split} split in %, {SPREAD}\n")
             parts.append(_aligned(one.cells()))
         else:
             parts.append("No accuracy was measured: that takes labels.\n")

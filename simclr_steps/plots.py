@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from simclr_steps.files import whole_file
@@ -26,18 +26,17 @@ COLOURS = (
     "#92dadd",
 )
 NO_LABEL_COLOUR = "#cccccc"
+MARKERS = "osD^vPX*<>"
+PANEL = 3.5, 3.0  # inches: two panels side by side are as wide as a page's text, and their letters as high
+MOST_PANELS = 12
+_COLUMNS = 2
 _LONGEST_NAME = 28  # characters, in a legend
 _TITLE_WIDTH = 44  # characters
-MOST_PANELS = 12
-_COLUMNS = 3
 _DOTS_PER_INCH = 200
+_LETTERS_PER_INCH = 13
+_LEGEND_LINE = 0.17  # inches
 
-
-def colours(count: int) -> list[str]:
-    """Return `count` colours; more than ten come from a colour map, and neighbours in it look alike."""
-    if count <= len(COLOURS):
-        return list(COLOURS[:count])
-    return [to_hex(mpl.colormaps["turbo"](0.02 + 0.96 * number / (count - 1))) for number in range(count)]
+mpl.rcParams.update({"font.size": 9, "axes.titlesize": 9})  # points
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -75,17 +74,33 @@ def panels(wanted: int, width: float, height: float, *, stacked: bool = False) -
     return figure, found
 
 
+def share_y(drawn: Sequence[Axes]) -> None:
+    """Give panels that are to be compared the same range upwards."""
+    limits = [axes.get_ylim() for axes in drawn]
+    for axes in drawn:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
+    """Name every series once, below all panels, and make the figure higher by that."""
+    handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    letters = _LETTERS_PER_INCH * figure.get_figwidth()
+    columns = int(max(1, min(3, letters // (max(map(len, handles), default=0) + 6))))
+    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * -(-len(handles) // columns))
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
+
+
 def say_left_out(figure: Figure, wanted: int) -> None:
     """Say above the panels how many more were wanted."""
     if wanted > MOST_PANELS:
         text = f"The first {MOST_PANELS} of {wanted} panels; what the others would show is in the results"
-        figure.suptitle(text, fontsize=10)
+        figure.suptitle(text, fontsize=9)
 
 
 def sentence(text: str) -> Figure:
     """Return a figure that says why there is nothing to see."""
     figure = new_figure(6, 1)
-    figure.text(0.5, 0.5, text, ha="center", va="center")
+    figure.text(0.5, 0.5, textwrap.fill(text, 80), ha="center", va="center")
     return figure
 
 

@@ -11,17 +11,27 @@ import pandas as pd
 from simclr_steps.confusion import confusion
 from simclr_steps.errors import UserError
 from simclr_steps.files import read_json
+from simclr_steps.points import quality_lines
 from simclr_steps.settings import Run
 
 Row = dict[str, Any]
 
 SPLITS = ("validation", "test")
 PICTURES = {
-    "What the augmentation does: an image in each row, and random views of it": "galleries/augmentation.png",
-    "Nearest neighbours by the cosine similarity of the backbone's features": "galleries/neighbours.png",
-    "The backbone's features in the plane (UMAP)": "umap/backbone.png",
-    "The projection head's features in the plane (UMAP)": "umap/projection_head.png",
+    "galleries/augmentation.png": "What the augmentation does: an image in each row, and random views of it.",
+    "galleries/neighbours.png": "Nearest neighbours by the cosine similarity of the backbone's features.",
+    "umap/backbone.png": "The backbone's features in the plane (UMAP), on which a classifier works.",
+    "umap/projection_head.png": "The projection head's features in the plane (UMAP), which the SimCLR loss compares.",
 }
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a run, and what to know of it."""
+
+    file: Path
+    caption: str  # sentences
+    page: Path | None = None  # where it is interactive
 
 
 @dataclass
@@ -33,7 +43,14 @@ class RunResults:
     history: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the pretraining, a row for each epoch
     records: dict[str, dict[str, Any]] = field(default_factory=dict)  # by stage: what made its results
     confusions: dict[str, pd.DataFrame] = field(default_factory=dict)  # by fine-tuning
-    pictures: dict[str, Path] = field(default_factory=dict)  # by what they show
+    predictions: dict[str, Path] = field(default_factory=dict)  # by fine-tuning: of the test split
+    finetune_histories: dict[str, pd.DataFrame] = field(
+        default_factory=dict
+    )  # by fine-tuning: a row for draw and epoch
+    per_class: dict[str, list[list[Row]]] = field(
+        default_factory=dict
+    )  # by fine-tuning: of each draw, on the test split
+    pictures: list[Picture] = field(default_factory=list)
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
 
@@ -59,12 +76,25 @@ def read_run(run: Run, results: Path) -> RunResults:
         _read_evaluation(found, folder)
         for name in run.finetunes:
             _read_finetune(found, folder, name)
-        _read_umap(found, folder)
+        quality = _read_umap(found, folder)
         _read(found, "galleries", folder / "galleries" / "run.json")
+        found.pictures = _pictures(folder, quality)
     except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(f"{folder} holds results of another version ({error!r}): run its stages again") from error
-    found.pictures = {text: folder / file for text, file in PICTURES.items() if (folder / file).exists()}
     return found
+
+
+def _pictures(folder: Path, quality: dict[str, Any]) -> list[Picture]:
+    pictures = []
+    for name, text in PICTURES.items():
+        file = folder / name
+        if not file.exists():
+            continue
+        page = file.with_suffix(".html")
+        of_layer = quality.get(file.stem, {}) if file.parent.name == "umap" else {}
+        sentences = [text, *(f"{line}." for line in quality_lines(of_layer))]
+        pictures.append(Picture(file, " ".join(sentences), page if page.exists() else None))
+    return pictures
 
 
 def _read(found: RunResults, stage: str, path: Path) -> dict[str, Any] | None:
@@ -121,6 +151,12 @@ def _read_finetune(found: RunResults, folder: Path, name: str) -> None:
     predictions = folder / "finetune" / name / "predictions.parquet"
     if predictions.exists():
         found.confusions[name] = confusion(pd.read_parquet(predictions))
+        found.predictions[name] = predictions
+    history = folder / "finetune" / name / "history.csv"
+    if history.exists():
+        found.finetune_histories[name] = pd.read_csv(history)
+    of_draws = [draw["test"].get("per_class", []) for draw in metrics["draws"] if draw["test"]]
+    found.per_class[name] = [row for rows in of_draws for row in rows]
     series = f"finetune-{metrics['init']}{'-frozen' if metrics['freeze'] else ''}"
     for draw in metrics["draws"]:
         labels = draw.get("label_count", metrics["label_count"])
@@ -131,10 +167,13 @@ def _read_finetune(found: RunResults, folder: Path, name: str) -> None:
                     found.add("finetune", metric, value, split=split, **keys)
 
 
-def _read_umap(found: RunResults, folder: Path) -> None:
-    quality = _read(found, "umap", folder / "umap" / "quality.json")
+def _read_umap(found: RunResults, folder: Path) -> dict[str, Any]:
+    quality = _read(found, "umap", folder / "umap" / "quality.json") or {}
     for layer in ("backbone", "projection_head") if quality else ():
-        for metric, value in quality[layer].items():  # type: ignore[index]
+        for metric, value in quality[layer].items():
             if isinstance(value, float):
                 split = found.records["umap"]["settings"]["split"]
                 found.add("umap", metric, value, input=layer, split=split)
+    if quality and quality["backbone"]["note"]:
+        found.notes.append(f"UMAP: {quality['backbone']['note']}")
+    return quality

@@ -527,6 +527,13 @@ class Config(Settings):
     experiments: list[Experiment] = Field(min_length=1, description="What is run.")
 
 
+class GridPoint(Settings):
+    """One combination of a grid's values."""
+
+    pretrain: str  # the block that the grid is laid over
+    values: dict[str, Any]
+
+
 class Run(Settings):
     """One pretraining on one data set from one seed, and the fine-tunings that start from it."""
 
@@ -534,7 +541,7 @@ class Run(Settings):
     pretrain: str  # the block's name and, after it, the grid's values if there are any: simclr-temperature=0.2
     seed: int
     finetunes: list[str]
-    grid: dict[str, Any] = {}  # the values in the name
+    grids: list[GridPoint] = []  # what the run is in each grid that asks for it
 
 
 class FinetuneDemands(Settings):

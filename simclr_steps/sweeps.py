@@ -3,85 +3,120 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simclr_steps.plots import COLOURS, as_text, as_title, panels, say_left_out, sentence
+from simclr_steps.files import canonical_json
+from simclr_steps.headline import shown_split
+from simclr_steps.plots import (
+    COLOURS,
+    MARKERS,
+    PANEL,
+    as_text,
+    as_title,
+    panels,
+    say_left_out,
+    sentence,
+    share_legend,
+    share_y,
+)
 from simclr_steps.settings import Run
 
-_MARKERS = "osD^vPX*<>"
+_LONGEST_LINE = 48  # characters of a line's name
+_ORDER = ("linear", "knn", "finetune")  # of the lines
 
 
 def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
-    """Draw accuracy by each key of a grid, a panel for each data set and key, mean ± standard deviation.
+    """Draw accuracy by each key of each grid, mean ± standard deviation: a panel for data set, block and key.
 
-    Takes the tidy rows of summary.csv with their `series`. A line is a number of labels of the linear probe on SimCLR's
-    features, or kNN with all labels; where a grid has several keys, the others' values are averaged over.
+    Takes the tidy rows of summary.csv with their `series`. A line is the logistic regression on SimCLR's features with
+    so many labels, kNN with all, or a fine-tuning of the pretrained encoder. Where a grid has several keys, the others'
+    values are averaged over. Grids of the same keys over the same block are one.
     """
-    rows = _with_grid(runs, table)
-    shown = [(title, key) for title, grid in rows.groupby("sweep", sort=False) for key in _keys(grid)]
-    if not shown:
+    rows = _with_grids(runs, table)
+    shown = [(of_one, key) for _, of_one in rows.groupby("sweep", sort=False) for key in _keys(of_one)]
+    if rows.empty:
         return sentence("No accuracy was measured in the sweep: that takes labels in the data.")
-    figure, drawn = panels(len(shown), 4.2, 3.4)
-    for (title, key), axes in zip(shown, drawn, strict=False):
-        _draw(rows[rows["sweep"] == title], str(title), key, axes)
-    names = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(names.values()), list(names), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    if not shown:
+        return sentence("No key of a grid takes more than one value, so there is nothing to compare.")
+    figure, drawn = panels(len(shown), *PANEL)
+    lines = list(dict.fromkeys(rows.sort_values(["order", "few", "line"])["line"]))
+    for (of_one, key), axes in zip(shown, drawn, strict=False):
+        _draw(of_one, key, lines, axes)
+    for _, of_dataset in groupby(zip(shown, drawn, strict=False), lambda pair: pair[0][0]["dataset"].iloc[0]):
+        share_y([axes for _, axes in of_dataset])
+    share_legend(figure, drawn)
     say_left_out(figure, len(shown))
     return figure
 
 
-def _with_grid(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
-    """Return the accuracies of the frozen features with their run's values, the name of the sweep and of the line."""
-    grids = {(run.dataset, run.pretrain): run.grid for run in runs if run.grid}
-    knn = (table["stage"] == "knn") & (table["metric"] == "accuracy")
-    accuracies = table[knn | (table["series"] == "simclr")]
-    split = "test" if (accuracies["split"] == "test").any() else "validation"
-    accuracies = accuracies[accuracies["split"] == split]
-    of_run = [grids.get(pair) for pair in zip(accuracies["dataset"], accuracies["pretrain"], strict=True)]
-    names = [_sweep_name(*row) for row in zip(accuracies["dataset"], accuracies["pretrain"], of_run, strict=True)]
-    lines = [
-        "kNN, all labels" if stage == "knn" else f"{labels:,} labels"
-        for stage, labels in zip(accuracies["stage"], accuracies["labels"], strict=True)
-    ]
-    found = accuracies.assign(grid=pd.Series(of_run, accuracies.index), sweep=names, line=lines)
-    return found[found["grid"].notna()]
+def _with_grids(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracies, each once for every grid that its run is a point of: its values, the sweep, the line."""
+    points = pd.DataFrame(
+        [
+            (run.dataset, run.pretrain, run.seed, point.values, f"{run.dataset}, {point.pretrain}", list(point.values))
+            for run in runs
+            for point in run.grids
+        ],
+        columns=["dataset", "pretrain", "seed", "values", "title", "keys"],
+    )
+    points["sweep"] = points["title"] + [canonical_json(keys) for keys in points["keys"]]
+    split = table["dataset"].map(lambda name: shown_split(table[table["dataset"] == name]))
+    knn, linear = (table["stage"] == "knn"), (table["series"] == "simclr")
+    tuned = table["series"].astype(str).str.startswith("finetune-pretrained")
+    chosen = table[(knn | linear | tuned) & (table["metric"] == "accuracy") & (table["split"] == split)]
+    rows = chosen.merge(points, on=["dataset", "pretrain", "seed"])
+    return rows.assign(
+        line=[_line(*row) for row in zip(rows["stage"], rows["input"], rows["labels"], strict=True)],
+        order=rows["stage"].map(_ORDER.index),
+        few=rows["labels"].astype("Float64").fillna(float("inf")),
+    )
 
 
-def _sweep_name(dataset: str, pretrain: str, grid: dict[str, Any] | None) -> str:
-    """Return the data set and the block's name, without the values after it."""
-    return f"{dataset}, {pretrain.partition(f'-{min(grid)}=')[0]}" if grid else ""
+def _line(stage: str, name: str, labels: Any) -> str:
+    if stage == "knn":
+        return "kNN, all labels"
+    return f"{labels:,} labels" if stage == "linear" else f"fine-tuned: {name}, {labels:,} labels"
 
 
 def _keys(rows: pd.DataFrame) -> list[str]:
     """Return the keys that take more than one value."""
-    keys = dict.fromkeys(key for grid in rows["grid"] for key in grid)
-    return [key for key in keys if len({str(grid.get(key)) for grid in rows["grid"]}) > 1]
+    return [key for key in rows["keys"].iloc[0] if len(_ordered(rows, key)) > 1]
 
 
-def _draw(rows: pd.DataFrame, title: str, key: str, axes: Axes) -> None:
-    values = list(dict.fromkeys(str(grid.get(key)) for grid in rows["grid"]))
-    place = [values.index(str(grid.get(key))) for grid in rows["grid"]]
-    order = rows.assign(place=place, few=rows["labels"].astype("Float64").fillna(float("inf")))
-    lines = order.groupby(["few", "line"], sort=True)
-    for number, ((_, name), line) in enumerate(lines):
+def _ordered(rows: pd.DataFrame, key: str) -> list[Any]:
+    """Return the values of a key, numbers by size and others as the config lists them."""
+    values = list({canonical_json(values[key]): values[key] for values in rows["values"]}.values())
+    return sorted(values) if all(isinstance(value, int | float) for value in values) else values
+
+
+def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
+    values = _ordered(rows, key)
+    placed = rows.assign(place=[values.index(chosen[key]) for chosen in rows["values"]])
+    for number, name in enumerate(lines):
+        line = placed[placed["line"] == name]
+        if line.empty:
+            continue
         points = 100 * line.groupby("place")["value"].agg(["mean", "std"])
         axes.errorbar(
             points.index,
             points["mean"],
             yerr=points["std"].fillna(0),
-            label=name,
+            label=as_text(name, _LONGEST_LINE),
             color=COLOURS[number % len(COLOURS)],
-            marker=_MARKERS[number % len(_MARKERS)],
+            marker=MARKERS[number % len(MARKERS)],
+            linestyle="--" if (line["stage"] == "finetune").all() else "-",
             markersize=4,
             capsize=2.5,
         )
-    axes.set_xticks(range(len(values)), [as_text(value) for value in values], rotation=30 if len(values) > 5 else 0)
+    upright = sum(len(str(value)) for value in values) > 30
+    axes.set_xticks(range(len(values)), [as_text(str(value)) for value in values], rotation=30 if upright else 0)
     axes.set_xlim(-0.4, len(values) - 0.6)
-    axes.set_xlabel(key)
+    axes.set_xlabel(as_text(key))
     axes.set_ylabel(f"{rows['split'].iloc[0]} accuracy in %")
-    axes.set_title(as_title(title), fontsize=10)
+    axes.set_title(as_title(rows["title"].iloc[0]))
     axes.grid(alpha=0.3)

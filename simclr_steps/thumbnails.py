@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +11,8 @@ from PIL import Image
 
 Images = npt.NDArray[np.uint8]
 
-_MOST_BYTES = 5 * 2**20  # of a sprite, before base64 makes a third more of it
 _LOSSY_QUALITIES = (80, 50, 20, 5)  # WebP's, from 100
+_TRIED = 256  # tiles, to guess how large a lossless picture of all would be
 
 
 def thumbnails(images: Images, side: int) -> Images:
@@ -28,32 +27,41 @@ def thumbnails(images: Images, side: int) -> Images:
     return small
 
 
-@dataclass(frozen=True)
-class Sprite:
-    """Many small images in one picture, row by row."""
-
-    uri: str  # data:, at most 7 MB
-    columns: int
-    height: int  # of a small image, in pixels
-    width: int
+def sprite_columns(count: int) -> int:
+    """Return how many small images stand side by side in a sprite of so many."""
+    return int(np.ceil(np.sqrt(count)))
 
 
-def sprite(tiles: Images) -> Sprite:
-    """Put small images, uint8 [N, h, w, 3], into one picture."""
+def sprite(tiles: Images, room: int) -> str:
+    """Put small images, uint8 [N, h, w, 3], into one picture, row by row; return it as a data: address.
+
+    It is lossless where that fits into `room` bytes, else as good as fits.
+    """
+    picture = _sheet(tiles)
+    guess = len(_encode(_sheet(tiles[:_TRIED]), "png")) * len(tiles) / min(len(tiles), _TRIED)
+    if guess < room:  # a lossless picture of photographs takes seconds to make, and then does not fit
+        lossless = _address(_encode(picture, "png"), "png")
+        if len(lossless) <= room:
+            return lossless
+    for quality in _LOSSY_QUALITIES:
+        lossy = _address(_encode(picture, "webp", quality=quality, method=2), "webp")
+        if len(lossy) <= room:
+            break
+    return lossy
+
+
+def _address(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _sheet(tiles: Images) -> Image.Image:
     count, height, width, channels = tiles.shape
-    columns = int(np.ceil(np.sqrt(count)))
+    columns = sprite_columns(count)
     rows = -(-count // columns)
     padded = np.zeros((rows * columns, height, width, channels), dtype=np.uint8)
     padded[:count] = tiles
     sheet = padded.reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
-    picture = Image.fromarray(np.ascontiguousarray(sheet.reshape(rows * height, columns * width, channels)))
-    content = _encode(picture, "png")
-    kind = "png"
-    for quality in _LOSSY_QUALITIES:
-        if len(content) <= _MOST_BYTES:
-            break
-        content, kind = _encode(picture, "webp", quality=quality, method=2), "webp"
-    return Sprite(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", columns, height, width)
+    return Image.fromarray(np.ascontiguousarray(sheet.reshape(rows * height, columns * width, channels)))
 
 
 def _encode(picture: Image.Image, kind: str, **options: int) -> bytes:

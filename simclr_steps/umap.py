@@ -15,32 +15,33 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
 
 from simclr_steps.errors import UserError
 from simclr_steps.files import read_json, whole_folder, write_json, write_text
-from simclr_steps.interactive import interactive
+from simclr_steps.interactive import interactive, with_images
 from simclr_steps.logs import log
 from simclr_steps.neighbours import nearest, vote
-from simclr_steps.packed import NO_LABEL, read_description, read_split
-from simclr_steps.plots import as_text, new_figure, save
-from simclr_steps.points import MOST_IN_LEGEND, ROWS_OF_LEGEND, Points
+from simclr_steps.packed import NO_LABEL, Description, read_description, read_split
+from simclr_steps.plots import save, sentence
+from simclr_steps.points import Points, quality_lines, shuffled
 from simclr_steps.provenance import Record
+from simclr_steps.scatter import draw
 from simclr_steps.settings import UmapSettings
 from simclr_steps.splits import proportional_draw
-from simclr_steps.thumbnails import Sprite, sprite, thumbnails
+from simclr_steps.thumbnails import thumbnails
 
 LAYERS = ("backbone", "projection_head")
+LEAST_ROWS = 10  # below, there is no layout
 _VOTERS = 10  # neighbours in the kNN accuracies of quality.json
-_MOST_IN_QUALITY = 4000  # trustworthiness compares all pairs of points
-_MOST_DRAWN_AS_VECTORS = 3000  # points
+_MOST_IN_QUALITY = 4000  # trustworthiness and silhouette compare all pairs of points
 _LARGEST_TILE = 32  # pixels
 _MOST_LARGE_TILES = 10_000
+_MEASURES = ("knn_accuracy_plane", "knn_accuracy_features", "silhouette")  # which take labels
 
 Floats = npt.NDArray[np.floating[Any]]
+Labels = npt.NDArray[np.int64]
 
 
 def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> None:
@@ -48,9 +49,10 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
 
     Reads what gather wrote for an encoder. Writes into `out`, for each layer, <layer>.csv (row, x, y, label, class),
     .png, .svg and .html (interactive, needs no network), and quality.json for all. UMAP sees no label unless
-    `supervised` is set, and the plot then says so.
+    `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer neighbours than
+    `n_neighbors`, and one of less than 10 rows not at all: the files then say so.
 
-    Raises UserError when there are too few rows for `n_neighbors`, or no labels to supervise with.
+    Raises UserError when there are no labels to supervise with.
     """
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)
@@ -62,45 +64,73 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
     drawn = np.arange(len(rows))
     if len(rows) > settings.max_points:
         drawn = proportional_draw(labels, settings.max_points, settings.random_state)
-    _check(settings, labels[drawn])
-    images = _sprite(read_split(data, facts["split"]).images, drawn)
+    rows = rows.iloc[drawn].reset_index(drop=True)
     quality: dict[str, Any] = {}
     with whole_folder(out) as folder:
-        for layer in LAYERS:
-            values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]
-            log.info("%s: %d points of %d values", layer, *values.shape)
-            plane = _layout(settings, values, labels[drawn])
-            predictions = _own_votes(values, labels[drawn], settings.metric)
-            quality[layer] = _quality(settings, values, plane, labels[drawn], predictions)
-            title = _title(settings, layer, data.resolve().name, facts["split"], len(drawn), labels)
-            table = rows.iloc[drawn].reset_index(drop=True).assign(x=plane[:, 0], y=plane[:, 1], prediction=predictions)
-            points = Points(layer, title, table, description.classes)
-            table[["row", "x", "y", "label", "class"]].to_csv(folder / f"{layer}.csv", index=False)
-            save(draw(points), folder / layer)
-            write_text(folder / f"{layer}.html", interactive(points, images))
+        if len(drawn) < LEAST_ROWS:
+            quality |= _say_too_few(rows, facts["split"], folder)
+        else:
+            if settings.supervised and (labels == NO_LABEL).all():
+                raise UserError("umap.supervised: the split has no labels to show UMAP: set it to false")
+            title = _title(settings, data.resolve().name, facts["split"], len(drawn), labels)
+            images = _tiles(read_split(data, facts["split"]).images, drawn)
+            pages = {}
+            for layer in LAYERS:
+                values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]
+                log.info("%s: %d points of %d values", layer, *values.shape)
+                points, quality[layer] = _points(settings, layer, values, rows, labels[drawn], title, description)
+                table = points.table.sort_index()
+                table[["row", "x", "y", "label", "class"]].to_csv(folder / f"{layer}.csv", index=False)
+                save(draw(points), folder / layer)
+                pages[layer] = interactive(points, images.shape[1:3])
+            for layer, page in with_images(pages, images).items():
+                write_text(folder / f"{layer}.html", page)
         write_json(folder / "quality.json", {**quality, "neighbours": _VOTERS, "run": record.finish()})
     log.info("wrote %s", out)
 
 
-def _check(settings: UmapSettings, labels: npt.NDArray[np.int64]) -> None:
-    if len(labels) < settings.n_neighbors + 1:
-        raise UserError(
-            f"umap.n_neighbors: {settings.n_neighbors} takes at least {settings.n_neighbors + 1} rows, but there are "
-            f"{len(labels)}: make it smaller, or draw a larger split"
+def _points(
+    settings: UmapSettings,
+    layer: str,
+    values: Floats,
+    rows: pd.DataFrame,
+    labels: Labels,
+    title: list[str],
+    description: Description,
+) -> tuple[Points, dict[str, Any]]:
+    """Return the points of a layer, features [N, D], and their quality."""
+    plane = layout(settings, values, labels)
+    votes = _own_votes(values, labels, settings.metric)
+    quality = _quality(settings, values, plane, labels, votes)
+    table = shuffled(rows.assign(x=plane[:, 0], y=plane[:, 1], prediction=votes), settings.random_state)
+    first = f"{layer.replace('_', ' ').capitalize()} features of {title[0]}"
+    return Points(layer, [first, *title[1:]], quality_lines(quality), table, description.classes), quality
+
+
+def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]:
+    """Write all layers' files for a split that is too small to lay out; return their quality, which has no value."""
+    text = (
+        f"No features were drawn in the plane: the {split} split has {len(rows)} images, and that takes {LEAST_ROWS}."
+    )
+    log.warning("%s", text)
+    quality: dict[str, Any] = dict.fromkeys((*_MEASURES, "trustworthiness"))
+    for layer in LAYERS:
+        rows.assign(x=np.nan, y=np.nan)[["row", "x", "y", "label", "class"]].to_csv(
+            folder / f"{layer}.csv", index=False
         )
-    if settings.supervised and (labels == NO_LABEL).all():
-        raise UserError("umap.supervised: the split has no labels to show UMAP: set it to false")
+        save(sentence(text), folder / layer)
+        write_text(folder / f"{layer}.html", f"<!DOCTYPE html><meta charset='utf-8'><title>UMAP</title><p>{text}</p>")
+    return {layer: {**quality, "note": text} for layer in LAYERS}
 
 
-def _layout(settings: UmapSettings, features: Floats, labels: npt.NDArray[np.int64]) -> Floats:
+def layout(settings: UmapSettings, features: Floats, labels: Labels) -> Floats:
     """Return coordinates in the plane, float32 [N, 2]: features, [N, D]; labels, [N], used if supervised."""
+    neighbours = _neighbours(settings, len(features))
     _let_numba_store()
     from umap import UMAP
 
     # Exact neighbours from torch take a second where UMAP's own approximate search compiles for half a minute.
-    indices, distances = nearest(
-        features, features, settings.n_neighbors - 1, metric=settings.metric, leave_one_out=True
-    )
+    indices, distances = nearest(features, features, neighbours - 1, metric=settings.metric, leave_one_out=True)
     itself = torch.arange(len(features))[:, None]  # UMAP counts a point as its own first neighbour
     known = (
         torch.cat([itself, indices], dim=1).numpy(),
@@ -108,7 +138,7 @@ def _layout(settings: UmapSettings, features: Floats, labels: npt.NDArray[np.int
         None,
     )
     model = UMAP(
-        n_neighbors=settings.n_neighbors,
+        n_neighbors=neighbours,
         min_dist=settings.min_dist,
         metric=settings.metric,
         random_state=settings.random_state,
@@ -118,6 +148,11 @@ def _layout(settings: UmapSettings, features: Floats, labels: npt.NDArray[np.int
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*transform will be unavailable.*")
         return np.asarray(model.fit_transform(features, y=labels if settings.supervised else None))
+
+
+def _neighbours(settings: UmapSettings, points: int) -> int:
+    """Return how many neighbours UMAP keeps together: no more than there are."""
+    return min(settings.n_neighbors, points - 1)
 
 
 def _let_numba_store() -> None:
@@ -134,7 +169,7 @@ def _quality(
     settings: UmapSettings,
     features: Floats,
     plane: Floats,
-    labels: npt.NDArray[np.int64],
+    labels: Labels,
     predictions: pd.Series[Any],
 ) -> dict[str, float | str | None]:
     """Compare plane and features; see scikit-learn's trustworthiness and silhouette_score.
@@ -145,13 +180,13 @@ def _quality(
     some = proportional_draw(labels, _MOST_IN_QUALITY, settings.random_state)
     neighbours = min(settings.n_neighbors, (len(some) - 1) // 2)
     quality: dict[str, float | str | None] = {
-        "knn_accuracy_plane": None,
-        "knn_accuracy_features": None,
+        **dict.fromkeys(_MEASURES),
         "trustworthiness": float(
             trustworthiness(features[some], plane[some], n_neighbors=neighbours, metric=settings.metric)
         ),
-        "silhouette": None,
-        "note": f"Trustworthiness was measured on {len(some)} of the points." if len(some) < len(labels) else None,
+        "note": f"Trustworthiness and silhouette were measured on {len(some)} of the points."
+        if len(some) < len(labels)
+        else None,
     }
     known = labels != NO_LABEL
     if len(np.unique(labels[known])) < 2:
@@ -159,12 +194,13 @@ def _quality(
     in_plane = _own_votes(plane, labels, "euclidean")
     for name, votes in (("plane", in_plane), ("features", predictions)):
         quality[f"knn_accuracy_{name}"] = float(np.mean(votes[known].to_numpy(dtype=np.int64) == labels[known]))
-    if len(np.unique(labels[known])) < known.sum():
-        quality["silhouette"] = float(silhouette_score(plane[known], labels[known]))
+    some = some[known[some]]
+    if 1 < len(np.unique(labels[some])) < len(some):
+        quality["silhouette"] = float(silhouette_score(plane[some], labels[some]))
     return quality
 
 
-def _own_votes(values: Floats, labels: npt.NDArray[np.int64], metric: Any) -> pd.Series[Any]:
+def _own_votes(values: Floats, labels: Labels, metric: Any) -> pd.Series[Any]:
     """Return what each labelled point's nearest other labelled points vote for, Int64 [N], null for the others."""
     votes = pd.Series(pd.NA, index=range(len(labels)), dtype="Int64")
     known = labels != NO_LABEL
@@ -174,56 +210,23 @@ def _own_votes(values: Floats, labels: npt.NDArray[np.int64], metric: Any) -> pd
     return votes
 
 
-def _sprite(images: npt.NDArray[np.uint8], drawn: npt.NDArray[np.int64]) -> Sprite:
-    """Return small copies of the drawn images in one picture; where they are many they are smaller."""
+def _tiles(images: npt.NDArray[np.uint8], drawn: Labels) -> npt.NDArray[np.uint8]:
+    """Return small copies of the drawn images; where they are many they are smaller."""
     side = min(_LARGEST_TILE, int(_LARGEST_TILE * np.sqrt(_MOST_LARGE_TILES / len(drawn))))
-    return sprite(thumbnails(images[drawn], max(side, 4)))
+    return thumbnails(images[drawn], max(side, 4))
 
 
-def _title(
-    settings: UmapSettings, layer: str, dataset: str, split: str, points: int, labels: npt.NDArray[np.int64]
-) -> list[str]:
+def _title(settings: UmapSettings, dataset: str, split: str, points: int, labels: Labels) -> list[str]:
     thinned = f", thinned from {len(labels):,}" if points < len(labels) else ""
+    neighbours = f"n_neighbors {settings.n_neighbors}"
+    if _neighbours(settings, points) < settings.n_neighbors:
+        neighbours = f"n_neighbors {points - 1} (not {settings.n_neighbors}, as there are too few points)"
     lines = [
-        f"{layer.replace('_', ' ').capitalize()} features of {dataset}, {split} split",
-        f"{points:,} points{thinned}; n_neighbors {settings.n_neighbors}, min_dist {settings.min_dist:g}, "
-        f"{settings.metric}",
+        f"{dataset}, {split} split",
+        f"{points:,} points{thinned}; {neighbours}, min_dist {settings.min_dist:g}, {settings.metric}",
     ]
     if settings.supervised:
         lines.append("supervised: UMAP was shown the labels")
     if (labels == NO_LABEL).all():
         lines.append("no image has a label")
     return lines
-
-
-def draw(points: Points) -> Figure:
-    """Return a scatter plot with its legend beside it."""
-    groups = points.groups()
-    legend = points.labelled and len(groups) <= MOST_IN_LEGEND
-    columns = -(-len(groups) // ROWS_OF_LEGEND) if legend else 0
-    figure = new_figure(5.4 + 1.1 * columns, 5.6)
-    axes = figure.add_subplot()
-    size = float(np.clip(9000 / len(points.table), 2, 24))
-    for _, colour, group in groups:
-        rasterized = len(points.table) > _MOST_DRAWN_AS_VECTORS
-        axes.scatter(group["x"], group["y"], s=size, color=colour, alpha=0.8, linewidths=0, rasterized=rasterized)
-    axes.set_box_aspect(1)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_xlabel("UMAP 1")
-    axes.set_ylabel("UMAP 2")
-    axes.set_title("\n".join(points.title).replace("$", r"\$"), fontsize=9)
-    if legend:
-        figure.legend(
-            [Line2D([], [], marker="o", linestyle="", color=colour, markersize=5) for _, colour, _ in groups],
-            [as_text(name) for name, _, _ in groups],
-            loc="outside right center",
-            ncols=columns,
-            fontsize=9 if columns == 1 else 6,
-            frameon=False,
-            handletextpad=0.2,
-            columnspacing=0.8,
-        )
-    elif points.labelled:
-        axes.set_xlabel(f"UMAP 1 ({len(groups)} classes, too many for a legend: see the interactive plot)")
-    return figure

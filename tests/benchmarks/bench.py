@@ -93,7 +93,23 @@ def bench_streaming(folder: Path, options: argparse.Namespace) -> list[Figure]:
     ]
 
 
-PARTS = {"share": bench_share, "startup": bench_startup, "streaming": bench_streaming}
+def bench_umap(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Measure UMAP in fresh processes: the layout of one layer, and the whole step, which draws two."""
+    packed = data.random_images(folder / "drawn", options.points)
+    features = data.features(folder / "features", packed, options.points)
+    rounds = [
+        (commands.seconds_of_layout(features), commands.seconds_of_umap(features, packed))
+        for _ in range(options.rounds)
+    ]
+    one, whole = zip(*rounds, strict=True)
+    what = f"UMAP of {options.points:,} points × 512, fresh process"
+    return [
+        median(f"{what}: layout of one layer", one, "s", "≤ 20"),
+        median(f"{what}: whole step, two layers", whole, "s"),
+    ]
+
+
+PARTS = {"share": bench_share, "startup": bench_startup, "streaming": bench_streaming, "umap": bench_umap}
 
 
 def in_turns(
@@ -144,6 +160,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="timed steps of a round of `share`")
     parser.add_argument("--batch", type=int, default=64, help="batch size of `share`")
     parser.add_argument("--minutes", type=float, default=0.75, help="time of each training of `streaming`")
+    parser.add_argument("--points", type=int, default=10_000, help="images that `umap` draws")
     options = parser.parse_args()
     record = Record("pretrain", None, None)
     parts: list[Callable[..., list[Figure]]] = [PARTS[name] for name in options.parts or PARTS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -52,6 +53,31 @@ def train_for(minutes: float, data: Path, chosen: PretrainSettings) -> Run:
     if process.returncode != _OUT_OF_TIME:
         raise RuntimeError(said)
     return Run(float(re.findall(r"(\d+) images/s", said)[-1]), most)
+
+
+def seconds_of_umap(features: Path, data: Path) -> float:
+    """Return the time of the whole step, both layers with all their files, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = [f"--features={features}", f"--data={data}", f"--out={Path(folder, 'out')}"]
+        return _seconds([*STEP, "umap", "--settings", "{}", *places])
+
+
+def seconds_of_layout(features: Path) -> float:
+    """Return the time of the layout of one layer, with all imports and compilation, in a process of its own."""
+    code = """if True:
+        import sys, numpy as np
+        from simclr_steps.settings import UmapSettings
+        from simclr_steps.umap import layout
+        values = np.load(sys.argv[1])
+        layout(UmapSettings(), values, np.full(len(values), -1))
+    """
+    return _seconds([sys.executable, "-c", code, str(features / "backbone.npy")])
+
+
+def _seconds(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, cwd=REPOSITORY, check=True, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - started
 
 
 def _pretrain(data: Path, chosen: PretrainSettings, folder: Path, *options: str) -> subprocess.Popen[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 STEP = [sys.executable, "-m", "simclr_steps"]
 REPOSITORY = Path(__file__).parents[2]
@@ -48,6 +49,29 @@ def random_images(folder: Path, count: int) -> Path:
     packed = pack({"source": "arrays", "path": str(arrays), **none_apart}, folder)
     shutil.rmtree(arrays)
     return packed
+
+
+def features(folder: Path, packed: Path, count: int) -> Path:
+    """Write what gather would of an encoder for `count` training images: 512 features around 10 centres, the classes.
+
+    The packed data set, which knows no classes, gets their names.
+    """
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    labels = np.arange(count) % 10
+    values = draw.normal(size=(10, 512))[labels] + draw.normal(size=(count, 512))
+    np.save(folder / "backbone.npy", values.astype(np.float32))
+    np.save(folder / "projection_head.npy", values[:, :128].astype(np.float32))
+    names = [f"class {label}" for label in labels]
+    sources = [f"{name}/{row:05}.png" for row, name in enumerate(names)]
+    rows = {"row": range(count), "source": sources, "label": pd.Series(labels, dtype="Int64"), "class": names}
+    pd.DataFrame(rows).to_parquet(folder / "rows.parquet", index=False)
+    description = json.loads((packed / "dataset.json").read_text())
+    description["classes"] = sorted(set(names))
+    (packed / "dataset.json").write_text(json.dumps(description))
+    data_hash = description["content_hash"]
+    (folder / "run.json").write_text(json.dumps({"split": "train", "run": {"data_hash": data_hash}}))
+    return folder
 
 
 def pack(block: dict[str, Any], folder: Path) -> Path:

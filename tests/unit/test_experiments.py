@@ -67,6 +67,20 @@ def test_equal_pretrainings_are_shared_and_their_finetunings_joined() -> None:
     assert result.runs[0].finetunes == ["few", "many"]
 
 
+def test_a_run_keeps_what_it_is_in_every_grid_and_no_other_data_set_or_seed_takes_it() -> None:
+    result = planned(
+        {"pretrain": "longer", "grid": {"epochs": [3, 5]}},
+        {"seeds": [0, 1]},
+        {"grid": {"temperature": [0.5, 0.1]}},
+        {"dataset": "own"},
+    )
+    grids = {(run.dataset, run.pretrain, run.seed): run.grids for run in result.runs}
+    shared = [(point.pretrain, point.values) for point in grids["digits", "longer-epochs=3", 0]]
+    assert shared == [("longer", {"epochs": 3}), ("simclr", {"temperature": 0.5})]
+    assert grids["digits", "longer-epochs=3", 1] == grids["own", "longer-epochs=3", 0] == []
+    assert len(result.runs) == 5
+
+
 def test_pretrainings_on_two_datasets_are_two_runs() -> None:
     result = planned({}, {"dataset": "own"}, {"pretrain": "longer"})
     assert {(run.dataset, run.pretrain) for run in result.runs} == {

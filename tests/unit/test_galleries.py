@@ -18,7 +18,7 @@ from tests.unit.conftest import DIGITS, WritePacked, digits
 
 def write_features(folder: Path, count: int) -> Path:
     folder.mkdir()
-    np.save(folder / "backbone.npy", digits(count, 260)[0].reshape(count, -1).astype(np.float32))
+    np.save(folder / "backbone.npy", digits(count, 260)[0].reshape(count, 64).astype(np.float32))
     (folder / "run.json").write_text(json.dumps({"split": "test", "run": {"data_hash": "hash-of-data"}}))
     return folder
 
@@ -60,6 +60,26 @@ def test_a_split_smaller_than_a_gallery_is_shown_whole(write_packed: WritePacked
     galleries(GallerySettings(), features=write_features(tmp_path / "f", 5), data=data, seed=0, out=tmp_path / "out")
     names = {f"{name}.{kind}" for name in ("augmentation", "neighbours") for kind in ("png", "svg")} | {"run.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_a_split_of_no_or_few_images_makes_galleries_all_the_same(
+    rows: int, write_packed: WritePacked, tmp_path: Path
+) -> None:
+    data = write_packed({"train": digits(3), "test": digits(rows, 260)})
+    features = write_features(tmp_path / "f", rows)
+    galleries(GallerySettings(), features=features, data=data, seed=0, out=tmp_path / "out")
+    text = (tmp_path / "out" / "neighbours.svg").read_text()
+    assert (f"the test split has {rows} images" in text) == (rows < 2)
+
+
+def test_where_all_images_to_train_on_are_unlabelled_their_views_are_shown(
+    write_packed: WritePacked, tmp_path: Path
+) -> None:
+    images, _ = digits(20)
+    data = write_packed({"train": digits(0), "unlabelled": (images, np.full(20, -1)), "test": digits(9, 260)})
+    galleries(GallerySettings(), features=write_features(tmp_path / "f", 9), data=data, seed=0, out=tmp_path / "out")
+    assert (tmp_path / "out" / "augmentation.png").stat().st_size > 5000
 
 
 def test_features_of_other_data_are_refused(write_packed: WritePacked, tmp_path: Path) -> None:

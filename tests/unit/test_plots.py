@@ -1,33 +1,56 @@
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
-from simclr_steps.plots import as_text, as_title, colours, new_figure, save
+from simclr_steps.plots import COLOURS, PANEL, as_text, as_title, new_figure, panels, save, share_y
 
-# Machado, Oliveira and Fernandes, 2009: what a reader without green cones sees, in linear RGB.
-DEUTERANOPIA = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
-
-
-def least_difference(names: list[str]) -> float:
-    seen = np.array([to_rgb(name) for name in names]) ** 2.2 @ DEUTERANOPIA.T
-    distances = np.linalg.norm(seen[:, None] - seen[None], axis=2) + np.eye(len(seen))
-    return float(distances.min())
-
-
-def test_ten_colours_differ_also_for_colour_blind_readers() -> None:
-    usual = [to_hex(colour) for colour in mpl.colormaps["tab10"](range(10))]
-    assert least_difference(colours(10)) > 1.5 * least_difference(usual)
+# Machado, Oliveira and Fernandes, 2009, severity 1: what readers without one kind of cones see, in linear RGB.
+SEEN_BY = {
+    "all": np.eye(3),
+    "protanopes": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopes": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopes": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+)
+WHITE = np.array([0.95047, 1, 1.08883])
 
 
-def test_any_number_of_classes_gets_as_many_colours() -> None:
-    for count in (0, 1, 10, 11, 100):
-        assert len(set(colours(count))) == count
+def least_difference(names: Sequence[str], reader: str) -> float:
+    """Return the least ΔE (CIE 1976) of two colours as a reader sees them; 2.3 is just noticeable."""
+    linear = np.array([to_rgb(name) for name in names])
+    linear = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)
+    xyz = np.clip(linear @ np.array(SEEN_BY[reader]).T, 0, 1) @ TO_XYZ.T / WHITE
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+    return min(float(np.linalg.norm(one - other)) for one, other in itertools.combinations(lab, 2))
+
+
+@pytest.mark.parametrize("reader", SEEN_BY)
+def test_ten_colours_differ_for_every_reader(reader: str) -> None:
+    turbo = [to_hex(mpl.colormaps["turbo"](number / 10)) for number in range(11)]
+    assert least_difference(COLOURS, reader) > 15
+    assert least_difference(turbo, "deuteranopes") < 5, "what eleven classes had before shapes told them apart"
+
+
+def test_panels_to_be_compared_share_their_range_and_stand_in_two_columns() -> None:
+    figure, drawn = panels(3, *PANEL)
+    for axes, height in zip(drawn, (1, 5, 9), strict=True):
+        axes.plot([0, 1], [0, height])
+    share_y(drawn)
+    assert len({axes.get_ylim() for axes in drawn}) == 1
+    assert figure.get_figwidth() <= 7.2, "the width of a page's text, so that print shrinks no letter"
+    assert min(float(text.get_fontsize()) for axes in drawn for text in axes.get_xticklabels()) >= 8
 
 
 def test_a_figure_is_written_whole_twice_the_same_as_png_and_svg(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ SEED = {"pretrain", "select", *AFTER_ENCODER}
 def test_whole_run_leaves_the_files_of_the_results_layout(finished: Project) -> None:
     run = finished.folder / "results/digits/simclr/seed0"
     assert_results(run, ["pretrained", "scratch"])
-    for file in ("summary.csv", "summary.md", "summary.html", "summary/label_efficiency.svg", "summary/history.svg"):
+    plots = ("label_efficiency", "history", "monitors", "confusion", "mistakes", "finetune_history")
+    for file in ("summary.csv", "summary.md", "summary.html", "summary/run.json", *(f"summary/{n}.svg" for n in plots)):
         assert (finished.folder / "results" / file).stat().st_size > 0, file
     assert not list(run.rglob("parts"))
     assert (finished.folder / "logs/digits/simclr/seed0/pretrain.log").stat().st_size > 0

@@ -233,8 +233,9 @@ def gallery_report(kind):
 
 def summary_plots():
     """Return the names of the summary's plots; some take classifiers, or a grid."""
-    optional = {"confusion": bool(CLASSIFIERS), "sweep": any(run.grid for run in PLAN.runs)}
-    return ["label_efficiency", "history", *(name for name, there_is in optional.items() if there_is)]
+    of_classifiers = ["confusion", "mistakes", "finetune_history"] if CLASSIFIERS else []
+    of_grids = ["sweep"] if any(run.grids for run in PLAN.runs) else []
+    return ["label_efficiency", "history", "monitors", *of_classifiers, *of_grids]
 
 
 def umap_report(layer, kind):

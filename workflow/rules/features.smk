@@ -112,7 +112,7 @@ rule galleries:
             split=CONFIG.umap.split,
             file=["backbone.npy", "run.json"],
         ),
-        arrays("train"),
+        arrays("train", "unlabelled"),
         split_drawn("images", "labels"),
     output:
         report(

@@ -10,6 +10,12 @@ rule summary:
             classifier=CLASSIFIERS,
             file=["metrics.json", "history.csv", "predictions.parquet"],
         ),
+        collect("resources/{dataset}/dataset.json", dataset=DATASETS),
+        collect(
+            "resources/{dataset}/test.{part}.npy",
+            dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
+            part=["images", "labels"],
+        ),
     output:
         "results/summary.csv",
         "results/summary.md",
@@ -29,6 +35,7 @@ rule summary:
             for name in summary_plots()
         ],
         collect("results/summary/{name}.svg", name=summary_plots()),
+        "results/summary/run.json",
     log:
         "logs/summary.log",
     benchmark:
@@ -42,4 +49,5 @@ rule summary:
         code=code_hash("summarize"),
         step=command("summarize"),
     shell:
-        "{params.step} --settings {params.settings:q} --results results --out results --log {log:q}"
+        "{params.step} --settings {params.settings:q} --results results --resources resources --out results"
+        " --log {log:q}"

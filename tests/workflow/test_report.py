@@ -1,0 +1,68 @@
+"""Snakemake's report of the finished project holds every figure with its explanation, and asks nothing of a network."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.browser import needs_chromium, visit
+
+from .conftest import Project
+
+FIGURES = {
+    "Summary": {"all runs", "label efficiency", "history", "monitors", "confusion", "mistakes", "finetune history"},
+    "Features in the plane": {"picture", "interactive"},
+    "Galleries": {"augmentation", "neighbours"},
+}
+
+
+@pytest.fixture(scope="module")
+def report(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report, made beside the finished project, which is only read."""
+    file = tmp_path_factory.mktemp("report") / "report.html"
+    done = finished.snakemake("--report", str(file), "--nolock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return file
+
+
+def test_the_report_holds_every_figure_in_its_category_with_a_caption(report: Path) -> None:
+    categories, results = read(report, "categories"), read(report, "results")
+    shown = {
+        category: {results[name]["labels"].get("gallery") or results[name]["labels"]["plot"] for name in names}
+        for category, groups in categories.items()
+        for names in [[name for group in groups.values() for name in group]]
+    }
+    assert shown == FIGURES
+    assert len(results) == 13
+    for name, one in results.items():
+        assert len(one["caption"]) > 200, f"{name} explains itself to a newcomer"
+        assert "snakemake.wildcards" not in one["caption"]
+        assert one["data_uri"].startswith("data:")
+
+
+def read(report: Path, name: str) -> dict[str, Any]:
+    """Read an object that a script of the report defines."""
+    text = report.read_text()
+    start = f'<script id="{name}">'
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(text, text.index("{", text.index(start)))[0]
+    return found
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_opens_in_a_browser_without_request_or_error(report: Path, width: int, tmp_path: Path) -> None:
+    seen = visit(report, tmp_path / "browser", width)
+    assert seen.requests == []
+    # Snakemake's own, and not from afar: the style sheets that it brings say so of themselves.
+    assert [line for line in seen.console if "cdn.tailwindcss.com should not be used in production" not in line] == []
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("page", ["summary.html", "digits/simclr/seed0/umap/backbone.html"])
+def test_the_finished_projects_pages_open_without_request_or_error(
+    page: str, width: int, finished: Project, tmp_path: Path
+) -> None:
+    seen = visit(finished.folder / "results" / page, tmp_path / "browser", width)
+    assert (seen.requests, seen.console) == ([], [])
