@@ -40,8 +40,8 @@ CONFIG: dict[str, Any] = {
 def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretraining_runs_twice(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(CONFIG))
-    said = snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml")).stderr
-    assert len(re.findall(r"^rule pretrain:", said, re.MULTILINE)) == 6
+    done = snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
+    assert len(re.findall(r"Finished jobid: \d+ \(Rule: pretrain\)", done.stdout + done.stderr)) == 6
 
     table = pd.read_csv(tmp_path / "results/summary.csv")
     names = {f"simclr-temperature={temperature}" for temperature in (0.1, 0.5)}
