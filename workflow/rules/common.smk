@@ -84,13 +84,15 @@ def read_plan():
 
 def check_gpus():
     """Stop Snakemake where a job asks for more GPUs than all jobs may use, as it would get those and no more."""
-    limit = workflow.global_resources.get("gpu")
+    if "gpu" not in workflow.global_resources:
+        return
+    limit = workflow.global_resources["gpu"].value
     for name, resources in workflow.resource_settings.overwrite_resources.items():
-        asked = resources.get("gpu")
-        if limit and asked and not asked.is_evaluable() and asked.value > limit.value:
+        asked = resources["gpu"].value if "gpu" in resources and not resources["gpu"].is_evaluable() else 0
+        if asked > limit:
             sys.exit(
-                f"error: {name} asks for {asked.value} GPUs, but jobs may use {limit.value}: add --resources "
-                f"gpu={asked.value}, or raise gpu in the profile's resources"
+                f"error: {name} asks for {asked} GPUs, but jobs may use {limit}: add --resources gpu={asked}, or raise "
+                "gpu in the profile's resources"
             )
 
 
