@@ -84,6 +84,14 @@ def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_othe
     lines = [f"{file},{file.parent.name if number % 6 == 0 else ''}" for number, file in enumerate(files)]
     (tmp_path / "few.csv").write_text("\n".join(["path, label", *lines]))
     config = settings(tmp_path / "few.csv", finetunes=True) | {
+        "datasets": {
+            "photos": {
+                "source": "folder",
+                "path": str(tmp_path / "few.csv"),
+                "image_size": 16,
+                "test_fraction": 0.5,
+            }
+        },
         "pretrains": {"simclr": {"epochs": 1, "global_batch_size": 64}},
         "evaluation": {"labels": [1.0], "draws": 1, "augmentation": None},
         "prediction": {"splits": ["unlabelled"]},

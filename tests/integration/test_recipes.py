@@ -25,7 +25,7 @@ def test_readmes_quick_try_of_mnist_runs_to_the_end_on_the_real_files(tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert_results(tmp_path / "results/mnist/simclr/seed0", ["pretrained_1", "scratch_1"])
+    assert_results(tmp_path / "results/mnist/simclr/seed0", ["pretrained_30", "scratch_30"])
 
 
 def test_cifar10_recipe_runs_through_all_stages_on_the_real_files(tmp_path: Path, originals: Path) -> None:
