@@ -43,7 +43,8 @@ from simclr_steps.__main__ import main
 def take(count, available, take=hardware.take_gpus):
     take(count, available)
     Path(f"taken{{os.getpid()}}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-    while len(list(Path().glob("taken*"))) < 2:
+    until = time.monotonic() + 300
+    while len(list(Path().glob("taken*"))) < 2 and time.monotonic() < until:
         time.sleep(0.1)
     os._exit(1)
 
@@ -121,7 +122,8 @@ def test_steps_that_run_at_once_on_a_workstation_take_different_gpus(fresh: Proj
     fresh.config["experiments"][0]["seeds"] = [0, 1]
     fresh.write_config()
     asked = ["--set-resources", "pretrain:gpu=1", f"pretrain:mpi={tmp_path}/launcher", "--resources", "gpu=2"]
-    profile = ["--profile", "workflow/profiles/workstation", "--cores", "8"]
+    asked += ["--set-threads", "pretrain=1"]
+    profile = ["--profile", "workflow/profiles/workstation", "--cores", "2"]
     nobody_chose = ["env", "--unset=CUDA_VISIBLE_DEVICES"]
     done = fresh.snakemake(*profile, *asked, "--", "pretrain_all", prefix=nobody_chose, TMPDIR=str(tmp_path))
     taken = sorted(file.read_text() for file in fresh.folder.glob("taken*"))
