@@ -48,7 +48,8 @@ class Headline:
     split: str  # the test split, or the hold-out where the test split has no labels
     accuracy: pd.DataFrame  # series, name, labels, mean, sd (NaN of one value), count; shares of 1
     hold_out: pd.DataFrame  # the same on the hold-out, where the split is another
-    facts: list[str]  # sentences
+    measures: list[str]  # sentences about the frozen features with all labels
+    cost: str  # a sentence about the pretraining
 
     @property
     def title(self) -> str:
@@ -98,7 +99,7 @@ def headline(rows: pd.DataFrame) -> Headline:
     split = shown_split(rows)
     shown = _means(accuracies[accuracies["split"] == split])
     hold_out = _means(accuracies[(accuracies["split"] == "validation") & (split == "test")])
-    return Headline(dataset, pretrain, split, shown, hold_out, _facts(rows, split))
+    return Headline(dataset, pretrain, split, shown, hold_out, _measures(rows, split), _cost(rows))
 
 
 def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
@@ -115,20 +116,27 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(name=name.where(~rows["series"].isin(several), name + " (" + rows["input"].astype(str) + ")"))
 
 
-def _facts(rows: pd.DataFrame, split: str) -> list[str]:
-    """Say what stands beside the table: kNN, linear probes and the cost of pretraining."""
-    seeds = rows["seed"].nunique()
-    over = f", mean of {seeds} seeds" if seeds > 1 else ""
-    facts = []
+def _measures(rows: pd.DataFrame, split: str) -> list[str]:
+    """Say what kNN and linear probes measure."""
+    sentences = []
     for what, (stage, metric) in _ON_ALL_LABELS.items():
         asked = (rows["stage"] == stage) & (rows["metric"] == metric) & (rows["split"] == split)
         values = rows[asked]["value"]
         if len(values):
-            facts.append(f"{what}, all labels: {percent(values.mean(), values.std())} %{over}.")
+            sentences.append(f"{what}, all labels: {percent(values.mean(), values.std())} %{_over_seeds(rows)}.")
+    return sentences
+
+
+def _cost(rows: pd.DataFrame) -> str:
     pretrain = rows[rows["stage"] == "pretrain"].groupby("metric")["value"].mean()
     speed = f"{pretrain['images_per_second']:,.0f} images/s"
-    facts.append(f"Pretraining: {pretrain['epochs']:g} epochs in {duration(pretrain['seconds'])}, {speed}{over}.")
-    return facts
+    took = duration(pretrain["seconds"])
+    return f"Pretraining: {pretrain['epochs']:g} epochs in {took}, {speed}{_over_seeds(rows)}."
+
+
+def _over_seeds(rows: pd.DataFrame) -> str:
+    seeds = rows["seed"].nunique()
+    return f", mean of {seeds} seeds" if seeds > 1 else ""
 
 
 def percent(mean: float, sd: float) -> str:
@@ -146,7 +154,7 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
             parts.append(_aligned(one.cells()))
         else:
             parts.append("No accuracy was measured: that takes labels.\n")
-        parts.append("\n".join(f"- {fact}" for fact in one.facts) + "\n")
+        parts.append("\n".join(f"- {sentence}" for sentence in [*one.measures, one.cost]) + "\n")
     meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
     if meanings:
         parts.append("What the columns are\n")

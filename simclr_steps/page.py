@@ -248,7 +248,11 @@ def _protocol(run: RunResults) -> Table:
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key.replace('_', ' ')} {_plain(item)}" for key, item in value.items())
-    return ", ".join(map(_plain, value)) if isinstance(value, list) else "none" if value is None else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if value is None or isinstance(value, bool):
+        return "yes" if value else "no" if value is False else "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _hardware(hardware: dict[str, Any]) -> str:

@@ -70,7 +70,7 @@ so many, and of the fine-tunings.</p>
 {{ table(finetuned[one.title]) }}
 {% if worst[one.title] %}<p>The classes that they tell worst on the test split, by F1 in %:</p>
 {{ table(worst[one.title]) }}{% endif %}{% endif %}
-<ul>{% for fact in one.facts %}<li>{{ fact }}</li>{% endfor %}</ul>
+<p>{{ one.cost }}</p>
 {% endfor %}
 {% if meanings %}<p>What the columns are:</p>
 <ul>{% for line in meanings %}<li>{{ line }}</li>{% endfor %}</ul>{% endif %}

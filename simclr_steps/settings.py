@@ -457,7 +457,7 @@ class EvaluationSettings(Settings):
     draws: int = Field(3, gt=0, description="Independent draws of the labels for each budget.")
     augmentation: Augmentation | None = Field(
         Augmentation(
-            crop_scale=(0.5, 1.0), horizontal_flip_probability=0.0, jitter_probability=0.0, grayscale_probability=0.0
+            crop_scale=(0.8, 1.0), horizontal_flip_probability=0.0, jitter_probability=0.0, grayscale_probability=0.0
         ),
         description="Random views for the linear probe that is trained, with all labels, on views instead of plain "
         "images, see the augmentation's keys. null leaves that probe out.",
