@@ -78,7 +78,7 @@ _CAPTIONS = {
         "What the hold-out tells while pretraining goes on",
         "Mean over the seeds. Only kNN takes labels. The effective rank counts the directions that the features use: "
         "one that falls low means that they collapse. Alignment is how near two views of an image are, uniformity how "
-        "evenly the projections spread; training lowers both.",
+        "evenly the projections spread; less is better of both.",
     ),
     "history": (
         "Pretraining",

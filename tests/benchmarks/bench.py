@@ -12,7 +12,9 @@ import argparse
 import multiprocessing
 import os
 import re
+import shlex
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -172,7 +174,8 @@ def main() -> None:
     facts = record.finish()
     named = [f"{datetime.now(UTC):%Y-%m-%d}", *(options.parts or ["all"]), facts["hardware"]["processor"] or "machine"]
     name = re.sub(r"[^\w.]+", "-", "-".join(named)) + ".json"
-    content = {"figures": [asdict(figure) for figure in figures], "options": vars(options), **facts}
+    command = shlex.join(["python", "-m", "tests.benchmarks.bench", *sys.argv[1:]])
+    content = {"figures": [asdict(figure) for figure in figures], "options": vars(options), **facts, "command": command}
     write_json(RECORDS / name, content)
     print(f"written to {RECORDS / name}")
 
