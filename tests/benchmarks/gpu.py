@@ -384,10 +384,10 @@ def run_parts(bench: Bench, names: Sequence[str]) -> int:
             return os.EX_TEMPFAIL
         started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
         result: dict[str, Any] = {}
-        error: Exception | None = None
+        error: BaseException | None = None
         try:
             result = PARTS[name](bench)
-        except Exception as caught:  # the other parts are still worth their time
+        except (Exception, Stopped) as caught:  # the other parts are still worth their time
             error = caught
             result = {"stopped" if isinstance(caught, Stopped) else "failed": str(caught) or repr(caught)}
             if not isinstance(caught, Stopped | UserError):

@@ -330,7 +330,7 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
     project.wait_for_steps(0)
     assert "going on from" in project.log(0)
     process.send_signal(signal.SIGINT)
-    wait_until(lambda: not cluster.jobs(), 60, "the queue is empty", project.said)  # a few seconds on a quiet machine
+    wait_until(lambda: not cluster.jobs(), 10, "the queue is empty", project.said)
     process.wait()
 
     process = project.start("pretrain_all")

@@ -50,11 +50,11 @@ def folder_for(tmp_path: Path, name: str) -> Path:
 
 
 def start_all(count: int, command: list[str], folder: Path) -> list[BaseProcess]:
-    """Start the processes of one training, the leading one first, as a launcher such as torchrun does."""
+    """Start the processes of one training on one machine, the leading one first."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "NODE_RANK": "0"}
+    where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
     command = [*command, "--processes", str(count)]
     return [start(command, folder, LOCAL_RANK=str(rank), **where) for rank in range(count)]
 
