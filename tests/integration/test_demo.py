@@ -6,8 +6,10 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from simclr_steps.files import read_json
 from tests.integration.conftest import CUT, REPOSITORY, snakemake
 from tests.layout import assert_results
 
@@ -18,6 +20,14 @@ def test_demo_leaves_the_results_that_it_names_at_its_end(demo: Path) -> None:
     named = set(re.findall(r"\b(?:results/[\w./]+)", recipe))
     assert len(named) == 5 and [name for name in named if not (demo / name).exists()] == []
     assert re.search(r"^\| +50 \| +\d", (demo / "results/summary.md").read_text(), re.MULTILINE)
+
+
+def test_accuracy_of_the_predictions_is_that_of_the_metrics(demo: Path) -> None:
+    for name in ("pretrained", "scratch"):
+        folder = demo / "results/digits/simclr/seed0/finetune" / name
+        found = pd.read_parquet(folder / "predictions.parquet")
+        expected = read_json(folder / "metrics.json")["draws"][0]["test"]["accuracy"]
+        assert (found["prediction"] == found["label"]).mean() == pytest.approx(expected)
 
 
 def test_demo_runs_nothing_a_second_time(demo: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -41,20 +42,29 @@ def test_every_row_is_predicted_once_with_a_last_batch_of_one(
     assert facts["run"]["data_hash"] == "hash-of-data"
 
 
-def test_three_processes_predict_seven_rows_exactly_once(
-    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+@pytest.mark.parametrize(
+    ("processes", "count"), [(2, 2049), (3, 7)]
+)  # of the 2,049 one process has a last batch of one
+def test_several_processes_predict_every_row_exactly_once_and_as_one_does(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, processes: int, count: int
 ) -> None:
-    data, model, out = write_packed({"test": digits(7)}), write_encoder(classes=DIGITS), tmp_path / "parts"
-    options = ["--model", model, "--data", data, "--split", "test", "--out", out, "--gpus", "0", "--processes", "3"]
-    command = [sys.executable, "-m", "simclr_steps", "predict", *map(str, options)]
+    images, labels = (np.concatenate([part, part])[:count] for part in digits(1797))
+    data, model, out = write_packed({"test": (images, labels)}), write_encoder(classes=DIGITS), tmp_path / "parts"
+    options = ["--model", model, "--data", data, "--split", "test", "--out", out, "--gpus", "0"]
+    command = [sys.executable, "-m", "simclr_steps", "predict", *map(str, options), "--processes", str(processes)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    rows = [np.load(out / f"part-{rank}.npz")["rows"] for rank in range(3)]
+    rows = [np.load(out / f"part-{rank}.npz")["rows"] for rank in range(processes)]
     assert all(len(part) for part in rows)
-    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(7))
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(count))
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
-    gather(out, data=data, split="test", out=tmp_path / "gathered")
     assert len(done.stderr.splitlines()) == 1, done.stderr  # one process speaks, and Lightning advertises nothing
+    gather(out, data=data, split="test", out=tmp_path / "gathered")
+    found = pd.read_parquet(tmp_path / "gathered" / "predictions.parquet")
+    logits = torch.from_numpy(compute_features(load_network(model), images, torch.device("cpu"))[1])
+    probabilities = found[[f"probability_{name}" for name in DIGITS]].to_numpy()
+    np.testing.assert_allclose(probabilities, logits.softmax(dim=1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found["label"], labels)
 
 
 def test_an_empty_split_makes_an_empty_part(
