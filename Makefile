@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: demo test test-cluster lint bench container clean lock
+.PHONY: demo test test-slow test-cluster lint bench container clean lock
 .DELETE_ON_ERROR:
 
 demo: .venv/runtime
@@ -23,7 +23,11 @@ report.html: results/summary.csv results/summary.html workflow/report/*.rst
 # Processes of one thread each, as two trainings with two threads each would wait for one another on two cores. The
 # container's tests need the image that SIMCLR_TEST_IMAGE names.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not cluster"
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not cluster and not slow"
+
+# What takes minutes each.
+test-slow: .venv/dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal -m slow
 
 # On a SLURM that it starts itself, with the steps in the image that SIMCLR_TEST_IMAGE names, if it does.
 test-cluster: .venv/dev

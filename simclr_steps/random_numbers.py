@@ -14,6 +14,7 @@ from torch import Tensor
 _GOLDEN_GAMMA = 0x9E3779B97F4A7C15 - (1 << 64)
 _FIRST_MULTIPLIER = 0xBF58476D1CE4E5B9 - (1 << 64)
 _SECOND_MULTIPLIER = 0x94D049BB133111EB - (1 << 64)
+_INVERSE_OF_GAMMA = pow(0x9E3779B97F4A7C15, -1, 1 << 64) - (1 << 64)
 
 
 def keys(seed: int, epoch: int, images: Tensor, views: int) -> Tensor:
@@ -31,7 +32,9 @@ def keys(seed: int, epoch: int, images: Tensor, views: int) -> Tensor:
 def uniform(key: Tensor, count: int) -> Tensor:
     """Return `count` numbers for every key, float32 in [0, 1): int64 [...] to float32 [..., count]."""
     position = torch.arange(1, count + 1, dtype=torch.int64, device=key.device)
-    bits = _mix(key[..., None] + position * _GOLDEN_GAMMA)
+    # This is key + position · gamma: torch.compile makes an int32 index of `position`, which, as the factor of a
+    # constant of 64 bits, compiles on no GPU (pytorch #175966).
+    bits = _mix(((key * _INVERSE_OF_GAMMA)[..., None] + position) * _GOLDEN_GAMMA)
     return _shift_right(bits, 40).to(torch.float32) * 2.0**-24
 
 

@@ -25,6 +25,15 @@ def test_keys_are_splitmix64_of_seed_epoch_image_and_view() -> None:
             assert keys[view, column].item() % WORD == expected
 
 
+def test_numbers_are_the_high_bits_of_splitmix64_counted_on_from_the_key() -> None:
+    keys = [0, 1, -(2**63), 2**63 - 1, -1018231460777725123]
+    numbers = random_numbers.uniform(torch.tensor(keys), 40)
+    for row, key in enumerate(keys):
+        for column in range(40):
+            counter = (key + (column + 1) * 0x9E3779B97F4A7C15) % WORD
+            assert numbers[row, column] == (splitmix64(counter) >> 40) / 2**24
+
+
 def test_numbers_are_uniform_and_uncorrelated() -> None:
     numbers = random_numbers.uniform(random_numbers.keys(0, 0, torch.arange(20_000), 2), 4).reshape(-1, 4)
     assert numbers.min() >= 0 and numbers.max() < 1

@@ -1,0 +1,228 @@
+"""Compile for an H100, on a machine without a GPU, the kernels that torch.compile makes of this project's functions.
+
+Inductor generates Triton code for a stand-in of the device, and Triton compiles it to machine code; nothing is run.
+
+    python -m tests.gpu_codegen views PRESET SIDE CHANNELS
+    python -m tests.gpu_codegen network SIDE CHANNELS
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+from torch._dynamo import device_interface
+from torch._inductor import debug
+from torch._inductor.decomposition import select_decomp_table
+from torch._inductor.graph import GraphLowering
+from torch._inductor.virtualized import V
+from torch._subclasses import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_map
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from simclr_steps.architecture import Architecture
+from simclr_steps.augmentation import random_views
+from simclr_steps.encoders import Encoder
+from simclr_steps.settings import Augmentation, ProjectionHead
+
+TARGET = GPUTarget("cuda", 90, 32)
+BATCH = 512
+H100 = SimpleNamespace(
+    major=9,
+    minor=0,
+    multi_processor_count=132,
+    regs_per_multiprocessor=65536,
+    max_threads_per_multi_processor=2048,
+    max_threads_per_block=1024,
+    warp_size=32,
+    name="NVIDIA H100",
+    total_memory=80 << 30,
+    gcnArchName="",
+    shared_memory_per_block_optin=232448,
+    shared_memory_per_block=49152,
+    L2_cache_size=50 << 20,
+)
+
+
+class Driver:
+    """What Triton and Inductor ask a GPU's driver."""
+
+    def get_current_target(self) -> GPUTarget:
+        return TARGET
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_active_torch_device(self) -> torch.device:
+        return torch.device("cuda", 0)
+
+    def is_active(self) -> bool:
+        return True
+
+
+def stand_in_for_the_device() -> None:
+    """Let torch and Triton believe that there is one H100, for the rest of this process."""
+    cuda: Any = torch.cuda
+    cuda.is_available, cuda.device_count, cuda.current_device = lambda: True, lambda: 1, lambda: 0
+    cuda.get_device_properties = cuda._get_device_properties = lambda device=None: H100
+    cuda.get_device_capability = lambda device=None: (9, 0)
+    cuda._lazy_init = cuda._initialized = lambda: None
+    torch._C._cuda_init = lambda: None
+    interface: Any = device_interface.CudaInterface
+    for name in ("current_device", "device_count", "get_raw_stream", "get_compute_capability", "is_available"):
+        value = {"device_count": 1, "get_compute_capability": 90, "is_available": True}.get(name, 0)
+        setattr(interface, name, staticmethod(lambda *_, value=value: value))
+    interface.Worker.current_device = staticmethod(lambda: 0)
+    interface.Worker.get_device_properties = staticmethod(lambda device=None: H100)
+    triton.runtime.driver.set_active(Driver())
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The operations of a function of fake CUDA tensors, the arguments that it was traced with, and their mode."""
+
+    graph: torch.fx.GraphModule
+    arguments: Sequence[Any]
+    fake: FakeTensorMode
+
+    def generate(self) -> str:
+        """Return the source that Inductor makes of the operations; the stand-in has to be there."""
+        arguments, _ = tree_flatten(self.arguments)
+        lowering = GraphLowering(self.graph, example_inputs=arguments, shape_env=None)
+        with V.set_debug_handler(debug.DebugContext()), V.set_fake_mode(self.fake), V.set_graph_handler(lowering):
+            lowering.run(*arguments)
+            code, _ = lowering.codegen()
+        return str(getattr(code, "value", code))
+
+
+def trace(function: Callable[..., Any], arguments: Sequence[Any], fake: FakeTensorMode) -> Traced:
+    """Trace a function; there may be no stand-in yet, as torch would then look for the device."""
+    with fake:
+        graph = make_fx(function, decomposition_table=select_decomp_table(), tracing_mode="real")(*arguments)
+    return Traced(graph, arguments, fake)
+
+
+def compile_kernels(source: str) -> dict[str, str | None]:
+    """Compile the Triton kernels of generated source: the error of each, None where it compiles."""
+    kernels = re.findall(r"async_compile\.triton\('([^']+)', '''(.*?)'''", source, re.DOTALL)
+    with tempfile.TemporaryDirectory() as folder:
+        return {name: _error(name, body, Path(folder)) for name, body in kernels}
+
+
+def _error(name: str, body: str, folder: Path) -> str | None:
+    """Compile one kernel with fixed block sizes, for which Inductor would try several."""
+    meta = re.search(r"'signature': (\{.*?\}), 'device'", body, re.DOTALL)
+    assert meta, f"{name} has no signature"
+    signature = dict(ast.literal_eval(meta[1]))
+    body = body.replace("triton_helpers.set_driver_to_gpu()", "")
+    body = re.sub(r"@triton_heuristics\..*?@triton\.jit", "@triton.jit", body, flags=re.DOTALL)
+    file = folder / f"{name}.py"
+    file.write_text(body)
+    spec = spec_from_file_location(name, file)
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        kernel = getattr(module, name)
+        blocks = {
+            "XBLOCK": 1 if "_per_" in name or "_red_" in name else 128,
+            "YBLOCK": 32,
+            "ZBLOCK": 1,
+            "R0_BLOCK": 1024,
+        }
+        signature |= {argument: "constexpr" for argument in kernel.arg_names if argument in blocks}
+        constants = {
+            (place,): blocks[argument] for place, argument in enumerate(kernel.arg_names) if argument in blocks
+        }
+        triton.compile(ASTSource(fn=kernel, signature=signature, constexprs=constants), target=TARGET)
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[-300:]}"
+    return None
+
+
+def views(preset: str, side: int, channels: int) -> Traced:
+    """Trace the views of a batch."""
+    settings, fake = Augmentation(preset=preset), FakeTensorMode()  # type: ignore[arg-type]
+    with fake:
+        images = torch.empty(BATCH, side, side, channels, dtype=torch.uint8, device="cuda")
+        key = torch.empty(2, BATCH, dtype=torch.int64, device="cuda")
+    return trace(lambda images, key: random_views(images, key, settings), (images, key), fake)
+
+
+def network(side: int, channels: int) -> Traced:
+    """Trace a ResNet-18's forward and backward pass over two views of a batch, in bf16."""
+    stem: Any = "small" if side <= 64 else "imagenet"
+    architecture = Architecture(
+        encoder="resnet18", stem=stem, channels=channels, image_size=side, projection_head=ProjectionHead()
+    )
+    fake = FakeTensorMode()
+    with fake:
+        encoder = Encoder(architecture)
+        x = _channels_last(torch.empty(2 * BATCH, channels, side, side))
+        weights = {name: _channels_last(value.detach()) for name, value in encoder.named_parameters()}
+        buffers = dict(encoder.named_buffers())
+
+    def loss(weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            _, projections = torch.func.functional_call(encoder, (weights, buffers), (x,))
+        total: Tensor = projections.float().square().sum()
+        return total
+
+    def gradients(weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> list[Tensor]:
+        moved = {name: value.clone() for name, value in buffers.items()}
+        return list(torch.func.grad(loss)(weights, moved, x).values())
+
+    # Without a GPU there is no backward pass of its tensors, so the CPU's is traced and moved.
+    return _on_gpu(trace(torch.func.functionalize(gradients), (weights, buffers, x), fake))
+
+
+def _on_gpu(traced: Traced) -> Traced:
+    """Return operations of fake CPU tensors as those of fake CUDA tensors."""
+
+    def move(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="cuda")
+
+    with traced.fake:
+        for node in traced.graph.graph.nodes:
+            if "val" in node.meta:
+                node.meta["val"] = tree_map(move, node.meta["val"])
+            if "device" in node.kwargs:
+                node.kwargs = {**node.kwargs, "device": torch.device("cuda", 0)}
+        arguments = tree_map(move, traced.arguments)
+    traced.graph.recompile()
+    return replace(traced, arguments=arguments)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+
+def main(kind: str, *arguments: str) -> None:
+    """Print the error of each kernel, null where it compiles, as JSON."""
+    if kind == "views":
+        preset, *shape = arguments
+        traced = views(preset, *map(int, shape))
+    else:
+        traced = network(*map(int, arguments))
+    stand_in_for_the_device()
+    print(json.dumps(compile_kernels(traced.generate())))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
