@@ -178,7 +178,7 @@ def _pretrain_options(command: Parser) -> None:
         "--compile",
         choices=COMPILE,
         default="auto",
-        help="compile the encoder; auto: on a GPU, when the training is long enough to pay it",
+        help="compile the training; auto: on a GPU, from 25,000 steps on, unless that fails",
     )
     _add_saving(command)
 

@@ -22,7 +22,7 @@ from simclr_steps.errors import UserError
 from simclr_steps.features import check_channels, compute_features, network_input
 from simclr_steps.files import checksum, read_json, read_table, whole_file, write_json, write_table
 from simclr_steps.hardware import NORMAL_SAVING, Hardware, Saving
-from simclr_steps.images import Images
+from simclr_steps.images import Images, outputs
 from simclr_steps.logs import log
 from simclr_steps.metrics import classification_metrics
 from simclr_steps.optimisers import configure_optimisers
@@ -75,7 +75,7 @@ def finetune(
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():
                 module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, hardware, saving)
-                _judge(module, classes, data, draw, folder)
+                _judge(module, classes, data, draw, folder, hardware.device())
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         _publish(settings, classes, folder, out, record)
         shutil.rmtree(folder)
@@ -92,7 +92,9 @@ class Supervised(L.LightningModule):
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if settings.freeze:
             network.backbone.requires_grad_(False)
-        self._images, self._hold_out = Images([train.images]), hold_out
+        self._images, self._hold_out = Images([train.images]), Images([hold_out.images])
+        self._hold_out_rows = np.flatnonzero(hold_out.labels != NO_LABEL)
+        self._hold_out_labels = torch.from_numpy(hold_out.labels[self._hold_out_rows])
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
         self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
         self.images_per_step = round(len(rows) / self.steps_per_epoch)
@@ -101,6 +103,8 @@ class Supervised(L.LightningModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of the drawn rows."""
         trainer = self.trainer
+        self._images.hold_on(self.device, self.rows)
+        self._hold_out.hold_on(self.device, self._hold_out_rows)
         batches = GlobalBatches(
             self.rows, self.settings.batch_size, self._seed, lambda: trainer.global_step, use_all=True
         )
@@ -125,8 +129,11 @@ class Supervised(L.LightningModule):
 
     def validate(self) -> dict[str, float]:
         """Return the accuracy on the labelled rows of the hold-out, if it has any."""
-        logits, labels = labelled_logits(self.network, self._hold_out, self.device)
-        return {"validate_accuracy": float((logits.argmax(dim=1) == labels).float().mean())} if len(labels) else {}
+        if not len(self._hold_out_rows):
+            return {}
+        _, logits = outputs(self.network, self._hold_out, self._hold_out_rows, self.device)
+        correct = logits.argmax(dim=1).cpu() == self._hold_out_labels
+        return {"validate_accuracy": float(correct.float().mean())}
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser of what is not frozen, and its schedule, which is stepped after every update."""
@@ -216,11 +223,14 @@ def _hash(network: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder: Path) -> None:
-    """Write what one draw achieves; the first to read the test split, when nothing is left to choose."""
+def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder: Path, device: torch.device) -> None:
+    """Write what one draw achieves; the first to read the test split, when nothing is left to choose.
+
+    The device is named, as Lightning moves a module to the CPU when its training ends.
+    """
     result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows), "epoch": module.kept_epoch}
     for name in ("validation", "test"):
-        logits, labels = labelled_logits(module.network, read_split(data, name), module.device)
+        logits, labels = labelled_logits(module.network, read_split(data, name), device)
         result[name] = classification_metrics(logits, labels, classes) if len(labels) else None
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)

@@ -1,15 +1,39 @@
-"""Which GPUs a step takes on a machine where no scheduler assigns them: those that no other step holds."""
+"""Whether a machine has GPUs, and which of them a step takes where no scheduler assigns them: those no other holds."""
 
 from __future__ import annotations
 
 import fcntl
 import logging
 import os
+import re
+import subprocess
 import tempfile
 from pathlib import Path
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_SECONDS_TO_ANSWER = 20.0  # a driver that is loaded anew for each call takes a few
 _log = logging.getLogger("simclr_steps")
+
+
+def machine_shows_gpu() -> bool:
+    """Tell whether CUDA_VISIBLE_DEVICES or else the driver shows a GPU, without the seconds that torch would take."""
+    visible = os.environ.get(_VISIBLE)
+    if visible is not None:
+        return visible not in ("", "-1")
+    try:
+        asked = subprocess.Popen(["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S607
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        _log.warning("warning: going on as without a GPU, as nvidia-smi cannot be run: %s", error.strerror)
+        return False
+    try:
+        listed, _ = asked.communicate(timeout=_SECONDS_TO_ANSWER)
+    except subprocess.TimeoutExpired:
+        asked.kill()  # and not waited for, as a driver that hangs may hold it
+        _log.warning("warning: going on as without a GPU, as nvidia-smi has not answered in %g s", _SECONDS_TO_ANSWER)
+        return False
+    return asked.returncode == 0 and re.search(rb"^GPU \d+: .*UUID", listed, re.MULTILINE) is not None
 
 
 def take_gpus(count: int, available: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from mmap import mmap
@@ -12,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from simclr_steps.encoders import Classifier, Encoder
 from simclr_steps.errors import UserError
+from simclr_steps.features import compute_features, images_at_a_time
 from simclr_steps.hardware import die_with_parent
 from simclr_steps.signals import ignore
+from simclr_steps.splits import Rows
 
 Batch = Sequence[Tensor] | UserError
 
@@ -34,24 +38,37 @@ class Images(Dataset[Any]):
     def __init__(self, arrays: Sequence[npt.NDArray[np.uint8]]) -> None:
         self._arrays = [array for array in arrays if len(array)]
         self._starts = np.cumsum([0, *map(len, self._arrays)])
-        self._resident: Tensor | None = None
+        self._shape = self._arrays[0].shape[1:] if self._arrays else ()
+        self._resident: Tensor | None = None  # uint8 [R, H, W, C], on the device
+        self._place = torch.empty(0, dtype=torch.int64)  # of each image among the resident ones, on the device
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def hold_on(self, device: torch.device) -> None:
-        """Copy all images to a GPU if they leave room enough there; elsewhere they are read as they are needed."""
-        size = sum(array.nbytes for array in self._arrays)
+    @property
+    def at_a_time(self) -> int:
+        """How many of these images make a batch of `compute_features`."""
+        return images_at_a_time(self._arrays[0])
+
+    def hold_on(self, device: torch.device, rows: Rows | None = None) -> None:
+        """Copy the images of some rows to a GPU, or all, if they leave room enough there; no others may be asked for.
+
+        Elsewhere images are read as they are needed.
+        """
+        rows = np.arange(len(self)) if rows is None else rows
+        size = len(rows) * math.prod(self._shape)
         if device.type == "cuda" and size < _SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(device)[0]:
-            self._resident = self._copy_to(device)
+            self._copy_to(device, rows)
 
-    def _copy_to(self, device: torch.device) -> Tensor:
-        resident = torch.empty((len(self), *self._arrays[0].shape[1:]), dtype=torch.uint8, device=device)
-        for rows in torch.arange(len(self)).split(_ROWS_AT_A_TIME):
-            resident[rows[0] : rows[-1] + 1] = torch.from_numpy(self.read(rows.numpy()))
-        return resident
+    def _copy_to(self, device: torch.device, rows: Rows) -> None:
+        self._place = torch.full((len(self),), -1, device=device)
+        self._place[torch.from_numpy(rows).to(device)] = torch.arange(len(rows), device=device)
+        self._resident = torch.empty((len(rows), *self._shape), dtype=torch.uint8, device=device)
+        for start in range(0, len(rows), _ROWS_AT_A_TIME):
+            part = torch.from_numpy(self.read(rows[start : start + _ROWS_AT_A_TIME]))
+            self._resident[start : start + len(part)] = part
 
-    def __getitems__(self, indices: npt.NDArray[np.int64]) -> Batch:
+    def __getitems__(self, indices: Rows) -> Batch:
         """Return the batch of `indices`, which the data loader asks for as a whole.
 
         A mistake of the user's is returned, as the loader would raise its traceback from a process that reads ahead.
@@ -60,18 +77,34 @@ class Images(Dataset[Any]):
         if self._resident is not None:
             return (wanted,)
         try:
-            return wanted, torch.from_numpy(self.read(indices))
+            return wanted, self._read_to_share(indices)
         except UserError as error:
             return error
 
-    def read(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Read images from disk: int64 [B] to uint8 [B, H, W, C]."""
+    def _read_to_share(self, indices: Rows) -> Tensor:
+        """Read images, in a process that reads ahead into memory that the training shares, so that none is copied."""
+        shape = (len(indices), *self._shape)
+        if get_worker_info() is None:
+            return torch.from_numpy(self.read(indices))
+        storage = torch.UntypedStorage._new_shared(math.prod(shape))
+        shared = torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
+        self.read(indices, shared.numpy())
+        return shared
+
+    def read(self, indices: Rows, into: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
+        """Read images from disk: int64 [B] to uint8 [B, H, W, C], a new array or the one that is given."""
         part = np.searchsorted(self._starts, indices, side="right") - 1
-        result = np.empty((len(indices), *self._arrays[0].shape[1:]), dtype=np.uint8)
+        result = np.empty((len(indices), *self._shape), dtype=np.uint8) if into is None else into
         for number, array in enumerate(self._arrays):
-            here = part == number
-            result[here] = _read_rows(array, indices[here] - self._starts[number])
+            here = np.flatnonzero(part == number)
+            _read_rows(array, indices[here] - self._starts[number], result, here)
         return result
+
+    def fetch(self, indices: Rows, device: torch.device) -> Tensor:
+        """Return images on the device, from there or from disk: int64 [B] to uint8 [B, H, W, C]."""
+        if self._resident is not None:
+            return self._resident[self._place[torch.from_numpy(indices).to(device)]]
+        return torch.from_numpy(self.read(indices)).to(device)
 
     def on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the indices and the images of a batch that was moved to the device.
@@ -81,11 +114,9 @@ class Images(Dataset[Any]):
         if isinstance(batch, UserError):
             raise batch
         indices = batch[0]
-        return indices, self._resident[indices] if self._resident is not None else batch[1]
+        return indices, self._resident[self._place[indices]] if self._resident is not None else batch[1]
 
-    def loader(
-        self, batches: Sampler[npt.NDArray[np.int64]], device: torch.device, workers: int | None = None
-    ) -> DataLoader[Any]:
+    def loader(self, batches: Sampler[Rows], device: torch.device, workers: int | None = None) -> DataLoader[Any]:
         """Return a loader of whole batches, read ahead by worker processes unless the device holds all images.
 
         None takes as many workers as keep a GPU busy, and none for a CPU, whose steps take much longer than to read.
@@ -109,20 +140,28 @@ class Images(Dataset[Any]):
         )
 
 
-def _read_rows(array: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Return some images of an array; those of a mapped file are read from the file.
+def _read_rows(array: npt.NDArray[np.uint8], rows: Rows, into: npt.NDArray[np.uint8], places: Rows) -> None:
+    """Read some images of an array to some places of another; those of a mapped file are read from the file.
 
     Pages that are read through a map count as memory of the process, and each of them drags in its neighbours from the
     disk, of which a shuffled order wants none.
     """
     if not (isinstance(array.base, mmap) and array.flags.c_contiguous):
-        return array[rows]
-    images = np.empty((len(rows), *array.shape[1:]), dtype=np.uint8)
+        into[places] = array[rows]
+        return
     with Path(array.filename).open("rb", buffering=0) as file:
-        for image, row in zip(images, rows.tolist(), strict=True):
+        for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+            image = into[place]
             if os.preadv(file.fileno(), [image], array.offset + row * image.nbytes) != image.nbytes:
                 raise UserError(f"{array.filename} was cut short before image {row}: run prepare again")
-    return images
+
+
+def outputs(network: Encoder | Classifier, images: Images, rows: Rows, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the outputs of `compute_features` for one image or more, on the device, reading a batch at a time."""
+    batches = np.array_split(rows, range(images.at_a_time, len(rows), images.at_a_time))
+    parts = [compute_features(network, images.fetch(batch, device), device) for batch in batches]
+    features, second = (torch.from_numpy(np.concatenate(part)).to(device) for part in zip(*parts, strict=True))
+    return features, second
 
 
 def _end_with_training(worker: int) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from simclr_steps.encoders import Encoder
-from simclr_steps.features import compute_features, images_at_a_time
+from simclr_steps.images import Images, outputs
 from simclr_steps.neighbours import knn_accuracy
-from simclr_steps.packed import NO_LABEL, Split
-from simclr_steps.splits import Rows, proportional_draw
+from simclr_steps.packed import NO_LABEL
+from simclr_steps.splits import Labels, proportional_draw
 
 MONITORS = ("validate_knn_accuracy", "validate_alignment", "validate_uniformity", "validate_rankme")
 
@@ -27,14 +26,18 @@ _RANKME_EPSILON = 1e-7  # the paper's, for fp32
 class HoldOutMonitor:
     """Measures an encoder on the hold-out and, where labels exist, by its neighbours from the training split.
 
-    Of either split it takes up to 10,000 images, drawn by `seed`, the same each time.
+    Of either split it takes up to 10,000 images, drawn by `seed`, the same each time. Of the training images the first
+    are those of `train_labels`; others may follow.
     """
 
-    def __init__(self, train: Split, hold_out: Split, seed: int) -> None:
-        self._train, self._hold_out = train, hold_out
-        labelled = np.flatnonzero(train.labels != NO_LABEL)
-        self._bank = labelled[proportional_draw(train.labels[labelled], _MOST_IMAGES, seed)]
-        self._rows = proportional_draw(hold_out.labels, _MOST_IMAGES, seed)
+    def __init__(
+        self, train: Images, train_labels: Labels, hold_out: Images, hold_out_labels: Labels, seed: int
+    ) -> None:
+        self._train, self._train_labels = train, train_labels
+        self._hold_out, self._hold_out_labels = hold_out, hold_out_labels
+        labelled = np.flatnonzero(train_labels != NO_LABEL)
+        self._bank = labelled[proportional_draw(train_labels[labelled], _MOST_IMAGES, seed)]
+        self._rows = proportional_draw(hold_out_labels, _MOST_IMAGES, seed)
 
     def measure(self, encoder: Encoder, projections: Tensor) -> dict[str, float | None]:
         """Return the value of each of MONITORS; None where there are no labels.
@@ -42,23 +45,16 @@ class HoldOutMonitor:
         `projections` are those of the whole hold-out's fixed views, float [V, N, D]. Weights, statistics and random
         state stay as they are.
         """
-        labels = self._hold_out.labels[self._rows]
-        features = _features(encoder, self._hold_out.images, self._rows, projections.device)
+        device = projections.device
+        labels = self._hold_out_labels[self._rows]
+        features, _ = outputs(encoder, self._hold_out, self._rows, device)
         accuracy = None
         if len(self._bank) and (labels != NO_LABEL).any():
-            bank = _features(encoder, self._train.images, self._bank, projections.device)
-            accuracy = knn_accuracy(bank, self._train.labels[self._bank], features, labels, _NEIGHBOURS)
-        projections = projections[:, torch.from_numpy(self._rows).to(projections.device)]
+            bank, _ = outputs(encoder, self._train, self._bank, device)
+            accuracy = knn_accuracy(bank, self._train_labels[self._bank], features, labels, _NEIGHBOURS)
+        projections = projections[:, torch.from_numpy(self._rows).to(device)]
         values = (accuracy, alignment(projections), uniformity(projections), rankme(features))
         return dict(zip(MONITORS, values, strict=True))
-
-
-def _features(encoder: Encoder, images: npt.NDArray[np.uint8], rows: Rows, device: torch.device) -> Tensor:
-    """Return the backbone's features of some images, float32 [N, D], reading only a batch of them at a time."""
-    batch_size = images_at_a_time(images)
-    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-    parts = [torch.from_numpy(compute_features(encoder, images[batch], device)[0]) for batch in batches]
-    return torch.cat(parts).to(device)
 
 
 def alignment(projections: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from simclr_steps.augmentation import random_views
 from simclr_steps.backbones import count_features
 from simclr_steps.checkpoints import Candidates, current_candidate, write_candidate
 from simclr_steps.compilation import compiles
+from simclr_steps.compiled import Compiled
 from simclr_steps.encoders import Encoder
 from simclr_steps.errors import UserError
 from simclr_steps.files import whole_folder, write_json, write_table
@@ -68,13 +70,10 @@ def pretrain(
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
     with work_folder(work, *made_of, result=out) as folder:
         torch.manual_seed(seed)
-        monitor = HoldOutMonitor(train, validation, seed)
+        monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, seed)
         encoder = Encoder(architecture)
         _check_encoder(encoder, size, hardware)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=hardware.workers)
-        steps, gpu = settings.epochs * module.steps_per_epoch, hardware.resolved_gpus() > 0
-        if compiles(hardware.compile, gpu=gpu, steps=steps):
-            module.compile_parts(gpu=gpu)
         history = History()
         candidates = Candidates(history)
         curves = TensorBoard(history, folder / "tensorboard")
@@ -82,7 +81,10 @@ def pretrain(
             hardware,
             precision=settings.precision,
             epochs=settings.epochs,
-            callbacks=resumable(folder / "training.ckpt", saving, history, candidates, curves),
+            callbacks=[
+                *_compiled(settings, module, hardware),
+                *resumable(folder / "training.ckpt", saving, history, candidates, curves),
+            ],
         )
         at_once = settings.micro_batch_size or settings.views * settings.global_batch_size // trainer.world_size
         mend = f"set micro_batch_size to fewer than the {at_once} views that pass through the network at once"
@@ -106,13 +108,31 @@ def _check_encoder(encoder: Encoder, size: tuple[int, int], hardware: Hardware) 
     if height != width:
         count_features(encoder.backbone, encoder.architecture, size)
     processes = hardware.resolved_processes()
-    has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
-    if processes > 1 and has_batch_norm and not hardware.resolved_gpus():
+    if processes > 1 and _has_batch_norm(encoder) and not hardware.resolved_gpus():
         log.warning(
             "warning: on a CPU batch norm normalises the share of a batch that each of the %d processes has by itself, "
             "so the result is not that of one process; on GPUs it is",
             processes,
         )
+
+
+def _has_batch_norm(encoder: Encoder) -> bool:
+    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
+
+
+def _compiled(settings: PretrainSettings, module: SimCLR, hardware: Hardware) -> list[L.Callback]:
+    """Return the callback that compiles the training, if it is to be compiled."""
+    steps, gpu = settings.epochs * module.steps_per_epoch, hardware.resolved_gpus() > 0
+    processes = hardware.resolved_processes()
+    obstacle = None
+    views = settings.views * settings.global_batch_size // processes
+    if processes > 1 and _has_batch_norm(module.encoder):
+        obstacle = f"it cannot compile batch norm over {processes} processes: train in one"
+    elif settings.micro_batch_size and views % math.ceil(views / settings.micro_batch_size):
+        size = settings.micro_batch_size
+        obstacle = f"it needs equal micro-batches: set micro_batch_size to a divisor of {views} instead of {size}"
+    wanted = compiles(hardware.compile, gpu=gpu, steps=steps, obstacle=obstacle)
+    return [Compiled(insist=hardware.compile == "always")] if wanted else []
 
 
 class SimCLR(L.LightningModule):
@@ -138,19 +158,28 @@ class SimCLR(L.LightningModule):
         self.steps_per_epoch = len(images) // settings.global_batch_size
         self.images_per_step = settings.global_batch_size
 
-    def compile_parts(self, *, gpu: bool) -> None:
+    def compile_parts(self, *, disable: bool = False) -> None:
         """Compile the network and, for a GPU, the views: more than half of all operations of a step, and the smallest.
 
-        On a CPU torch 2.11 compiles their random numbers to code that writes beyond its memory.
+        On a CPU the views are a hundredth of a step, and torch 2.11 has compiled them to code that writes beyond its
+        memory. `disable` takes all of it back.
         """
-        self.encoder.compile()
-        if gpu:
-            self._random_views = torch.compile(random_views)
+        self.encoder.compile(disable=disable)
+        if self.device.type == "cuda":
+            self._random_views = torch.compile(random_views, disable=disable)
+
+    def trial_step(self) -> Tensor:
+        """Return some loss of a step of the training's shapes, in its precision, with all that is compiled in it."""
+        rows = np.arange(self.settings.global_batch_size // self.trainer.world_size)
+        images = self._images.fetch(rows, self.device)
+        with self.trainer.precision_plugin.train_step_context():
+            return self._project(torch.from_numpy(rows).to(self.device), images, epoch=0).float().square().sum()
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of this process's slices of the global batches."""
         trainer = self.trainer
         self._images.hold_on(self.device)
+        self._hold_out.hold_on(self.device)
         batches = GlobalBatches(
             len(self._images),
             self.settings.global_batch_size,
@@ -203,8 +232,7 @@ class SimCLR(L.LightningModule):
         projections = []
         parts = -(-len(self._hold_out) // self.settings.global_batch_size)
         for rows in np.array_split(np.arange(len(self._hold_out)), parts):
-            indices = torch.from_numpy(rows).to(self.device)
-            images = torch.from_numpy(self._hold_out.read(rows)).to(self.device)
+            indices, images = torch.from_numpy(rows).to(self.device), self._hold_out.fetch(rows, self.device)
             with self.trainer.precision_plugin.forward_context():
                 projections.append(self._project(indices, images, _HOLD_OUT_EPOCH))
         return projections

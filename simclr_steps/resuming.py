@@ -1,4 +1,8 @@
-"""How a training survives: it saves itself, leaves when it has to, never keeps a bad state, and goes on exactly."""
+"""How a training survives: it saves itself, leaves when it has to, never keeps a bad state, and goes on from there.
+
+On a CPU with the same number of threads it goes on bit for bit. On a GPU it goes on with the same batches, views and
+state, but cuDNN chooses its algorithms anew in each process, and they round differently.
+"""
 
 from __future__ import annotations
 

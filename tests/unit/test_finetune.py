@@ -186,3 +186,22 @@ def test_too_few_and_too_many_labels_are_refused(
 def test_encoder_for_other_channels_is_refused(tmp_path: Path, data: Path, write_encoder: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="the network reads images of 3 channels, but these have 1"):
         train(tmp_path / "out", write_encoder(channels=3, name="colour"), data)
+
+
+@pytest.mark.gpu
+def test_classifiers_are_trained_and_judged_on_the_gpu(
+    tmp_path: Path, encoder: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+
+    def noted(network: Any, images: Any, device: torch.device) -> Any:
+        devices.append(device.type)
+        return compute_features(network, images, device)
+
+    monkeypatch.setattr("simclr_steps.images.compute_features", noted)
+    monkeypatch.setattr("simclr_steps.finetune.compute_features", noted)
+    settings = changed(epochs=2)
+    finetune(
+        settings, encoder=encoder, data=data, seed=0, out=tmp_path / "out", work=tmp_path, hardware=Hardware(gpus=1)
+    )
+    assert devices == ["cuda"] * 4  # the hold-out after each epoch, and at the end it and the test split

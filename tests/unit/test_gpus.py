@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from simclr_steps import gpus
+from simclr_steps.gpus import machine_shows_gpu
+
 REPOSITORY = Path(__file__).parents[2]
 STEP = """
 import os, subprocess, sys
@@ -77,3 +80,52 @@ def test_one_gpu_too_few_is_shared_and_said(start: Start) -> None:
 
 def test_what_a_scheduler_or_the_user_chose_stays(start: Start) -> None:
     assert [seen(start(1, CUDA_VISIBLE_DEVICES=chosen)) for chosen in ("5", "5", "")] == ["5", "5", ""]
+
+
+ONE = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-00000000-0000-0000-0000-000000000000)"
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (f"echo '{ONE}'", True),
+        (f"echo '{ONE}'; exit 9", False),
+        ("echo 'Unable to determine the device handle for GPU 0000:01:00.0: Unknown Error'", False),
+        ("echo 'No devices were found'", False),
+        ("printf '\\377\\376GPU'", False),
+    ],
+)
+def test_a_machine_has_a_gpu_if_its_driver_lists_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected: bool
+) -> None:
+    install_nvidia_smi(tmp_path, monkeypatch, script)
+    assert machine_shows_gpu() is expected
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine_shows_gpu() is False
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert machine_shows_gpu() is True
+
+
+def test_a_driver_that_hangs_or_may_not_be_asked_counts_as_no_gpu_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    program = install_nvidia_smi(tmp_path, monkeypatch, "sleep 1000 & exec sleep 1000")
+    monkeypatch.setattr(gpus, "_SECONDS_TO_ANSWER", 0.5)
+    assert machine_shows_gpu() is False
+    program.write_text("no program")
+    assert machine_shows_gpu() is False
+    program.unlink()
+    assert machine_shows_gpu() is False
+    assert [line.split(", as ")[1] for line in caplog.messages] == [
+        "nvidia-smi has not answered in 0.5 s",
+        "nvidia-smi cannot be run: Exec format error",
+    ]
+
+
+def install_nvidia_smi(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+    return program

@@ -57,6 +57,16 @@ def test_mapped_sliced_and_plain_arrays_give_the_images_that_were_asked_for(tmp_
     assert np.array_equal(images.read(rows), np.concatenate(parts)[rows])
 
 
+def test_images_that_the_device_holds_are_those_of_their_rows(tmp_path: Path) -> None:
+    parts = [random_images(count) for count in (5, 7)]
+    images, rows = Images(parts), np.array([11, 0, 4, 5, 8])
+    images._copy_to(CPU, rows)
+    for wanted in (rows, rows[:0], np.array([8, 8, 0])):
+        indices, shown = images.on_device(images.__getitems__(wanted))
+        assert np.array_equal(indices, wanted) and np.array_equal(shown, np.concatenate(parts)[wanted])
+        assert np.array_equal(images.fetch(wanted, CPU), np.concatenate(parts)[wanted])
+
+
 @pytest.mark.parametrize("workers", [None, 2])
 def test_loader_yields_whole_batches_in_their_order(tmp_path: Path, workers: int | None) -> None:
     images = random_images(40)
@@ -90,10 +100,10 @@ def test_file_that_is_cut_short_while_it_is_read_is_named_in_one_sentence(tmp_pa
 @pytest.mark.gpu
 @pytest.mark.parametrize("resident", [True, False])
 def test_a_step_on_a_gpu_never_waits_for_it(resident: bool) -> None:
-    device, packed = torch.device("cuda", 0), random_images(512, side=32)
+    device, packed = torch.device("cuda", 0), random_images(600, side=32)
     images = Images([packed])
     if resident:
-        images.hold_on(device)
+        images.hold_on(device, np.arange(512))
     batches = np.random.default_rng(0).permutation(512).reshape(4, 128)
     encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 16)).to(device)
     seen = []

@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from simclr_steps import monitors
 from simclr_steps.encoders import Encoder, load_network
 from simclr_steps.features import compute_features
+from simclr_steps.images import Images
 from simclr_steps.monitors import MONITORS, HoldOutMonitor, alignment, rankme, uniformity
 from simclr_steps.packed import Split, read_split
 
@@ -71,6 +72,10 @@ def splits(write_packed: Callable[..., Path]) -> tuple[Split, Split]:
     return read_split(data, "train"), read_split(data, "validation")
 
 
+def monitor(train: Split, hold_out: Split, seed: int = 0) -> HoldOutMonitor:
+    return HoldOutMonitor(Images([train.images]), train.labels, Images([hold_out.images]), hold_out.labels, seed)
+
+
 def without_labels(split: Split) -> Split:
     return Split(split.images, np.full_like(split.labels, -1))
 
@@ -80,7 +85,7 @@ def test_measuring_changes_neither_weights_nor_statistics_nor_random_state(
 ) -> None:
     weights = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     random_state, numpy_state = torch.get_rng_state(), str(np.random.get_state())
-    HoldOutMonitor(*splits, seed=0).measure(encoder, torch.randn(2, 60, 16, generator=torch.Generator()))
+    monitor(*splits).measure(encoder, torch.randn(2, 60, 16, generator=torch.Generator()))
     assert all(torch.equal(weights[name], tensor) for name, tensor in encoder.state_dict().items())
     assert encoder.training and all(module.training for module in encoder.modules())
     assert torch.equal(torch.get_rng_state(), random_state)
@@ -92,13 +97,13 @@ def test_knn_accuracy_is_scikit_learns_and_needs_labels(encoder: Encoder, splits
     bank, queries = (compute_features(encoder, split.images, torch.device("cpu"))[0] for split in splits)
     expected = KNeighborsClassifier(10, metric="cosine").fit(bank, train.labels).score(queries, hold_out.labels)
     projections = torch.from_numpy(sphere(2, 60, 16))
-    found = HoldOutMonitor(train, hold_out, seed=0).measure(encoder, projections)
+    found = monitor(train, hold_out).measure(encoder, projections)
     assert tuple(found) == MONITORS
     assert found["validate_knn_accuracy"] == pytest.approx(expected, abs=0.02)
     assert found["validate_rankme"] == pytest.approx(rankme(torch.from_numpy(queries)), rel=1e-4)
 
     for nothing in ((without_labels(train), hold_out), (train, without_labels(hold_out))):
-        blind = HoldOutMonitor(*nothing, seed=0).measure(encoder, projections)
+        blind = monitor(*nothing).measure(encoder, projections)
         assert blind == {**found, "validate_knn_accuracy": None}
 
 
@@ -108,13 +113,11 @@ def test_large_splits_are_thinned_alike_each_time(
     monkeypatch.setattr(monitors, "_MOST_IMAGES", 30)
     read: list[int] = []
 
-    def counted(
-        network: Encoder, images: npt.NDArray[np.uint8], device: torch.device
-    ) -> tuple[npt.NDArray[np.float32], ...]:
+    def counted(network: Encoder, images: torch.Tensor, device: torch.device) -> tuple[npt.NDArray[np.float32], ...]:
         read.append(len(images))
         return compute_features(network, images, device)
 
-    monkeypatch.setattr(monitors, "compute_features", counted)
+    monkeypatch.setattr("simclr_steps.images.compute_features", counted)
     projections = torch.from_numpy(sphere(2, 60, 16))
-    first, second = (HoldOutMonitor(*splits, seed=3).measure(encoder, projections) for _ in range(2))
+    first, second = (monitor(*splits, seed=3).measure(encoder, projections) for _ in range(2))
     assert first == second and read == [30, 30] * 2

@@ -2,8 +2,6 @@ import ast
 import gc
 import os
 import shlex
-import shutil
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -41,6 +39,7 @@ from simclr_steps.code_hash import code_hash
 from simclr_steps.errors import UserError
 from simclr_steps.experiments import plan, read_config
 from simclr_steps.files import canonical_json
+from simclr_steps.gpus import machine_shows_gpu
 from simclr_steps.image_files import fingerprint
 from simclr_steps.own_code import is_own, own_code_hash
 
@@ -253,15 +252,6 @@ def umap_report(layer, kind):
             "plot": kind,
         },
     }
-
-
-def machine_shows_gpu():
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return visible not in ("", "-1")
-    if not shutil.which("nvidia-smi"):
-        return False
-    return "GPU " in subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True).stdout
 
 
 GPUS = int(machine_shows_gpu())
