@@ -1,13 +1,15 @@
 """Random views of images, made in batches on the device that trains, with a draw of its own for every image and view.
 
 `draw` turns random numbers into parameters, and `apply` turns images and parameters into views; each operation follows
-torchvision's functional operation of the same name. Geometry is done by small matrix products: a row of a matrix holds
-the weights with which one output pixel sees the input's pixels, so one product crops, resizes, antialiases and flips.
+torchvision's functional operation of the same name. Their cost is the memory that they move. So each line of pixels is
+summed from the few lines that it sees, which crops, resizes, antialiases and flips in one pass; and colors are changed
+in one plane [N, H, W] for each channel, as operations on planes are what a compiler joins into one pass.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -137,48 +139,53 @@ def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: 
     x = _crop_and_resize(images, parameters, size)
     if settings.rotation_probability * settings.rotation_degrees > 0:
         x = rotate(x, parameters.rotation)
-    if settings.jitter_probability > 0:
-        x = jitter(x, parameters.jitter_order, parameters.jitter_factors, shifts_hue=settings.hue > 0)
-    if settings.grayscale_probability > 0 and x.shape[1] == 3:
-        x = torch.where(_per_image(parameters.grayscale), _luma(x).expand_as(x), x)
+    if settings.jitter_probability > 0 or settings.grayscale_probability > 0:
+        x = _recolor(x, parameters, settings)
     if settings.blur_probability > 0:
         x = blur(x, parameters.blur_sigma, settings.blur_sigma[1])
     if settings.solarise_probability > 0:
-        x = torch.where(_per_image(parameters.solarise) & (x >= settings.solarise_threshold), 1 - x, x)
+        x = torch.where(_per_image(parameters.solarise[:, None]) & (x >= settings.solarise_threshold), 1 - x, x)
     return x
 
 
 def _crop_and_resize(images: Tensor, parameters: Parameters, size: tuple[int, int]) -> Tensor:
     """Crop, resize and flip: uint8 [B, H, W, C] to float32 [V·B, C, height, width]."""
-    count, height, width, channels = images.shape
-    views = len(parameters.crop) // count
-    top, left, box_height, box_width = parameters.crop.unbind(-1)
-    rows = _resize_weights(top, box_height, parameters.flip_vertical, height, size[0])
-    columns = _resize_weights(left, box_width, parameters.flip_horizontal, width, size[1])
-
-    rows = rows.unflatten(0, (views, count)).transpose(0, 1).reshape(count, views * size[0], height)
-    columns = columns.unflatten(0, (views, count)).transpose(0, 1)
-
-    x = images.transpose(2, 3).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-    x = rows @ x.view(count, height, channels * width)
-    x = x.view(count, views, size[0] * channels, width) @ columns.transpose(-2, -1)
-    x = x.view(count, views, size[0], channels, size[1]).permute(1, 0, 3, 2, 4)
-    result: Tensor = x.reshape(views * count, channels, *size)
-    return result
+    top, left, height, width = parameters.crop.unbind(-1)
+    columns, across = _resize_taps(left, width, parameters.flip_horizontal, images.shape[2], size[1])
+    rows, down = _resize_taps(top, height, parameters.flip_vertical, images.shape[1], size[0])
+    x = images.permute(0, 3, 2, 1).to(torch.float32, memory_format=torch.contiguous_format)
+    return _weigh_lines(_weigh_lines(x, columns, across / 255).transpose(-2, -1), rows, down)
 
 
-def _resize_weights(start: Tensor, length: Tensor, flip: Tensor, pixels: int, size: int) -> Tensor:
-    """Return [..., size, pixels]: antialiased bilinear weights of a box's pixels in the resized and flipped result."""
-    scale = (length / size)[..., None]
+def _resize_taps(start: Tensor, length: Tensor, flip: Tensor, pixels: int, size: int) -> tuple[Tensor, Tensor]:
+    """Return the pixels that make each pixel of a box once resized and flipped, and their antialiased bilinear weights.
+
+    Both are [N, size, taps], for boxes within lines of `pixels` pixels.
+    """
+    scale = (length / size)[:, None]
     reach = scale.clamp_min(1)
-    place = torch.arange(size, device=start.device, dtype=torch.float32)
-    place = torch.where(flip[..., None], size - 1 - place, place)
-    pixel = torch.arange(pixels, device=start.device, dtype=torch.float32) - start[..., None]
-    outside = (pixel < 0) | (pixel >= length[..., None])
-    pixel = ((pixel + 0.5) / reach).masked_fill(outside, math.inf)  # too far to be seen
-    distance = (pixel[..., None, :] - (scale * (place + 0.5) / reach)[..., None]).abs_()
-    weights = distance.neg_().add_(1).clamp_min_(0)
-    return weights.div_(weights.sum(dim=-1, keepdim=True))
+    place = torch.arange(0.5, size, device=start.device)
+    center = scale * torch.where(flip[:, None], size - place, place) - 0.5
+    taps = torch.arange(math.ceil(2 * max(pixels / size, 1)), device=start.device)
+    tap = (center - reach).floor_().add_(1)[..., None] + taps
+    weights = ((tap - center[..., None]) / reach[..., None]).abs_().neg_().add_(1).clamp_min_(0)
+    pixel = torch.minimum(tap.clamp_min(0), (length - 1)[:, None, None])
+    weights.masked_fill_(pixel != tap, 0)
+    return (pixel + start[:, None, None]).long(), weights.div_(weights.sum(dim=-1, keepdim=True))
+
+
+def _weigh_lines(x: Tensor, lines: Tensor, weights: Tensor) -> Tensor:
+    """Make each line of N views a weighted sum of a few lines of images: [B, C, L, F] and [N, S, taps] to [N, C, S, F].
+
+    A product of matrices would do the same but mostly multiply by 0.
+    """
+    count, channels, length, features = x.shape
+    size, taps = lines.shape[1:]
+    first = torch.arange(0, count * channels * length, length, device=x.device).view(count, channels, 1, 1)
+    bags = lines.view(-1, count, 1, size, taps) + first
+    weights = weights.reshape(-1, count, 1, size, taps).expand_as(bags).reshape(-1, taps)
+    x = F.embedding_bag(bags.view(-1, taps), x.reshape(-1, features), mode="sum", per_sample_weights=weights)
+    return x.view(-1, channels, size, features)
 
 
 def rotate(x: Tensor, degrees: Tensor) -> Tensor:
@@ -191,56 +198,84 @@ def rotate(x: Tensor, degrees: Tensor) -> Tensor:
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def jitter(x: Tensor, order: Tensor, factors: Tensor, *, shifts_hue: bool = True) -> Tensor:
-    """Change brightness, contrast, saturation and hue, in each image's own order.
+def _recolor(x: Tensor, parameters: Parameters, settings: Augmentation) -> Tensor:
+    """Jitter the colors and turn some images gray: [N, C, H, W]."""
+    channels = x.unbind(1)
+    if settings.jitter_probability > 0:
+        channels = jitter(x, parameters.jitter_order, parameters.jitter_factors, shifts_hue=settings.hue > 0)
+    if settings.grayscale_probability > 0 and len(channels) == 3:
+        luma = _luma(channels, _luma_weights(torch.arange(3, device=x.device)))
+        is_gray = _per_image(parameters.grayscale)
+        channels = tuple(torch.where(is_gray, luma, channel) for channel in channels)
+    return torch.stack(channels, dim=1)
+
+
+def jitter(x: Tensor, order: Tensor, factors: Tensor, *, shifts_hue: bool = True) -> tuple[Tensor, ...]:
+    """Change brightness, contrast, saturation and hue, in each image's own order, and return the channels [N, H, W].
 
     Parameters: `x` float [N, C, H, W] in [0, 1]; `order` int64 [N, k] and `factors` float [N, 4] as in `Parameters`;
     `shifts_hue` is whether hue is among the k. An image of one channel has neither saturation nor hue.
     """
-    turns = range(order.shape[1])
+    own = torch.arange(x.shape[1], device=x.device)
+    own_luma = _luma_weights(own)
+    blends = _blends(order, factors)
     if not (shifts_hue and x.shape[1] == 3):
-        for turn in turns:
-            x = _blend(x, order[:, turn], factors)
-        return x
-    # Hue costs most, so all images take it together, with the turns before theirs made before and the rest after.
+        channels = x.unbind(1)
+        for blend in blends:
+            channels = _blend(channels, own_luma, *blend)
+        return channels
+    # A third of the color circle exchanges channels. Thirds are turned before all else, so that one pass does for both
+    # shifts below; until the hue's turn, each channel has the weight in luma of the one that it comes from.
+    thirds = torch.round(3 * factors[:, _HUE])
+    rest = 6 * factors[:, _HUE] - 2 * thirds
+    origin = (own - thirds.long()[:, None]) % 3
+    channels = x[torch.arange(len(x), device=x.device)[:, None], origin].unbind(1)
+    origin_luma = _luma_weights(origin)
     hue_turn = (order == _HUE).int().argmax(dim=1)
-    for turn in turns[:-1]:
-        x = _blend(x, order[:, turn].masked_fill(turn > hue_turn, _HUE), factors)
-    x = shift_hue(x, _per_image(factors[:, _HUE]))
-    for turn in turns[1:]:
-        x = _blend(x, order[:, turn].masked_fill(turn < hue_turn, _HUE), factors)
-    return x
+    for turn, blend in enumerate(blends):
+        channels = _blend(channels, torch.where(_per_image(turn < hue_turn), origin_luma, own_luma), *blend)
+        if turn % 2 == 0:  # one shift serves two turns, as in its hue's own turn an image is not blended
+            channels = shift_hue(channels, _per_image(rest.masked_fill(hue_turn // 2 != turn // 2, 0)))
+    return channels
 
 
-def _blend(x: Tensor, operation: Tensor, factors: Tensor) -> Tensor:
-    """Blend each image with black (brightness), its mean luma (contrast) or its luma (saturation); hue is left out."""
-    factor = factors.gather(1, operation[:, None]).squeeze(1).masked_fill(operation == _HUE, 1)
-    luma = _luma(x)
-    to_luma = (1 - factor).masked_fill(operation != _SATURATION, 0)
-    to_mean = (1 - factor).masked_fill(operation != _CONTRAST, 0)
-    other = torch.addcmul(luma.mean(dim=(-2, -1), keepdim=True) * _per_image(to_mean), luma, _per_image(to_luma))
-    return torch.addcmul(other, x, _per_image(factor)).clamp_(0, 1)
+def _blends(order: Tensor, factors: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return the factors [N, 1, 1] of the image, its luma and its mean luma for each turn: 1, 0 and 0 for hue.
+
+    An image is blended with black (brightness), its mean luma (contrast) or its luma (saturation).
+    """
+    factor = factors.gather(1, order).masked_fill(order == _HUE, 1)
+    to_luma = (1 - factor).masked_fill(order != _SATURATION, 0)
+    to_mean = (1 - factor).masked_fill(order != _CONTRAST, 0)
+    columns = (_per_image(values).unbind(1) for values in (factor, to_luma, to_mean))
+    return list(zip(*columns, strict=True))
 
 
-def shift_hue(x: Tensor, turns: Tensor) -> Tensor:
-    """Turn the hue of RGB images [N, 3, H, W] by a share of the colour circle [N, 1, 1, 1], through HSV."""
-    red, green, blue = x.unbind(1)
-    value = torch.maximum(torch.maximum(red, green), blue)
-    chroma = value - torch.minimum(torch.minimum(red, green), blue)
-    divisor = chroma.clamp_min(1e-9)  # the numerators are 0 where the chroma is
-    sector = torch.where(
-        value == red,
-        (green - blue) / divisor,
-        torch.where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
-    )
-    sector += 6 * turns.squeeze(1)
-    # A channel lies below the value by chroma · clamp(2 - d, 0, 1), d being the way round the circle of six sectors
-    # from the channel's complement: sector 3 for red, 5 for green, 1 for blue.
-    complement = torch.arange(3, 8, 2, device=x.device)[:, None, None]
-    distance = sector[:, None] - complement
-    distance.sub_((distance / 6).round_(), alpha=6).abs_()
-    below = distance.neg_().add_(2).clamp_(0, 1)
-    return torch.addcmul(value[:, None], below, chroma[:, None], value=-1)
+def _blend(
+    channels: Sequence[Tensor], luma_weights: Tensor, factor: Tensor, to_luma: Tensor, to_mean: Tensor
+) -> tuple[Tensor, ...]:
+    luma = _luma(channels, luma_weights)
+    other = torch.addcmul(luma.mean(dim=(-2, -1), keepdim=True) * to_mean, luma, to_luma)
+    return tuple(torch.addcmul(other, channel, factor).clamp_(0, 1) for channel in channels)
+
+
+def shift_hue(channels: Sequence[Tensor], sixths: Tensor) -> tuple[Tensor, ...]:
+    """Turn the hue of red, green and blue [N, H, W] by up to a sixth of the color circle, -1 to 1 [N, 1, 1].
+
+    The result is that of HSV: each channel moves against the difference of the other two, by as much as this exceeds a
+    share of the chroma, and stays between the pixel's least and most.
+    """
+    red, green, blue = channels
+    least = torch.minimum(torch.minimum(red, green), blue)
+    most = torch.maximum(torch.maximum(red, green), blue)
+    share = (most - least).mul_(1 - sixths.abs())
+    low, direction = -share, sixths.sign()
+    shifted = []
+    for channel, after, before in ((red, green, blue), (green, blue, red), (blue, red, green)):
+        difference = after - before
+        difference.sub_(difference.clamp(low, share))
+        shifted.append(torch.addcmul(channel, difference, direction, value=-1).clamp_(least, most))
+    return tuple(shifted)
 
 
 def blur(x: Tensor, sigma: Tensor, largest_sigma: float) -> Tensor:
@@ -249,11 +284,15 @@ def blur(x: Tensor, sigma: Tensor, largest_sigma: float) -> Tensor:
     Parameters: `x` float [N, C, H, W]; `sigma` float [N] in pixels. The kernel reaches two largest sigmas to each side.
     """
     reach = blur_reach(largest_sigma, min(x.shape[-2:]))
-    distance = torch.arange(-reach, reach + 1, device=x.device, dtype=torch.float32)
+    distance = torch.arange(-reach, reach + 1, device=x.device)
     kernel = torch.exp(-0.5 * (distance / sigma.clamp_min(1e-6)[:, None]) ** 2)
     kernel = kernel / kernel.sum(dim=-1, keepdim=True)
-    rows, columns = (_band_matrix(kernel, side) for side in x.shape[-2:])
-    return rows[:, None] @ x @ columns[:, None].transpose(-2, -1)
+    for _ in range(2):  # down the columns, then along the rows
+        side = x.shape[-2]
+        seen = (torch.arange(side, device=x.device)[:, None] + distance).abs()
+        seen = (side - 1) - ((side - 1) - seen).abs()
+        x = _weigh_lines(x, seen.expand(len(x), -1, -1), kernel[:, None].expand(-1, side, -1)).transpose(-2, -1)
+    return x
 
 
 def blur_reach(largest_sigma: float, side: int) -> int:
@@ -261,23 +300,23 @@ def blur_reach(largest_sigma: float, side: int) -> int:
     return min(math.ceil(2 * largest_sigma), side - 1)
 
 
-def _band_matrix(kernel: Tensor, side: int) -> Tensor:
-    """Return [N, side, side], the matrix that convolves a line of `side` pixels with each kernel [N, 2·reach + 1]."""
-    reach = kernel.shape[1] // 2
-    pixel = torch.arange(side, device=kernel.device)
-    seen = (pixel[:, None] + torch.arange(-reach, reach + 1, device=kernel.device)).abs()
-    seen = (side - 1) - ((side - 1) - seen).abs()
-    taps = (seen[..., None] == pixel).to(kernel.dtype)  # [side, taps, side]
-    return torch.einsum("nt,stp->nsp", kernel, taps)
+def _luma(channels: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Return the luma [N, H, W] of channels with the weights [C, N or 1, 1, 1]; that of one channel is itself."""
+    if len(channels) == 1:
+        return channels[0]
+    luma = channels[0] * weights[0]
+    for channel, weight in zip(channels[1:], weights[1:], strict=True):
+        luma.addcmul_(channel, weight)
+    return luma
 
 
-def _luma(x: Tensor) -> Tensor:
-    """Return the luma of [N, C, H, W] as [N, 1, H, W]."""
-    if x.shape[1] == 1:
-        return x
+def _luma_weights(channel: Tensor) -> Tensor:
+    """Return the weights in luma of channels by number, [C, N, 1, 1] of [N, C] or [C]."""
     red, green, blue = _LUMA
-    return (x[:, :1] * red).add_(x[:, 1:2], alpha=green).add_(x[:, 2:], alpha=blue)
+    weights = torch.full_like(channel, red, dtype=torch.float32)
+    weights = weights.masked_fill_(channel == 1, green).masked_fill_(channel == 2, blue)
+    return _per_image(torch.atleast_2d(weights).T)
 
 
 def _per_image(values: Tensor) -> Tensor:
-    return values[:, None, None, None]
+    return values[..., None, None]
