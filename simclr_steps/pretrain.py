@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch as L
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from simclr_steps import random_numbers
@@ -70,7 +70,7 @@ def pretrain(
         torch.manual_seed(seed)
         monitor = HoldOutMonitor(train, validation, seed)
         encoder = Encoder(architecture)
-        _check_encoder(encoder, size, hardware)
+        _check_encoder(encoder, size)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=hardware.workers)
         steps, gpu = settings.epochs * module.steps_per_epoch, hardware.resolved_gpus() > 0
         if compiles(hardware.compile, gpu=gpu, steps=steps):
@@ -100,19 +100,11 @@ def _check_batch(settings: PretrainSettings, images: int, hardware: Hardware) ->
         raise UserError(f"global_batch_size {batch} cannot be shared by {processes} processes: make it a multiple")
 
 
-def _check_encoder(encoder: Encoder, size: tuple[int, int], hardware: Hardware) -> None:
-    """Refuse an encoder that reads no views of this height and width, and say what processes do to batch norm."""
+def _check_encoder(encoder: Encoder, size: tuple[int, int]) -> None:
+    """Refuse an encoder that reads no views of this height and width."""
     height, width = size
     if height != width:
         count_features(encoder.backbone, encoder.architecture, size)
-    processes = hardware.resolved_processes()
-    has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
-    if processes > 1 and has_batch_norm and not hardware.resolved_gpus():
-        log.warning(
-            "warning: on a CPU batch norm normalises the share of a batch that each of the %d processes has by itself, "
-            "so the result is not that of one process; on GPUs it is",
-            processes,
-        )
 
 
 class SimCLR(L.LightningModule):
