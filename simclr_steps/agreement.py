@@ -15,12 +15,12 @@ from simclr_steps.hardware import leads
 class Agreement:
     """Tells all processes the largest of each number that any of them named.
 
-    With several processes the answer is that of the call before, which travels while the devices compute. Every process
-    makes the same calls.
+    Within a group of processes the answer is that of the call before, which travels while the devices compute. Every
+    process makes the same calls.
     """
 
-    def __init__(self, processes: int) -> None:
-        self._group = dist.new_group(backend="gloo") if processes > 1 else None
+    def __init__(self) -> None:
+        self._group = dist.new_group(backend="gloo") if dist.is_initialized() else None
         self._numbers: torch.Tensor | None = None
         self._work: dist.Work | None = None
 

@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as L
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from simclr_steps import random_numbers
@@ -35,6 +35,7 @@ from simclr_steps.provenance import Record
 from simclr_steps.resuming import fit, resumable
 from simclr_steps.sampling import GlobalBatches
 from simclr_steps.settings import PretrainSettings
+from simclr_steps.sync_batch_norm import batch_norms
 from simclr_steps.tensorboard import TensorBoard
 from simclr_steps.training import History, build_trainer
 from simclr_steps.work_folder import work_folder
@@ -72,7 +73,7 @@ def pretrain(
         torch.manual_seed(seed)
         monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, seed)
         encoder = Encoder(architecture)
-        _check_encoder(encoder, size, hardware)
+        _check_encoder(encoder, size)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=hardware.workers)
         history = History()
         candidates = Candidates(history)
@@ -102,22 +103,11 @@ def _check_batch(settings: PretrainSettings, images: int, hardware: Hardware) ->
         raise UserError(f"global_batch_size {batch} cannot be shared by {processes} processes: make it a multiple")
 
 
-def _check_encoder(encoder: Encoder, size: tuple[int, int], hardware: Hardware) -> None:
-    """Refuse an encoder that reads no views of this height and width, and say what processes do to batch norm."""
+def _check_encoder(encoder: Encoder, size: tuple[int, int]) -> None:
+    """Refuse an encoder that reads no views of this height and width."""
     height, width = size
     if height != width:
         count_features(encoder.backbone, encoder.architecture, size)
-    processes = hardware.resolved_processes()
-    if processes > 1 and _has_batch_norm(encoder) and not hardware.resolved_gpus():
-        log.warning(
-            "warning: on a CPU batch norm normalises the share of a batch that each of the %d processes has by itself, "
-            "so the result is not that of one process; on GPUs it is",
-            processes,
-        )
-
-
-def _has_batch_norm(encoder: Encoder) -> bool:
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
 
 
 def _compiled(settings: PretrainSettings, module: SimCLR, hardware: Hardware) -> list[L.Callback]:
@@ -126,7 +116,7 @@ def _compiled(settings: PretrainSettings, module: SimCLR, hardware: Hardware) ->
     processes = hardware.resolved_processes()
     obstacle = None
     views = settings.views * settings.global_batch_size // processes
-    if processes > 1 and _has_batch_norm(module.encoder):
+    if processes > 1 and batch_norms(module.encoder):
         obstacle = f"it cannot compile batch norm over {processes} processes: train in one"
     elif settings.micro_batch_size and views % math.ceil(views / settings.micro_batch_size):
         size = settings.micro_batch_size

@@ -45,7 +45,7 @@ class SaveWork(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clocks."""
-        self._agreement = Agreement(trainer.world_size)
+        self._agreement = Agreement()
         self._seed = torch.initial_seed()
         self._saved = self._acted = time.monotonic()
 

@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 from lightning.fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
-from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 
 from simclr_steps.agreement import mean_of_all
@@ -20,6 +20,7 @@ from simclr_steps.hardware import Hardware, keep_freed_memory
 from simclr_steps.logs import duration, log
 from simclr_steps.precision import allow_tf32, resolve_precision
 from simclr_steps.saving import CheckedFiles
+from simclr_steps.sync_batch_norm import SyncBatchNorm
 
 SPEAK_EVERY_SECONDS = 5.0
 _EPOCHS_SPEAK_EVERY_SECONDS = 2.0
@@ -54,13 +55,12 @@ def build_trainer(
         accelerator="gpu" if gpus else "cpu",
         devices=processes // hardware.nodes,
         num_nodes=hardware.nodes,
-        strategy=DDPStrategy(gradient_as_bucket_view=True) if processes > 1 else "auto",
+        strategy=_strategy(processes),
         # In a SLURM job Lightning would take the job's tasks for its processes and train alone.
-        plugins=[LightningEnvironment(), CheckedFiles()],
+        plugins=[LightningEnvironment(), CheckedFiles(), SyncBatchNorm()],
         precision="bf16-mixed" if precision == "bf16" else "32-true",
         max_epochs=epochs,
         callbacks=callbacks,
-        sync_batchnorm=gpus > 1,
         benchmark=gpus > 0,
         use_distributed_sampler=False,
         logger=False,
@@ -72,6 +72,10 @@ def build_trainer(
     if trainer.world_size != processes:
         raise RuntimeError(f"{processes} processes were asked for, but Lightning made {trainer.world_size}")
     return trainer
+
+
+def _strategy(processes: int) -> Strategy | str:
+    return DDPStrategy(gradient_as_bucket_view=True) if processes > 1 else "auto"
 
 
 class History(L.Callback):

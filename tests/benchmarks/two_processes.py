@@ -25,13 +25,13 @@ from simclr_steps.packed import read_description, read_split
 from simclr_steps.precision import allow_tf32
 from simclr_steps.sampling import GlobalBatches
 from simclr_steps.settings import PretrainSettings
+from simclr_steps.sync_batch_norm import SyncBatchNorm
 
 
 def losses(data: Path, chosen: PretrainSettings, processes: int, device: torch.device, steps: int) -> list[float]:
     """Return the global batch's loss in each step, in fp32; all processes compute on `device`.
 
-    They talk through gloo, as NCCL takes no two processes on one GPU. Batch norm is over all of them on a GPU, and
-    within each on a CPU, for which torch has no other.
+    They talk through gloo, as NCCL takes no two processes on one GPU.
     """
     server = multiprocessing.get_context("forkserver")
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(processes, server) as pool:
@@ -54,9 +54,7 @@ def _train(
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = build_optimiser([network.parameters()], chosen, scaled_learning_rate(chosen))
     if processes > 1:
-        if device != "cpu":
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        network = DistributedDataParallel(network)
+        network = DistributedDataParallel(SyncBatchNorm().apply(network))
     found = []
     batches = GlobalBatches(len(images), chosen.global_batch_size, 0, lambda: 0, rank=rank, processes=processes)
     for rows in islice(batches, steps):

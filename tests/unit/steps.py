@@ -22,8 +22,8 @@ from simclr_steps.files import read_json, read_table
 TIMES = ("images_per_second", "seconds")
 
 OWN_ENCODERS = Path(__file__).parents[1] / "own_encoders.py"
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["simclr_steps.pretrain", "simclr_steps.finetune"])
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["simclr_steps.pretrain", "simclr_steps.finetune"])
 
 
 def start(arguments: list[str], folder: Path, **environment: str) -> BaseProcess:
@@ -38,7 +38,7 @@ def start_group(arguments: list[str], folder: Path) -> BaseProcess:
 
 def _start(arguments: list[str], folder: Path, environment: Mapping[str, str], *, in_own_group: bool) -> BaseProcess:
     shutil.copy(OWN_ENCODERS, folder)
-    process = _SERVER.Process(target=_run, args=(arguments, folder, environment, in_own_group))
+    process = SERVER.Process(target=_run, args=(arguments, folder, environment, in_own_group))
     process.start()
     return process
 

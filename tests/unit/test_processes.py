@@ -20,7 +20,7 @@ from simclr_steps.settings import PretrainSettings, ProjectionHead
 from tests.unit.steps import OWN_ENCODERS, content, run, said, start, wait_for_saves, weights
 
 SETTINGS = PretrainSettings(
-    encoder="own_encoders:without_batch_norm",
+    encoder="own_encoders:smooth_with_batch_norm",
     epochs=4,  # of 5 steps each
     global_batch_size=40,
     optimiser="sgd",
@@ -68,11 +68,11 @@ def wait_for_checkpoint(folder: Path, is_alive: Callable[[], bool]) -> None:
 def distance(found: Path, expected: Path) -> float:
     """Return how far apart the last weights in two folders are: the largest of the tensors' relative distances.
 
-    CPUs round sums of other lengths in other ways, which 20 steps make 2e-4; negatives of one's own process alone would
-    make it more than 4e-3.
+    CPUs round sums of other lengths in other ways, which 20 steps make 1.3e-5. Negatives of one's own process only make
+    it 0.26, and batch norm of one's own process 0.55.
     """
     one, other = (weights(folder / "out" / "last.ckpt") for folder in (found, expected))
-    return max(float((one[name] - weight).norm() / weight.norm()) for name, weight in other.items())
+    return max(float((one[name] - weight).double().norm() / weight.double().norm()) for name, weight in other.items())
 
 
 def test_one_two_and_four_processes_make_the_same_weights_in_20_steps(tmp_path: Path, data: Path) -> None:
@@ -84,7 +84,7 @@ def test_one_two_and_four_processes_make_the_same_weights_in_20_steps(tmp_path: 
         for process in processes:
             process.join()
         assert [process.exitcode for process in processes] == [0] * count, said(several)
-        assert distance(several, one) < 1e-3
+        assert distance(several, one) < 1e-4
         tables = [read_table(folder / "out" / "checkpoints.csv") for folder in (one, several)]
         for alone, together in zip(*tables, strict=True):
             assert (alone["file"], alone["step"]) == (together["file"], together["step"])
@@ -100,7 +100,7 @@ def test_two_nodes_that_srun_starts_train_as_one_process_does(tmp_path: Path, da
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0], said(nodes)
-    assert distance(nodes, one) < 1e-3
+    assert distance(nodes, one) < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -203,19 +203,6 @@ def test_a_full_disk_is_told_by_the_leading_process_alone(small_disk: Path, tmp_
     errors = [line for line in said(folder).splitlines() if "TensorBoard" not in line and "resnet" not in line]
     assert [line for line in errors if "error" in line.lower()] == [errors[-1]], said(folder)
     assert "error: the disk is full while writing" in errors[-1] and "Traceback" not in said(folder)
-
-
-@pytest.mark.parametrize(("encoder", "warnings"), [("with_batch_norm", 1), ("without_batch_norm", 0)])
-def test_that_batch_norm_is_each_processs_own_on_a_cpu_is_said_once(
-    tmp_path: Path, data: Path, encoder: str, warnings: int
-) -> None:
-    folder = folder_for(tmp_path, "out")
-    command = arguments(data, epochs=1)
-    command[2] = command[2].replace("without_batch_norm", encoder)
-    for process in start_all(2, command, folder):
-        process.join()
-        assert process.exitcode == 0, said(folder)
-    assert said(folder).count("warning: on a CPU batch norm normalises the share of a batch") == warnings
 
 
 def test_a_killed_leader_leaves_no_process_behind(tmp_path: Path, data: Path) -> None:

@@ -18,7 +18,10 @@ from simclr_steps.hardware import Hardware
 from simclr_steps.pretrain import pretrain
 from simclr_steps.resuming import resumable
 from simclr_steps.settings import PretrainSettings, ProjectionHead
+from simclr_steps.sync_batch_norm import SyncBatchNorm
+from tests.own_encoders import smooth_with_batch_norm
 from tests.unit.conftest import digits
+from tests.unit.groups import in_group
 
 SETTINGS = PretrainSettings(
     encoder="tests.own_encoders:with_batch_norm",
@@ -82,6 +85,20 @@ def test_no_step_of_a_training_reads_a_value(train_watched: Callable[..., None])
     train_watched(Hardware(gpus=0), values.__enter__, end)
     assert values.operations > 1000
     assert values.read == []
+
+
+def watch_batch_norm() -> ReadValues:
+    network = SyncBatchNorm().apply(smooth_with_batch_norm(1, 8))
+    values = ReadValues()
+    with values:
+        network(torch.rand(16, 1, 8, 8)).square().mean().backward()
+    return values
+
+
+def test_batch_norm_over_all_processes_reads_no_value() -> None:
+    for values in in_group(2, watch_batch_norm):
+        assert values.operations > 50
+        assert values.read == []
 
 
 @pytest.mark.gpu
