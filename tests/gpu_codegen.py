@@ -30,7 +30,7 @@ from torch._inductor.graph import GraphLowering
 from torch._inductor.virtualized import V
 from torch._subclasses import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._pytree import tree_flatten, tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
@@ -93,27 +93,31 @@ def stand_in_for_the_device() -> None:
 
 @dataclass(frozen=True)
 class Traced:
-    """The operations of a function of fake CUDA tensors, the arguments that it was traced with, and their mode."""
+    """The operations of a function of fake CUDA tensors, the tensors that it was traced with, and their mode."""
 
     graph: torch.fx.GraphModule
-    arguments: Sequence[Any]
+    tensors: Sequence[Tensor]
     fake: FakeTensorMode
 
     def generate(self) -> str:
         """Return the source that Inductor makes of the operations; the stand-in has to be there."""
-        arguments, _ = tree_flatten(self.arguments)
-        lowering = GraphLowering(self.graph, example_inputs=arguments, shape_env=None)
+        lowering = GraphLowering(self.graph, example_inputs=list(self.tensors), shape_env=None)
         with V.set_debug_handler(debug.DebugContext()), V.set_fake_mode(self.fake), V.set_graph_handler(lowering):
-            lowering.run(*arguments)
+            lowering.run(*self.tensors)
             code, _ = lowering.codegen()
         return str(getattr(code, "value", code))
 
 
 def trace(function: Callable[..., Any], arguments: Sequence[Any], fake: FakeTensorMode) -> Traced:
     """Trace a function; there may be no stand-in yet, as torch would then look for the device."""
+    tensors, structure = tree_flatten(arguments)
     with fake:
-        graph = make_fx(function, decomposition_table=select_decomp_table(), tracing_mode="real")(*arguments)
-    return Traced(graph, arguments, fake)
+        graph = make_fx(
+            lambda *tensors: function(*tree_unflatten(tensors, structure)),
+            decomposition_table=select_decomp_table(),
+            tracing_mode="real",
+        )(*tensors)
+    return Traced(graph, tensors, fake)
 
 
 def compile_kernels(source: str) -> dict[str, str | None]:
@@ -204,9 +208,9 @@ def _on_gpu(traced: Traced) -> Traced:
                 node.meta["val"] = tree_map(move, node.meta["val"])
             if "device" in node.kwargs:
                 node.kwargs = {**node.kwargs, "device": torch.device("cuda", 0)}
-        arguments = tree_map(move, traced.arguments)
+        tensors = [move(tensor) for tensor in traced.tensors]
     traced.graph.recompile()
-    return replace(traced, arguments=arguments)
+    return replace(traced, tensors=tensors)
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
