@@ -3,30 +3,29 @@
     make bench                                           # all of it, about 25 minutes on 2 cores
     python -m tests.benchmarks.bench startup --rounds 3  # one part
 
-What is compared is run in turns, each in a process of its own, so that a machine's moods meet all alike.
+What is compared runs in turns, each in a process of its own, so that a machine's moods meet all alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import importlib.util
 import os
 import re
 import shlex
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from simclr_steps.files import write_json
 from simclr_steps.hardware import Hardware, Saving
 from simclr_steps.provenance import Record
 from tests.benchmarks import commands, data, throughput
+from tests.benchmarks.turns import Call, in_turns
 
 RECORDS = Path(__file__).parent / "records"
 STREAMED_IMAGES, RESIDENT_IMAGES = 1_000_000, 20_480
@@ -53,13 +52,14 @@ def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
     packed, _ = data.cifar10(folder / "cifar10", images)
     hardware, saving = Hardware(gpus=0), Saving(every_minutes=0.25)  # so that each round has a save in it
     chosen = throughput.settings(options.batch, epochs=2)
-    contestants: dict[str, tuple[Any, ...]] = {
+    contestants: dict[str, Call] = {
         "end to end": (throughput.end_to_end, packed, chosen, hardware, saving),
         "bare step": (throughput.bare_step, packed, chosen, hardware, options.steps),
-        "lightly": (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count()),
         "two views alone": (throughput.views, packed, chosen, hardware, 10 * options.steps),
     }
-    rates = in_turns(contestants, options.rounds)
+    if importlib.util.find_spec("lightly"):
+        contestants["lightly"] = (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count())
+    rates = rates_in_turns(contestants, options.rounds)
     figures = [median(f"{name}, ResNet-18, 32 px, batch {options.batch}", rates[name], "images/s") for name in rates]
     ours, bare = rates["end to end"], rates["bare step"]
     figures.append(median("share of the bare model step", ratios(ours, bare), "", "≥ 0.95"))
@@ -114,29 +114,17 @@ def bench_umap(folder: Path, options: argparse.Namespace) -> list[Figure]:
 PARTS = {"share": bench_share, "startup": bench_startup, "streaming": bench_streaming, "umap": bench_umap}
 
 
-def in_turns(
-    contestants: dict[str, tuple[Any, ...]], rounds: int, left_out: type[Exception] = ImportError
-) -> dict[str, list[Any]]:
-    """Return what each contestant (a function and its arguments) returned in each round; one not installed is left out.
+def rates_in_turns(contestants: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
+    """Return the images/s of each contestant in each round.
 
-    A process serves one contestant for all rounds, forked from a server that has imported torch. `left_out` is the
-    error that leaves a contestant out.
+    Raises RuntimeError when one fails.
     """
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["tests.benchmarks.throughput", "simclr_steps.evaluate", "simclr_steps.finetune"])
-    pools = {name: ProcessPoolExecutor(1, server) for name in contestants}
-    results: dict[str, list[Any]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, (function, *arguments) in contestants.items():
-            if name in pools:
-                try:
-                    results[name].append(pools[name].submit(function, *arguments).result())
-                except left_out as error:
-                    print(f"{name} is left out: {error!r}", flush=True)
-                    pools.pop(name).shutdown()
-    for pool in pools.values():
-        pool.shutdown()
-    return {name: values for name, values in results.items() if values}
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    for turn in in_turns(contestants, rounds):
+        if turn.failure:
+            raise RuntimeError(f"{turn.name}: {turn.failure}")
+        rates[turn.name].append(turn.value)
+    return rates
 
 
 def ratios(values: Sequence[float], others: Sequence[float]) -> list[float]:

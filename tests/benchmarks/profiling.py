@@ -12,7 +12,9 @@ import lightning.pytorch as L
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from simclr_steps.errors import UserError
 from simclr_steps.hardware import Hardware
+from simclr_steps.packed import read_split
 from simclr_steps.pretrain import pretrain
 from simclr_steps.resuming import resumable
 from simclr_steps.settings import PretrainSettings
@@ -25,7 +27,12 @@ def profile_steps(data: Path, chosen: PretrainSettings, hardware: Hardware, firs
     """Return figures of `steps` steps after the `first` ones of a pretraining of one epoch; times are ms a step.
 
     `wall` is measured without the profiler, which slows the host, in as many steps just before.
+
+    Raises UserError when the epoch has fewer steps.
     """
+    in_an_epoch = len(read_split(data, "train")) // chosen.global_batch_size
+    if in_an_epoch < first + 2 * steps:
+        raise UserError(f"a profile takes {first + 2 * steps} steps, and an epoch has {in_an_epoch}: lower --steps")
     watch = _Watch(hardware.device(), first, steps)
     with tempfile.TemporaryDirectory() as folder:
         out, work = Path(folder, "out"), Path(folder, "work")

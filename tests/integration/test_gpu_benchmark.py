@@ -8,25 +8,47 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from simclr_steps.files import read_json
+from simclr_steps.packed import read_split
+from tests.benchmarks.waiting import wait_until
 from tests.integration.conftest import REPOSITORY
 
 RECIPE = """
 datasets:
   cifar10: {source: torchvision, name: CIFAR10, validation_fraction: 0, subset: 1000}
 pretrains:
-  small:
+  small: &small
     encoder: tests.own_encoders:without_batch_norm
     epochs: 40
     global_batch_size: 64
     projection_head: {hidden_size: 32, output_size: 16}
+  hanging: {<<: *small, encoder: "hanging:encoder"}
 finetunes:
   pretrained: &finetune {labels: 0.3, epochs: 1}
   scratch: {<<: *finetune, init: random}
 selection: {criterion: last}
 experiments: [{dataset: cifar10, pretrain: small}]
+"""
+
+# A first turn of `bare step` takes 6 passes.
+HANGING = """
+import time
+from torch import nn
+
+class Hanging(nn.Sequential):
+    passes = 0
+
+    def forward(self, x):
+        Hanging.passes += 1
+        if Hanging.passes > 8:
+            time.sleep(3600)
+        return super().forward(x)
+
+def encoder(channels, image_size):
+    return Hanging(nn.Conv2d(channels, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 """
 
 # Not on the lent machine, as its list of packages says.
@@ -47,27 +69,55 @@ class Command:
     """The benchmark as a command, in Pythons that lack some packages."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         (folder / "sitecustomize.py").write_text(BLOCKER)
+        (folder / "hanging.py").write_text(HANGING)
         (folder / "recipe.yaml").write_text(RECIPE)
 
-    def run(self, *arguments: str | Path, status: int = 0) -> dict[str, Any]:
-        """Run it and return the record that it wrote."""
-        command = [sys.executable, "-m", "tests.benchmarks.gpu", *map(str, arguments)]
-        command += ["--work", str(self._folder / "work"), "--record", str(self._folder / "record.json")]
-        command += ["--recipe", str(self._folder / "recipe.yaml"), "--pretrain", "small"]
-        command += ["--steps", "2", "--rounds", "1", "--workers", "1", "--gpus", "0"]
-        done = subprocess.run(
-            command,
+    def start(self, *arguments: str | Path, module: str = "gpu") -> subprocess.Popen[str]:
+        """Start a module of the benchmarks."""
+        return subprocess.Popen(
+            [sys.executable, "-m", f"tests.benchmarks.{module}", *map(str, arguments)],
             cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(self._folder), "OMP_NUM_THREADS": "1"},
-            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        assert done.returncode == status, done.stdout + done.stderr
-        parts: dict[str, Any] = read_json(self._folder / "record.json")["parts"]
+
+    def start_parts(self, *arguments: str | Path, pretrain: str = "small") -> subprocess.Popen[str]:
+        """Start some parts of the benchmark, in small."""
+        places = ("--work", self.folder / "work", "--record", self.folder / "record.json")
+        recipe = ("--recipe", self.folder / "recipe.yaml", "--pretrain", pretrain)
+        few = ("--images", "1000", "--steps", "2", "--workers", "1", "--gpus", "0")
+        return self.start(*arguments, *places, *recipe, *few)
+
+    def run(self, *arguments: str | Path, pretrain: str = "small", status: int = 0) -> dict[str, Any]:
+        """Run some parts and return the parts of the record."""
+        process = self.start_parts(*arguments, pretrain=pretrain)
+        said, _ = process.communicate()
+        assert process.returncode == status, said
+        return self.parts()
+
+    def record(self) -> dict[str, Any]:
+        """Return the record."""
+        record: dict[str, Any] = read_json(self.folder / "record.json")
+        return record
+
+    def parts(self) -> dict[str, Any]:
+        """Return the parts of the record."""
+        parts: dict[str, Any] = self.record()["parts"]
         return parts
+
+    def processes(self) -> list[int]:
+        """Return the processes that run with this command's environment."""
+        return [int(file.parent.name) for file in Path("/proc").glob("[0-9]*/environ") if self._owns(file)]
+
+    def _owns(self, environment: Path) -> bool:
+        try:
+            return f"PYTHONPATH={self.folder}".encode() in environment.read_bytes().split(b"\0")
+        except OSError:  # it has just ended
+            return False
 
 
 @pytest.fixture
@@ -110,11 +160,68 @@ def test_accuracy_goes_on_where_time_ran_out_and_what_is_done_is_not_done_again(
 
 
 def test_parts_are_recorded_although_one_fails(originals: Path, command: Command) -> None:
-    parts = command.run("finetune", "throughput", "processes", "tests", "profile", "--cifar10", originals, status=1)
+    asked = ("finetune", "epochs", "step", "others", "processes", "tests", "profile", "compiled")
+    parts = command.run(*asked, "--cifar10", originals, status=1)
     assert parts["finetune-small-seed0"]["failed"].endswith("run the part accuracy first")
-    speed = parts["throughput"]
+    speed = command.record()["speed"]
     assert speed["share_of_bare_step"]["plain"] > 0 and speed["times_as_fast_as"]["torchvision"] > 0
     assert speed["seconds_per_epoch"] == pytest.approx(960 / speed["images_per_second"]["end to end, plain"])
+    assert parts["step"]["images_per_second"].keys() == {"bare step, plain", "views alone, plain"}
     assert parts["processes"]["agree"] and parts["processes"]["steps"] == 1000 // 64
     assert parts["tests"]["tests"] == len(parts["tests"]["skipped"]) > 0
     assert parts["profile"]["plain"]["wall_ms"] > 0
+    assert "a GPU" in parts["compiled"]["missing"]
+
+
+def test_a_contestant_that_hangs_is_killed_and_the_figures_of_all_others_stand(command: Command) -> None:
+    parts = command.run("step", "epochs", "profile", "--rounds", "2", "--limit", "8", pretrain="hanging")
+    step = parts["step"]
+    assert step["left_out"] == {"bare step, plain": "took more than 8 s and was killed"}
+    assert {name: len(rates) for name, rates in step["rounds"].items()} == {
+        "bare step, plain": 1,
+        "views alone, plain": 2,
+    }
+    assert parts["epochs"]["left_out"].keys() == {"end to end, plain"} and parts["epochs"]["done"]
+    assert parts["profile"]["left_out"].keys() == {"plain"}
+
+
+def test_what_was_found_is_on_record_when_the_benchmark_is_killed(command: Command) -> None:
+    benchmark = command.start_parts("step", "--rounds", "2", "--limit", "600", pretrain="hanging")
+    try:
+        wait_until(lambda: (command.folder / "record.json").exists() and len(command.parts()["step"]["rounds"]) == 2)
+    finally:
+        benchmark.kill()
+        benchmark.communicate()
+    step = command.parts()["step"]
+    assert step["images_per_second"]["bare step, plain"] > 0 and not step["done"]
+    wait_until(lambda: command.processes() == [])  # a contestant would else hold the GPU
+
+
+def test_the_cpus_half_of_the_agreement_is_carried_along(command: Command) -> None:
+    file, recipe = command.folder / "cpu.json", command.folder / "recipe.yaml"
+    writing = command.start(file, "--recipe", recipe, "--pretrain", "small", module="agreement")
+    said, _ = writing.communicate()
+    assert writing.returncode == 0, said
+    parts = command.run("agreement", "--cpu-losses", file)
+    assert parts["agreement"]["agree"] and parts["agreement"]["expected"] == read_json(file)["losses"]
+    assert not (command.folder / "work/agreement/cpu").exists()
+
+    recipe.write_text(RECIPE.replace("output_size: 16", "output_size: 8"))
+    parts = command.run("agreement", "--cpu-losses", file, "--commit", "another", status=1)
+    assert "holds losses of other settings" in parts["agreement"]["failed"]
+
+
+def test_some_training_batches_are_a_data_set_with_a_hold_out(
+    originals: Path, tmp_path: Path, command: Command
+) -> None:
+    some = tmp_path / "some/cifar-10-batches-py"
+    some.mkdir(parents=True)
+    (some / "data_batch_2").symlink_to(originals / "cifar-10-batches-py/data_batch_2")
+    parts = command.run("epochs", "accuracy", "--cifar10", some.parent, "--minutes", "1.3", "--fit-epochs")
+    packed = command.folder / "work/cifar10-2/packed"
+    train, test = (read_split(packed, split) for split in ("train", "test"))
+    assert len(train) == 9_000 and len(test) == 1_000
+    assert np.ptp(np.bincount(test.labels, minlength=10)) < 20
+    accuracy = parts["accuracy-small-seed0"]
+    assert accuracy["images"].startswith("data_batch_2 of CIFAR-10")
+    assert 1 <= accuracy["epochs"] <= 40 and 0.1 < accuracy["knn_accuracy"] <= 1

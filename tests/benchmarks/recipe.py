@@ -1,0 +1,30 @@
+"""The recipe whose blocks are measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from simclr_steps.errors import UserError
+from simclr_steps.experiments import read_config
+from simclr_steps.settings import Config, PretrainSettings
+from tests.benchmarks.data import REPOSITORY
+
+RECIPE = REPOSITORY / "config/recipes/cifar10.yaml"
+
+
+def read_recipe(file: Path) -> Config:
+    """Return the config that the data set, the pretraining and the fine-tunings are of."""
+    return read_config(yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def read_pretrain(file: Path, name: str) -> PretrainSettings:
+    """Return one block of a recipe's pretrainings.
+
+    Raises UserError when there is none of this name.
+    """
+    pretrains = read_recipe(file).pretrains
+    if name not in pretrains:
+        raise UserError(f"--pretrain {name}: {file} has no such block")
+    return pretrains[name]

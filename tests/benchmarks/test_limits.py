@@ -1,0 +1,62 @@
+"""What hangs on a GPU is killed, and costs nothing that was found without it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.benchmarks.marked_tests import run_tests
+from tests.benchmarks.turns import in_turns
+from tests.benchmarks.waiting import wait_until
+
+
+def test_a_contestant_that_hangs_dies_with_all_that_it_started(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    contestants = {
+        "hangs": (os.system, f"echo $$ > {started}; while true; do sleep 1; done"),
+        "dies": (os._exit, 3),
+        "raises": (int, "x"),
+        "returns": (int, "7"),
+    }
+    turns = [(turn.name, turn.value, turn.failure) for turn in in_turns(contestants, rounds=2, limit=2)]
+    assert turns == [
+        ("hangs", None, "took more than 2 s and was killed"),
+        ("dies", None, "its process died with exit status 3"),
+        ("raises", None, "ValueError(\"invalid literal for int() with base 10: 'x'\")"),
+        ("returns", 7, ""),
+        ("returns", 7, ""),
+    ]
+    wait_until(lambda: not is_running(int(started.read_text())))
+
+
+def is_running(process: int) -> bool:
+    try:
+        return ") Z " not in Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+TESTS = """
+import time, pytest
+pytestmark = pytest.mark.gpu
+
+def test_passes(): pass
+def test_fails(): assert False
+@pytest.mark.parametrize("text", ["two words"])
+def test_is_skipped(text): pytest.skip("no reason")
+def test_hangs(): time.sleep(3600)
+def test_after_it(): pass
+"""
+
+
+def test_pytest_is_killed_at_its_limit_and_what_it_had_decided_stands(tmp_path: Path) -> None:
+    module = tmp_path / "test_some.py"
+    module.write_text(TESTS)
+    found = list(run_tests([module], tmp_path / "log", limit=15))[-1]
+    assert found["tests"] == 3 and found["exit_status"] is None and found["killed_after"] == 15
+    names = {key: [name.partition("::")[2] for name in found[key]] for key in ("failure", "skipped", "unfinished")}
+    assert names == {"failure": ["test_fails"], "skipped": ["test_is_skipped[two words]"], "unfinished": ["test_hangs"]}
+
+    module.write_text(TESTS.replace("3600", "0"))
+    found = list(run_tests([module], tmp_path / "log", limit=60))[-1]
+    assert found["tests"] == 5 and found["exit_status"] == 1 and found["unfinished"] == []
