@@ -24,7 +24,7 @@ def compiles(choice: str, *, gpu: bool, steps: int, obstacle: str | None = None)
     """
     if choice == "never" or (choice == "auto" and not (gpu and steps >= STEPS_TO_PAY)):
         return False
-    obstacle = obstacle or _missing(gpu)
+    obstacle = obstacle or missing(gpu)
     if obstacle and choice == "always":
         raise UserError(f"--compile always: {obstacle}, or leave --compile out")
     if obstacle:
@@ -32,7 +32,7 @@ def compiles(choice: str, *, gpu: bool, steps: int, obstacle: str | None = None)
     return not obstacle
 
 
-def _missing(gpu: bool) -> str | None:
+def missing(gpu: bool) -> str | None:
     """Say what torch.compile lacks: a C compiler, with which a GPU's kernels are launched, or C++ for a CPU's."""
     compilers = (os.environ.get("CC"), "gcc", "clang") if gpu else (os.environ.get("CXX"), "g++", "clang++")
     headers = Path(sysconfig.get_path("include"), "Python.h")

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from simclr_steps.compilation import _can_compile
+from simclr_steps.compilation import missing
 from simclr_steps.hardware import Hardware, Saving
 from simclr_steps.packed import read_split
 from tests.benchmarks import throughput
@@ -89,7 +89,7 @@ def missing_to_compile(device: torch.device) -> list[str]:
     found = {
         "a GPU": device.type == "cuda",
         "Triton": importlib.util.find_spec("triton") is not None,
-        "a C compiler and Python.h": _can_compile(gpu=True),
+        "a C compiler and Python.h": missing(gpu=True) is None,
     }
     return [name for name, there in found.items() if not there]
 

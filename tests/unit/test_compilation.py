@@ -30,7 +30,7 @@ SETTINGS = PretrainSettings(
 
 
 needs_compiler = pytest.mark.skipif(
-    compilation._missing(gpu=False) is not None, reason="needs g++ and Python's header files"
+    compilation.missing(gpu=False) is not None, reason="needs g++ and Python's header files"
 )
 
 
@@ -47,7 +47,7 @@ needs_compiler = pytest.mark.skipif(
 def test_only_a_long_training_on_a_gpu_is_compiled_unasked(
     monkeypatch: pytest.MonkeyPatch, choice: str, gpu: bool, steps: int, expected: bool
 ) -> None:
-    monkeypatch.setattr(compilation, "_missing", lambda gpu: None)
+    monkeypatch.setattr(compilation, "missing", lambda gpu: None)
     assert compiles(choice, gpu=gpu, steps=steps) is expected
 
 
