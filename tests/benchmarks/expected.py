@@ -54,8 +54,8 @@ ASSUMPTIONS = f"""\
 - An operation takes the longer of its FLOPs at {100 * REACHABLE_FLOPS:.0f} % and its bytes at \
 {100 * REACHABLE_BANDWIDTH:.0f} % of the data sheet; a part takes the sum of its operations.
 - Data sheets: {"; ".join(map(str, DEVICES))}. A PCIe H100 (2.0 TB/s) is not meant.
-- These shares are assumed: large copies and products come near the data sheet; strided reads, short kernels and convolutions
-  of few channels stay below.
+- These shares are assumed: large copies and products come near the data sheet; strided reads, short kernels and
+  convolutions of few channels stay below.
 """
 
 
