@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from simclr_steps import settings
-from simclr_steps.compilation import COMPILE
-from simclr_steps.hardware import Hardware, Saving
-from simclr_steps.validation import read_settings
+from simclr_steps.machine.compilation import COMPILE
+from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.settings import blocks as settings
+from simclr_steps.settings.reading import read_settings
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
@@ -130,7 +130,7 @@ def _download_options(command: Parser) -> None:
 
 def _download(arguments: Arguments) -> None:
     block = _read(arguments, settings.Dataset)
-    from simclr_steps.download import download
+    from simclr_steps.steps.download import download
 
     download(block, folder=arguments.folder, out=arguments.out)
 
@@ -144,7 +144,7 @@ def _prepare_options(command: Parser) -> None:
 
 def _prepare(arguments: Arguments) -> None:
     block = _read(arguments, settings.Dataset)
-    from simclr_steps.prepare import prepare
+    from simclr_steps.steps.prepare import prepare
 
     prepare(block, originals=arguments.originals, out=arguments.out, workers=arguments.workers)
 
@@ -156,7 +156,7 @@ def _check_options(command: Parser) -> None:
 
 def _check(arguments: Arguments) -> None:
     demands = _read(arguments, settings.Demands)
-    from simclr_steps.check import check
+    from simclr_steps.steps.check import check
 
     check(demands, data=arguments.data)
 
@@ -185,7 +185,7 @@ def _pretrain_options(command: Parser) -> None:
 
 def _pretrain(arguments: Arguments) -> None:
     block, saving = _read(arguments, settings.PretrainSettings), _saving(arguments)
-    from simclr_steps.pretrain import pretrain
+    from simclr_steps.steps.pretrain import pretrain
 
     pretrain(
         block,
@@ -208,7 +208,7 @@ def _select_options(command: Parser) -> None:
 
 def _select(arguments: Arguments) -> None:
     block = _read(arguments, settings.SelectionSettings)
-    from simclr_steps.select import select
+    from simclr_steps.steps.select import select
 
     select(
         block,
@@ -230,7 +230,7 @@ def _evaluate_options(command: Parser) -> None:
 
 def _evaluate(arguments: Arguments) -> None:
     block = _read(arguments, settings.EvaluationSettings)
-    from simclr_steps.evaluate import evaluate
+    from simclr_steps.steps.evaluate import evaluate
 
     evaluate(
         block,
@@ -255,7 +255,7 @@ def _finetune_options(command: Parser) -> None:
 
 def _finetune(arguments: Arguments) -> None:
     block, saving = _read(arguments, settings.FinetuneSettings), _saving(arguments)
-    from simclr_steps.finetune import finetune
+    from simclr_steps.steps.finetune import finetune
 
     finetune(
         block,
@@ -278,7 +278,7 @@ def _predict_options(command: Parser) -> None:
 
 
 def _predict(arguments: Arguments) -> None:
-    from simclr_steps.predict import predict
+    from simclr_steps.steps.predict import predict
 
     predict(
         arguments.model,
@@ -297,7 +297,7 @@ def _gather_options(command: Parser) -> None:
 
 
 def _gather(arguments: Arguments) -> None:
-    from simclr_steps.gather import gather
+    from simclr_steps.steps.gather import gather
 
     gather(arguments.parts, data=arguments.data, split=arguments.split, out=arguments.out)
 
@@ -311,7 +311,7 @@ def _umap_options(command: Parser) -> None:
 
 def _umap(arguments: Arguments) -> None:
     block = _read(arguments, settings.UmapSettings)
-    from simclr_steps.umap import umap
+    from simclr_steps.steps.umap import umap
 
     umap(
         block,
@@ -331,7 +331,7 @@ def _galleries_options(command: Parser) -> None:
 
 def _galleries(arguments: Arguments) -> None:
     block = _read(arguments, settings.GallerySettings)
-    from simclr_steps.galleries import galleries
+    from simclr_steps.steps.galleries import galleries
 
     galleries(block, features=arguments.features, data=arguments.data, seed=arguments.seed, out=arguments.out)
 
@@ -345,7 +345,7 @@ def _summarize_options(command: Parser) -> None:
 
 def _summarize(arguments: Arguments) -> None:
     block = _read(arguments, settings.SummarySettings)
-    from simclr_steps.summarize import summarize
+    from simclr_steps.steps.summarize import summarize
 
     summarize(block, results=arguments.results, resources=arguments.resources, out=arguments.out)
 
@@ -359,7 +359,7 @@ def _embed_options(command: Parser) -> None:
 
 
 def _embed(arguments: Arguments) -> None:
-    from simclr_steps.embed import embed
+    from simclr_steps.steps.embed import embed
 
     embed(arguments.encoder, images=arguments.images, out=arguments.out, hardware=_hardware(arguments))
 
@@ -370,7 +370,7 @@ def _export_options(command: Parser) -> None:
 
 
 def _export(arguments: Arguments) -> None:
-    from simclr_steps.export import export
+    from simclr_steps.steps.export import export
 
     export(arguments.encoder, out=arguments.out)
 
@@ -382,7 +382,7 @@ def _add_watch(command: Parser) -> None:
 
 
 def _watch(arguments: Arguments) -> None:
-    from simclr_steps.watch import watch
+    from simclr_steps.machine.watch import watch
 
     watch(arguments.results, once=arguments.once)
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from simclr_steps.errors import UserError
+from simclr_steps.machine.errors import UserError
 
 
 @contextmanager

@@ -34,10 +34,10 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from simclr_steps.architecture import Architecture
-from simclr_steps.augmentation import random_views
-from simclr_steps.encoders import Encoder
-from simclr_steps.settings import Augmentation, ProjectionHead
+from simclr_steps.methods.views import random_views
+from simclr_steps.networks.architecture import Architecture
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.settings.blocks import Augmentation, ProjectionHead
 
 TARGET = GPUTarget("cuda", 90, 32)
 BATCH = 512

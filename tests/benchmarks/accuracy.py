@@ -10,18 +10,18 @@ from typing import Any
 
 import torch
 
-from simclr_steps.checkpoints import read_candidate
-from simclr_steps.encoders import Encoder, save_network
-from simclr_steps.errors import UserError
-from simclr_steps.features import compute_features
+from simclr_steps.data.packed import read_split
+from simclr_steps.evaluation.linear_probe import linear_probe
+from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.files import checksum, read_json, read_table
-from simclr_steps.finetune import finetune
-from simclr_steps.hardware import Saving
-from simclr_steps.linear_probe import linear_probe
-from simclr_steps.neighbours import knn_accuracy
-from simclr_steps.packed import read_split
-from simclr_steps.pretrain import pretrain
-from simclr_steps.settings import FinetuneSettings, PretrainSettings
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Saving
+from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.networks.encoders import Encoder, save_network
+from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.blocks import FinetuneSettings, PretrainSettings
+from simclr_steps.steps.finetune import finetune
+from simclr_steps.steps.pretrain import pretrain
 from tests.benchmarks.session import Session
 from tests.benchmarks.speed import peak_memory
 

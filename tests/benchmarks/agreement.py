@@ -19,14 +19,14 @@ from typing import Any
 
 import torch
 
-from simclr_steps.code_hash import PACKAGE, import_closure
-from simclr_steps.errors import UserError
+from simclr_steps.data.packed import read_description
 from simclr_steps.files import read_json, read_table, write_json
-from simclr_steps.hardware import Hardware
-from simclr_steps.packed import read_description
-from simclr_steps.pretrain import pretrain
-from simclr_steps.provenance import Record
-from simclr_steps.settings import PretrainSettings
+from simclr_steps.machine.code_hash import PACKAGE, import_closure
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.steps.pretrain import pretrain
 from tests.benchmarks import data
 from tests.benchmarks.recipe import RECIPE, read_pretrain
 from tests.benchmarks.session import Session

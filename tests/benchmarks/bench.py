@@ -22,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from simclr_steps.files import write_json
-from simclr_steps.hardware import Hardware, Saving
-from simclr_steps.provenance import Record
+from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.machine.provenance import Record
 from tests.benchmarks import commands, data, throughput
 from tests.benchmarks.turns import Call, in_turns
 

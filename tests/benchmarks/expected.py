@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from simclr_steps import random_numbers
-from simclr_steps.architecture import resolve
-from simclr_steps.augmentation import random_views
-from simclr_steps.encoders import Encoder
-from simclr_steps.ntxent import nt_xent
-from simclr_steps.optimisers import build_optimiser, scaled_learning_rate
-from simclr_steps.settings import PretrainSettings
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.loss import nt_xent
+from simclr_steps.methods.views import random_views
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.training.optimizers import build_optimiser, scaled_learning_rate
 from tests.benchmarks.counting import Counter, Operation
 from tests.benchmarks.recipe import RECIPE, read_pretrain
 

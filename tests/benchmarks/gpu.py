@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from simclr_steps.errors import Stopped, UserError
-from simclr_steps.hardware import Hardware
-from simclr_steps.logs import start_logging
-from simclr_steps.provenance import Record
+from simclr_steps.machine.errors import Stopped, UserError
+from simclr_steps.machine.logs import start_logging
+from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.provenance import Record
 from tests.benchmarks import accuracy, agreement, marked_tests, speed
 from tests.benchmarks.recipe import RECIPE
 from tests.benchmarks.record import Part, write_record

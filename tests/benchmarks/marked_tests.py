@@ -23,7 +23,7 @@ _RUNNING = re.compile(r"^(\S+\.py::.+?) ?\Z", re.MULTILINE)
 
 def modules() -> list[Path]:
     """Return the modules that have tests marked `gpu`, as to collect all would take longer than to run these."""
-    files = sorted((REPOSITORY / "tests/unit").glob("test_*.py"))
+    files = sorted((REPOSITORY / "tests/unit").rglob("test_*.py"))
     return [file for file in files if re.search(r"pytest\.mark\.gpu\b", file.read_text(encoding="utf-8"))]
 
 

@@ -12,12 +12,12 @@ import lightning.pytorch as L
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from simclr_steps.errors import UserError
-from simclr_steps.hardware import Hardware
-from simclr_steps.packed import read_split
-from simclr_steps.pretrain import pretrain
-from simclr_steps.resuming import resumable
-from simclr_steps.settings import PretrainSettings
+from simclr_steps.data.packed import read_split
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Hardware
+from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.steps.pretrain import pretrain
+from simclr_steps.training.resuming import resumable
 
 _SHOWN = 40
 _WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize", "cudaMemcpy", "cudaMalloc")
@@ -37,7 +37,7 @@ def profile_steps(data: Path, chosen: PretrainSettings, hardware: Hardware, firs
     with tempfile.TemporaryDirectory() as folder:
         out, work = Path(folder, "out"), Path(folder, "work")
         one_epoch = chosen.model_copy(update={"epochs": 1})
-        with patch("simclr_steps.pretrain.resumable", lambda *given: [*resumable(*given), watch]):
+        with patch("simclr_steps.steps.pretrain.resumable", lambda *given: [*resumable(*given), watch]):
             pretrain(one_epoch, data=data, seed=0, out=out, work=work, hardware=hardware)
     return watch.figures()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from simclr_steps.errors import UserError
-from simclr_steps.experiments import read_config
-from simclr_steps.settings import Config, PretrainSettings
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.blocks import Config, PretrainSettings
+from simclr_steps.settings.plan import read_config
 from tests.benchmarks.data import REPOSITORY
 
 RECIPE = REPOSITORY / "config/recipes/cifar10.yaml"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from simclr_steps.files import read_json, write_json
-from simclr_steps.provenance import Record
+from simclr_steps.machine.provenance import Record
 from tests.benchmarks import speed
 from tests.benchmarks.session import Session
 

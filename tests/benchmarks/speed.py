@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from simclr_steps.compilation import missing
-from simclr_steps.hardware import Hardware, Saving
-from simclr_steps.packed import read_split
+from simclr_steps.data.packed import read_split
+from simclr_steps.machine.compilation import missing
+from simclr_steps.machine.options import Hardware, Saving
 from tests.benchmarks import throughput
 from tests.benchmarks.profiling import profile_steps
 from tests.benchmarks.session import Session

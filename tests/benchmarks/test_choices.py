@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from simclr_steps.errors import UserError
+from simclr_steps.machine.errors import UserError
 from tests.benchmarks.accuracy import epochs_that_fit
 from tests.benchmarks.images import pack_batches
 from tests.benchmarks.speed import missing_to_compile

@@ -14,18 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from simclr_steps import random_numbers
-from simclr_steps.architecture import resolve
-from simclr_steps.augmentation import random_views
-from simclr_steps.encoders import Encoder
+from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.files import read_table
-from simclr_steps.hardware import Hardware, Saving, keep_freed_memory
-from simclr_steps.ntxent import nt_xent
-from simclr_steps.optimisers import build_optimiser, scaled_learning_rate
-from simclr_steps.packed import read_description, read_split
-from simclr_steps.precision import allow_tf32, resolve_precision
-from simclr_steps.pretrain import pretrain
-from simclr_steps.settings import Augmentation, PretrainSettings
+from simclr_steps.machine.options import Hardware, Saving, keep_freed_memory
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.loss import nt_xent
+from simclr_steps.methods.views import random_views
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.precision import allow_tf32, resolve_precision
+from simclr_steps.settings.blocks import Augmentation, PretrainSettings
+from simclr_steps.steps.pretrain import pretrain
+from simclr_steps.training.optimizers import build_optimiser, scaled_learning_rate
 
 WARMUP_STEPS = 3
 

@@ -61,7 +61,9 @@ def in_own_process(*call: Any, limit: float | None = None) -> Any:
 class _Process:
     def __init__(self, call: Call, limit: float | None) -> None:
         server = multiprocessing.get_context("forkserver")
-        server.set_forkserver_preload(["tests.benchmarks.throughput", "simclr_steps.evaluate", "simclr_steps.finetune"])
+        server.set_forkserver_preload(
+            ["tests.benchmarks.throughput", "simclr_steps.steps.evaluate", "simclr_steps.steps.finetune"]
+        )
         self._limit, self._spent = limit, 0.0
         self._pipe, theirs = server.Pipe()
         self._process = server.Process(target=_serve, args=(theirs, *call))

@@ -14,18 +14,18 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from simclr_steps import random_numbers
-from simclr_steps.agreement import mean_of_all
-from simclr_steps.architecture import resolve
-from simclr_steps.augmentation import random_views
-from simclr_steps.encoders import Encoder
-from simclr_steps.ntxent import nt_xent
-from simclr_steps.optimisers import build_optimiser, scaled_learning_rate
-from simclr_steps.packed import read_description, read_split
-from simclr_steps.precision import allow_tf32
-from simclr_steps.sampling import GlobalBatches
-from simclr_steps.settings import PretrainSettings
-from simclr_steps.sync_batch_norm import SyncBatchNorm
+from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.loss import nt_xent
+from simclr_steps.methods.views import random_views
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.precision import allow_tf32
+from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.training.batches import GlobalBatches
+from simclr_steps.training.distributed import mean_of_all
+from simclr_steps.training.optimizers import build_optimiser, scaled_learning_rate
+from simclr_steps.training.sync_batch_norm import SyncBatchNorm
 
 
 def losses(data: Path, chosen: PretrainSettings, processes: int, device: torch.device, steps: int) -> list[float]:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from simclr_steps.data.packed import read_split
 from simclr_steps.files import read_json
-from simclr_steps.packed import read_split
 from tests.benchmarks.waiting import wait_until
 from tests.integration.conftest import REPOSITORY
 

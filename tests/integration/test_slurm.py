@@ -24,7 +24,7 @@ from tests.image import HAS_IMAGE, IMAGE, needs_image
 from tests.integration.conftest import snakemake
 from tests.integration.slurm import NODES, Cluster, skip_without_slurm, wait_until
 from tests.layout import assert_results
-from tests.unit.steps import content, run, weights
+from tests.unit.step_processes import content, run, weights
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 

@@ -107,9 +107,9 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
     ) -> Path:
         import torch
 
-        from simclr_steps.architecture import Architecture
-        from simclr_steps.encoders import Classifier, Encoder, save_network
-        from simclr_steps.settings import ProjectionHead
+        from simclr_steps.networks.architecture import Architecture
+        from simclr_steps.networks.encoders import Classifier, Encoder, save_network
+        from simclr_steps.settings.blocks import ProjectionHead
 
         head = ProjectionHead(hidden_size=32, output_size=16)
         architecture = Architecture(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from tests.unit.steps import SERVER
+from tests.unit.step_processes import SERVER
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from simclr_steps.errors import UserError
 from simclr_steps.files import read_json, read_table, whole_file, whole_folder, write_json, write_table, write_text
+from simclr_steps.machine.errors import UserError
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

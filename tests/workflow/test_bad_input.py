@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from .conftest import Project
+from tests.workflow.conftest import Project
 
 Write = Callable[[str, str], Path]
 NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1"}

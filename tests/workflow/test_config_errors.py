@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, Project
+from tests.workflow.conftest import ROOT, Project
 
 
 def refuse(project: Project, *arguments: str) -> str:

@@ -18,8 +18,7 @@ from PIL import Image
 
 from simclr_steps import __version__
 from tests.image import IMAGE, needs_image
-
-from .conftest import ROOT, Project, made_once
+from tests.workflow.conftest import ROOT, Project, made_once
 
 pytestmark = pytest.mark.timeout(1800)  # some wait until others have made a whole project in the container
 needs_apptainer = pytest.mark.skipif(not shutil.which("apptainer"), reason="needs Apptainer")

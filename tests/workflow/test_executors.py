@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .conftest import ROOT, Project
+from tests.workflow.conftest import ROOT, Project
 
 # It runs a job where it stands, as a cluster with one idle node would, and notes what was asked for.
 QSUB = """#!/bin/bash
@@ -37,7 +37,7 @@ TWO_GPUS = """#!{python}
 import os, sys, time
 from pathlib import Path
 import torch
-from simclr_steps import hardware
+from simclr_steps.machine import options as hardware
 from simclr_steps.__main__ import main
 
 def take(count, available, take=hardware.take_gpus):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Project
+from tests.workflow.conftest import Project
 
 
 def test_equal_pretrainings_of_two_experiments_are_planned_once(fresh: Project) -> None:

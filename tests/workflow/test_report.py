@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.browser import needs_chromium, visit
-
-from .conftest import Project
+from tests.workflow.conftest import Project
 
 FIGURES = {
     "Summary": {"all runs", "label efficiency", "history", "monitors", "confusion", "mistakes", "finetune history"},

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.layout import assert_results
-
-from .conftest import ROOT, Project
+from tests.workflow.conftest import ROOT, Project
 
 AFTER_ENCODER = {
     "evaluate",
@@ -81,8 +80,8 @@ def test_dataset_setting_plans_all_but_the_download(project: Project) -> None:
 
 
 def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project) -> None:
-    for step in ("pretrain", "umap", "packed"):
-        file = project.folder / f"simclr_steps/{step}.py"
+    for module in ("steps/pretrain", "steps/umap", "data/packed"):
+        file = project.folder / f"simclr_steps/{module}.py"
         file.write_text(file.read_text().replace('"""', '"""Reworded: ', 1) + "\n\n# A comment.\n")
     project.edit("workflow/rules/features.smk", "rule umap:", "# A comment.\nrule umap:")
     project.edit("workflow/rules/features.smk", "--settings {params.settings:q}", "--settings  {params.settings:q}")
@@ -104,7 +103,7 @@ def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project)
     ],
 )
 def test_code_of_a_step_plans_the_step_and_what_follows(step: str, rules: set[str], project: Project) -> None:
-    file = project.folder / f"simclr_steps/{step}.py"
+    file = project.folder / f"simclr_steps/steps/{step}.py"
     file.write_text(file.read_text() + "\n\nCHANGED = True\n")
     assert project.planned_rules() == rules
 

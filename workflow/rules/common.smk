@@ -15,33 +15,34 @@ def copy_package():
 
     Modules are found by their imports, since a git repository that a workflow is read from lists no files.
     """
-    copies, waiting = {}, ["__init__", "__main__", "experiments"]
+    copies, waiting = {}, ["__init__", "__main__", "settings/plan"]
     while waiting:
         name = waiting.pop()
         if name not in copies:
             copies[name] = Path(workflow.source_path(f"../../simclr_steps/{name}.py"))
             waiting += imported_modules(ast.parse(copies[name].read_text(encoding="utf-8")))
+            waiting += [f"{wing}/__init__" for wing in name.split("/")[:-1]]
     return copies["__main__"].parent
 
 
 def imported_modules(tree):
-    """Return the modules of the package that a module of it imports, anywhere in it."""
+    """Return the modules of the package, as in "data/packed", that a module of it imports, anywhere in it."""
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    names = [alias.name for node in froms if node.module == "simclr_steps" for alias in node.names]
-    names += [node.module.split(".")[1] for node in froms if (node.module or "").startswith("simclr_steps.")]
-    return [name for name in names if not name.startswith("__")]
+    paths = [(node.module or "").split(".") + [alias.name] for node in froms for alias in node.names]
+    of_package = [path[1:] for path in paths if path[0] == "simclr_steps" and not path[1].startswith("__")]
+    return [str(Path(*path[: 1 if path[0] in ("cli", "files") else 2])) for path in of_package]
 
 
 PACKAGE = copy_package()
 sys.path.insert(0, str(PACKAGE.parent))
 
-from simclr_steps.code_hash import code_hash
-from simclr_steps.errors import UserError
-from simclr_steps.experiments import plan, read_config
+from simclr_steps.data.image_files import fingerprint
 from simclr_steps.files import canonical_json
-from simclr_steps.gpus import machine_shows_gpu
-from simclr_steps.image_files import fingerprint
-from simclr_steps.own_code import is_own, own_code_hash
+from simclr_steps.machine.code_hash import code_hash
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.gpus import machine_shows_gpu
+from simclr_steps.networks.user_code import is_own, own_code_hash
+from simclr_steps.settings.plan import plan, read_config
 
 
 def typed(value):

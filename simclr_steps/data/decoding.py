@@ -1,0 +1,101 @@
+"""Turn image files of any size and mode into small arrays of one size and mode."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from simclr_steps.machine.errors import UserError
+
+Decoded = npt.NDArray[np.uint8] | str  # [H, W, C], or why the file cannot be read
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_AT_ONCE = 16  # files that a process decodes before it hands over
+
+
+def decode(path: Path, side: int, channels: int) -> Decoded:
+    """Read an image file: uint8 [side, side, channels], or the reason why it cannot be read.
+
+    The image is turned as its EXIF data say, its shorter side is resized to `side` with Pillow's bicubic filter, which
+    takes all pixels into account when it makes an image smaller, and the square in its middle is kept. Transparent
+    parts become white. Of 16 bits of grey the range 0 to 65,535 becomes 0 to 255. Of several pages or frames the first
+    is taken. Unreadable are also 32-bit pixels, whose range is anyone's guess, and images so large that Pillow takes
+    them for an attack on memory.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as file:
+            file.draft(None, (2 * side, 2 * side))  # JPEG: decode at a fraction of the size, still twice too large
+            image = _in_mode(ImageOps.exif_transpose(file), "L" if channels == 1 else "RGB")
+            square = min(image.size)
+            left, top = (image.width - square) / 2, (image.height - square) / 2
+            box = (left, top, left + square, top + square)
+            small = image.resize((side, side), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+        return np.asarray(small, dtype=np.uint8).reshape(side, side, channels)
+    except Exception as error:  # a damaged file can make a decoder fail in any way
+        return " ".join(str(error).split()) or type(error).__name__
+
+
+def decode_all(paths: Sequence[Path], side: int, channels: int, workers: int) -> Iterator[Decoded]:
+    """Decode files with so many processes and yield the results in the order of `paths`.
+
+    Raises UserError when a process dies.
+    """
+    job = partial(_decode_some, side=side, channels=channels)
+    parts = (paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE))
+    if workers == 1:
+        for part in parts:
+            yield from job(part)
+        return
+    try:
+        # Fresh processes: a fork of one in which torch runs threads can hang.
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            for decoded in _in_order(pool, job, parts, ahead=4 * workers):
+                yield from decoded
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that decodes images died, perhaps for want of memory: run again with fewer --workers"
+        ) from error
+
+
+def _decode_some(paths: Sequence[Path], side: int, channels: int) -> list[Decoded]:
+    return [decode(path, side, channels) for path in paths]
+
+
+def _in_order(
+    pool: ProcessPoolExecutor,
+    job: Callable[[Sequence[Path]], list[Decoded]],
+    parts: Iterable[Sequence[Path]],
+    ahead: int,
+) -> Iterator[list[Decoded]]:
+    """Yield the results of jobs in order, with no more than `ahead` of them begun."""
+    waiting = iter(parts)
+    begun: deque[Future[list[Decoded]]] = deque(pool.submit(job, part) for part in islice(waiting, ahead))
+    try:
+        while begun:
+            yield begun.popleft().result()
+            begun.extend(pool.submit(job, part) for part in islice(waiting, 1))
+    finally:
+        for future in begun:
+            future.cancel()
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Return an image of 8 bits in mode L or RGB."""
+    if image.mode in ("I", "F"):
+        raise ValueError("its pixels have 32 bits, save it with 8 or 16")
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert(mode)

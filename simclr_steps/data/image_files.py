@@ -1,0 +1,111 @@
+"""Find image files below a folder, and tell by a fingerprint whether the files of a data set have changed."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
+from typing import TextIO
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.settings.blocks import ArraysDataset, FolderDataset
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+def find_images(folder: Path) -> list[PurePath]:
+    """Return all images below a folder, relative to it and sorted; hidden files and other files are left out.
+
+    Links to folders are followed, and each folder is read once, however many lead to it. Raises UserError when there is
+    no image, or a name is no text in UTF-8.
+    """
+    images, others = [], Counter[str]()
+    for file in _files_below(folder):
+        if not is_image(file.name):
+            others[Path(file.name).suffix.lower()] += 1
+            continue
+        try:
+            file.path.encode()
+        except UnicodeEncodeError:
+            name = os.fsencode(file.path).decode(errors="backslashreplace")
+            raise UserError(f"path: the name of {name} is no text in UTF-8: rename the file or its folder") from None
+        images.append(PurePath(file.path).relative_to(folder))
+    if not images:
+        raise UserError(f"path: {folder} holds no image ({', '.join(sorted(SUFFIXES))}): put some there")
+    if others:
+        listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
+        log.info("ignored %d other files: %s", others.total(), listed)
+    return sorted(images)
+
+
+def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield the files at any depth that are not hidden; links to folders come last, as they may lead to one of them."""
+    waiting, seen = deque([str(folder)]), set[str]()
+    while waiting:
+        here = waiting.popleft()
+        real = os.path.realpath(here)
+        if real in seen:
+            log.info("%s is left out: its images are found by another way", here)
+            continue
+        seen.add(real)
+        with os.scandir(here) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+        for entry in sorted(visible, key=lambda entry: entry.name):
+            if not entry.is_dir():
+                yield entry
+            elif entry.is_symlink():
+                waiting.append(entry.path)
+            else:
+                waiting.appendleft(entry.path)
+
+
+def fingerprint(dataset: FolderDataset | ArraysDataset) -> str:
+    """Return 16 hexadecimal digits that change when a file that a data set is packed from does, without reading it.
+
+    What counts is the place, the size and the time of change of each image, array, or CSV file and what it lists.
+    """
+    digest = hashlib.sha256()
+    with contextlib.suppress(OSError):  # the step names what cannot be read
+        for name, size, changed in sorted(_states(Path(dataset.path), arrays=isinstance(dataset, ArraysDataset))):
+            digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
+    """Yield each file's path in its data set, its size and its time of change in nanoseconds."""
+    files: Iterable[tuple[str, os.DirEntry[str] | Path]]
+    if path.is_dir() and arrays:
+        files = ((file.name, file) for file in path.glob("*.npy"))
+    elif path.is_dir():
+        start = len(str(path)) + 1
+        files = ((file.path[start:], file) for file in _files_below(path) if is_image(file.name))
+    else:
+        files = [(path.name, path), *([] if arrays else _listed(path))]
+    for name, file in files:
+        with contextlib.suppress(OSError):  # one that is missing changes nothing but itself
+            found = file.stat()
+            yield name, found.st_size, found.st_mtime_ns
+
+
+def _listed(table: Path) -> Iterator[tuple[str, Path]]:
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as stream, contextlib.suppress(csv.Error):
+        for cells in read_lines(stream):
+            name = (cells.get("path") or "").strip()
+            yield name, table.parent / name
+
+
+def read_lines(table: TextIO) -> csv.DictReader[str]:
+    """Return the lines of an open CSV file by the columns' names, around which spaces do not count."""
+    lines = csv.DictReader(table)
+    lines.fieldnames = [name.strip() for name in lines.fieldnames or []]
+    return lines
+
+
+def is_image(name: str) -> bool:
+    """Tell by its name whether a file is an image."""
+    return name.lower().endswith(tuple(SUFFIXES))

@@ -1,0 +1,183 @@
+"""Find the images of a folder, or of a CSV file, their labels and splits."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from simclr_steps.data.decoding import decode_all
+from simclr_steps.data.image_files import find_images, read_lines
+from simclr_steps.data.packed import NO_LABEL
+from simclr_steps.data.packed_writer import ImageSource, Pixels, chunk_length
+from simclr_steps.data.splits import Rows
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.settings.blocks import FolderDataset, did_you_mean
+
+SPLIT_OF = {
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "unlabelled": "unlabelled",
+    "unlabeled": "unlabelled",
+}
+COLUMNS = ("path", "label", "split")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image that was found: its path below the data set's folder, its class or "", and its split."""
+
+    name: str
+    label: str
+    split: str
+
+
+def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
+    """Return the images of a folder or a CSV file; they are decoded as they are read.
+
+    Raises UserError when there are none, a class has none, or the CSV file is wrong; and while it is read, when an
+    image is unreadable and the data set does not say to skip such.
+    """
+    path = Path(dataset.path)
+    if path.is_dir():
+        base, files = path, index_folder(path)
+    elif path.is_file():
+        base, files = path.parent, index_table(path)
+    else:
+        raise UserError(f"path: {path} does not exist: give a folder of images or a CSV file")
+    side, channels = dataset.image_size, dataset.channels
+    classes = sorted({file.label for file in files} - {""})
+    number = {"": NO_LABEL} | {name: label for label, name in enumerate(classes)}
+    log.info("found %d images of %d classes in %s", len(files), len(classes), path)
+
+    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+        paths = [base / files[row].name for row in rows]
+        decoded = zip(rows, paths, decode_all(paths, side, channels, workers), strict=True)
+        while part := list(islice(decoded, chunk_length(side, side, channels))):
+            for _, file, image in part:
+                if isinstance(image, str):
+                    _report_unreadable(file, image, skip=dataset.unreadable == "skip")
+            readable = [(row, image) for row, _, image in part if not isinstance(image, str)]
+            if readable:
+                yield np.array([row for row, _ in readable]), np.stack([image for _, image in readable])
+
+    return ImageSource(
+        classes=classes,
+        height=side,
+        width=side,
+        channels=channels,
+        splits=np.array([file.split for file in files]),
+        labels=np.array([number[file.label] for file in files], dtype=np.int64),
+        names=[file.name for file in files],
+        read=read,
+    )
+
+
+def index_folder(folder: Path) -> list[ImageFile]:
+    """Return the images below a folder, sorted by path; hidden files and other files are left out.
+
+    Sub-folders are classes; or, if all are named like splits, they hold classes, and `unlabelled` images at any depth.
+    Images beside such sub-folders have no label.
+
+    Raises UserError when a class, a split or the whole folder has no image.
+    """
+    images = find_images(folder)
+    by_split = _holds_splits(folder)
+    expected = _sub_folders(folder)
+    if by_split:
+        expected += [
+            inner for split in expected if SPLIT_OF[split.name.lower()] != "unlabelled" for inner in _sub_folders(split)
+        ]
+    occupied = {folder / parent for image in images for parent in image.parents}
+    for empty in sorted(set(expected) - occupied):
+        raise UserError(f"path: {empty} holds no image: put some there or delete it")
+    return [_classify(image, by_split) for image in images]
+
+
+def _classify(image: PurePath, by_split: bool) -> ImageFile:
+    """Return an image by its path, relative to the data set's folder."""
+    split, inner = "train", image.parts
+    if by_split and len(inner) > 1:
+        split, inner = SPLIT_OF[inner[0].lower()], inner[1:]
+    labelled = len(inner) > 1 and split != "unlabelled"
+    return ImageFile(image.as_posix(), inner[0] if labelled else "", split)
+
+
+def _holds_splits(folder: Path) -> bool:
+    """Tell whether all sub-folders are named like splits; raise UserError if only some are."""
+    names = {sub_folder.name for sub_folder in _sub_folders(folder)}
+    like_splits = sorted(name for name in names if name.lower() in SPLIT_OF)
+    others = sorted(names.difference(like_splits))
+    if like_splits and others:
+        raise UserError(
+            f"path: {folder} holds {like_splits[0]}, named like a split, beside {others[0]}, which is none: keep only "
+            "splits there (train, val, test, unlabelled), or move all classes into a new folder train"
+        )
+    return bool(names) and not others
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def index_table(table: Path) -> list[ImageFile]:
+    """Return the images that a CSV file lists, with the columns path, label and split, the latter two if need be.
+
+    Raises UserError that names the line when a column, a file or a split is wrong, or a file is listed twice.
+    """
+    line_of: dict[str, int] = {}
+    files = []
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            lines = read_lines(stream)
+            _check_columns(table, lines.fieldnames or [])
+            for cells in lines:
+                file, line = _listed(table, lines.line_num, cells), lines.line_num
+                first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
+                if first != line:
+                    raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
+                files.append(file)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"path: {table} is no CSV file in UTF-8 ({error}): save it as such") from error
+    if not files:
+        raise UserError(f"path: {table} lists no image: add lines to it")
+    return files
+
+
+def _check_columns(table: Path, columns: Sequence[str]) -> None:
+    """Raise UserError when there are no paths, or a column's name looks like a slip; other columns may be there."""
+    for missing in (column for column in COLUMNS if column not in columns):
+        others = {column.lower(): column for column in columns if column not in COLUMNS}
+        for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
+            raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
+    if "path" not in columns:
+        raise UserError(f"path: {table} line 1 names no column path: add it to {columns or 'the file'}")
+
+
+def _listed(table: Path, line: int, cells: dict[str, str | None]) -> ImageFile:
+    name, label, split = ((cells.get(column) or "").strip() for column in COLUMNS)
+    where = f"path: {table} line {line}"
+    if not name:
+        raise UserError(f"{where} has no path: fill it in or delete the line")
+    if split and split.lower() not in SPLIT_OF:
+        raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
+    if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
+        raise UserError(f"{where} names {name}, which is missing: mend the path (relative to {table.parent})")
+    split = SPLIT_OF[split.lower() or "train"]
+    return ImageFile(name, "" if split == "unlabelled" else label, split)
+
+
+def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:
+    if not skip:
+        raise UserError(f"{path} is unreadable ({reason}): mend or remove it, or set `unreadable: skip`")
+    log.warning("skipped %s: %s", path, reason)

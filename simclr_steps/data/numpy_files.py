@@ -1,0 +1,158 @@
+"""Read images and labels from NumPy's files, an .npz file or a folder of .npy files."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simclr_steps.data.packed import NO_LABEL
+from simclr_steps.data.packed_writer import ImageSource, Pixels, take
+from simclr_steps.data.splits import Labels, Rows
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.blocks import SPLITS, ArraysDataset, did_you_mean
+
+NAMES = (*(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels")), "unlabelled_images")
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array on disk of which only the header was read."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    load: Callable[[], npt.NDArray[Any]]
+
+
+def read_arrays(dataset: ArraysDataset) -> ImageSource:
+    """Return the images of arrays; those of an .npz file are loaded one split after the other, as they are read.
+
+    Raises UserError that names the array when its name, dtype, shape, length or labels are wrong.
+    """
+    stored = _open(Path(dataset.path))
+    for name in stored:
+        if name not in NAMES:
+            raise UserError(f'path: {dataset.path} holds an array "{name}"; {did_you_mean(name, NAMES)}')
+    if "train_images" not in stored:
+        raise UserError(f"path: {dataset.path} holds no array train_images: name the images to train on so")
+    images = {split: stored[f"{split}_images"] for split in SPLITS if f"{split}_images" in stored}
+    for name in stored:
+        if name.endswith("_labels") and name.replace("labels", "images") not in stored:
+            raise UserError(f"{name} has no images to label: add {name.replace('labels', 'images')} or remove it")
+    shape = _common_shape(list(images.values()))
+    labels = {split: _labels(stored.get(f"{split}_labels"), array, dataset.classes) for split, array in images.items()}
+    every_label = np.concatenate(list(labels.values()))
+    number_of_classes = int(every_label.max(initial=NO_LABEL)) + 1
+
+    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+        return take((array.load().reshape(-1, *shape) for array in images.values()), rows)
+
+    return ImageSource(
+        classes=(dataset.classes or [str(label) for label in range(number_of_classes)]) if number_of_classes else [],
+        height=shape[0],
+        width=shape[1],
+        channels=shape[2],
+        splits=np.repeat(list(images), [len(part) for part in labels.values()]),
+        labels=every_label,
+        names=[f"{split}/{row}" for split, part in labels.items() for row in range(len(part))],
+        read=read,
+    )
+
+
+def _open(path: Path) -> dict[str, StoredArray]:
+    """Return the arrays of an .npz file or a folder by their names."""
+    if path.is_dir():
+        return {file.stem: _in_file(file) for file in sorted(path.glob("*.npy"))}
+    if not path.is_file():
+        raise UserError(f"path: {path} does not exist: give an .npz file or a folder of .npy files")
+    with _intact(path), zipfile.ZipFile(path) as archive:
+        return {
+            member.removesuffix(".npy"): _in_archive(archive, member.removesuffix(".npy"))
+            for member in archive.namelist()
+        }
+
+
+def _in_file(path: Path) -> StoredArray:
+    with _intact(path):
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return StoredArray(path.stem, array.shape, array.dtype, lambda: array)
+
+
+def _in_archive(archive: zipfile.ZipFile, name: str) -> StoredArray:
+    path = Path(archive.filename or "")
+
+    def load() -> npt.NDArray[Any]:
+        with _intact(path), np.load(path, allow_pickle=False) as arrays:
+            array: npt.NDArray[Any] = arrays[name]
+        return array
+
+    with archive.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(stream)
+    return StoredArray(name, shape, dtype, load)
+
+
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged file raises into a UserError that names it."""
+    try:
+        yield
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"path: {path} holds no intact arrays of numbers ({error}): save it again") from error
+
+
+def _common_shape(images: Sequence[StoredArray]) -> tuple[int, int, int]:
+    """Return the height, width and channels that all arrays of images have.
+
+    Raises UserError when an array's dtype or shape is not that of images, or not that of the first.
+    """
+    for array in images:
+        if array.dtype != np.uint8:
+            raise UserError(f"{array.name} is {array.dtype} and must be uint8: scale it to 0 to 255 and convert it")
+        if len(array.shape) not in (3, 4) or array.shape[3:] not in ((), (1,), (3,)) or 0 in array.shape[1:]:
+            raise UserError(
+                f"{array.name} has the shape {array.shape} and must have N × H × W, or N × H × W × C with 1 or 3 "
+                "channels: move its axes"
+            )
+    first = _image_shape(images[0])
+    for array in images:
+        if _image_shape(array) != first:
+            raise UserError(
+                f"{array.name} has images of {_image_shape(array)} and {images[0].name} of {first} (height, width, "
+                "channels): make them equal"
+            )
+    return first
+
+
+def _image_shape(array: StoredArray) -> tuple[int, int, int]:
+    height, width, channels = (*array.shape[1:], 1)[:3]
+    return height, width, channels
+
+
+def _labels(stored: StoredArray | None, images: StoredArray, classes: list[str] | None) -> Labels:
+    """Return the labels of one split's images, int64 [N], -1 for all of them if none are stored.
+
+    Raises UserError when they do not fit the images or the classes.
+    """
+    count = images.shape[0]
+    if stored is None:
+        return np.full(count, NO_LABEL, dtype=np.int64)
+    if not np.issubdtype(stored.dtype, np.integer):
+        raise UserError(f"{stored.name} is {stored.dtype} and must be whole numbers: convert it to int64")
+    if stored.shape != (count,):
+        raise UserError(f"{stored.name} has the shape {stored.shape}, and {images.name} {count} images: mend one")
+    labels = stored.load().astype(np.int64)
+    if labels.min(initial=NO_LABEL) < NO_LABEL:
+        raise UserError(f"{stored.name} has the label {labels.min()}: count from 0, and write -1 where there is none")
+    if classes is not None and labels.max(initial=NO_LABEL) >= len(classes):
+        raise UserError(f"{stored.name} has the label {labels.max()}, but classes only {len(classes)} names: add more")
+    return labels

@@ -1,0 +1,91 @@
+"""Packed data sets: every image of a split in one memory-mapped array, described by dataset.json.
+
+A folder holds, for each split, `<split>.images.npy` (uint8, N × H × W × C), `<split>.labels.npy` (int64, N, -1 where
+there is no label) and `<split>.rows.csv` (row, source, label: where each image came from, its class by name).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from simclr_steps.files import read_json
+from simclr_steps.machine.errors import UserError
+
+NO_LABEL = -1
+
+
+class SplitCounts(BaseModel):
+    """How many images a split has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: int
+    labelled: int
+    per_class: list[int]  # in the order of the classes
+
+
+class Description(BaseModel):
+    """dataset.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    classes: list[str]  # in the order of their labels; empty where no image has a label
+    height: int  # pixels
+    width: int
+    channels: int
+    splits: dict[str, SplitCounts]
+    skipped: list[str]  # unreadable images that were left out
+    mean: list[float]  # of each channel over the train and unlabelled images, in [0, 1]
+    std: list[float]
+    content_hash: str  # of all packed images and labels
+    source: dict[str, Any]  # where the originals came from
+    run: dict[str, Any]  # what made it
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split, mapped from disk, and their labels."""
+
+    images: npt.NDArray[np.uint8]  # [N, H, W, C]
+    labels: npt.NDArray[np.int64]  # [N], -1 where there is no label
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def read_description(folder: Path) -> Description:
+    """Read dataset.json.
+
+    Raises UserError when it is absent or wrong.
+    """
+    try:
+        return Description.model_validate(read_json(folder / "dataset.json"))
+    except ValidationError as error:
+        raise UserError(f"{folder / 'dataset.json'} is no data set's description: run prepare again") from error
+
+
+def read_split(folder: Path, split: str) -> Split:
+    """Open one split without reading its images.
+
+    Raises UserError when a file is absent, cut short or does not fit the other.
+    """
+    images, labels = (_open_array(folder / f"{split}.{part}.npy") for part in ("images", "labels"))
+    if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
+        raise UserError(f"{folder / f'{split}.images.npy'} does not fit its labels: run prepare again")
+    return Split(images, np.asarray(labels, dtype=np.int64))
+
+
+def _open_array(path: Path) -> npt.NDArray[Any]:
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: run prepare") from error
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and run prepare again") from error
+    return array

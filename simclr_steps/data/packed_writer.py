@@ -1,0 +1,246 @@
+"""Write packed data sets as a stream: no more than a few images are held in memory."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simclr_steps.data.packed import NO_LABEL, Description, SplitCounts
+from simclr_steps.data.splits import Labels, Rows, SplitNames
+from simclr_steps.files import raise_if_full, write_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import Progress
+from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.blocks import SPLITS
+
+Pixels = npt.NDArray[np.uint8]  # [N, H, W, C]
+
+_CHUNK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Images that wait to be packed, all of one size.
+
+    `splits` [N], `labels`, int64 [N], and `names` tell of each row the split it has in the source (train where the
+    source names none), its label or -1, and where it comes from. `read` takes rows in rising order and yields them
+    again in parts, each with its images: int64 [n], uint8 [n, H, W, C]; a row that cannot be read is not yielded.
+    """
+
+    classes: list[str]
+    height: int  # pixels
+    width: int
+    channels: int
+    splits: SplitNames
+    labels: Labels
+    names: Sequence[str]
+    read: Callable[[Rows], Iterable[tuple[Rows, Pixels]]]
+
+
+def chunk_length(height: int, width: int, channels: int) -> int:
+    """Return how many images to read at once."""
+    return max(1, _CHUNK_BYTES // (height * width * channels))
+
+
+def take(chunks: Iterable[Pixels], rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+    """Yield the wanted rows, in rising order, of images that come in chunks of any length."""
+    start = 0
+    for chunk in chunks:
+        wanted = rows[slice(*np.searchsorted(rows, [start, start + len(chunk)]))]
+        at_once = chunk_length(*chunk.shape[1:])
+        for first in range(0, len(wanted), at_once):
+            part = wanted[first : first + at_once]
+            yield part, chunk[part - start]
+        start += len(chunk)
+
+
+def pack(source: ImageSource, splits: SplitNames, out: Path, *, origin: dict[str, Any], record: Record) -> Description:
+    """Write the arrays and rows of all splits and, last of all, dataset.json, whose content is returned.
+
+    Parameters: `splits` [N], the split of each row of the source, "" for one that is left out; `origin`, what
+    dataset.json says about where the originals came from.
+
+    Raises UserError when the disk is full, or when there is no image to train on.
+    """
+    with _workplace(out) as place:
+        written = _write_splits(source, splits, place, out)
+        trained_on = written["train"].histogram + written["unlabelled"].histogram
+        if not trained_on.any():
+            raise UserError(f"{out} would hold no image to train on: check the data set's path and fractions")
+        mean, std = _mean_and_std(trained_on)
+        description = Description(
+            classes=source.classes,
+            height=source.height,
+            width=source.width,
+            channels=source.channels,
+            splits={split: written[split].counts() for split in SPLITS},
+            skipped=[source.names[row] for row in _skipped(splits, written.values())],
+            mean=mean,
+            std=std,
+            content_hash=hashlib.sha256(b"".join(written[split].content() for split in SPLITS)).hexdigest(),
+            source=origin,
+            run=record.finish(),
+        )
+        (out / "dataset.json").unlink(missing_ok=True)
+        for file in place.iterdir():
+            file.replace(out / file.name)
+    write_json(out / "dataset.json", description.model_dump())
+    return description
+
+
+@contextmanager
+def _workplace(out: Path) -> Iterator[Path]:
+    """Yield an empty folder within `out`, which is gone afterwards; one that a killed run left is emptied."""
+    place = out / ".partial"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _write_splits(source: ImageSource, splits: SplitNames, place: Path, out: Path) -> dict[str, _SplitWriter]:
+    rows = np.flatnonzero(splits != "")
+    progress = Progress("packed", len(rows))
+    done = 0
+    with ExitStack() as stack:
+        writers = {split: stack.enter_context(_SplitWriter(source, split, place, out)) for split in SPLITS}
+        for part, images in source.read(rows):
+            for split in np.unique(splits[part]):
+                chosen = splits[part] == split
+                writers[split].add(part[chosen], images[chosen])
+            done += len(part)
+            progress.update(done)
+        for writer in writers.values():
+            writer.finish()
+    return writers
+
+
+class _SplitWriter:
+    """Writes the images of one split as they come, and its labels and rows at the end."""
+
+    def __init__(self, source: ImageSource, split: str, place: Path, out: Path) -> None:
+        self.rows = self.labels = np.empty(0, dtype=np.int64)  # of the images that were added, once finished
+        self.histogram = np.zeros((source.channels, 256), dtype=np.int64)  # of the pixels' values
+        self._source, self._split, self._place, self._out = source, split, place, out
+        self._parts: list[Rows] = []
+        self._hash = hashlib.sha256()
+        self._images = _File(place, f"{split}.images.npy", out)
+
+    def __enter__(self) -> _SplitWriter:
+        self._images.write(self._header())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._images.close()
+
+    def add(self, rows: Rows, images: Pixels) -> None:
+        """Append images and the rows of the source that they are."""
+        images = np.ascontiguousarray(images)
+        self._images.write(images.data)
+        self._hash.update(images.data)
+        self._parts.append(rows)
+        for channel, histogram in enumerate(self.histogram):
+            histogram += np.bincount(images[..., channel].ravel(), minlength=256)
+
+    def finish(self) -> None:
+        """Write the number of images, which was not known before, into the header; then labels and rows."""
+        self.rows = np.concatenate([self.rows, *self._parts])
+        self.labels = self._source.labels[self.rows]
+        self._images.write(self._header(), at_start=True)
+        self._images.sync()
+        labels = io.BytesIO()
+        np.save(labels, self.labels, allow_pickle=False)
+        self._write_whole("labels.npy", labels.getvalue())
+        table = io.StringIO()
+        lines = csv.writer(table, lineterminator="\n")
+        lines.writerow(["row", "source", "label"])
+        classes = {NO_LABEL: "", **dict(enumerate(self._source.classes))}
+        for number, (row, label) in enumerate(zip(self.rows.tolist(), self.labels.tolist(), strict=True)):
+            lines.writerow([number, self._source.names[row], classes[label]])
+        self._write_whole("rows.csv", table.getvalue().encode())
+
+    def counts(self) -> SplitCounts:
+        """Return how many images were added."""
+        labelled = self.labels[self.labels != NO_LABEL]
+        per_class = np.bincount(labelled, minlength=len(self._source.classes))
+        return SplitCounts(images=len(self.rows), labelled=len(labelled), per_class=per_class.tolist())
+
+    def content(self) -> bytes:
+        """Return what stands in a hash for the shape, the images and the labels."""
+        return self._header() + self._hash.digest() + hashlib.sha256(self.labels.data).digest()
+
+    def _header(self) -> bytes:
+        header = io.BytesIO()
+        shape = (len(self.rows), self._source.height, self._source.width, self._source.channels)
+        # NumPy leaves room for a longer first axis, so the header's length does not depend on it.
+        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        return header.getvalue()
+
+    def _write_whole(self, part: str, content: bytes) -> None:
+        file = _File(self._place, f"{self._split}.{part}", self._out)
+        try:
+            file.write(content)
+            file.sync()
+        finally:
+            file.close()
+
+
+class _File:
+    """A file without a buffer, so that a full disk shows where it is written to, not when it is closed."""
+
+    def __init__(self, place: Path, name: str, out: Path) -> None:
+        self._stream = (place / name).open("wb", buffering=0)
+        self._name = out / name  # what the file will be called
+
+    def write(self, content: bytes | memoryview, *, at_start: bool = False) -> None:
+        left = memoryview(content).cast("B")
+        with self._full_disk_is_named():
+            if at_start:
+                self._stream.seek(0)
+            while left:
+                left = left[self._stream.write(left) :]
+
+    def sync(self) -> None:
+        with self._full_disk_is_named():
+            os.fsync(self._stream.fileno())
+
+    def close(self) -> None:
+        self._stream.close()
+
+    @contextmanager
+    def _full_disk_is_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise_if_full(error, self._name)
+            raise
+
+
+def _skipped(splits: SplitNames, writers: Iterable[_SplitWriter]) -> Rows:
+    """Return the rows that were to be packed and could not be read."""
+    wanted = splits != ""
+    for writer in writers:
+        wanted[writer.rows] = False
+    return np.flatnonzero(wanted)
+
+
+def _mean_and_std(histogram: npt.NDArray[np.int64]) -> tuple[list[float], list[float]]:
+    """Return the mean and the standard deviation of each channel's pixels, in [0, 1]: int64 [C, 256]."""
+    values = np.arange(256) / 255
+    share = histogram / histogram.sum(axis=1, keepdims=True)
+    mean = share @ values
+    std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
+    return mean.tolist(), std.tolist()

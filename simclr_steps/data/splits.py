@@ -1,0 +1,117 @@
+"""Draw rows of a data set: shares of each class, seeded, and the same whatever else is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.blocks import SPLITS, PerClass
+
+Labels = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
+SplitNames = npt.NDArray[np.str_]
+Seed = int | Sequence[int]
+
+
+def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) -> Rows:
+    """Draw labelled rows so that each class has its share, and at least one; or the same number of each class.
+
+    Parameters: `labels`, int64 [N], -1 where there is no label, which is never drawn; `budget`, a whole number of rows,
+    as a float a fraction of the labelled rows, or a number of each class. Returns the drawn rows, int64, sorted. For
+    one seed a smaller draw is part of every larger one of its kind.
+
+    Raises UserError when there are fewer rows to draw than classes, or more than there are.
+    """
+    labelled = np.flatnonzero(labels >= 0)
+    order = labelled[_order_of_draw(labels[labelled], seed, each_class_first=True)]
+    sizes = np.unique(labels[labelled], return_counts=True)[1]
+    classes = len(sizes)
+    if isinstance(budget, PerClass):
+        least = sizes.min() if classes else 0
+        if budget.per_class > least:
+            raise UserError(
+                f"labels: {budget.per_class} of each class is more than the {least} that a class has: take fewer"
+            )
+        return np.sort(order[_number_in_class(labels[order]) < budget.per_class])
+    count = round(budget * len(labelled)) if isinstance(budget, float) else budget
+    if count < classes or count < 1:
+        raise UserError(
+            f"labels: {budget} takes {count} of {len(labelled)} labels, too few for {classes} classes: take more"
+        )
+    if count > len(labelled):
+        raise UserError(f"labels: {budget} is more than the {len(labelled)} labels that there are: take fewer")
+    return np.sort(order[:count])
+
+
+def _number_in_class(labels: Labels) -> Rows:
+    """Return the number of each row among those of its label, from 0: int64 [N] to int64 [N]."""
+    _, group, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    number = np.empty(len(labels), dtype=np.int64)
+    number[np.argsort(group, kind="stable")] = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return number
+
+
+def proportional_draw(labels: Labels, count: int, seed: Seed) -> Rows:
+    """Draw `count` rows so that each label, -1 among them, has its share, be it none: int64 [N] to int64, sorted."""
+    return np.sort(_order_of_draw(labels, seed, each_class_first=False)[:count])
+
+
+def assign_splits(
+    splits: SplitNames,
+    labels: Labels,
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    subset: int | None,
+    seed: int,
+) -> SplitNames:
+    """Return the split of every row, "" for a row that is left out.
+
+    Parameters: `splits` [N], the split of each row in the source, train where it names none; `labels`, int64 [N].
+    Training images without a label become unlabelled, unless none has a label: then all unlabelled images are for
+    training. Where the source has no test split, it is drawn from the training split; and where it has no validation
+    split, that is drawn from all images to be trained on, labelled and unlabelled ones in proportion.
+
+    Raises UserError when a split would take every image.
+    """
+    assigned = splits.astype(f"<U{max(map(len, SPLITS))}")
+    if (labels[splits == "train"] >= 0).any():
+        assigned[(splits == "train") & (labels < 0)] = "unlabelled"
+    else:
+        assigned[splits == "unlabelled"] = "train"
+    drawn = [("test", test_fraction, ["train"]), ("validation", validation_fraction, ["train", "unlabelled"])]
+    for number, (split, fraction, drawn_from) in enumerate(drawn):
+        rows = np.flatnonzero(np.isin(assigned, drawn_from))
+        if fraction and len(rows) and split not in splits:
+            count = max(1, round(fraction * len(rows)))
+            if count == len(rows):
+                raise UserError(f"{split}_fraction: {fraction} of {len(rows)} images leaves none to train on: lower it")
+            assigned[rows[proportional_draw(labels[rows], count, (seed, number))]] = split
+    if subset is not None:
+        for split in np.unique(assigned):
+            rows = np.flatnonzero(assigned == split)
+            left_out = np.ones(len(rows), dtype=bool)
+            left_out[proportional_draw(labels[rows], subset, (seed, 2))] = False
+            assigned[rows[left_out]] = ""
+    return assigned
+
+
+def _order_of_draw(labels: Labels, seed: Seed, *, each_class_first: bool) -> Rows:
+    """Return all rows in an order of which every beginning gives each class its share.
+
+    Shares are those of Sainte-Laguë's method (Webster's): the k-th row of a class of n rows, k from 0, comes at
+    (k + 1/2) / n. Unlike the largest-remainder method it never takes a row back when more are drawn. Rows within a
+    class, and classes at the same place, are in random order.
+    """
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(len(labels))
+    _, group, sizes = np.unique(labels[shuffled], return_inverse=True, return_counts=True)
+    number = _number_in_class(group)
+    place = (number + 0.5) / sizes[group]
+    if each_class_first:
+        place[number == 0] = 0
+    chance = generator.permutation(len(sizes))[group]
+    return np.asarray(shuffled[np.lexsort((chance, place))], dtype=np.int64)

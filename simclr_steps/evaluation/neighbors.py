@@ -1,0 +1,101 @@
+"""Exact nearest neighbours, and classification by their vote."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from simclr_steps.data.packed import NO_LABEL
+
+_DISTANCES_AT_A_TIME = 2**26  # 256 MiB in fp32
+
+Features = npt.NDArray[np.float32] | Tensor
+Labels = npt.NDArray[np.int64] | Tensor
+
+
+def nearest(
+    bank: Features,
+    queries: Features,
+    neighbours: int,
+    *,
+    metric: Literal["cosine", "euclidean"] = "cosine",
+    leave_one_out: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Find the nearest rows of a bank, exactly, on the device where the features are.
+
+    Parameters
+    ----------
+    bank: [N, D] floating-point features; queries: [Q, D].
+    neighbours: how many to find; fewer are found in a bank that has fewer.
+    leave_one_out: the queries are the bank, and no row is a neighbour of itself.
+
+    Returns
+    -------
+    Indices into the bank, int64 [Q, K], nearest first, and their distances, float32 [Q, K]; the cosine distance is one
+    minus the cosine similarity.
+    """
+    bank, queries = torch.as_tensor(bank), torch.as_tensor(queries)
+    if metric == "cosine":
+        bank, queries = F.normalize(bank.float(), dim=1), F.normalize(queries.float(), dim=1)
+    else:  # as a matrix product a distance loses half of its digits
+        bank, queries = bank.double(), queries.double()
+    neighbours = min(neighbours, len(bank) - leave_one_out)
+    chunk = max(1, _DISTANCES_AT_A_TIME // max(1, len(bank)))
+    indices = torch.empty((len(queries), neighbours), dtype=torch.int64, device=bank.device)
+    distances = torch.empty((len(queries), neighbours), dtype=torch.float32, device=bank.device)
+    for start in range(0, len(queries), chunk):
+        rows = slice(start, start + chunk)
+        here = 1 - queries[rows] @ bank.T if metric == "cosine" else torch.cdist(queries[rows], bank)
+        if leave_one_out:
+            here.diagonal(offset=start).fill_(torch.inf)
+        found = here.topk(neighbours, dim=1, largest=False)
+        indices[rows], distances[rows] = found.indices, found.values.clamp(min=0)
+    return indices, distances
+
+
+def vote(neighbour_labels: Labels, weights: npt.ArrayLike = 1) -> npt.NDArray[np.int64]:
+    """Return the label of each row that has most votes, [Q, K] to int64 [Q]; the smaller of labels that tie.
+
+    A vote counts as `weights` says, one number or [Q, K].
+    """
+    labels = np.asarray(neighbour_labels, dtype=np.int64)
+    counts = np.zeros((len(labels), int(labels.max(initial=0)) + 1))
+    np.add.at(counts, (np.arange(len(labels))[:, None], labels), weights)
+    return np.asarray(counts.argmax(axis=1), dtype=np.int64)
+
+
+def knn_accuracy(
+    bank_features: Features,
+    bank_labels: Labels,
+    query_features: Features,
+    query_labels: Labels,
+    neighbours: int,
+    *,
+    temperature: float | None = None,
+) -> float:
+    """Return the share of queries whose `neighbours` nearest rows of the bank, by cosine, vote for their label.
+
+    Features are [N, D] and [Q, D], labels [N] and [Q]; rows without a label are left out. With a temperature a vote
+    weighs exp(cosine similarity / temperature) (Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
+    Discrimination", 2018, section 3.4), else 1. Raises ValueError when the bank or the queries have no label at all.
+    """
+    bank_labels, query_labels = _as_array(bank_labels), _as_array(query_labels)
+    known, asked = np.flatnonzero(bank_labels != NO_LABEL), np.flatnonzero(query_labels != NO_LABEL)
+    if not len(known) or not len(asked):
+        raise ValueError("kNN accuracy needs labels in the bank and in the queries")
+    bank, queries = (
+        features[torch.from_numpy(rows).to(features.device)]
+        for features, rows in ((torch.as_tensor(bank_features), known), (torch.as_tensor(query_features), asked))
+    )
+    indices, distances = nearest(bank, queries, neighbours)
+    weights = np.exp(-_as_array(distances) / temperature) if temperature else 1  # all smaller by one factor
+    return float(np.mean(vote(bank_labels[known][_as_array(indices)], weights) == query_labels[asked]))
+
+
+def _as_array(values: Features | Labels) -> npt.NDArray[Any]:
+    return values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -1,0 +1,196 @@
+"""Points in the plane as one page that needs no network: zoom, classes on and off, and each point's image."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import bokeh.embed
+import bokeh.plotting
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from bokeh.models import (
+    BooleanFilter,
+    CategoricalMarkerMapper,
+    CDSView,
+    ColumnDataSource,
+    CustomJSHover,
+    HoverTool,
+    LinearColorMapper,
+)
+from bokeh.resources import Resources
+
+from simclr_steps.figures.plots import COLOURS, NO_LABEL_COLOUR
+from simclr_steps.figures.points import DISTINCT, SHAPES, Group, Points
+from simclr_steps.figures.thumbnails import sprite, sprite_columns
+
+MOST_BYTES = 10_000_000  # of a page
+_SHOWN_SIDE = 96  # pixels of an image under the pointer
+_NOWHERE = "about:blank#"
+_PLACE = "url(IMAGES)"
+# In the order of the shapes; ◀, ▶ and ✖ are turned triangles and a turned plus.
+_MARKERS: list[Any] = [
+    *("circle", "square", "triangle", "diamond", "inverted_triangle", "plus", "star"),
+    *("triangle", "triangle", "plus"),
+]
+_TURNS = [0.0] * 7 + [math.pi / 2, -math.pi / 2, math.pi / 4]  # radians
+_FACTORS = [str(shape) for shape in range(SHAPES)]
+SIGNS = "●■▲◆▼✚★◀▶✖"
+_TEMPLATE = """
+{% block preamble %}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<style>
+:root { --images: url(IMAGES); }
+main { font: 14px/1.4 sans-serif; color: #222; max-width: 1000px; margin: 0 auto; padding: .5rem; }
+p { margin: .5rem 0; overflow-wrap: anywhere; }
+#legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); max-height: 16rem;
+  overflow-y: auto; border: 1px solid #ddd; padding: .3rem; }
+#legend label { display: flex; gap: .3rem; align-items: center; overflow-wrap: anywhere; line-height: 1.2; }
+#legend i { font: normal 16px/1 sans-serif; width: 1em; text-align: center; flex: none; }
+</style>
+{% endblock %}
+{% block contents %}
+<main>
+{% for line in heading %}<p>{{ line | e }}</p>{% endfor %}
+{{ super() }}
+{% if groups %}
+<p>Classes: <button type="button" data-all="1">show all</button> <button type="button" data-all="">hide all</button></p>
+<div id="legend">{% for group in groups %}
+<label><input type="checkbox" checked value="{{ group.label }}">
+<i style="color:{{ group.colour }}">{{ signs[group.shape] }}&#xFE0E;</i>{{ group.name | e }}</label>{% endfor %}
+</div>
+{% endif %}
+{% for line in help %}<p>{{ line | e }}</p>{% endfor %}
+<script>
+function show() {
+  const shown = new Set(Array.from(document.querySelectorAll("#legend input:checked"), box => Number(box.value)));
+  const page = Bokeh.documents[0];
+  const labels = page.get_model_by_name("points").data.label;
+  page.get_model_by_name("shown").booleans = Array.from(labels, label => shown.has(label));
+}
+for (const box of document.querySelectorAll("#legend input")) box.addEventListener("change", show);
+for (const button of document.querySelectorAll("button[data-all]")) button.addEventListener("click", () => {
+  for (const box of document.querySelectorAll("#legend input")) box.checked = Boolean(button.dataset.all);
+  show();
+});
+</script>
+</main>
+{% endblock %}
+"""
+_TOOLTIP = """<div style="display:flex;gap:8px;font:13px sans-serif;max-width:320px">
+<div style="flex:none;width:{width}px;height:{height}px;background-image:var(--images);image-rendering:pixelated;
+background-size:{sheet}px auto;background-position:@{{left}}px @{{top}}px"></div>
+<div style="overflow-wrap:anywhere">{facts}</div></div>"""
+
+
+def interactive(points: Points, tile: tuple[int, int]) -> str:
+    """Return a page that holds the plot and all that it needs but the points' images, each of `tile` pixels.
+
+    `with_images` puts them in.
+    """
+    plot = bokeh.plotting.figure(
+        width=900,
+        height=680,
+        sizing_mode="scale_width",
+        tools="pan,wheel_zoom,box_zoom,reset,save",
+        toolbar_location="right",
+        active_scroll="wheel_zoom",
+        x_axis_label="UMAP 1",
+        y_axis_label="UMAP 2",
+    )
+    zoom = _SHOWN_SIDE / max(tile)
+    height, width = zoom * tile[0], zoom * tile[1]
+    columns = sprite_columns(len(points.table))
+    folder = _common_folder(points.table["source"])
+    source = ColumnDataSource(_columns(points, columns, height, width, len(folder)), name="points")
+    look: dict[str, Any] = {
+        "size": 7 if len(points.classes) <= len(COLOURS) else 9,
+        "alpha": 0.85,
+        "angle": "angle",
+        "marker": {"field": "shape", "transform": CategoricalMarkerMapper(factors=_FACTORS, markers=_MARKERS)},
+        "fill_color": {"field": "colour", "transform": _mapper([*COLOURS, NO_LABEL_COLOUR])},
+        "line_color": {"field": "wrong", "transform": _mapper(["#00000000", "#000000"])},
+    }
+    plot.scatter("x", "y", source=source, view=CDSView(filter=BooleanFilter(name="shown")), **look)
+    facts = ["row @row", "@source"]
+    if points.labelled:
+        facts = ["<b>@label{custom}</b>", "its neighbours vote: @vote{custom}", *facts]
+    names = CustomJSHover(args={"names": points.classes}, code='return names[value] ?? "no label"')
+    tooltip = _TOOLTIP.format(width=width, height=height, sheet=columns * width, facts="<br>".join(facts))
+    plot.add_tools(HoverTool(tooltips=tooltip, formatters={"@label": names, "@vote": names}))
+    page = bokeh.embed.file_html(
+        plot,
+        Resources(mode="inline", log_level="error"),
+        points.title[0],
+        template=_TEMPLATE,
+        template_variables={
+            "heading": [" · ".join(points.title), *points.quality],
+            "groups": points.groups() if points.labelled else [],
+            "signs": SIGNS,
+            "help": _help(points, folder),
+        },
+    )
+    # Bokeh holds what it needs for these plots; what else it might fetch from afar stays away.
+    return str(page).replace("https://cdn.jsdelivr.net/", _NOWHERE)
+
+
+def with_images(pages: dict[str, str], tiles: npt.NDArray[np.uint8]) -> dict[str, str]:
+    """Return pages with the same images in them, uint8 [N, h, w, 3], as good as they fit into the largest page."""
+    images = sprite(tiles, MOST_BYTES - max(len(page.encode()) for page in pages.values()))
+    return {name: page.replace(_PLACE, f"url({images})") for name, page in pages.items()}
+
+
+def _columns(points: Points, columns: int, height: float, width: float, common: int) -> dict[str, Any]:
+    """Return what the page knows of each point. Names are numbers, as the page holds each name once."""
+    table = points.table
+    place = table.index.to_numpy()  # of a point's image among all images
+    look = {group.label: (_colour(group), group.shape) for group in points.groups()}
+    colour, shape = np.array([look[label] for label in points.labels()]).T
+    vote = table["prediction"].fillna(-1).to_numpy(dtype=np.int32)
+    return {
+        "x": table["x"].to_numpy(dtype=np.float32),
+        "y": table["y"].to_numpy(dtype=np.float32),
+        "row": table["row"].to_numpy(dtype=np.int32),
+        "source": table["source"].str[common:].to_numpy(),
+        "left": -np.round(place % columns * width).astype(np.int32),
+        "top": -np.round(place // columns * height).astype(np.int32),
+        "label": np.array(points.labels(), dtype=np.int32),
+        "vote": vote,
+        "wrong": ((vote >= 0) & (vote != points.labels())).astype(np.int8),
+        "colour": colour.astype(np.int8),
+        "shape": np.array(_FACTORS)[shape],
+        "angle": np.array(_TURNS, dtype=np.float32)[shape],
+    }
+
+
+def _colour(group: Group) -> int:
+    return [*COLOURS, NO_LABEL_COLOUR].index(group.colour)
+
+
+def _mapper(palette: list[str]) -> LinearColorMapper:
+    """Return what turns the number of a colour into the colour."""
+    return LinearColorMapper(palette=palette, low=-0.5, high=len(palette) - 0.5)
+
+
+def _common_folder(sources: pd.Series[str]) -> str:
+    """Return the beginning that all sources share, up to a slash."""
+    least, most = min(sources), max(sources)
+    same = next((n for n, (one, other) in enumerate(zip(least, most, strict=False)) if one != other), len(least))
+    return str(least[: least.rfind("/", 0, same) + 1])
+
+
+def _help(points: Points, folder: str) -> list[str]:
+    text = "Scroll to zoom, drag to move; point at a dot to see its image."
+    if points.labelled:
+        text += (
+            " A black edge marks a point whose nearest 10 others in the space of the features vote for another class"
+            " than its own. That vote takes no classifier; how a trained one errs is shown in the summary."
+        )
+    lines = [text]
+    if len(points.classes) > DISTINCT:
+        lines.append(f"There are more than {DISTINCT} classes, so colours and shapes occur again.")
+    if folder:
+        lines.append(f"Paths begin with {folder}")
+    return lines

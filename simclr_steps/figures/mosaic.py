@@ -1,0 +1,72 @@
+"""Small images in rows, with names below them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from simclr_steps.figures.plots import as_text, new_figure
+
+Images = npt.NDArray[np.uint8]
+
+LARGEST_TILE = 96  # pixels
+_PITCH = 1.12  # of tiles that are 1 wide
+_NAME_ROOM = 0.34  # for a line of a name
+_LONGEST_NAME = 9  # characters that fit below a tile
+
+
+def canvas(rows: int, columns: int, *, names: bool) -> tuple[Figure, Axes]:
+    """Return one pair of axes for all tiles, which are drawn much faster so than in axes of their own."""
+    width, height = columns * _PITCH + 0.2, rows * (_PITCH + _NAME_ROOM * names) + 0.5
+    figure = new_figure(4.8, 4.8 * height / width + 0.3 * names)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set_xlim(-0.1, width - 0.1)
+    axes.set_ylim(height - 0.5, -0.5)
+    return figure, axes
+
+
+def draw_tile(
+    axes: Axes,
+    image: Images,
+    row: int,
+    column: int,
+    name: str = "",
+    frame: dict[str, Any] | None = None,
+    *,
+    names: bool,
+) -> None:
+    """Draw one image, the first column a little apart from the others."""
+    x, y = column * _PITCH + 0.2 * (column > 0), row * (_PITCH + _NAME_ROOM * names)
+    left, top, width, height = place(axes, image, x, y)
+    if frame:
+        axes.add_patch(Rectangle((left, top), width, height, fill=False, linewidth=1.6, clip_on=False, **frame))
+    if name:
+        name_below(axes, name, x, y)
+
+
+def place(axes: Axes, image: Images, x: float, y: float) -> tuple[float, float, float, float]:
+    """Draw one image in the middle of a square of side 1; return its left, top, width and height."""
+    limits = axes.get_xlim(), axes.get_ylim()
+    height, width = (side / max(image.shape[:2]) for side in image.shape[:2])
+    left, top = x + (1 - width) / 2, y + (1 - height) / 2
+    axes.imshow(image, extent=(left, left + width, top + height, top), interpolation="nearest")
+    axes.set(xlim=limits[0], ylim=limits[1])
+    return left, top, width, height
+
+
+def name_below(axes: Axes, lines: str, x: float, y: float) -> None:
+    """Write lines below an image, each cut where it is long."""
+    text = "\n".join(as_text(line, _LONGEST_NAME) for line in lines.split("\n"))
+    axes.text(x + 0.5, y + 1.05, text, ha="center", va="top", fontsize=6.5)
+
+
+def head(axes: Axes, first: str, others: str) -> None:
+    """Write above the first column and above the others what they are."""
+    axes.text(0.5, -0.14, first, ha="center", va="bottom", fontsize=8)
+    axes.text(_PITCH + 0.2, -0.14, others, ha="left", va="bottom", fontsize=8)

@@ -1,0 +1,85 @@
+"""Points in the plane as a figure that prints well, with its legend and how far it can be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+
+from simclr_steps.figures.plots import COLOURS, MARKERS, as_text, new_figure
+from simclr_steps.figures.points import DISTINCT, Group, Points
+
+_MOST_DRAWN_AS_VECTORS = 3000  # points
+_MOST_BESIDE = 25  # classes in a legend beside the plot; more stand below it
+_MOST_IN_LEGEND = 120
+_LETTERS_BELOW = 95  # of small type, side by side
+
+
+def draw(points: Points) -> Figure:
+    """Return a scatter plot with its legend beside it or below."""
+    groups = points.groups()
+    legend = points.labelled and len(groups) <= _MOST_IN_LEGEND
+    beside = len(groups) <= _MOST_BESIDE
+    columns = _columns_below([as_text(group.name) for group in groups])
+    lines_below = 0 if beside or not legend else -(-len(groups) // columns)
+    figure = new_figure(5.4 + 1.1 * (legend and beside), 6.3 + 0.15 * lines_below)
+    axes = figure.add_subplot()
+    _scatter(axes, points, groups)
+    axes.set_box_aspect(1)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_ylabel("UMAP 2")
+    axes.set_title("\n".join(points.title).replace("$", r"\$"))
+    what = "UMAP 1"
+    if points.labelled and not legend:
+        what += f"\n{len(groups)} classes are too many for a legend here: the interactive plot has one"
+    if len(points.classes) > DISTINCT:
+        what += f"\nAs there are more than {DISTINCT} classes, colours and shapes occur again"
+    axes.set_xlabel("\n".join([what, *points.quality]))
+    if legend:
+        _add_legend(figure, groups, beside=beside)
+    return figure
+
+
+def _scatter(axes: Axes, points: Points, groups: list[Group]) -> None:
+    look = {group.label: group for group in groups}
+    of_points = [look[label] for label in points.labels()]
+    least = 2 if len(points.classes) <= len(COLOURS) else 6  # smaller shapes look alike
+    drawn = axes.scatter(
+        points.table["x"],
+        points.table["y"],
+        s=float(np.clip(9000 / len(points.table), least, 24)),
+        color=[group.colour for group in of_points],
+        alpha=0.8,
+        linewidths=0,
+        rasterized=len(points.table) > _MOST_DRAWN_AS_VECTORS,
+    )
+    if any(group.shape for group in groups):
+        styles = [MarkerStyle(marker) for marker in MARKERS]
+        outlines = [style.get_path().transformed(style.get_transform()) for style in styles]
+        drawn.set_paths([outlines[group.shape] for group in of_points])
+
+
+def _columns_below(names: list[str]) -> int:
+    """Return how many columns of names fit below the plot."""
+    return max(2, min(5, _LETTERS_BELOW // (max(map(len, names), default=0) + 5)))
+
+
+def _add_legend(figure: Figure, groups: list[Group], *, beside: bool) -> None:
+    names = [as_text(group.name) for group in groups]
+    figure.legend(
+        [
+            Line2D([], [], marker=MARKERS[group.shape], linestyle="", color=group.colour, markersize=5)
+            for group in groups
+        ],
+        names,
+        loc="outside right center" if beside else "outside lower center",
+        ncols=1 if beside else _columns_below(names),
+        fontsize=9 if beside else 7,
+        frameon=False,
+        handletextpad=0.2,
+        columnspacing=0.8,
+        labelspacing=0.4,
+    )

@@ -1,0 +1,1 @@
+"""What changes how a step runs, and never what it makes."""

@@ -1,0 +1,86 @@
+"""What a step says while it works: lines on the console and, if asked for, in a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import time
+from pathlib import Path
+
+from simclr_steps.machine.options import leads
+
+log = logging.getLogger("simclr_steps")
+
+
+def start_logging(step: str, file: Path | None) -> None:
+    """Send the lines of this program, and Python's warnings, to the console and, with the date, to `file`.
+
+    As long as the program runs it holds a lock on `file`, by which `watch` knows that it does.
+    """
+    console = logging.StreamHandler()
+    console.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%H:%M:%S"))
+    handlers: list[logging.Handler] = [console]
+    if file and leads():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = _LogFile(file, mode="w+", encoding="utf-8")
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+        handlers.append(handler)
+        _lock(handler)
+    logging.basicConfig(level=logging.WARNING, handlers=handlers)
+    log.setLevel(logging.INFO if leads() else logging.ERROR)
+    logging.captureWarnings(True)
+
+
+def _lock(handler: logging.FileHandler) -> None:
+    """Hold a shared lock on a handler's file: it waits for nobody but a watch that looks at the lock in this moment."""
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(handler.stream, fcntl.LOCK_SH)  # type: ignore[arg-type]  # it is open
+
+
+def is_written(file: Path) -> bool:
+    """Tell whether a running step holds the lock on its log."""
+    try:
+        with file.open("r+b") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # gone since it was listed, another user's, or on a file system without locks
+        return False
+    return False
+
+
+class _LogFile(logging.FileHandler):
+    """A log file; what does not get into it, as on a full disk, is on the console all the same."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Be silent, where logging would show a traceback for each line."""
+
+
+class Progress:
+    """Says how far a long piece of work is, at most every `every` seconds: done, rate and time left."""
+
+    def __init__(self, what: str, total: int, unit: str = "images", every: float = 5.0) -> None:
+        self._what, self._total, self._unit, self._every = what, total, unit, every
+        self._started = self._last = time.monotonic()
+
+    def update(self, done: int) -> None:
+        """Say how far it is, if the last time was long enough ago."""
+        now = time.monotonic()
+        if now - self._last >= self._every and done:
+            self._last = now
+            rate = done / (now - self._started)
+            left = duration((self._total - done) / rate)
+            log.info(
+                "%s %d of %d %s, %.0f %s/s, %s left", self._what, done, self._total, self._unit, rate, self._unit, left
+            )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people write it: 42 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,91 @@
+"""What a step runs on. Hardware changes how long a result takes, not what it is."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.gpus import take_gpus
+
+if TYPE_CHECKING:
+    import torch
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
+_PR_SET_PDEATHSIG = 1  # of prctl.h
+
+
+def leads() -> bool:
+    """Tell whether this process speaks and writes for all that compute together."""
+    return all(os.environ.get(rank, "0") == "0" for rank in ("LOCAL_RANK", "NODE_RANK"))
+
+
+def die_with_parent() -> None:
+    """Have the system kill this process when the one that started it dies, however it dies, so that none is left."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):  # Linux alone knows it
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory, which would else be mapped and cleared anew in every step: a tenth of its time."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # other C libraries know no such settings
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The devices and processes of a step."""
+
+    gpus: int | None = None  # None takes one GPU if there is any
+    processes: int = 1  # without a GPU; with GPUs there is one process for each
+    nodes: int = 1  # machines that share the GPUs or processes evenly
+    workers: int | None = None  # processes that read images ahead, for each that computes; None: as many as will help
+    compile: str = "auto"  # "always" or "never" compile the network that is trained
+
+    def resolved_gpus(self) -> int:
+        """Return the number of GPUs to use, of all nodes; those of this one are then taken.
+
+        Raises UserError when more are asked for than there are.
+        """
+        import torch
+
+        available = torch.cuda.device_count()
+        gpus = min(available, 1) if self.gpus is None else self.gpus
+        if gpus > available * self.nodes:
+            raise UserError(f"--gpus {gpus} asks for more GPUs than the {available} that there are: ask for fewer")
+        take_gpus(gpus // self.nodes, available)
+        return gpus
+
+    def resolved_processes(self) -> int:
+        """Return the number of processes that compute together, on all nodes.
+
+        Raises UserError when the nodes cannot share them evenly.
+        """
+        processes = self.resolved_gpus() or self.processes
+        if processes % self.nodes:
+            raise UserError(f"{processes} processes cannot be shared by {self.nodes} nodes: ask for a multiple")
+        return processes
+
+    def device(self) -> torch.device:
+        """Return the device of a step that computes in one process."""
+        import torch
+
+        return torch.device("cuda", 0) if self.resolved_gpus() else torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Saving:
+    """When a training saves what it needs to go on, and when it has to leave."""
+
+    every_minutes: float = 1.0  # 0 saves after every step
+    every_epochs: int | None = None
+    leave_by: float | None = None  # on time.monotonic()'s clock
+
+
+NORMAL_SAVING = Saving()

@@ -1,0 +1,31 @@
+"""Which of several machines that train together this one is."""
+
+from __future__ import annotations
+
+import os
+
+from simclr_steps.machine.errors import UserError
+
+_LAUNCH = ("MASTER_ADDR", "MASTER_PORT", "SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_SRUN_COMM_PORT")
+_FIRST_PORT, _PORTS = 20_000, 10_000  # below those that Linux hands out by itself
+
+
+def join_nodes(nodes: int) -> None:
+    """Tell Lightning this machine's number and where the first one listens, from what srun or another launcher says.
+
+    A launcher that is not SLURM's sets NODE_RANK, MASTER_ADDR and MASTER_PORT itself. Raises UserError where none does.
+    """
+    if nodes == 1 or "NODE_RANK" in os.environ:
+        return
+    try:
+        rank, address, job = (os.environ[f"SLURM_{name}"] for name in ("NODEID", "LAUNCH_NODE_IPADDR", "JOB_ID"))
+    except KeyError as error:
+        raise UserError(f"--nodes {nodes} needs a process on each: start it with srun") from error
+    os.environ |= {"NODE_RANK": rank, "MASTER_ADDR": address, "MASTER_PORT": str(_FIRST_PORT + int(job) % _PORTS)}
+
+
+def launch() -> str | None:
+    """Return what the processes of this launch have in common, on all nodes, and no other has; None on one node."""
+    if "NODE_RANK" not in os.environ:
+        return None
+    return "-".join(os.environ[name] for name in _LAUNCH if name in os.environ)

@@ -1,0 +1,49 @@
+"""Signals that ask a step to stop: SIGTERM from a scheduler, SIGINT from the keyboard."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from simclr_steps.machine.errors import Stopped
+from simclr_steps.machine.options import leads
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def end_on_sigterm() -> None:
+    """Have SIGTERM end this program as Ctrl-C does: what has begun is cleaned up, and it is said why."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(number: int, frame: Any) -> NoReturn:
+    raise Stopped(f"stopped ({signal.Signals(number).name}): run again to go on", 128 + number)
+
+
+def ignore() -> None:
+    """Ignore both, in a process that ends when the one does that started it."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+class Noted:
+    """Which signal has come, 0 for none, since a block began that leaves when it can."""
+
+    number = 0
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note signals while the block runs; one that came too late for it goes to who listened before."""
+        before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if self.number and leads():
+            signal.raise_signal(self.number)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.number = number

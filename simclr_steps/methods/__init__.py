@@ -1,0 +1,1 @@
+"""What is trained: the loss, the views, and what is watched while it trains."""

@@ -1,0 +1,322 @@
+"""Random views of images, made in batches on the device that trains, with a draw of its own for every image and view.
+
+`draw` turns random numbers into parameters, and `apply` turns images and parameters into views; each operation follows
+torchvision's functional operation of the same name. Their cost is the memory that they move. So each line of pixels is
+summed from the few lines that it sees, which crops, resizes, antialiases and flips in one pass; and colors are changed
+in one plane [N, H, W] for each channel, as operations on planes are what a compiler joins into one pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from simclr_steps.methods import random_numbers
+from simclr_steps.settings.blocks import Augmentation
+
+_CROP_ATTEMPTS = 10  # as torchvision.transforms.RandomResizedCrop
+_LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, as torchvision's rgb_to_grayscale
+_CONTRAST, _SATURATION, _HUE = 1, 2, 3  # operations of the colour jitter; brightness is 0
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What is done for each of N views; every tensor is [N] or [N, n], float32 unless said otherwise."""
+
+    crop: Tensor  # [N, 4]: top, left, height, width in pixels, whole numbers
+    flip_horizontal: Tensor  # bool
+    flip_vertical: Tensor  # bool
+    rotation: Tensor  # degrees, counter-clockwise
+    jitter_order: Tensor  # int64 [N, k]: the k of brightness 0, contrast 1, saturation 2, hue 3 that are on, in order
+    jitter_factors: Tensor  # [N, 4]: three factors, where 1 changes nothing, and the hue's shift in turns
+    grayscale: Tensor  # bool
+    blur_sigma: Tensor  # pixels, 0 where the view is not blurred
+    solarise: Tensor  # bool
+
+
+def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int | None = None) -> Tensor:
+    """Return a random view of every image for each of its keys.
+
+    Parameters
+    ----------
+    images: uint8 [B, H, W, C] with 1 or 3 channels.
+    key: int64 [V, B] of `random_numbers.keys`, which ties the views to seed, epoch and image.
+    size: side of the views in pixels; None keeps the images' own height and width.
+
+    Returns
+    -------
+    float32 [V, B, C, height, width] in [0, 1].
+    """
+    height, width = images.shape[1:3]
+    parameters = draw(settings, key.flatten(), height, width)
+    views = apply(images, parameters, settings, (size or height, size or width))
+    return views.view(*key.shape, *views.shape[1:])
+
+
+def draw(settings: Augmentation, key: Tensor, height: int, width: int) -> Parameters:
+    """Draw parameters for images of `height` × `width` pixels from keys, int64 [N]."""
+    tries, scores, factors, rest = random_numbers.uniform(key, 2 * _CROP_ATTEMPTS + 20).split(
+        [2 * _CROP_ATTEMPTS, 4, 4, 12], dim=-1
+    )
+    top, left, crop, left_right, up_down, turn, turns, jitters, gray, blurs, sigma, sun = rest.unbind(-1)
+    low, high = settings.blur_sigma
+    return Parameters(
+        crop=_draw_crop(settings, tries, (top, left), crop < settings.crop_probability, height, width),
+        flip_horizontal=left_right < settings.horizontal_flip_probability,
+        flip_vertical=up_down < settings.vertical_flip_probability,
+        rotation=((2 * turn - 1) * settings.rotation_degrees).masked_fill(turns >= settings.rotation_probability, 0),
+        jitter_order=_draw_order(settings, scores),
+        jitter_factors=_draw_factors(settings, factors, jitters >= settings.jitter_probability),
+        grayscale=gray < settings.grayscale_probability,
+        blur_sigma=(low + sigma * (high - low)).masked_fill(blurs >= settings.blur_probability, 0),
+        solarise=sun < settings.solarise_probability,
+    )
+
+
+def _draw_order(settings: Augmentation, scores: Tensor) -> Tensor:
+    """Return the operations of the colour jitter that are on, in the order of their scores, float [N, 4]."""
+    on = [strength > 0 for strength in _jitter_strengths(settings)]
+    off_last = [score + (0 if is_on else 1) for score, is_on in zip(scores.unbind(-1), on, strict=True)]
+    return torch.stack(off_last, dim=-1).argsort(dim=-1)[:, : sum(on)]
+
+
+def _draw_factors(settings: Augmentation, numbers: Tensor, left_out: Tensor) -> Tensor:
+    """Return factors about 1 and the hue's shift about 0 from numbers in [0, 1), float [N, 4]; neutral if left out."""
+    *strengths, hue = _jitter_strengths(settings)
+    numbers = 2 * numbers - 1
+    factors = [
+        (1 + number * strength).clamp_min(0).masked_fill(left_out, 1)
+        for number, strength in zip(numbers.unbind(-1)[:3], strengths, strict=True)
+    ]
+    return torch.stack([*factors, (numbers[:, _HUE] * hue).masked_fill(left_out, 0)], dim=-1)
+
+
+def _jitter_strengths(settings: Augmentation) -> tuple[float, float, float, float]:
+    return settings.brightness, settings.contrast, settings.saturation, settings.hue
+
+
+def _draw_crop(
+    settings: Augmentation, tries: Tensor, place: tuple[Tensor, Tensor], crops: Tensor, height: int, width: int
+) -> Tensor:
+    """Draw boxes as RandomResizedCrop does: the first of ten that fits, or else the largest of allowed ratio.
+
+    An image that is not cropped gets the box of all its pixels.
+    """
+    area = settings.crop_scale[0] + tries[..., :_CROP_ATTEMPTS] * (settings.crop_scale[1] - settings.crop_scale[0])
+    narrow, wide = (math.log(ratio) for ratio in settings.crop_ratio)
+    ratio = torch.exp(narrow + tries[..., _CROP_ATTEMPTS:] * (wide - narrow))
+    tried_width = torch.round(torch.sqrt(area * height * width * ratio))
+    tried_height = torch.round(torch.sqrt(area * height * width / ratio))
+    fits = (tried_width > 0) & (tried_width <= width) & (tried_height > 0) & (tried_height <= height)
+
+    first = fits.to(torch.int8).argmax(dim=-1, keepdim=True)
+    fallback = min(max(width / height, settings.crop_ratio[0]), settings.crop_ratio[1])
+    fallback_height = round(min(height, width / fallback))
+    fallback_width = round(min(width, height * fallback))
+    found = fits.any(dim=-1)
+    sides = []
+    for tried, otherwise, whole in ((tried_height, fallback_height, height), (tried_width, fallback_width, width)):
+        side = tried.gather(-1, first).squeeze(-1).masked_fill(~found, otherwise)
+        sides.append(side.masked_fill(~crops, whole))
+    top, left = (
+        torch.where(found, share * (whole - side + 1), (whole - side) / 2).floor()
+        for share, whole, side in zip(place, (height, width), sides, strict=True)
+    )
+    return torch.stack([top, left, *sides], dim=-1)
+
+
+def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: tuple[int, int]) -> Tensor:
+    """Make the views that the parameters describe.
+
+    Takes uint8 [B, H, W, C] and parameters of N = V·B views, the first view of all images first; returns float32
+    [N, C, height, width] in [0, 1]. Operations that the settings leave out cost nothing.
+    """
+    x = _crop_and_resize(images, parameters, size)
+    if settings.rotation_probability * settings.rotation_degrees > 0:
+        x = rotate(x, parameters.rotation)
+    if settings.jitter_probability > 0 or settings.grayscale_probability > 0:
+        x = _recolor(x, parameters, settings)
+    if settings.blur_probability > 0:
+        x = blur(x, parameters.blur_sigma, settings.blur_sigma[1])
+    if settings.solarise_probability > 0:
+        x = torch.where(_per_image(parameters.solarise[:, None]) & (x >= settings.solarise_threshold), 1 - x, x)
+    return x
+
+
+def _crop_and_resize(images: Tensor, parameters: Parameters, size: tuple[int, int]) -> Tensor:
+    """Crop, resize and flip: uint8 [B, H, W, C] to float32 [V·B, C, height, width]."""
+    top, left, height, width = parameters.crop.unbind(-1)
+    columns, across = _resize_taps(left, width, parameters.flip_horizontal, images.shape[2], size[1])
+    rows, down = _resize_taps(top, height, parameters.flip_vertical, images.shape[1], size[0])
+    x = images.permute(0, 3, 2, 1).to(torch.float32, memory_format=torch.contiguous_format)
+    return _weigh_lines(_weigh_lines(x, columns, across / 255).transpose(-2, -1), rows, down)
+
+
+def _resize_taps(start: Tensor, length: Tensor, flip: Tensor, pixels: int, size: int) -> tuple[Tensor, Tensor]:
+    """Return the pixels that make each pixel of a box once resized and flipped, and their antialiased bilinear weights.
+
+    Both are [N, size, taps], for boxes within lines of `pixels` pixels.
+    """
+    scale = (length / size)[:, None]
+    reach = scale.clamp_min(1)
+    place = torch.arange(0.5, size, device=start.device)
+    center = scale * torch.where(flip[:, None], size - place, place) - 0.5
+    taps = torch.arange(math.ceil(2 * max(pixels / size, 1)), device=start.device)
+    tap = (center - reach).floor_().add_(1)[..., None] + taps
+    weights = ((tap - center[..., None]) / reach[..., None]).abs_().neg_().add_(1).clamp_min_(0)
+    pixel = torch.minimum(tap.clamp_min(0), (length - 1)[:, None, None])
+    weights.masked_fill_(pixel != tap, 0)
+    return (pixel + start[:, None, None]).long(), weights.div_(weights.sum(dim=-1, keepdim=True))
+
+
+def _weigh_lines(x: Tensor, lines: Tensor, weights: Tensor) -> Tensor:
+    """Make each line of N views a weighted sum of a few lines of images: [B, C, L, F] and [N, S, taps] to [N, C, S, F].
+
+    A product of matrices would do the same but mostly multiply by 0.
+    """
+    count, channels, length, features = x.shape
+    size, taps = lines.shape[1:]
+    first = torch.arange(0, count * channels * length, length, device=x.device).view(count, channels, 1, 1)
+    bags = lines.view(-1, count, 1, size, taps) + first
+    weights = weights.reshape(-1, count, 1, size, taps).expand_as(bags).reshape(-1, taps)
+    x = F.embedding_bag(bags.view(-1, taps), x.reshape(-1, features), mode="sum", per_sample_weights=weights)
+    return x.view(-1, channels, size, features)
+
+
+def rotate(x: Tensor, degrees: Tensor) -> Tensor:
+    """Turn each image counter-clockwise about its centre, bilinear, black outside: [N, C, H, W] and [N]."""
+    height, width = x.shape[-2:]
+    angle = torch.deg2rad(degrees)
+    cosine, sine, zero = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)
+    rows = [cosine, -sine * (height / width), zero, sine * (width / height), cosine, zero]
+    grid = F.affine_grid(torch.stack(rows, dim=-1).view(-1, 2, 3), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _recolor(x: Tensor, parameters: Parameters, settings: Augmentation) -> Tensor:
+    """Jitter the colors and turn some images gray: [N, C, H, W]."""
+    channels = x.unbind(1)
+    if settings.jitter_probability > 0:
+        channels = jitter(x, parameters.jitter_order, parameters.jitter_factors, shifts_hue=settings.hue > 0)
+    if settings.grayscale_probability > 0 and len(channels) == 3:
+        luma = _luma(channels, _luma_weights(torch.arange(3, device=x.device)))
+        is_gray = _per_image(parameters.grayscale)
+        channels = tuple(torch.where(is_gray, luma, channel) for channel in channels)
+    return torch.stack(channels, dim=1)
+
+
+def jitter(x: Tensor, order: Tensor, factors: Tensor, *, shifts_hue: bool = True) -> tuple[Tensor, ...]:
+    """Change brightness, contrast, saturation and hue, in each image's own order, and return the channels [N, H, W].
+
+    Parameters: `x` float [N, C, H, W] in [0, 1]; `order` int64 [N, k] and `factors` float [N, 4] as in `Parameters`;
+    `shifts_hue` is whether hue is among the k. An image of one channel has neither saturation nor hue.
+    """
+    own = torch.arange(x.shape[1], device=x.device)
+    own_luma = _luma_weights(own)
+    blends = _blends(order, factors)
+    if not (shifts_hue and x.shape[1] == 3):
+        channels = x.unbind(1)
+        for blend in blends:
+            channels = _blend(channels, own_luma, *blend)
+        return channels
+    # A third of the color circle exchanges channels. Thirds are turned before all else, so that one pass does for both
+    # shifts below; until the hue's turn, each channel has the weight in luma of the one that it comes from.
+    thirds = torch.round(3 * factors[:, _HUE])
+    rest = 6 * factors[:, _HUE] - 2 * thirds
+    origin = (own - thirds.long()[:, None]) % 3
+    channels = x[torch.arange(len(x), device=x.device)[:, None], origin].unbind(1)
+    origin_luma = _luma_weights(origin)
+    hue_turn = (order == _HUE).int().argmax(dim=1)
+    for turn, blend in enumerate(blends):
+        channels = _blend(channels, torch.where(_per_image(turn < hue_turn), origin_luma, own_luma), *blend)
+        if turn % 2 == 0:  # one shift serves two turns, as in its hue's own turn an image is not blended
+            channels = shift_hue(channels, _per_image(rest.masked_fill(hue_turn // 2 != turn // 2, 0)))
+    return channels
+
+
+def _blends(order: Tensor, factors: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return the factors [N, 1, 1] of the image, its luma and its mean luma for each turn: 1, 0 and 0 for hue.
+
+    An image is blended with black (brightness), its mean luma (contrast) or its luma (saturation).
+    """
+    factor = factors.gather(1, order).masked_fill(order == _HUE, 1)
+    to_luma = (1 - factor).masked_fill(order != _SATURATION, 0)
+    to_mean = (1 - factor).masked_fill(order != _CONTRAST, 0)
+    columns = (_per_image(values).unbind(1) for values in (factor, to_luma, to_mean))
+    return list(zip(*columns, strict=True))
+
+
+def _blend(
+    channels: Sequence[Tensor], luma_weights: Tensor, factor: Tensor, to_luma: Tensor, to_mean: Tensor
+) -> tuple[Tensor, ...]:
+    luma = _luma(channels, luma_weights)
+    other = torch.addcmul(luma.mean(dim=(-2, -1), keepdim=True) * to_mean, luma, to_luma)
+    return tuple(torch.addcmul(other, channel, factor).clamp_(0, 1) for channel in channels)
+
+
+def shift_hue(channels: Sequence[Tensor], sixths: Tensor) -> tuple[Tensor, ...]:
+    """Turn the hue of red, green and blue [N, H, W] by up to a sixth of the color circle, -1 to 1 [N, 1, 1].
+
+    The result is that of HSV: each channel moves against the difference of the other two, by as much as this exceeds a
+    share of the chroma, and stays between the pixel's least and most.
+    """
+    red, green, blue = channels
+    least = torch.minimum(torch.minimum(red, green), blue)
+    most = torch.maximum(torch.maximum(red, green), blue)
+    share = (most - least).mul_(1 - sixths.abs())
+    low, direction = -share, sixths.sign()
+    shifted = []
+    for channel, after, before in ((red, green, blue), (green, blue, red), (blue, red, green)):
+        difference = after - before
+        difference.sub_(difference.clamp(low, share))
+        shifted.append(torch.addcmul(channel, difference, direction, value=-1).clamp_(least, most))
+    return tuple(shifted)
+
+
+def blur(x: Tensor, sigma: Tensor, largest_sigma: float) -> Tensor:
+    """Blur each image with its own Gaussian, reflecting at the edges; sigma 0 leaves it as it is.
+
+    Parameters: `x` float [N, C, H, W]; `sigma` float [N] in pixels. The kernel reaches two largest sigmas to each side.
+    """
+    reach = blur_reach(largest_sigma, min(x.shape[-2:]))
+    distance = torch.arange(-reach, reach + 1, device=x.device)
+    kernel = torch.exp(-0.5 * (distance / sigma.clamp_min(1e-6)[:, None]) ** 2)
+    kernel = kernel / kernel.sum(dim=-1, keepdim=True)
+    for _ in range(2):  # down the columns, then along the rows
+        side = x.shape[-2]
+        seen = (torch.arange(side, device=x.device)[:, None] + distance).abs()
+        seen = (side - 1) - ((side - 1) - seen).abs()
+        x = _weigh_lines(x, seen.expand(len(x), -1, -1), kernel[:, None].expand(-1, side, -1)).transpose(-2, -1)
+    return x
+
+
+def blur_reach(largest_sigma: float, side: int) -> int:
+    """Return how many pixels the blur's kernel reaches to each side: two sigmas, short of reflecting twice."""
+    return min(math.ceil(2 * largest_sigma), side - 1)
+
+
+def _luma(channels: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Return the luma [N, H, W] of channels with the weights [C, N or 1, 1, 1]; that of one channel is itself."""
+    if len(channels) == 1:
+        return channels[0]
+    luma = channels[0] * weights[0]
+    for channel, weight in zip(channels[1:], weights[1:], strict=True):
+        luma.addcmul_(channel, weight)
+    return luma
+
+
+def _luma_weights(channel: Tensor) -> Tensor:
+    """Return the weights in luma of channels by number, [C, N, 1, 1] of [N, C] or [C]."""
+    red, green, blue = _LUMA
+    weights = torch.full_like(channel, red, dtype=torch.float32)
+    weights = weights.masked_fill_(channel == 1, green).masked_fill_(channel == 2, blue)
+    return _per_image(torch.atleast_2d(weights).T)
+
+
+def _per_image(values: Tensor) -> Tensor:
+    return values[..., None, None]

@@ -1,0 +1,55 @@
+"""What a network looks like, in words that a file can hold; no torch is needed to read it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from simclr_steps.networks.user_code import is_own, own_code_hash
+from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+
+LARGEST_SMALL_IMAGE = 64  # pixels; at 96 and above the ImageNet stem leaves enough of the image
+
+
+class Architecture(BaseModel):
+    """All that is needed to build an encoder again from its weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: str
+    stem: Literal["small", "imagenet"] | None  # None: the encoder is not torchvision's
+    channels: int
+    image_size: int  # side in pixels of what the network reads
+    packed_size: int | None = None  # side of the images it was trained on, where `view_size` makes them another size
+    projection_head: ProjectionHead
+    own_code_hash: str | None = None  # of the file that holds a user's own encoder
+
+    def __str__(self) -> str:
+        """Return the encoder in words, for the log."""
+        return f"{self.encoder} with the {self.stem} stem" if self.stem else self.encoder
+
+
+def resolve(settings: PretrainSettings, image_size: int, channels: int) -> Architecture:
+    """Return the architecture for images of `image_size` pixels and `channels` channels.
+
+    Raises UserError when the file of a user's own encoder is not found or is no Python.
+    """
+    size = settings.view_size or image_size
+    return Architecture(
+        encoder=settings.encoder,
+        stem=_stem(settings, size),
+        channels=channels,
+        image_size=size,
+        packed_size=image_size if settings.view_size else None,
+        projection_head=settings.projection_head,
+        own_code_hash=own_code_hash(settings.encoder) if is_own(settings.encoder) else None,
+    )
+
+
+def _stem(settings: PretrainSettings, image_size: int) -> Literal["small", "imagenet"] | None:
+    if ":" in settings.encoder:
+        return None
+    if settings.stem == "auto":
+        return "small" if image_size <= LARGEST_SMALL_IMAGE else "imagenet"
+    return settings.stem

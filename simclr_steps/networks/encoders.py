@@ -1,0 +1,136 @@
+"""Networks: a backbone with a projection head for pretraining or a classifier head for fine-tuning."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from simclr_steps.files import whole_file
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.networks.architecture import Architecture
+from simclr_steps.networks.backbones import build_backbone
+from simclr_steps.networks.user_code import own_code_hash
+from simclr_steps.settings.blocks import ProjectionHead
+
+
+class Encoder(nn.Module):
+    """The backbone h = f(x) that is kept, and the projection head z = g(h) whose output the loss compares."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.backbone, self.feature_size = build_backbone(architecture)
+        self.projection_head = _build_projection_head(self.feature_size, architecture.projection_head)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Take float [N, C, H, W] in [0, 1], return features [N, feature_size] and projections [N, output_size]."""
+        features = self.backbone(images)
+        return features, self.projection_head(features)
+
+
+class Classifier(nn.Module):
+    """A backbone and a head that scores `classes` classes."""
+
+    def __init__(self, architecture: Architecture, classes: int, head: str) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.head_name = head
+        self.backbone, self.feature_size = build_backbone(architecture)
+        self.head: nn.Module = nn.Linear(self.feature_size, classes)
+        if head == "mlp":
+            self.head = nn.Sequential(nn.Linear(self.feature_size, self.feature_size), nn.ReLU(inplace=True), self.head)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Take float [N, C, H, W] in [0, 1], return features [N, feature_size] and logits [N, classes]."""
+        features = self.backbone(images)
+        return features, self.head(features)
+
+    def layers(self) -> list[list[nn.Parameter]]:
+        """Return the parameters of the backbone's blocks, from the images on, and last those of the head.
+
+        A block is a part of the backbone or, where a part is a sequence, an item of it. Parts without a weight of two
+        dimensions or more, such as norms, belong to the block before them, and the backbone's own parameters to the
+        first.
+        """
+        blocks: list[list[nn.Parameter]] = []
+        for part in self.backbone.children():
+            for block in part.children() if isinstance(part, nn.Sequential | nn.ModuleList) else [part]:
+                parameters = list(block.parameters())
+                if blocks and all(parameter.ndim <= 1 for parameter in parameters):
+                    blocks[-1] += parameters
+                else:
+                    blocks.append(parameters)
+        first, *others = blocks or [[]]
+        return [[*self.backbone.parameters(recurse=False), *first], *others, list(self.head.parameters())]
+
+
+def _build_projection_head(features: int, settings: ProjectionHead) -> nn.Sequential:
+    """Return the network from [N, features] to [N, output_size], of 2 (SimCLR) or 3 (SimCLR v2) linear layers."""
+    layers: list[nn.Module] = []
+    width = features
+    for _ in range(settings.layers - 1):
+        layers.append(nn.Linear(width, settings.hidden_size, bias=not settings.batch_norm))
+        if settings.batch_norm:
+            layers.append(nn.BatchNorm1d(settings.hidden_size))
+        layers.append(nn.ReLU(inplace=True))
+        width = settings.hidden_size
+    return nn.Sequential(*layers, nn.Linear(width, settings.output_size, bias=False))
+
+
+def save_network(path: Path, network: Encoder | Classifier, classes: list[str] | None = None) -> None:
+    """Write a network's weights and all that is needed to build it again, as safetensors."""
+    description: dict[str, Any] = {"architecture": network.architecture.model_dump(mode="json")}
+    if isinstance(network, Classifier):
+        description |= {"head": network.head_name, "classes": classes or []}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with whole_file(path) as partial:
+        partial.write_bytes(save(weights, metadata={"simclr": json.dumps(description)}))
+
+
+def load_network(path: Path) -> Encoder | Classifier:
+    """Build the network that a safetensors file of this package holds, on the CPU, ready for inference.
+
+    Warns when it is a user's own encoder whose code has changed since it was trained.
+
+    Raises UserError when the file is absent, damaged, no network of this package, or does not fit its own description.
+    """
+    try:
+        with safe_open(path, framework="pt") as stored:
+            description = json.loads((stored.metadata() or {}).get("simclr", "{}"))
+            weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: run the step that makes it") from error
+    except (SafetensorError, ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and run the step that makes it") from error
+    if "architecture" not in description:
+        raise UserError(f"{path} holds no network of this workflow: give an encoder or a model made by it")
+    architecture = Architecture.model_validate(description["architecture"])
+    if architecture.own_code_hash and architecture.own_code_hash != own_code_hash(architecture.encoder):
+        log.warning("%s has changed since %s was trained: features may differ", architecture.encoder, path)
+    network: Encoder | Classifier
+    if "head" in description:
+        network = Classifier(architecture, len(description["classes"]), description["head"])
+    else:
+        network = Encoder(architecture)
+    load_weights(network, weights, path)
+    return network.eval()
+
+
+def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Put weights into a network that must fit them exactly.
+
+    Raises UserError that names the first weight that does not fit.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip()
+        raise UserError(
+            f"{path} holds another architecture than asked for ({first}): use the settings it was trained with"
+        ) from error

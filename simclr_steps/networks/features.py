@@ -1,0 +1,96 @@
+"""Features of packed images, computed with a frozen network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import Progress
+from simclr_steps.networks.encoders import Classifier, Encoder
+from simclr_steps.networks.precision import ieee_fp32
+
+Array = npt.NDArray[np.float32]
+Images = npt.NDArray[np.uint8] | Tensor
+
+_IMAGES_AT_A_TIME = 1024
+_PIXELS_AT_A_TIME = 1024 * 64 * 64  # larger images come in smaller batches, or their activations would fill the memory
+
+
+def network_input(images: Tensor, image_size: int) -> Tensor:
+    """Turn packed images into what a network reads: uint8 [B, H, W, C] to float32 [B, C, height, width] in [0, 1].
+
+    Images of another size than `image_size` are resized to that square. The result keeps the memory layout of the
+    packed images, which is channels_last.
+    """
+    x = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+    if image_size in images.shape[1:3]:
+        return x
+    return F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def images_at_a_time(images: Images) -> int:
+    """Return how many images of this size, [N, H, W, C], make a batch."""
+    return max(1, min(_IMAGES_AT_A_TIME, _PIXELS_AT_A_TIME // (images.shape[1] * images.shape[2])))
+
+
+def check_channels(network: Encoder | Classifier, images: Images) -> None:
+    """Raise UserError when a network reads other images than these, [N, H, W, C]."""
+    expected, found = network.architecture.channels, images.shape[3]
+    if expected != found:
+        raise UserError(
+            f"the network reads images of {expected} channels, but these have {found}: give it the data it was made for"
+        )
+
+
+def compute_features(
+    network: Encoder | Classifier,
+    images: Images,
+    device: torch.device,
+    batch_size: int | None = None,
+    view: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> tuple[Array, Array]:
+    """Run a network over images, in fp32 and evaluation mode, without touching its weights and statistics.
+
+    Parameters
+    ----------
+    network: it is moved to `device`; its training mode is as before when the function returns.
+    images: uint8 [N, H, W, C], an array (mapped from disk or not) or a tensor on any device; N may be 0.
+    batch_size: images that are on the device at a time; None takes 1024, and fewer of images above 64 × 64 pixels.
+    view: what turns a batch of images, uint8 [B, H, W, C], and their rows, int64 [B], into what the network reads;
+        None leaves them plain.
+
+    Returns
+    -------
+    The network's two outputs: features, float32 [N, D], and projections or logits, float32 [N, P].
+    """
+    check_channels(network, images)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    training = network.training
+    network.eval()
+    batch_size = batch_size or images_at_a_time(images)
+    progress = Progress("features of", len(images))
+    parts: list[tuple[Array, ...]] = []
+    try:
+        with torch.inference_mode(), ieee_fp32(device):
+            for start in range(0, max(len(images), 1), batch_size):  # no images make one empty batch of the right width
+                batch = images[start : start + batch_size]
+                if isinstance(batch, np.ndarray):
+                    batch = torch.from_numpy(np.array(batch))  # a copy, as torch takes no read-only map
+                batch = batch.to(device)
+                if view:
+                    x = view(batch, torch.arange(start, start + len(batch), device=device))
+                else:
+                    x = network_input(batch, network.architecture.image_size)
+                outputs = network(x.contiguous(memory_format=torch.channels_last))
+                parts.append(tuple(output.cpu().numpy() for output in outputs))
+                progress.update(start + len(batch))
+    finally:
+        network.train(training)
+    features, second = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+    return features, second

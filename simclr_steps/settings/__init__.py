@@ -1,0 +1,1 @@
+"""Every key of the config, and what the experiments make of them."""

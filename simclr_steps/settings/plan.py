@@ -1,0 +1,138 @@
+"""Expand the experiments of a config into the runs that they ask for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simclr_steps.files import canonical_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.blocks import (
+    ArraysDataset,
+    Config,
+    Experiment,
+    FolderDataset,
+    GridPoint,
+    PretrainSettings,
+    Run,
+    did_you_mean,
+)
+from simclr_steps.settings.reading import check
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a config asks for, each run once."""
+
+    runs: tuple[Run, ...]
+    pretrains: dict[str, PretrainSettings]  # by the name in Run.pretrain
+
+
+def read_config(content: Any) -> Config:
+    """Return the checked config.
+
+    Raises UserError that names the key to mend: an unknown key, a wrong value, a block that does not exist, or a
+    hold-out that a choice needs and a data set surely lacks.
+    """
+    config: Config = check(Config, content)
+    for number, experiment in enumerate(config.experiments):
+        named: list[tuple[str, str, Mapping[str, object]]] = [
+            ("dataset", experiment.dataset, config.datasets),
+            ("pretrain", experiment.pretrain, config.pretrains),
+            *(("finetunes", name, config.finetunes) for name in experiment.finetunes),
+        ]
+        for key, name, blocks in named:
+            if name not in blocks:
+                section = key if key.endswith("s") else f"{key}s"
+                raise UserError(
+                    f'experiments.{number}.{key}: there is no block "{name}" in {section}; {did_you_mean(name, blocks)}'
+                )
+        _check_hold_out(config, experiment)
+    return config
+
+
+def _check_hold_out(config: Config, experiment: Experiment) -> None:
+    dataset = config.datasets[experiment.dataset]
+    if dataset.validation_fraction > 0 or isinstance(dataset, FolderDataset | ArraysDataset):
+        return  # the latter may bring a validation split, which the check after prepare knows
+    choices: list[tuple[str, str]] = [("selection.criterion", config.selection.criterion)]
+    choices += [(f"finetunes.{name}.keep", config.finetunes[name].keep) for name in experiment.finetunes]
+    for key, choice in choices:
+        if choice != "last":
+            raise UserError(
+                f"{key}: {choice} needs a hold-out, but datasets.{experiment.dataset}.validation_fraction is 0: "
+                'write "last", or a fraction above 0'
+            )
+
+
+def plan(config: Config) -> Plan:
+    """Return all runs of a config; equal pretrainings on one data set share one name and are trained once.
+
+    Raises UserError when two different pretrainings would have one name, or one lacks what it is to be chosen by.
+    """
+    pretrains: dict[str, PretrainSettings] = {}
+    name_of: dict[str, str] = {}
+    runs: dict[tuple[str, str, int], Run] = {}
+    for number, experiment in enumerate(config.experiments):
+        for name, values, settings in _grid(config, number):
+            name = name_of.setdefault(canonical_json(settings.model_dump(mode="json")), name)
+            if pretrains.setdefault(name, settings) != settings:
+                raise UserError(
+                    f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
+                    "of them as a block of its own"
+                )
+            points = [GridPoint(pretrain=experiment.pretrain, values=values)] if values else []
+            for seed in experiment.seeds:
+                run = Run(
+                    dataset=experiment.dataset, pretrain=name, seed=seed, finetunes=experiment.finetunes, grids=points
+                )
+                key = experiment.dataset, name, seed
+                runs[key] = _joined(runs[key], run) if key in runs else run
+    for name, settings in pretrains.items():
+        if config.selection.criterion == "rankme" and not settings.monitor_epochs:
+            raise UserError(
+                f"selection.criterion: rankme is not measured of {name}, whose monitor_epochs is 0: write 1 or more"
+            )
+    return Plan(tuple(runs.values()), pretrains)
+
+
+def _joined(one: Run, other: Run) -> Run:
+    """Return a run that is all that two experiments ask of it."""
+    finetunes = list(dict.fromkeys([*one.finetunes, *other.finetunes]))
+    grids = [*one.grids, *(point for point in other.grids if point not in one.grids)]
+    return one.model_copy(update={"finetunes": finetunes, "grids": grids})
+
+
+def _grid(config: Config, number: int) -> Iterator[tuple[str, dict[str, Any], PretrainSettings]]:
+    """Yield the name, the grid's values and the settings of each combination of an experiment's grid."""
+    experiment = config.experiments[number]
+    base = config.pretrains[experiment.pretrain].model_dump(mode="json", exclude_unset=True)  # as it was written
+    for key, values in experiment.grid.items():
+        if not values:
+            raise UserError(f"experiments.{number}.grid.{key}: the list is empty: give it values or leave it out")
+    keys = sorted(experiment.grid)  # whatever the order they are written in, a combination has one name
+    for combination in itertools.product(*(experiment.grid[key] for key in keys)):
+        content = json.loads(json.dumps(base))
+        name = experiment.pretrain
+        for key, value in zip(keys, combination, strict=True):
+            _put(content, key.split("."), value)
+            name += f"-{key}={_slug(value)}"
+        chosen = dict(zip(keys, combination, strict=True))
+        yield name, chosen, check(PretrainSettings, content, f"experiments.{number}.grid")
+
+
+def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set a value below nested keys; a key that does not exist is left for the check to find."""
+    for key in path[:-1]:
+        inner = content.get(key)
+        content[key] = content = inner if isinstance(inner, dict) else {}
+    content[path[-1]] = value
+
+
+def _slug(value: Any) -> str:
+    """Return a value as part of a folder's name: letters, digits, dots, underscores and minus signs alone."""
+    text = "_".join(map(_slug, value)) if isinstance(value, list) else str(value)
+    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)

@@ -1,0 +1,117 @@
+"""Turn what a user wrote into settings, or into one sentence that says what to mend."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.blocks import did_you_mean
+
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+
+
+def check(kind: Any, content: Any, where: str = "") -> Any:
+    """Return `content` as settings of type `kind`, a settings class or an annotated union of them.
+
+    Raises UserError that tells the first mistake; `where` names the block, as in "pretrains.simclr".
+    """
+    try:
+        return TypeAdapter(kind).validate_python(_with_numbers(content))
+    except ValidationError as error:
+        mistakes = _by_place(error.errors(), content)
+        more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
+        place, mistake = next(iter(mistakes.items()))
+        raise UserError(_sentence(mistake, ".".join(filter(None, [where, *place]))) + more) from None
+
+
+def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
+    """Read settings from inline JSON or from the path of a YAML or JSON file.
+
+    Raises UserError when the file is absent, unreadable, or wrong.
+    """
+    if text_or_path.lstrip().startswith("{"):
+        try:
+            return check(kind, json.loads(text_or_path), where)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{where}: the settings are no valid JSON ({error}): mend them") from None
+    path = Path(text_or_path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{where}: cannot read the settings file {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{where}: {path} is no valid YAML: {' '.join(str(error).split())}") from None
+    return check(kind, content, where)
+
+
+def _by_place(mistakes: Sequence[Mapping[str, Any]], content: Any) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    """Return the first mistake at each place; of a union, that of the member which got furthest into the content."""
+    places: dict[tuple[str, ...], Mapping[str, Any]] = {}
+    for mistake in mistakes:
+        missing = [str(mistake["loc"][-1])] if mistake["type"] == "missing" else []
+        places.setdefault((*_keys(mistake["loc"], content), *missing), mistake)
+    return {
+        place: mistake
+        for place, mistake in places.items()
+        if not any(other[: len(place)] == place for other in places if len(other) > len(place))
+    }
+
+
+def _sentence(mistake: Mapping[str, Any], path: str) -> str:
+    kind, context, value = mistake["type"], mistake.get("ctx", {}), mistake.get("input")
+    prefix = f"{path}: " if path else ""
+    if kind == "missing":
+        return f"{prefix}this key is required: add it"
+    if kind == "union_tag_not_found":
+        return f"{prefix}the key source is required: add digits, torchvision, folder or arrays"
+    if kind == "union_tag_invalid":
+        known = context["expected_tags"].replace("'", "").split(", ")
+        return f'{prefix}source "{context["tag"]}" is not known; {did_you_mean(context["tag"], known)}'
+    if kind == "literal_error" and isinstance(value, str):
+        known = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return f'{prefix}"{value}" is not known; {did_you_mean(value, known)}'
+    if kind == "string_pattern_mismatch":
+        return f'{prefix}the name "{value}" must hold letters, digits, "_", "." and "-" alone'
+    if kind == "unknown_key":
+        return f"{prefix}{mistake['msg']}"
+    if kind == "too_short":
+        return f"{prefix}{_shown(value)} is wrong: it must hold {context['min_length']} or more"
+    reason = (
+        mistake["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("Tuple should", "must")
+    )
+    return f"{prefix}{_shown(value)} is wrong: it {reason}"
+
+
+def _shown(value: Any) -> str:
+    shown = json.dumps(value, default=str)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _with_numbers(content: Any) -> Any:
+    """Return the content with 1e-4 as a number, which YAML 1.1 takes for a string because it has no dot."""
+    if isinstance(content, dict):
+        return {key: _with_numbers(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_with_numbers(value) for value in content]
+    if isinstance(content, str) and _EXPONENT.fullmatch(content):
+        return float(content)
+    return content
+
+
+def _keys(location: tuple[int | str, ...], content: Any) -> list[str]:
+    """Return the keys that lead to a mistake, without the names of union members that pydantic puts among them."""
+    keys: list[str] = []
+    for part in location:
+        if isinstance(content, list):
+            content = dict(enumerate(content))
+        if isinstance(content, dict) and part in content:
+            content = content[part]
+            keys.append(str(part))
+    return keys

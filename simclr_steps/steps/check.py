@@ -1,0 +1,75 @@
+"""Check that a data set has what the experiments ask of it, before anything is trained on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from simclr_steps.data.packed import Description, read_description
+from simclr_steps.data.splits import stratified_draw
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.blocks import Demands
+
+
+def check(demands: Demands, *, data: Path) -> None:
+    """Compare what is asked of a packed data set with its dataset.json, which alone is read.
+
+    Raises UserError that names the key to mend when an experiment would fail for want of images or labels.
+    """
+    description = read_description(data)
+    _check_pretraining(demands, description, data.name)
+    _check_finetuning(demands, description, data.name)
+    _check_drawing(demands, description, data.name)
+
+
+def _check_pretraining(demands: Demands, description: Description, name: str) -> None:
+    splits, criterion = description.splits, demands.criterion
+    images = splits["train"].images + splits["unlabelled"].images
+    for pretrain, batch_size in demands.batch_sizes.items():
+        if batch_size > images:
+            raise UserError(
+                f"{pretrain}: global_batch_size {batch_size} exceeds the {images} images of {name} to train on: "
+                "make it smaller"
+            )
+    if criterion != "last" and splits["validation"].images < 2:
+        raise UserError(
+            f"selection.criterion: {criterion} needs a hold-out of two images or more, and that of {name} has "
+            f'{splits["validation"].images}: raise datasets.{name}.validation_fraction, or write "last"'
+        )
+    if criterion == "knn" and not (splits["train"].labelled and splits["validation"].labelled):
+        raise UserError(
+            f"selection.criterion: knn needs labels in the training split and the hold-out, and {name} lacks them: "
+            'write "validate_loss"'
+        )
+
+
+def _check_finetuning(demands: Demands, description: Description, name: str) -> None:
+    per_class = description.splits["train"].per_class
+    labels = np.repeat(np.arange(len(per_class)), per_class)
+    for finetune, block in demands.finetunes.items():
+        if np.count_nonzero(per_class) < 2:
+            raise UserError(
+                f"finetunes.{finetune}: a classifier takes labels of two classes or more, and the training split of "
+                f"{name} has {np.count_nonzero(per_class)}: leave finetunes out of its experiments, or label images"
+            )
+        try:
+            stratified_draw(labels, block.labels, seed=0)
+        except UserError as error:
+            raise UserError(f"finetunes.{finetune}.{error}") from None
+        if block.keep == "best" and not description.splits["validation"].labelled:
+            raise UserError(
+                f"finetunes.{finetune}.keep: best needs labels in the hold-out, and that of {name} has none: write "
+                '"last"'
+            )
+
+
+def _check_drawing(demands: Demands, description: Description, name: str) -> None:
+    split = description.splits[demands.drawn]
+    if not split.images:
+        raise UserError(
+            f"umap.split: {demands.drawn} of {name} has no image to draw: name another split, or raise "
+            f"datasets.{name}.{demands.drawn}_fraction"
+        )
+    if demands.supervised and not split.labelled:
+        raise UserError(f"umap.supervised: {demands.drawn} of {name} has no labels to show UMAP: set it to false")

@@ -1,0 +1,104 @@
+"""Turn image files into features: for images of any origin, which need no data set, no label and no config."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from simclr_steps.data.decoding import decode_all
+from simclr_steps.data.image_files import find_images
+from simclr_steps.data.image_folders import index_table
+from simclr_steps.files import checksum, whole_file
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import Progress, log
+from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.provenance import Record
+from simclr_steps.networks.encoders import Classifier, Encoder, load_network
+from simclr_steps.networks.features import images_at_a_time, network_input
+from simclr_steps.networks.precision import ieee_fp32
+
+Batch = tuple[list[str], npt.NDArray[np.uint8]]  # names, and their images [B, H, W, C]
+
+_FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
+
+
+def embed(encoder: Path, *, images: Path, out: Path, hardware: Hardware) -> None:
+    """Write the features of images as a Parquet table, one row for each in the order of their paths.
+
+    Its columns are path, a string, and features, a list of D float32; its metadata hold, under the key `simclr`, JSON
+    with the encoder, the unreadable images, which have no row, and the run record. `images` is a folder, in which
+    images are found at any depth, or a CSV file with a column path; paths are relative to the folder, or to the file's.
+    Images are cut and resized as prepare does it, to the size that the encoder was trained on.
+
+    Raises UserError when there is no image, none is readable, or the encoder is none.
+    """
+    record = Record("embed", None, None)
+    network = load_network(encoder)
+    base, names = _list_images(images)
+    facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
+    schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
+    device = hardware.device()
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    skipped: list[str] = []
+    with whole_file(out) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:
+        for some, batch in _batches(base, names, network, hardware.workers, skipped):
+            features = _features(network, batch, device)
+            column = pa.FixedSizeListArray.from_arrays(features.ravel(), network.feature_size)
+            writer.write_batch(pa.record_batch([pa.array(some), column], schema=schema))
+        if len(skipped) == len(names):
+            raise UserError(f"--images: none of the {len(names)} images of {images} is readable: see the lines above")
+        writer.add_key_value_metadata({"simclr": json.dumps({**facts, "skipped": skipped, "run": record.finish()})})
+    log.info("%d features of each of %d images: %s", network.feature_size, len(names) - len(skipped), out)
+    if skipped:
+        log.warning("%d unreadable images have no row, they are named above", len(skipped))
+
+
+def _list_images(images: Path) -> tuple[Path, list[str]]:
+    """Return the folder that paths are relative to, and the paths."""
+    if images.is_file():
+        return images.parent, [file.name for file in index_table(images)]
+    if not images.is_dir():
+        raise UserError(f"--images: {images} does not exist: give a folder of images or a CSV file")
+    return images, [path.as_posix() for path in find_images(images)]
+
+
+def _batches(
+    base: Path, names: list[str], network: Encoder | Classifier, workers: int | None, skipped: list[str]
+) -> Iterator[Batch]:
+    """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
+    side = network.architecture.packed_size or network.architecture.image_size
+    blank = np.empty((0, side, side, network.architecture.channels), dtype=np.uint8)
+    workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(names) // _FILES_PER_WORKER)
+    decoded = zip(names, decode_all([base / name for name in names], side, blank.shape[-1], workers), strict=True)
+    progress, done = Progress("embedded", len(names)), 0
+    while part := list(islice(decoded, images_at_a_time(blank))):
+        readable = []
+        for name, image in part:
+            if isinstance(image, str):
+                log.warning("skipped %s: %s", base / name, image)
+                skipped.append(name)
+            else:
+                readable.append((name, image))
+        if readable:
+            yield [name for name, _ in readable], np.stack([image for _, image in readable])
+        done += len(part)
+        progress.update(done)
+
+
+def _features(
+    network: Encoder | Classifier, images: npt.NDArray[np.uint8], device: torch.device
+) -> npt.NDArray[np.float32]:
+    """Return the features [B, D] of images [B, H, W, C]."""
+    with torch.inference_mode(), ieee_fp32(device):
+        x = network_input(torch.from_numpy(images).to(device), network.architecture.image_size)
+        features: npt.NDArray[np.float32] = network.backbone(x).cpu().numpy()
+        return features

@@ -1,0 +1,104 @@
+"""Write an encoder as ONNX, which runs without torch and without this package."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from simclr_steps.files import checksum, whole_file
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.provenance import Record
+from simclr_steps.networks.encoders import Classifier, Encoder, load_network
+from simclr_steps.networks.features import network_input
+
+_PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the extra "onnx" of pyproject.toml
+_TOLERANCE = 1e-4  # of the largest feature; rounding in fp32 makes about 1e-6
+
+
+def export(encoder: Path, *, out: Path) -> None:
+    """Write the backbone h = f(x) as one ONNX file, and check that onnxruntime computes what torch does.
+
+    Its input is images, uint8 [N, H, W, C] as image libraries hand them out, of the size that the network reads; its
+    output is features, float32 [N, D]. N is free; the scaling to [0, 1] is part of the file. The file's metadata hold,
+    under the key `simclr`, JSON with the architecture and the run record.
+
+    Raises UserError when a package is missing, the encoder is none, or its network cannot be exported.
+    """
+    missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
+    if missing:
+        raise UserError(f"export needs {', '.join(missing)}: install with `pip install {' '.join(missing)}`")
+    record = Record("export", None, None)
+    network = load_network(encoder)
+    reader = _Features(network).eval()
+    with whole_file(out) as partial:
+        program = _program(reader)
+        origin = {"encoder": str(encoder), "encoder_hash": checksum(encoder)}
+        facts = {**origin, "architecture": network.architecture.model_dump(mode="json"), "run": record.finish()}
+        program.model.metadata_props["simclr"] = json.dumps(facts)
+        program.save(partial, external_data=False)
+        difference = _difference(partial, reader)
+        if not difference <= _TOLERANCE:
+            raise UserError(
+                f"{network.architecture} computes other features in onnxruntime than in torch (off by {difference:.1g} "
+                "of the largest feature): it has a layer that ONNX does not know as torch does, take another"
+            )
+    size, channels = network.architecture.image_size, network.architecture.channels
+    log.info("images, uint8 [N, %d, %d, %d] → features, float32 [N, %d]", size, size, channels, network.feature_size)
+    log.info("onnxruntime agrees with torch to %.0e of the largest feature: %s", difference, out)
+
+
+class _Features(nn.Module):
+    """The backbone with the scaling of its input."""
+
+    def __init__(self, network: Encoder | Classifier) -> None:
+        super().__init__()
+        self.backbone, self.architecture = network.backbone, network.architecture
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.backbone(network_input(images, self.architecture.image_size))  # type: ignore[no-any-return]
+
+    def examples(self, count: int) -> Tensor:
+        """Return random images that it can read."""
+        size = self.architecture.image_size
+        generator = torch.Generator().manual_seed(0)
+        shape = (count, size, size, self.architecture.channels)
+        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def _program(reader: _Features) -> Any:
+    """Return the torch.onnx.ONNXProgram of a network."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch about its own deprecated calls
+            return torch.onnx.export(
+                reader,
+                (reader.examples(2),),
+                input_names=["images"],
+                output_names=["features"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # whatever a network does that cannot be traced
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{reader.architecture} cannot be exported to ONNX ({reason}): take another encoder") from error
+
+
+def _difference(file: Path, reader: _Features) -> float:
+    """Return how far onnxruntime's features are from torch's at most, as a share of the largest."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    images = reader.examples(3)
+    with torch.inference_mode():
+        expected = reader(images).numpy()
+    (found,) = session.run(["features"], {"images": images.numpy()})
+    return float(np.abs(found - expected).max() / np.abs(expected).max())

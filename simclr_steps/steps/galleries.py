@@ -1,0 +1,142 @@
+"""Show what pretraining sees and what it makes of it: augmented views of images, and the neighbours of images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from simclr_steps.data.packed import NO_LABEL, read_description, read_split
+from simclr_steps.data.splits import proportional_draw
+from simclr_steps.evaluation.neighbors import nearest, vote
+from simclr_steps.figures.mosaic import LARGEST_TILE, canvas, draw_tile, head
+from simclr_steps.figures.plots import COLOURS, NO_LABEL_COLOUR, save, sentence
+from simclr_steps.figures.thumbnails import thumbnails
+from simclr_steps.files import read_json, whole_folder, write_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.provenance import Record
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.views import random_views
+from simclr_steps.settings.blocks import Augmentation, GallerySettings
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+ROWS = 8
+VIEWS = 7
+NEIGHBOURS = 8
+_SAME, _OTHER = COLOURS[0], COLOURS[2]
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Some rows of a split and the rows whose features are nearest to theirs."""
+
+    queries: Labels  # [Q]
+    neighbours: Labels  # [Q, K], nearest first
+
+
+def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: int, out: Path) -> None:
+    """Draw augmented views of training images, and images of a split with their nearest neighbours.
+
+    Reads what gather wrote for an encoder. Writes augmentation and neighbours into `out`, as .png and .svg, and
+    run.json. Without labels nothing is said to be right or wrong.
+    """
+    description = read_description(data)
+    record = Record("galleries", settings, description.content_hash, seed)
+    facts = read_json(features / "run.json")
+    if facts["run"]["data_hash"] != description.content_hash:
+        raise UserError(f"{features} was computed from other data than {data}: run predict and gather again")
+    train, split = read_split(data, "train"), read_split(data, facts["split"])
+    if not len(train):  # all that is trained on is without labels
+        train = read_split(data, "unlabelled")
+    rows = proportional_draw(train.labels, ROWS, seed)
+    shown = views_of(train.images, rows, settings.augmentation, settings.view_size, seed)
+    with whole_folder(out) as folder:
+        save(draw_views(train.images[rows], shown), folder / "augmentation")
+        if len(split) < 2:
+            figure = sentence(f"No neighbours to show: the {facts['split']} split has {len(split)} images.")
+        else:
+            found = neighbourhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
+            figure = draw_neighbours(found, split.images, split.labels, description.classes)
+        save(figure, folder / "neighbours")
+        write_json(folder / "run.json", {"split": facts["split"], "run": record.finish()})
+    log.info("wrote %s", out)
+
+
+def views_of(images: Images, rows: Labels, augmentation: Augmentation, view_size: int | None, seed: int) -> Images:
+    """Return views of some rows, of which training sees the first ones in its first epoch.
+
+    Takes uint8 [N, H, W, C]; returns uint8 [len(rows), VIEWS, height, width, C].
+    """
+    key = random_numbers.keys(seed, 0, torch.from_numpy(rows), VIEWS)
+    views = random_views(torch.from_numpy(images[rows]), key, augmentation, view_size)
+    return np.asarray((views.permute(1, 0, 3, 4, 2) * 255).round().to(torch.uint8))
+
+
+def neighbourhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) -> Neighbourhoods:
+    """Choose rows, [N, D] features and [N] labels, and find their nearest others by cosine similarity.
+
+    Where there are labels, half of the chosen rows are such that their neighbours vote for another class, if there
+    are so many; they come last.
+    """
+    known = np.flatnonzero(labels != NO_LABEL)
+    candidates = known if len(known) else np.arange(len(labels))
+    indices = nearest(features, features, NEIGHBOURS, leave_one_out=True)[0].numpy()
+    if not len(known):
+        queries = candidates[proportional_draw(labels[candidates], ROWS, seed)]
+        return Neighbourhoods(queries, indices[queries])
+    if len(known) == 1:
+        return Neighbourhoods(known, indices[known])
+    of_known = nearest(features[known], features[known], NEIGHBOURS, leave_one_out=True)[0].numpy()
+    right = vote(labels[known][of_known]) == labels[known]
+    wrong_rows, right_rows = known[~right], known[right]
+    wrong = wrong_rows[proportional_draw(labels[wrong_rows], max(ROWS // 2, ROWS - len(right_rows)), seed)]
+    queries = right_rows[proportional_draw(labels[right_rows], ROWS - len(wrong), seed)]
+    queries = np.concatenate([queries, wrong])
+    return Neighbourhoods(queries, indices[queries])
+
+
+def draw_views(originals: Images, views: Images) -> Figure:
+    """Return a figure with a row for each image: the image and its views, uint8 [R, V, height, width, C]."""
+    figure, axes = canvas(len(originals), 1 + views.shape[1], names=False)
+    for row, (original, of_one) in enumerate(zip(thumbnails(originals, LARGEST_TILE), views, strict=True)):
+        draw_tile(axes, original, row, 0, names=False)
+        for column, view in enumerate(thumbnails(of_one, LARGEST_TILE), start=1):
+            draw_tile(axes, view, row, column, names=False)
+    head(axes, "image", "random views of it")
+    return figure
+
+
+def draw_neighbours(found: Neighbourhoods, images: Images, labels: Labels, classes: list[str]) -> Figure:
+    """Return a figure with a row for each query: the query and its neighbours, framed by their class."""
+    labelled = bool((labels != NO_LABEL).any())
+    figure, axes = canvas(len(found.queries), 1 + found.neighbours.shape[1], names=labelled)
+    for row, (query, near) in enumerate(zip(found.queries, found.neighbours, strict=True)):
+        tiles = thumbnails(images[np.array([query, *near])], LARGEST_TILE)
+        for column, (tile, number) in enumerate(zip(tiles, [query, *near], strict=True)):
+            label = labels[number]
+            name = classes[label] if label != NO_LABEL else "no label" if labelled else ""
+            frame = None if not column or not labelled else _frame(label, labels[query])
+            draw_tile(axes, tile, row, column, name, frame, names=labelled)
+    head(axes, "query", "nearest neighbours, the nearest first")
+    if labelled:
+        patches = [
+            Patch(fill=False, edgecolor=_SAME, linewidth=1.6, label="same class"),
+            Patch(fill=False, edgecolor=_OTHER, linewidth=1.6, linestyle=":", label="another class"),
+        ]
+        figure.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def _frame(label: int, wanted: int) -> dict[str, Any]:
+    if label == NO_LABEL:
+        return {"edgecolor": NO_LABEL_COLOUR}
+    return {"edgecolor": _SAME} if label == wanted else {"edgecolor": _OTHER, "linestyle": (0, (1, 1))}

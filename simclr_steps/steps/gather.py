@@ -1,0 +1,140 @@
+"""Merge the parts of a prediction into one table, each row of the split exactly once and in its order."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_split
+from simclr_steps.files import read_json, whole_file, whole_folder, write_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.provenance import Record
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
+    """Check that the parts hold every row of the split exactly once, order them and write them into `out`.
+
+    For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], rows.parquet (row, source, label,
+    class) and run.json. For a classifier: predictions.parquet alone (row, source, label, class, prediction,
+    predicted_class and a probability_<class> for each class), beside whatever else `out` holds; its metadata hold,
+    under the key `simclr`, JSON with the classifier and the run record. A row without a label has a null there.
+
+    Raises UserError when a part is missing or damaged, or when rows are missing, repeated or foreign.
+    """
+    description = read_description(data)
+    record = Record("gather", None, description.content_hash)
+    facts = read_json(parts / "parts.json")
+    if facts["split"] != split or facts["run"]["data_hash"] != description.content_hash:
+        raise UserError(f"{parts} was predicted from other data than {split} of {data}: run predict again")
+    table = _row_table(data, split, description)
+    arrays = _merge(parts, facts, len(table))
+    origin = {key: facts[key] for key in ("kind", "split", "model", "model_hash")}
+    if facts["kind"] == "classifier":
+        table = _add_predictions(table, arrays["logits"], description.classes, parts)
+        stored = pa.Table.from_pandas(table, preserve_index=False)
+        described = {
+            **(stored.schema.metadata or {}),
+            b"simclr": json.dumps({**origin, "run": record.finish()}).encode(),
+        }
+        with whole_file(out / "predictions.parquet") as partial:
+            pq.write_table(stored.replace_schema_metadata(described), partial)
+    else:
+        with whole_folder(out) as folder:
+            np.save(folder / "backbone.npy", arrays["features"])
+            np.save(folder / "projection_head.npy", arrays["projections"])
+            table.to_parquet(folder / "rows.parquet", index=False)
+            write_json(folder / "run.json", {**origin, "run": record.finish()})
+    log.info("%d rows of %s, each exactly once: %s", len(table), split, out)
+
+
+def _merge(parts: Path, facts: dict[str, Any], rows: int) -> Arrays:
+    """Return the arrays of all parts, in the order of the rows."""
+    opened = [_read_part(parts / f"part-{rank}.npz", facts["layers"]) for rank in range(facts["processes"])]
+    merged = {name: np.concatenate([part[name] for part in opened]) for name in opened[0]}
+    _check_rows(merged["rows"], rows, parts)
+    order = np.argsort(merged["rows"])
+    return {name: array[order] for name, array in merged.items() if name != "rows"}
+
+
+def _read_part(path: Path, layers: list[str]) -> Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            part = {name: stored[name] for name in ("rows", *layers)}
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: run predict again") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is damaged ({error}): run predict again") from error
+    if len({len(array) for array in part.values()}) > 1:
+        raise UserError(f"{path} is damaged (its arrays differ in length): run predict again")
+    return part
+
+
+def _check_rows(found: npt.NDArray[np.int64], rows: int, parts: Path) -> None:
+    foreign = found[(found < 0) | (found >= rows)]
+    count = np.bincount(found[(found >= 0) & (found < rows)], minlength=rows)
+    for what, wrong in (
+        ("holds rows that the split lacks", foreign),
+        ("holds rows more than once", np.flatnonzero(count > 1)),
+        ("lacks rows", np.flatnonzero(count == 0)),
+    ):
+        if len(wrong):
+            more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+            raise UserError(f"{parts} {what}: {', '.join(map(str, wrong[:5]))}{more}: run predict again")
+
+
+def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame:
+    """Return row, source, label and class of every image of a split."""
+    labels = read_split(data, split).labels
+    path = data / f"{split}.rows.csv"
+    try:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: run prepare again") from error
+    if "source" not in rows or len(rows) != len(labels):
+        raise UserError(f"{path} does not fit the images of its split: run prepare again")
+    return pd.DataFrame(
+        {
+            "row": np.arange(len(labels), dtype=np.int64),
+            "source": rows["source"],
+            "label": _nullable(labels),
+            "class": _class_names(labels, description.classes),
+        }
+    )
+
+
+def _add_predictions(
+    table: pd.DataFrame, logits: npt.NDArray[np.float32], classes: list[str], parts: Path
+) -> pd.DataFrame:
+    if logits.shape[1] != len(classes):
+        raise UserError(
+            f"{parts} holds scores of {logits.shape[1]} classes, but the data have {len(classes)}: "
+            "predict with a classifier of these data"
+        )
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    prediction = logits.argmax(axis=1)
+    columns = {
+        "prediction": prediction.astype(np.int64),
+        "predicted_class": _class_names(prediction, classes),
+        **{f"probability_{name}": probabilities[:, label] for label, name in enumerate(classes)},
+    }
+    return table.assign(**columns)
+
+
+def _nullable(labels: npt.NDArray[np.int64]) -> pd.Series[Any]:
+    return pd.Series(labels, dtype="Int64").mask(labels == NO_LABEL)
+
+
+def _class_names(labels: npt.NDArray[np.int64], classes: list[str]) -> pd.Series[Any]:
+    return pd.Series([classes[label] if label != NO_LABEL else None for label in labels], dtype="string")

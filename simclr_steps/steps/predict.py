@@ -1,0 +1,129 @@
+"""Compute the features and predictions of a split, on as many processes as there are, each writing its own part."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch.callbacks import BasePredictionWriter
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.files import checksum, raise_if_full, whole_folder, write_json
+from simclr_steps.machine.logs import Progress, log
+from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.provenance import Record
+from simclr_steps.networks.encoders import Classifier, Encoder, load_network
+from simclr_steps.networks.features import check_channels, images_at_a_time, network_input
+from simclr_steps.training.trainer import build_trainer
+
+Batch = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, uint8 [B, H, W, C]
+Outputs = tuple[Tensor, Tensor, Tensor]  # rows, features, and projections or logits
+
+
+def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardware) -> None:
+    """Run an encoder or a classifier over a split.
+
+    Writes into `out` one part-<rank>.npz for each process: rows, int64 [n]; features, float32 [n, D]; projections
+    (encoder) or logits (classifier), float32 [n, P]; and parts.json, which describes them. The folder appears when all
+    processes have written, not before.
+    """
+    content_hash = read_description(data).content_hash
+    record = Record("predict", None, content_hash)
+    network = load_network(model)
+    images = read_split(data, split).images
+    check_channels(network, images)
+    kind, second = ("classifier", "logits") if isinstance(network, Classifier) else ("encoder", "projections")
+    description = {
+        "kind": kind,
+        "split": split,
+        "layers": ["features", second],
+        "model": str(model),
+        "model_hash": checksum(model),
+    }
+    warnings.filterwarnings("ignore", message=".*infer the batch indices.*")  # each batch carries its own rows
+    trainer = build_trainer(hardware, callbacks=[PartWriter(out, description, record)])
+    trainer.predict(Prediction(network, images, hardware.workers or 0), return_predictions=False)
+    if trainer.is_global_zero:
+        log.info("%s of %d images by %d processes: %s", kind, len(images), trainer.world_size, out)
+
+
+class Prediction(L.LightningModule):
+    """A network that runs over this process's share of the images."""
+
+    def __init__(self, network: Encoder | Classifier, images: npt.NDArray[np.uint8], workers: int) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._images, self._workers = images, workers
+        self._done = 0
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches of this process."""
+        rows = np.array_split(np.arange(len(self._images)), self.trainer.world_size)[self.trainer.global_rank]
+        self._progress = Progress("predicted", len(rows))
+        return DataLoader(
+            Batches(self._images, rows),
+            batch_size=None,  # the data set's items are batches already
+            num_workers=self._workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Outputs:
+        """Return the rows of a batch and the network's two outputs."""
+        rows, images = batch
+        features, second = self.network(network_input(images, self.network.architecture.image_size))
+        self._done += len(rows)
+        self._progress.update(self._done)
+        return rows, features, second
+
+
+class Batches(Dataset[Batch]):
+    """Some rows of an array of images in batches; a share without rows is one empty batch, so that it has a part."""
+
+    def __init__(self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> None:
+        self._images, self._rows = images, rows
+        self._size = images_at_a_time(images)
+
+    def __len__(self) -> int:
+        return max(1, -(-len(self._rows) // self._size))
+
+    def __getitem__(self, number: int) -> Batch:
+        rows = self._rows[number * self._size : (number + 1) * self._size]
+        return torch.from_numpy(rows), torch.from_numpy(self._images[rows])
+
+
+class PartWriter(BasePredictionWriter):
+    """Writes what a process predicted as its part, and the folder of all parts when every process has written."""
+
+    def __init__(self, out: Path, description: dict[str, Any], record: Record) -> None:
+        super().__init__(write_interval="epoch")
+        self._out, self._description, self._record = out, description, record
+
+    def write_on_epoch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, predictions: Any, batch_indices: Any
+    ) -> None:
+        """Write this process's part; every process calls it."""
+        names = ["rows", *self._description["layers"]]
+        arrays = {
+            name: np.concatenate([output.numpy() for output in outputs])
+            for name, outputs in zip(names, zip(*predictions, strict=True), strict=True)
+        }
+        with ExitStack() as stack:
+            own = stack.enter_context(whole_folder(self._out)) if trainer.is_global_zero else None
+            folder: Path = trainer.strategy.broadcast(own)  # type: ignore[assignment]
+            try:
+                np.savez(folder / f"part-{trainer.global_rank}.npz", allow_pickle=False, **arrays)
+            except OSError as error:
+                raise_if_full(error, self._out)
+                raise
+            trainer.strategy.barrier()
+            if trainer.is_global_zero:
+                facts = {**self._description, "processes": trainer.world_size, "run": self._record.finish()}
+                write_json(folder / "parts.json", facts)

@@ -1,0 +1,102 @@
+"""Collect the results of all runs: one tidy table, a headline, plots and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.figures.plots import save
+from simclr_steps.files import whole_file, write_json, write_text
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.blocks import SummarySettings
+from simclr_steps.summary.confusion import draw_confusions
+from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
+from simclr_steps.summary.headline import as_markdown, group
+from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
+from simclr_steps.summary.page import page
+from simclr_steps.summary.run_results import RunResults, read_run
+from simclr_steps.summary.sweeps import draw_sweeps
+
+COLUMNS = ["dataset", "pretrain", "seed", "stage", "input", "labels", "draw", "split", "metric", "value"]
+
+
+def summarize(settings: SummarySettings, *, results: Path, resources: Path, out: Path) -> None:
+    """Read the results of the runs in `settings`, and their data below `resources`, and write their summary.
+
+    Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
+    `input` is the probe's input, the fine-tuning's name or UMAP's layer), summary.md (the headline), summary.html (all
+    on one page), and in summary/ run.json and, as PNG and SVG, label_efficiency, history and monitors; confusion,
+    mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
+    """
+    if not settings.runs:
+        raise UserError("runs: there is no run to summarise: name one")
+    record = Record("summarize", settings, None)
+    runs = [read_run(run, results) for run in settings.runs]
+    descriptions = {run.dataset: read_description(resources / run.dataset) for run in settings.runs}
+    table = pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series"])
+    table = table.astype({"labels": "Int64", "draw": "Int64"})
+    with whole_file(out / "summary.csv") as partial:
+        table[COLUMNS].to_csv(partial, index=False)
+    headlines = group(table)
+    figures = _figures(settings, runs, table, resources)
+    for name, figure in figures.items():
+        save(figure, out / "summary" / name)
+    notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
+    # A figure without axes is a sentence that says why there is none.
+    sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
+    plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
+    write_text(out / "summary.md", as_markdown(headlines, notes))
+    write_text(out / "summary.html", page(headlines, runs, table, descriptions, plots, [*sentences, *notes], out))
+    write_json(out / "summary" / "run.json", record.finish())
+    log.info("%d runs, %d figures: %s", len(runs), len(table), out / "summary.html")
+
+
+def _figures(
+    settings: SummarySettings, runs: list[RunResults], table: pd.DataFrame, resources: Path
+) -> dict[str, Figure]:
+    histories: Histories = {}
+    tunings: dict[str, list[pd.DataFrame]] = {}
+    for run in runs:
+        title = f"{run.run.dataset}, {run.run.pretrain}"
+        histories.setdefault(title, {})[run.run.seed] = run.history
+        for name, epochs in run.finetune_histories.items():
+            tunings.setdefault(f"{title}, {name}", []).append(epochs)
+    figures = {
+        "label_efficiency": label_efficiency(group(table)),
+        "history": history(histories),
+        "monitors": monitors(histories),
+    }
+    if any(run.finetunes for run in settings.runs):
+        figures["confusion"] = draw_confusions(_confusions(runs))
+        figures["mistakes"] = draw_mistakes(_mistakes(runs, resources))
+        figures["finetune_history"] = finetune_history(tunings)
+    if any(run.grids for run in settings.runs):
+        figures["sweep"] = draw_sweeps(settings.runs, table)
+    return figures
+
+
+def _confusions(runs: list[RunResults]) -> dict[str, pd.DataFrame]:
+    """Return the matrix of each data set, pretraining and fine-tuning, summed over the seeds."""
+    sums: dict[str, pd.DataFrame] = {}
+    for run in runs:
+        for name, counts in run.confusions.items():
+            title = f"{run.run.dataset}, {run.run.pretrain}, {name}"
+            sums[title] = sums[title] + counts if title in sums else counts
+    return sums
+
+
+def _mistakes(runs: list[RunResults], resources: Path) -> dict[str, Mistakes]:
+    """Return the surest mistakes of each data set, pretraining and fine-tuning, of the first seed."""
+    found: dict[str, Mistakes] = {}
+    for run in runs:
+        for name, path in run.predictions.items():
+            title = f"{run.run.dataset}, {run.run.pretrain}, {name}"
+            if title not in found:
+                images = read_split(resources / run.run.dataset, "test").images
+                found[title] = surest_mistakes(pd.read_parquet(path), images)
+    return found

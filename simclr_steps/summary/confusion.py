@@ -1,0 +1,63 @@
+"""Confusion matrices: which classes a fine-tuned classifier takes for which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simclr_steps.figures.plots import PANEL, as_text, as_title, panels, say_left_out, sentence
+
+_MOST_WITH_NUMBERS = 12  # classes
+_MOST_TICKS = 25
+_LONGEST_NAME = 12  # characters
+
+
+def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Count labelled rows by class (rows of the result) and predicted class (columns), in the order of the labels.
+
+    Takes what gather writes for a classifier: label, prediction and a probability_<class> for each class.
+    """
+    classes = [str(name).removeprefix("probability_") for name in predictions if str(name).startswith("probability_")]
+    known = predictions.dropna(subset="label")
+    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    np.add.at(counts, (known["label"].to_numpy(dtype=np.int64), known["prediction"].to_numpy(dtype=np.int64)), 1)
+    return pd.DataFrame(counts, index=classes, columns=classes)
+
+
+def draw_confusions(confusions: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw each matrix in a panel below its title, each row in % of the images of its class."""
+    shown = {title: counts for title, counts in confusions.items() if counts.to_numpy().any()}
+    if not shown:
+        return sentence("No confusion was measured: that takes labels in the split that is predicted.")
+    figure, drawn = panels(len(shown), PANEL[0], 3.5)
+    for (title, counts), axes in zip(shown.items(), drawn, strict=False):
+        _draw(title, counts, axes)
+    say_left_out(figure, len(shown))
+    return figure
+
+
+def _draw(title: str, counts: pd.DataFrame, axes: Axes) -> None:
+    total = counts.to_numpy().sum(axis=1, keepdims=True)
+    percent = 100 * counts.to_numpy() / np.maximum(total, 1)
+    image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    if len(counts) <= _MOST_WITH_NUMBERS:
+        for (row, column), value in np.ndenumerate(percent):
+            colour = "white" if value > 50 else "#333333"
+            if value:
+                axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    else:
+        axes.figure.colorbar(image, ax=axes, shrink=0.8, label="% of the class")
+    step = -(-len(counts) // _MOST_TICKS)
+    names = [as_text(name, _LONGEST_NAME) for name in counts.index[::step]]
+    size = 8 if len(names) <= _MOST_WITH_NUMBERS else 5.5
+    ticks = range(0, len(counts), step)
+    upright = max(map(len, names)) > 2
+    axes.set_xticks(ticks, names, fontsize=size, rotation=90 if upright else 0)
+    axes.set_yticks(ticks, names, fontsize=size)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("class")
+    axes.set_title(as_title(title))

@@ -1,0 +1,189 @@
+"""The curves of a summary: accuracy by number of labels, and the course of pretrainings and fine-tunings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from simclr_steps.figures.plots import (
+    COLOURS,
+    MARKERS,
+    PANEL,
+    as_text,
+    as_title,
+    panels,
+    say_left_out,
+    sentence,
+    share_legend,
+    share_y,
+)
+from simclr_steps.summary.headline import SERIES, Headline
+
+_LEAST_TICK_DISTANCE = 0.13  # of the whole axis
+_MONITORS = {
+    "validate_knn_accuracy": "hold-out kNN accuracy",
+    "validate_rankme": "effective rank (RankMe)",
+    "validate_alignment": "alignment (less is better)",
+    "validate_uniformity": "uniformity (less is better)",
+}
+
+Histories = dict[str, dict[int, pd.DataFrame]]  # by data set and pretraining, by seed
+
+
+def label_efficiency(headlines: Sequence[Headline]) -> Figure:
+    """Draw accuracy against the number of labels, mean ± standard deviation, a panel for each headline."""
+    shown = [one for one in headlines if len(one.accuracy)]
+    if not shown:
+        return sentence("No accuracy was measured: that takes labels in the data.")
+    figure, drawn = panels(len(shown), *PANEL)
+    names: dict[str, str] = {}
+    for one, axes in zip(shown, drawn, strict=False):
+        for name in one.names():
+            line = one.accuracy[one.accuracy["name"] == name].sort_values("labels")
+            names[name] = str(line["series"].iloc[0])
+        _draw_accuracy(one, axes, {name: _style(names, name) for name in one.names()})
+    for dataset in {one.dataset for one in shown}:
+        share_y([axes for one, axes in zip(shown, drawn, strict=False) if one.dataset == dataset])
+    share_legend(figure, drawn)
+    say_left_out(figure, len(shown))
+    return figure
+
+
+def _style(names: dict[str, str], name: str) -> dict[str, str]:
+    """Return colour and marker of a series; blocks of one kind share the colour, and differ in the marker."""
+    series = names[name]
+    alike = [other for other, kind in names.items() if kind == series]
+    kind = list(SERIES).index(series)
+    return {"color": COLOURS[kind], "marker": MARKERS[(kind + alike.index(name)) % len(MARKERS)]}
+
+
+def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]]) -> None:
+    for name, style in styles.items():
+        line = one.accuracy[one.accuracy["name"] == name].sort_values("labels")
+        sd = 100 * line["sd"].fillna(0)
+        labels = line["labels"].to_numpy(dtype=float)
+        axes.errorbar(labels, 100 * line["mean"], yerr=sd, label=as_text(name), capsize=2.5, markersize=4, **style)  # type: ignore[arg-type]
+    axes.set_xscale("log")
+    counts = [int(count) for count in sorted(one.accuracy["labels"].unique())]
+    ticks = spread(counts)
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([f"{count:,}" for count in ticks])
+    if len(counts) == 1:
+        axes.set_xlim(counts[0] / 2, counts[0] * 2)
+    axes.set_xlabel("labels")
+    axes.set_ylabel(f"{one.split} accuracy in %")
+    axes.set_title(as_title(one.title))
+    axes.grid(alpha=0.3)
+
+
+def spread(counts: Sequence[int]) -> list[int]:
+    """Return the counts, in rising order, that lie so far apart on a logarithmic axis that their names can be read."""
+    if not counts:
+        return []
+    least = _LEAST_TICK_DISTANCE * math.log(counts[-1] / counts[0])
+    kept = [counts[0]]
+    for count in counts[1:-1]:
+        if math.log(count / kept[-1]) >= least and math.log(counts[-1] / count) >= least:
+            kept.append(count)
+    return kept if len(counts) == 1 else [*kept, counts[-1]]
+
+
+def history(histories: Histories) -> Figure:
+    """Draw loss, hold-out loss, hold-out kNN and learning rate by epoch.
+
+    Each seed is a line, each pretraining a panel.
+    """
+    figure, drawn = panels(len(histories), PANEL[0], 4.0, stacked=True)
+    for (title, seeds), upper, lower in zip(histories.items(), drawn[::2], drawn[1::2], strict=False):
+        for number, table in enumerate(seeds.values()):
+            marker = "o" if len(table) == 1 else ""
+            for column, name, colour in (("loss", "loss", COLOURS[0]), ("validate_loss", "hold-out loss", COLOURS[2])):
+                if column in table and table[column].notna().any():
+                    label = name if number == 0 else None
+                    upper.plot(table["epoch"], table[column], color=colour, marker=marker, alpha=0.8, label=label)
+            lower.plot(table["epoch"], table["learning_rate"], color=COLOURS[8], marker=marker)
+        upper.set_title(as_title(title))
+        upper.set_ylabel("NT-Xent loss")
+        _draw_knn(list(seeds.values()), upper)
+        upper.tick_params(labelbottom=False)
+        lower.set_ylabel("learning rate")
+        lower.set_xlabel("epoch")
+        lower.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        lower.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    share_legend(figure, drawn)
+    say_left_out(figure, len(histories))
+    return figure
+
+
+def _draw_knn(tables: Sequence[pd.DataFrame], losses: Axes) -> None:
+    """Draw the hold-out's kNN accuracy, where it was measured, on an axis of its own to the right of the losses."""
+    column, colour = "validate_knn_accuracy", COLOURS[4]
+    measured = [table.dropna(subset=column) for table in tables if column in table and table[column].notna().any()]
+    if not measured:
+        return
+    axes = losses.twinx()
+    for table in measured:
+        axes.plot(table["epoch"], 100 * table[column], color=colour, marker="o", markersize=3, alpha=0.8)
+    losses.plot([], [], color=colour, marker="o", markersize=3, label="hold-out kNN")
+    axes.set_ylabel("kNN accuracy in %")
+
+
+def monitors(histories: Histories) -> Figure:
+    """Draw what was measured of the hold-out's features by epoch, mean over the seeds: a panel for each measure.
+
+    Each pretraining is a line. None of the measures but kNN takes labels.
+    """
+    tables = {title: pd.concat(seeds.values()) for title, seeds in histories.items()}
+    shown = {
+        column: {title: table for title, table in tables.items() if column in table and table[column].notna().any()}
+        for column in _MONITORS
+    }
+    shown = {column: found for column, found in shown.items() if found}
+    if not shown:
+        return sentence("The hold-out's features were not monitored: there is no hold-out, or monitor_epochs is 0.")
+    figure, drawn = panels(len(shown), *PANEL)
+    for (column, found), axes in zip(shown.items(), drawn, strict=True):
+        for number, title in enumerate(tables):
+            if title in found:
+                line = found[title].dropna(subset=column).groupby("epoch")[column].mean()
+                colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+                axes.plot(line.index, line, label=as_text(title, 60), color=colour, marker=marker, markersize=4)
+        axes.set_title(_MONITORS[column])
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(alpha=0.3)
+    share_legend(figure, drawn)
+    return figure
+
+
+def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
+    """Draw the accuracy on the images trained on and on the hold-out by epoch, a panel for each fine-tuning.
+
+    Each draw of each seed is a line.
+    """
+    figure, drawn = panels(len(histories), *PANEL)
+    for (title, tables), axes in zip(histories.items(), drawn, strict=False):
+        lines = [line for table in tables for _, line in table.groupby("draw")]
+        for column, name, colour in (
+            ("accuracy", "images trained on", COLOURS[0]),
+            ("validate_accuracy", "hold-out", COLOURS[2]),
+        ):
+            measured = [line for line in lines if column in line]
+            for number, line in enumerate(measured):
+                marker = "o" if len(line) == 1 else ""
+                label = None if number else name
+                axes.plot(line["epoch"], 100 * line[column], color=colour, marker=marker, alpha=0.6, label=label)
+        axes.set_title(as_title(title))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("accuracy in %")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(alpha=0.3)
+    share_legend(figure, drawn)
+    say_left_out(figure, len(histories))
+    return figure

@@ -1,0 +1,70 @@
+"""The mistakes that a classifier is surest of: often images that are labelled wrongly, or hard to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simclr_steps.figures.mosaic import LARGEST_TILE, name_below, place
+from simclr_steps.figures.plots import PANEL, as_title, panels, say_left_out, sentence
+from simclr_steps.figures.thumbnails import thumbnails
+
+MOST = 12  # mistakes of a classifier
+_COLUMNS = 6
+_PITCH = 1.15, 1.75  # of tiles of side 1, to the right and down
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """What a classifier got wrong, the surest first."""
+
+    images: npt.NDArray[np.uint8]  # [M, H, W, C]
+    names: list[str]  # lines: the class, what it was taken for, and how surely
+    count: int  # of all wrong predictions
+    labelled: int  # images
+
+
+def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) -> Mistakes:
+    """Choose up to MOST wrong predictions of highest probability.
+
+    Takes what gather writes for a classifier, and the images of its split, uint8 [N, H, W, C].
+    """
+    known = predictions.dropna(subset="label")
+    wrong = known[known["label"] != known["prediction"]]
+    sure = wrong.filter(like="probability_").max(axis=1).to_numpy()
+    order = np.argsort(-sure, kind="stable")[:MOST]
+    shown = wrong.iloc[order]
+    names = [
+        f"{label}\n→ {guess}\n{100 * chance:.0f} %"
+        for label, guess, chance in zip(shown["class"], shown["predicted_class"], sure[order], strict=True)
+    ]
+    return Mistakes(np.asarray(images[shown["row"].to_numpy(dtype=np.int64)]), names, len(wrong), len(known))
+
+
+def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
+    """Draw the mistakes of each classifier in a panel below its title: image, class, what it was taken for."""
+    shown = {title: one for title, one in mistakes.items() if one.labelled}
+    if not shown:
+        return sentence("No mistake was found: that takes labels in the split that is predicted.")
+    figure, drawn = panels(len(shown), PANEL[0], 2.2)
+    for (title, one), axes in zip(shown.items(), drawn, strict=False):
+        _draw(title, one, axes)
+    say_left_out(figure, len(shown))
+    return figure
+
+
+def _draw(title: str, one: Mistakes, axes: Axes) -> None:
+    axes.set_axis_off()
+    axes.set_xlim(-0.1, _COLUMNS * _PITCH[0])
+    axes.set_ylim(-(-MOST // _COLUMNS) * _PITCH[1], -0.1)
+    for number, (image, name) in enumerate(zip(thumbnails(one.images, LARGEST_TILE), one.names, strict=True)):
+        x, y = number % _COLUMNS * _PITCH[0], number // _COLUMNS * _PITCH[1]
+        place(axes, image, x, y)
+        name_below(axes, name, x, y)
+    axes.set_title(f"{as_title(title)}\n{one.count:,} of {one.labelled:,} images wrong")

@@ -1,0 +1,263 @@
+"""The summary as one page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from jinja2 import Environment
+
+from simclr_steps.data.packed import Description
+from simclr_steps.machine.logs import duration
+from simclr_steps.summary.headline import SPREAD, Headline, shown_split
+from simclr_steps.summary.page_template import TEMPLATE
+from simclr_steps.summary.run_results import RunResults
+from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
+
+_PROTOCOL = {
+    "pretrain": (
+        "encoder",
+        "epochs",
+        "global_batch_size",
+        "temperature",
+        "optimiser",
+        "learning_rate",
+        "schedule",
+        "augmentation",
+    ),
+    "select": ("criterion",),
+    "knn": ("knn_neighbours", "labels", "draws", "augmentation"),
+    "finetune": (
+        "init",
+        "freeze",
+        "head",
+        "labels",
+        "draws",
+        "epochs",
+        "batch_size",
+        "optimiser",
+        "learning_rate",
+        "layer_decay",
+        "keep",
+        "augmentation",
+    ),
+    "umap": ("split", "n_neighbors", "min_dist", "metric", "random_state", "supervised", "max_points"),
+}
+_STEPS = {"knn": "evaluate", "linear": "evaluate"}  # two files of one step
+_MOST_PICTURED = 12  # pretrainings
+_MOST_CLASSES = 20  # whose images are counted in a row
+_CAPTIONS = {
+    "label_efficiency": (
+        "Accuracy by number of labels",
+        "Where the curve of SimCLR lies above the others, pretraining without labels has replaced labels. Bars are "
+        "standard deviations over draws of labels and seeds.",
+    ),
+    "sweep": (
+        "Sweep",
+        "What the values of the grid do to the accuracy of the frozen features and of the fine-tuned classifiers. Bars "
+        "are standard deviations over draws of labels, seeds and, in a grid of several keys, the other keys' values.",
+    ),
+    "confusion": (
+        "Confusion",
+        "Of the images of each class (rows), how many % the fine-tuned classifier takes for each class (columns). The "
+        "first draw's classifier, all seeds together.",
+    ),
+    "mistakes": (
+        "The surest mistakes",
+        "Test images that the fine-tuned classifier (first draw, first seed) takes for another class with the highest "
+        "probability: the class, what it was taken for, and how surely. Some are labelled wrongly; others show what "
+        "the classifier does not see.",
+    ),
+    "monitors": (
+        "What the hold-out tells while pretraining goes on",
+        "Mean over the seeds. Only kNN takes labels. The effective rank counts the directions that the features use: "
+        "one that falls low means that they collapse. Alignment is how near two views of an image are, uniformity how "
+        "evenly the projections spread; less is better of both.",
+    ),
+    "history": (
+        "Pretraining",
+        "Loss on the images trained on and on those held out, kNN accuracy on the latter, and the learning rate. Each "
+        "seed is a line.",
+    ),
+    "finetune_history": (
+        "Fine-tuning",
+        "Accuracy by epoch on the images trained on and on the hold-out. Each draw of each seed is a line.",
+    ),
+}
+
+
+def page(
+    headlines: Sequence[Headline],
+    runs: Sequence[RunResults],
+    table: pd.DataFrame,
+    descriptions: Mapping[str, Description],
+    plots: Mapping[str, Path],
+    unmeasured: Sequence[str],
+    folder: Path,
+) -> str:
+    """Return the HTML of a summary that will lie in `folder`.
+
+    Takes the tidy rows, the data sets by name, the SVG files of the plots and sentences on what could not be measured.
+    Of each pretraining it shows one seed's pictures.
+    """
+    firsts: dict[tuple[str, str], RunResults] = {}
+    for run in runs:
+        firsts.setdefault((run.run.dataset, run.run.pretrain), run)
+    rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in table.groupby(["dataset", "pretrain"])}
+    of_datasets = {str(name): part for name, part in table.groupby("dataset", sort=False)}
+    environment = Environment(autoescape=True)
+    environment.filters |= {
+        "duration": duration,
+        "hardware": _hardware,
+        "pretty": _pretty,
+        "inline": _inline,
+        "protocol": _protocol,
+        "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
+    }
+    return environment.from_string(TEMPLATE).render(
+        headlines=headlines,
+        runs=runs,
+        spread=SPREAD,
+        unmeasured=unmeasured,
+        comparisons={name: found for name, part in of_datasets.items() if (found := comparison(part))},
+        splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
+        frozen={title: found for title, part in rows.items() if (found := frozen(part))},
+        finetuned={title: found for title, part in rows.items() if (found := finetuned(part))},
+        worst={title: _worst(title, runs) for title in rows},
+        meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
+        datasets={name: _data(description) for name, description in descriptions.items()},
+        figures=[_figure(name, plots[name]) for name in _CAPTIONS if name in plots],
+        firsts=list(firsts.values()),
+        most_pictured=_MOST_PICTURED,
+        provenance=_provenance(runs, descriptions),
+        config=yaml.safe_dump(_config(runs, descriptions), sort_keys=False, allow_unicode=True),
+    )
+
+
+def _worst(title: str, runs: Sequence[RunResults]) -> Table:
+    """Return the worst classes of each fine-tuning of one pretraining."""
+    rows: dict[str, list[Any]] = {}
+    for run in runs:
+        if f"{run.run.dataset}, {run.run.pretrain}" == title:
+            for name, of_run in run.per_class.items():
+                rows.setdefault(name, []).extend(of_run)
+    return worst_classes(rows)
+
+
+def _data(description: Description) -> dict[str, Table]:
+    """Return what there is to know of a data set, and how many images each split has."""
+    source = {key: value for key, value in description.source.items() if isinstance(value, str)}
+    settings = description.run.get("settings") or {}
+    classes = description.classes
+    facts = [
+        ["source", _plain(source)],
+        ["images", f"{description.height} × {description.width} pixels, {description.channels} channels"],
+        ["classes", f"{len(classes)}: {', '.join(classes[:_MOST_CLASSES])}{', …' * (len(classes) > _MOST_CLASSES)}"]
+        if classes
+        else ["classes", "none: no image has a label"],
+        ["hold-out", f"{settings['validation_fraction']:g} of the training images, stratified by label"]
+        if "validation_fraction" in settings
+        else ["hold-out", "unknown"],
+        ["left out as unreadable", f"{len(description.skipped)} images"],
+        ["content hash", description.content_hash],
+    ]
+    counted = classes if len(classes) <= _MOST_CLASSES else []
+    splits = [["split", "images", "labelled", *counted]]
+    for name, split in description.splits.items():
+        per_class = [f"{count:,}" for count in split.per_class] if counted else []
+        splits.append([SPLIT_NAMES.get(name, name), f"{split.images:,}", f"{split.labelled:,}", *per_class])
+    return {"facts": facts, "splits": splits}
+
+
+def _provenance(runs: Sequence[RunResults], descriptions: Mapping[str, Description]) -> Table:
+    """Return what made all results: what differs between steps is listed."""
+    records = [record for run in runs for stage, record in run.records.items() if stage != "linear"]
+    versions: dict[str, set[str]] = {}
+    for record in records:
+        for package, version in (record.get("versions") or {}).items():
+            versions.setdefault(package, set()).add(version)
+    codes: dict[str, set[str]] = {}
+    for run in runs:
+        for stage, record in run.records.items():
+            codes.setdefault(_STEPS.get(stage, stage.split()[0]), set()).add(record["code_hash"])
+    images = {_image(record.get("image")) for record in records}
+    return [
+        ["seeds", ", ".join(map(str, sorted({run.run.seed for run in runs})))],
+        ["code of the steps", ", ".join(f"{step} {' or '.join(sorted(found))}" for step, found in codes.items())],
+        ["data", ", ".join(f"{name} {one.content_hash[:16]}" for name, one in descriptions.items())],
+        ["versions", ", ".join(f"{package} {' or '.join(sorted(found))}" for package, found in versions.items())],
+        ["container image", ", ".join(sorted(images))],
+        ["hardware", "; ".join(sorted({_hardware(record["hardware"]) for record in records}))],
+        ["time of all steps together", duration(sum(record["seconds"] for record in records))],
+    ]
+
+
+def _image(image: dict[str, Any] | None) -> str:
+    return f"{image['file']} (sha256 {image['sha256'] or 'unknown'})" if image else "none"
+
+
+def _config(runs: Sequence[RunResults], descriptions: Mapping[str, Description]) -> dict[str, Any]:
+    """Return the settings of all steps, by block."""
+    config: dict[str, Any] = {
+        "datasets": {name: one.run.get("settings") for name, one in descriptions.items()},
+        "pretrains": {},
+        "finetunes": {},
+    }
+    blocks = {"select": "selection", "knn": "evaluation", "umap": "umap"}
+    for run in runs:
+        for stage, record in run.records.items():
+            settings = record.get("settings")
+            if stage == "pretrain":
+                config["pretrains"][run.run.pretrain] = settings
+            elif stage.startswith("finetune "):
+                config["finetunes"][stage.removeprefix("finetune ")] = settings
+            elif stage in blocks:
+                config[blocks[stage]] = settings
+    config["runs"] = [run.run.model_dump(mode="json") for run in runs]
+    return config
+
+
+def _figure(name: str, path: Path) -> dict[str, str]:
+    title, caption = _CAPTIONS[name]
+    return {"title": title, "caption": caption, "source": _inline(path)}
+
+
+def _inline(path: Path) -> str:
+    kind = "svg+xml" if path.suffix == ".svg" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _protocol(run: RunResults) -> Table:
+    """Return what was done in each step, a row for each, as far as their records tell."""
+    rows = []
+    for stage, record in run.records.items():
+        settings = record["settings"] or {}
+        keys = [key for key in _PROTOCOL.get(stage.split()[0], ()) if key in settings]
+        if keys:
+            text = "; ".join(f"{key.replace('_', ' ')} {_plain(settings[key])}" for key in keys)
+            rows.append([_STEPS.get(stage, stage), text])
+    return rows
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if value is None or isinstance(value, bool):
+        return "yes" if value else "no" if value is False else "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _hardware(hardware: dict[str, Any]) -> str:
+    return ", ".join([*hardware["gpus"], hardware["processor"], f"{hardware['cores']} cores"])
+
+
+def _pretty(records: dict[str, Any]) -> str:
+    return json.dumps(records, indent=2, ensure_ascii=False)

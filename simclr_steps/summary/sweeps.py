@@ -1,0 +1,122 @@
+"""Sweeps: what the values of a grid do to the accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simclr_steps.figures.plots import (
+    COLOURS,
+    MARKERS,
+    PANEL,
+    as_text,
+    as_title,
+    panels,
+    say_left_out,
+    sentence,
+    share_legend,
+    share_y,
+)
+from simclr_steps.files import canonical_json
+from simclr_steps.settings.blocks import Run
+from simclr_steps.summary.headline import shown_split
+
+_LONGEST_LINE = 48  # characters of a line's name
+_ORDER = ("linear", "knn", "finetune")  # of the lines
+
+
+def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
+    """Draw accuracy by each key of each grid, mean ± standard deviation: a panel for data set, block and key.
+
+    Takes the tidy rows of summary.csv with their `series`. A line is the logistic regression on SimCLR's features with
+    so many labels, kNN with all, or a fine-tuning of the pretrained encoder. Where a grid has several keys, the others'
+    values are averaged over. Grids of the same keys over the same block are one.
+    """
+    rows = _with_grids(runs, table)
+    shown = [(of_one, key) for _, of_one in rows.groupby("sweep", sort=False) for key in _keys(of_one)]
+    if rows.empty:
+        return sentence("No accuracy was measured in the sweep: that takes labels in the data.")
+    if not shown:
+        return sentence("No key of a grid takes more than one value, so there is nothing to compare.")
+    figure, drawn = panels(len(shown), *PANEL)
+    lines = list(dict.fromkeys(rows.sort_values(["order", "few", "line"])["line"]))
+    for (of_one, key), axes in zip(shown, drawn, strict=False):
+        _draw(of_one, key, lines, axes)
+    for _, of_dataset in groupby(zip(shown, drawn, strict=False), lambda pair: pair[0][0]["dataset"].iloc[0]):
+        share_y([axes for _, axes in of_dataset])
+    share_legend(figure, drawn)
+    say_left_out(figure, len(shown))
+    return figure
+
+
+def _with_grids(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracies, each once for every grid that its run is a point of: its values, the sweep, the line."""
+    points = pd.DataFrame(
+        [
+            (run.dataset, run.pretrain, run.seed, point.values, f"{run.dataset}, {point.pretrain}", list(point.values))
+            for run in runs
+            for point in run.grids
+        ],
+        columns=["dataset", "pretrain", "seed", "values", "title", "keys"],
+    )
+    points["sweep"] = points["title"] + [canonical_json(keys) for keys in points["keys"]]
+    split = table["dataset"].map(lambda name: shown_split(table[table["dataset"] == name]))
+    knn, linear = (table["stage"] == "knn"), (table["series"] == "simclr")
+    tuned = table["series"].astype(str).str.startswith("finetune-pretrained")
+    chosen = table[(knn | linear | tuned) & (table["metric"] == "accuracy") & (table["split"] == split)]
+    rows = chosen.merge(points, on=["dataset", "pretrain", "seed"])
+    return rows.assign(
+        line=[_line(*row) for row in zip(rows["stage"], rows["input"], rows["labels"], strict=True)],
+        order=rows["stage"].map(_ORDER.index),
+        few=rows["labels"].astype("Float64").fillna(float("inf")),
+    )
+
+
+def _line(stage: str, name: str, labels: Any) -> str:
+    if stage == "knn":
+        return "kNN, all labels"
+    return f"{labels:,} labels" if stage == "linear" else f"fine-tuned: {name}, {labels:,} labels"
+
+
+def _keys(rows: pd.DataFrame) -> list[str]:
+    """Return the keys that take more than one value."""
+    return [key for key in rows["keys"].iloc[0] if len(_ordered(rows, key)) > 1]
+
+
+def _ordered(rows: pd.DataFrame, key: str) -> list[Any]:
+    """Return the values of a key, numbers by size and others as the config lists them."""
+    values = list({canonical_json(values[key]): values[key] for values in rows["values"]}.values())
+    return sorted(values) if all(isinstance(value, int | float) for value in values) else values
+
+
+def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
+    values = _ordered(rows, key)
+    placed = rows.assign(place=[values.index(chosen[key]) for chosen in rows["values"]])
+    for number, name in enumerate(lines):
+        line = placed[placed["line"] == name]
+        if line.empty:
+            continue
+        points = 100 * line.groupby("place")["value"].agg(["mean", "std"])
+        axes.errorbar(
+            points.index,
+            points["mean"],
+            yerr=points["std"].fillna(0),
+            label=as_text(name, _LONGEST_LINE),
+            color=COLOURS[number % len(COLOURS)],
+            marker=MARKERS[number % len(MARKERS)],
+            linestyle="--" if (line["stage"] == "finetune").all() else "-",
+            markersize=4,
+            capsize=2.5,
+        )
+    upright = sum(len(str(value)) for value in values) > 30
+    axes.set_xticks(range(len(values)), [as_text(str(value)) for value in values], rotation=30 if upright else 0)
+    axes.set_xlim(-0.4, len(values) - 0.6)
+    axes.set_xlabel(as_text(key))
+    axes.set_ylabel(f"{rows['split'].iloc[0]} accuracy in %")
+    axes.set_title(as_title(rows["title"].iloc[0]))
+    axes.grid(alpha=0.3)

@@ -1,0 +1,90 @@
+"""The tables of a summary: means over draws and seeds, from the tidy rows of summary.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from simclr_steps.summary.headline import percent, shown_split
+
+Table = list[list[str]]  # a header and rows
+
+SPLIT_NAMES = {"test": "test", "validation": "hold-out"}
+_FROZEN = {
+    ("knn", "accuracy"): "kNN",
+    ("knn", "weighted_accuracy"): "weighted kNN",
+    ("linear", "probe_accuracy"): "linear probe",
+    ("linear", "probe_on_views_accuracy"): "linear probe on random views",
+}
+_FINETUNED = {
+    "accuracy": "accuracy",
+    "top_5_accuracy": "top-5",
+    "macro_f1": "macro F1",
+    "auroc": "AUROC",
+    "calibration_error": "calibration error",
+}
+_WORST = 5  # classes
+
+
+def frozen(rows: pd.DataFrame) -> Table:
+    """Return what is measured of the frozen features with all labels, on the test split and on the hold-out."""
+    splits = [split for split in SPLIT_NAMES if (rows["split"] == split).any()]
+    table = [["", *(SPLIT_NAMES[split] for split in splits)]]
+    for (stage, metric), name in _FROZEN.items():
+        found = rows[(rows["stage"] == stage) & (rows["metric"] == metric)]
+        if len(found):
+            table.append([name, *(_cell(found[found["split"] == split]["value"]) for split in splits)])
+    return table if len(table) > 1 else []
+
+
+def finetuned(rows: pd.DataFrame) -> Table:
+    """Return the metrics of each fine-tuning, on the test split and on the hold-out."""
+    found = rows[rows["stage"] == "finetune"]
+    metrics = [metric for metric in _FINETUNED if (found["metric"] == metric).any()]
+    table = [["fine-tuning", "labels", "split", *(_FINETUNED[metric] for metric in metrics)]]
+    for (name, labels), of_one in found.groupby(["input", "labels"], sort=False):
+        for split, shown in SPLIT_NAMES.items():
+            here = of_one[of_one["split"] == split]
+            if len(here):
+                cells = [_cell(here[here["metric"] == metric]["value"]) for metric in metrics]
+                table.append([str(name), f"{labels:,}", shown, *cells])
+    return table if len(table) > 1 else []
+
+
+def comparison(rows: pd.DataFrame) -> Table:
+    """Return the accuracies of all pretrainings on one data set, a row for each; nothing for a single one."""
+    names = list(dict.fromkeys(rows["pretrain"]))
+    here = rows[rows["split"] == shown_split(rows)]
+    columns = {name: (here["stage"] == key[0]) & (here["metric"] == key[1]) for key, name in _FROZEN.items()}
+    accuracy = here["metric"] == "accuracy"
+    for labels in sorted(here[here["series"] == "simclr"]["labels"].unique()):
+        columns[f"{labels:,} labels"] = (here["series"] == "simclr") & (here["labels"] == labels) & accuracy
+    for name in dict.fromkeys(here[here["stage"] == "finetune"]["input"]):
+        columns[f"fine-tuned: {name}"] = (here["stage"] == "finetune") & (here["input"] == name) & accuracy
+    columns = {name: chosen for name, chosen in columns.items() if chosen.any()}
+    if len(names) < 2 or not columns:
+        return []
+    of_name = {name: here["pretrain"] == name for name in names}
+    cells = [[name, *(_cell(here[chosen & of_name[name]]["value"]) for chosen in columns.values())] for name in names]
+    return [["pretraining", *columns], *cells]
+
+
+def worst_classes(per_class: Mapping[str, Iterable[dict[str, Any]]]) -> Table:
+    """Return the classes of least F1 of each fine-tuning, mean over the rows of all draws and seeds."""
+    table: Table = []
+    for name, rows in per_class.items():
+        scores = pd.DataFrame(rows, columns=["class", "f1"]).dropna()
+        worst = scores.groupby("class", sort=False)["f1"].mean().sort_values(kind="stable").head(_WORST)
+        if len(worst):
+            table.append([name, *(f"{label}: {100 * score:.1f}" for label, score in worst.items())])
+    header = ["fine-tuning", "worst", *(f"{number}." for number in range(2, _WORST + 1))]
+    return [header, *table] if table else []
+
+
+def _cell(values: pd.Series[float]) -> str:
+    """Return mean, deviation and number of values."""
+    if values.empty:
+        return ""
+    return percent(values.mean(), values.std()) + (f" ({len(values)})" if len(values) > 1 else "")

@@ -1,0 +1,74 @@
+"""Compile what is trained as the training starts, and train it as it is where that fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from torch import nn
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import duration, log
+from simclr_steps.training.distributed import end_together, mean_of_all
+
+
+class Compiled(L.Callback):
+    """Compiles a training on trial, by a step that changes nothing, in all of its processes or in none.
+
+    torch.compile fails when what it compiled is first called, so that call is made before the training depends on it.
+    The module offers `compile_parts(disable=...)` and `trial_step()`, which returns the loss of a step of the shapes
+    and in the precision of the training.
+    """
+
+    def __init__(self, *, insist: bool) -> None:
+        self._insist = insist
+
+    def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
+        """Compile the module, or go on without.
+
+        Raises UserError when it fails and `insist` is set.
+        """
+        started = time.monotonic()
+        module.compile_parts()
+        error = _error_of_trial(module)
+        failed = torch.tensor(error is not None, dtype=torch.float64, device=module.device)
+        if float(mean_of_all(failed)) == 0:
+            log.info("compiled in %s", duration(time.monotonic() - started))
+            return
+        module.compile_parts(disable=True)
+        reason = "another process could not compile it" if error is None else f"{type(error).__name__}: {_first(error)}"
+        if self._insist:
+            end_together(UserError(f"--compile always: torch.compile fails here ({reason}): leave --compile out"))
+        log.warning("warning: training without torch.compile, which fails here: %s", reason)
+
+
+def _error_of_trial(module: Any) -> Exception | None:
+    """Run a step forward and backward and leave weights, gradients and statistics as they were; return its error."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    try:
+        with _kept_buffers(module):
+            torch.autograd.grad(module.trial_step(), parameters, allow_unused=True)
+            if module.device.type == "cuda":
+                torch.cuda.synchronize(module.device)  # or a kernel's failure would show in a later step
+    except Exception as error:  # whatever it is, the training can do without
+        return error
+    return None
+
+
+@contextmanager
+def _kept_buffers(module: nn.Module) -> Iterator[None]:
+    kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, value in kept:
+            buffer.copy_(value)
+
+
+def _first(error: Exception) -> str:
+    """Return the first line that an error says anything in."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")

@@ -1,0 +1,174 @@
+"""Packed images as training reads them: held on the device where they fit, read from disk where they do not."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+
+from simclr_steps.data.splits import Rows
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import die_with_parent
+from simclr_steps.machine.signals import ignore
+from simclr_steps.networks.encoders import Classifier, Encoder
+from simclr_steps.networks.features import compute_features, images_at_a_time
+
+Batch = Sequence[Tensor] | UserError
+
+_SHARE_OF_FREE_MEMORY = 0.4  # the rest is for activations
+_ROWS_AT_A_TIME = 4096
+_WORKERS_OF_GPU = 4
+
+
+class Images(Dataset[Any]):
+    """The images of several packed arrays, one after the other, in batches of indices.
+
+    A batch is `indices`, int64 [B], alone when the images are on the device, or with uint8 [B, H, W, C] when not.
+    """
+
+    def __init__(self, arrays: Sequence[npt.NDArray[np.uint8]]) -> None:
+        self._arrays = [array for array in arrays if len(array)]
+        self._starts = np.cumsum([0, *map(len, self._arrays)])
+        self._shape = self._arrays[0].shape[1:] if self._arrays else ()
+        self._resident: Tensor | None = None  # uint8 [R, H, W, C], on the device
+        self._place = torch.empty(0, dtype=torch.int64)  # of each image among the resident ones, on the device
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @property
+    def at_a_time(self) -> int:
+        """How many of these images make a batch of `compute_features`."""
+        return images_at_a_time(self._arrays[0])
+
+    def hold_on(self, device: torch.device, rows: Rows | None = None) -> None:
+        """Copy the images of some rows to a GPU, or all, if they leave room enough there; no others may be asked for.
+
+        Elsewhere images are read as they are needed.
+        """
+        rows = np.arange(len(self)) if rows is None else rows
+        size = len(rows) * math.prod(self._shape)
+        if device.type == "cuda" and size < _SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(device)[0]:
+            self._copy_to(device, rows)
+
+    def _copy_to(self, device: torch.device, rows: Rows) -> None:
+        self._place = torch.full((len(self),), -1, device=device)
+        self._place[torch.from_numpy(rows).to(device)] = torch.arange(len(rows), device=device)
+        self._resident = torch.empty((len(rows), *self._shape), dtype=torch.uint8, device=device)
+        for start in range(0, len(rows), _ROWS_AT_A_TIME):
+            part = torch.from_numpy(self.read(rows[start : start + _ROWS_AT_A_TIME]))
+            self._resident[start : start + len(part)] = part
+
+    def __getitems__(self, indices: Rows) -> Batch:
+        """Return the batch of `indices`, which the data loader asks for as a whole.
+
+        A mistake of the user's is returned, as the loader would raise its traceback from a process that reads ahead.
+        """
+        wanted = torch.from_numpy(indices)
+        if self._resident is not None:
+            return (wanted,)
+        try:
+            return wanted, self._read_to_share(indices)
+        except UserError as error:
+            return error
+
+    def _read_to_share(self, indices: Rows) -> Tensor:
+        """Read images, in a process that reads ahead into memory that the training shares, so that none is copied."""
+        shape = (len(indices), *self._shape)
+        if get_worker_info() is None:
+            return torch.from_numpy(self.read(indices))
+        storage = torch.UntypedStorage._new_shared(math.prod(shape))
+        shared = torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
+        self.read(indices, shared.numpy())
+        return shared
+
+    def read(self, indices: Rows, into: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
+        """Read images from disk: int64 [B] to uint8 [B, H, W, C], a new array or the one that is given."""
+        part = np.searchsorted(self._starts, indices, side="right") - 1
+        result = np.empty((len(indices), *self._shape), dtype=np.uint8) if into is None else into
+        for number, array in enumerate(self._arrays):
+            here = np.flatnonzero(part == number)
+            _read_rows(array, indices[here] - self._starts[number], result, here)
+        return result
+
+    def fetch(self, indices: Rows, device: torch.device) -> Tensor:
+        """Return images on the device, from there or from disk: int64 [B] to uint8 [B, H, W, C]."""
+        if self._resident is not None:
+            return self._resident[self._place[torch.from_numpy(indices).to(device)]]
+        return torch.from_numpy(self.read(indices)).to(device)
+
+    def on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the indices and the images of a batch that was moved to the device.
+
+        Raises UserError when the batch could not be read.
+        """
+        if isinstance(batch, UserError):
+            raise batch
+        indices = batch[0]
+        return indices, self._resident[self._place[indices]] if self._resident is not None else batch[1]
+
+    def loader(self, batches: Sampler[Rows], device: torch.device, workers: int | None = None) -> DataLoader[Any]:
+        """Return a loader of whole batches, read ahead by worker processes unless the device holds all images.
+
+        None takes as many workers as keep a GPU busy, and none for a CPU, whose steps take much longer than to read.
+        """
+        on_gpu = device.type == "cuda"
+        if self._resident is not None:
+            workers = 0
+        elif workers is None:
+            workers = _WORKERS_OF_GPU if on_gpu else 0
+        return DataLoader(
+            self,
+            batch_sampler=batches,  # type: ignore[arg-type]  # one array of indices a batch serves as well as a list
+            collate_fn=_as_it_is,  # and so does a batch that is whole already
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            worker_init_fn=_end_with_training,
+            multiprocessing_context="fork"
+            if workers
+            else None,  # a server between would end them when a signal ends it
+            pin_memory=on_gpu,  # without it the step would wait for each copy to the GPU
+        )
+
+
+def _read_rows(array: npt.NDArray[np.uint8], rows: Rows, into: npt.NDArray[np.uint8], places: Rows) -> None:
+    """Read some images of an array to some places of another; those of a mapped file are read from the file.
+
+    Pages that are read through a map count as memory of the process, and each of them drags in its neighbours from the
+    disk, of which a shuffled order wants none.
+    """
+    if not (isinstance(array.base, mmap) and array.flags.c_contiguous):
+        into[places] = array[rows]
+        return
+    with Path(array.filename).open("rb", buffering=0) as file:
+        for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+            image = into[place]
+            if os.preadv(file.fileno(), [image], array.offset + row * image.nbytes) != image.nbytes:
+                raise UserError(f"{array.filename} was cut short before image {row}: run prepare again")
+
+
+def outputs(network: Encoder | Classifier, images: Images, rows: Rows, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the outputs of `compute_features` for one image or more, on the device, reading a batch at a time."""
+    batches = np.array_split(rows, range(images.at_a_time, len(rows), images.at_a_time))
+    parts = [compute_features(network, images.fetch(batch, device), device) for batch in batches]
+    features, second = (torch.from_numpy(np.concatenate(part)).to(device) for part in zip(*parts, strict=True))
+    return features, second
+
+
+def _end_with_training(worker: int) -> None:
+    """Outlive the signals that a scheduler or a terminal sends to all: the training reads on until it is saved."""
+    ignore()
+    die_with_parent()
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

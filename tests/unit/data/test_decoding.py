@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from simclr_steps.data.decoding import decode, decode_all
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    """A photograph of 640 × 427 pixels."""
+    return Image.fromarray(load_sample_images().images[0])
+
+
+def decoded(path: Path, side: int, channels: int) -> npt.NDArray[np.uint8]:
+    result = decode(path, side, channels)
+    assert not isinstance(result, str), result
+    return result
+
+
+def difference(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
+    return float(np.abs(one.astype(float) - other).mean())
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_each_format_gives_the_same_small_image(photo: Image.Image, tmp_path: Path, suffix: str, channels: int) -> None:
+    photo.save(tmp_path / f"photo.{suffix}", quality=95)
+    small = decoded(tmp_path / f"photo.{suffix}", 64, channels)
+    assert small.shape == (64, 64, channels)
+    square = photo.crop((106, 0, 533, 427)).resize((64, 64), Image.Resampling.BICUBIC)
+    expected = np.asarray(square.convert("L" if channels == 1 else "RGB")).reshape(64, 64, channels)
+    assert difference(small, expected) < 2
+
+
+def test_an_image_of_the_right_size_keeps_every_pixel(photo: Image.Image, tmp_path: Path) -> None:
+    square = photo.crop((0, 0, 40, 40))
+    square.save(tmp_path / "square.png")
+    assert np.array_equal(decoded(tmp_path / "square.png", 40, 3), np.asarray(square))
+
+
+def test_the_middle_of_a_wide_and_of_a_high_image_is_kept(tmp_path: Path) -> None:
+    wide = np.zeros((20, 60, 3), dtype=np.uint8)
+    wide[:, 12:48] = 200  # more than the middle square, for the filter looks beyond it
+    for name, pixels in (("wide.png", wide), ("high.png", wide.transpose(1, 0, 2))):
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / name)
+        assert (decoded(tmp_path / name, 5, 3) == 200).all()
+
+
+def test_shrinking_averages_fine_stripes(tmp_path: Path) -> None:
+    stripes = np.zeros((256, 256), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    small = decoded(tmp_path / "stripes.png", 16, 1)
+    assert small.min() > 110
+    assert small.max() < 145
+
+
+def test_the_exif_orientation_is_applied(photo: Image.Image, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it turned by 270° counter-clockwise
+    photo.save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    photo.save(tmp_path / "plain.jpg", quality=95)
+    turned, plain = (decoded(tmp_path / name, 32, 3) for name in ("turned.jpg", "plain.jpg"))
+    assert difference(turned, np.rot90(plain, 3)) < 2
+    assert difference(turned, plain) > 20
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
+def test_transparent_parts_become_white_and_others_keep_their_colour(tmp_path: Path, mode: str) -> None:
+    half = Image.new("RGBA", (20, 20), (60, 60, 60, 255))
+    half.paste((10, 10, 10, 0), (0, 0, 10, 20))
+    options: dict[str, Any] = {}
+    if mode == "RGB":  # one colour is declared transparent
+        half, options = half.convert("RGB"), {"transparency": (10, 10, 10)}
+    elif mode != "RGBA":
+        half = half.convert("LA") if mode == "LA" else half.quantize()
+    half.save(tmp_path / "half.png", **options)
+    small = decoded(tmp_path / "half.png", 20, 3)
+    assert (small[:, :10] == 255).all()
+    assert np.abs(small[:, 10:].astype(int) - 60).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bit_grey_is_scaled_not_cut(tmp_path: Path, suffix: str) -> None:
+    ramp = np.tile(np.linspace(0, 65535, 16).round().astype(np.uint16), (16, 1))
+    Image.fromarray(ramp).save(tmp_path / f"ramp.{suffix}")
+    assert np.array_equal(decoded(tmp_path / f"ramp.{suffix}", 16, 1)[0, :, 0], np.arange(16) * 17)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr"])
+def test_other_modes_become_grey_or_colour(photo: Image.Image, tmp_path: Path, mode: str) -> None:
+    name = "photo.png" if mode in ("1", "L", "P") else "photo.tif"
+    photo.convert(mode).save(tmp_path / name)
+    expected = np.asarray(photo.crop((106, 0, 533, 427)).convert("L").resize((8, 8), Image.Resampling.BICUBIC))
+    assert difference(decoded(tmp_path / name, 8, 1)[..., 0], expected) < 12
+    assert decoded(tmp_path / name, 8, 3).shape == (8, 8, 3)
+
+
+def test_unreadable_files_give_a_reason(photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo.save(tmp_path / "whole.jpg")
+    whole = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "empty.png").touch()
+    Image.fromarray(np.ones((9, 9), dtype=np.float32)).save(tmp_path / "float.tif")
+    for name in ("cut.jpg", "text.png", "empty.png", "float.tif", "absent.png"):
+        assert isinstance(decode(tmp_path / name, 8, 3), str), name
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert "decompression bomb" in str(decode(tmp_path / "whole.jpg", 8, 3))
+
+
+def test_the_order_and_the_pixels_do_not_depend_on_the_number_of_processes(photo: Image.Image, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(40)]
+    for number, path in enumerate(paths):
+        photo.crop((number, number, 200 + 5 * number, 300)).save(path)
+    paths[20].write_bytes(b"damaged")
+    one, two = (list(decode_all(paths, 12, 3, workers)) for workers in (1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert [number for number, image in enumerate(two) if isinstance(image, str)] == [20]

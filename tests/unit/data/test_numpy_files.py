@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simclr_steps.data.numpy_files import read_arrays
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.blocks import ArraysDataset
+
+RANDOM = np.random.default_rng(0)
+
+
+def images(count: int, *shape: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return RANDOM.integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def store(tmp_path: Path, kind: str, **arrays: Any) -> Path:
+    if kind == "npz":
+        np.savez(tmp_path / "data.npz", **arrays)
+        return tmp_path / "data.npz"
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    return tmp_path
+
+
+def block(path: Path, **changed: Any) -> ArraysDataset:
+    return ArraysDataset.model_validate({"source": "arrays", "path": str(path), **changed})
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy"])
+def test_all_arrays_are_read_with_their_labels(tmp_path: Path, kind: str) -> None:
+    train, test, more = images(20, 5, 7), np.asfortranarray(images(6, 5, 7, 1)), images(4, 5, 7)
+    labels = np.arange(20, dtype=np.uint8) % 3
+    path = store(
+        tmp_path,
+        kind,
+        train_images=train,
+        train_labels=labels,
+        test_images=test,
+        test_labels=np.array([0, 1, 2, -1, 1, 0], dtype=np.int32),
+        unlabelled_images=more,
+    )
+    source = read_arrays(block(path, classes=["a", "b", "c"]))
+    assert (source.height, source.width, source.channels, source.classes) == (5, 7, 1, ["a", "b", "c"])
+    assert source.splits.tolist() == ["train"] * 20 + ["test"] * 6 + ["unlabelled"] * 4
+    assert source.labels.tolist() == [*labels.tolist(), 0, 1, 2, -1, 1, 0, -1, -1, -1, -1]
+    assert source.names[21] == "test/1"
+    read = np.concatenate([part for _, part in source.read(np.arange(30))])
+    assert np.array_equal(read[..., 0], np.concatenate([train, test[..., 0], more]))
+    ((rows, part), (last, _)) = source.read(np.array([3, 19, 20]))
+    assert (rows.tolist(), last.tolist()) == ([3, 19], [20])
+    assert np.array_equal(part[..., 0], train[[3, 19]])
+
+
+def test_classes_are_named_by_number_and_none_without_labels(tmp_path: Path) -> None:
+    path = store(tmp_path, "npz", train_images=images(4, 8, 8, 3), train_labels=np.array([3, 0, -1, 1]))
+    assert read_arrays(block(path)).classes == ["0", "1", "2", "3"]
+    path = store(tmp_path, "npz", train_images=images(4, 8, 8, 3))
+    source = read_arrays(block(path, classes=["a"]))
+    assert source.classes == []
+    assert source.labels.tolist() == [-1] * 4
+
+
+GOOD = {"train_images": images(6, 8, 8), "train_labels": np.array([0, 1, 0, 1, 0, 1])}
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy"])
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"train_labels": np.zeros(5, dtype=int)}, r"train_labels has the shape \(5,\), and train_images 6 images"),
+        ({"train_labels": np.zeros((6, 1), dtype=int)}, r"train_labels has the shape \(6, 1\)"),
+        ({"train_images": images(6, 8, 8) / 255}, "train_images is float64 and must be uint8"),
+        ({"train_images": images(6, 3, 8, 8)}, "train_images has the shape .* move its axes"),
+        ({"train_images": images(6, 64)}, "train_images has the shape"),
+        ({"test_images": images(2, 9, 8)}, r"test_images has images of \(9, 8, 1\) and train_images of \(8, 8, 1\)"),
+        ({"train_labels": np.array([0, 1, 0, 1, 0, -2])}, "train_labels has the label -2"),
+        ({"train_labels": np.array([0, 1, 0, 1, 0, 2])}, "train_labels has the label 2, but classes only 2 names"),
+        ({"train_labels": np.zeros(6)}, "train_labels is float64 and must be whole numbers"),
+        ({"trian_images": images(2, 8, 8)}, 'holds an array "trian_images"; did you mean "train_images"'),
+        ({"test_labels": np.zeros(2, dtype=int)}, "test_labels has no images to label"),
+        ({"train_labels": np.array([None] * 6)}, r"object and must be whole numbers|holds no intact arrays"),
+    ],
+)
+def test_a_wrong_array_is_named(tmp_path: Path, kind: str, changed: dict[str, Any], message: str) -> None:
+    path = store(tmp_path, kind, **{**GOOD, **changed})
+    with pytest.raises(UserError, match=message):
+        read_arrays(block(path, classes=["a", "b"]))
+
+
+def test_images_to_train_on_are_required(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no array train_images"):
+        read_arrays(block(store(tmp_path, "npz", test_images=images(2, 8, 8))))
+
+
+@pytest.mark.parametrize("kind", ["npz", "npy"])
+def test_a_file_that_was_cut_short_is_named(tmp_path: Path, kind: str) -> None:
+    store(tmp_path, kind, **GOOD)
+    file = tmp_path / ("data.npz" if kind == "npz" else "train_images.npy")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(UserError, match=f"^path: {file} holds no intact arrays"):
+        read_arrays(block(file if kind == "npz" else tmp_path))
+
+
+def test_a_damaged_byte_in_an_npz_file_is_found(tmp_path: Path) -> None:
+    file = store(tmp_path, "npz", train_images=images(50, 32, 32))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    source = read_arrays(block(file))
+    with pytest.raises(UserError, match="holds no intact arrays"):
+        list(source.read(np.arange(50)))
+
+
+def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent\.npz does not exist"):
+        read_arrays(block(tmp_path / "absent.npz"))

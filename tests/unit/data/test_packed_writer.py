@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.packed_writer import ImageSource, Pixels, pack, take
+from simclr_steps.data.splits import Rows
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.blocks import SPLITS
+
+RANDOM = np.random.default_rng(0)
+PIXELS = RANDOM.integers(0, 256, (60, 6, 5, 3), dtype=np.uint8)
+LABELS = np.arange(60) % 4 - 1  # every fourth image has none
+ASSIGNED = np.array(["train", "unlabelled", "test", "", "train"] * 12)
+
+
+def source(pixels: Pixels = PIXELS, unreadable: tuple[int, ...] = (), chunk: int = 7) -> ImageSource:
+    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+        readable = rows[~np.isin(rows, unreadable)]
+        return take((pixels[start : start + chunk] for start in range(0, len(pixels), chunk)), readable)
+
+    return ImageSource(
+        classes=["a", "b, c", "ü"],
+        height=pixels.shape[1],
+        width=pixels.shape[2],
+        channels=pixels.shape[3],
+        splits=np.full(len(pixels), "train"),
+        labels=LABELS,
+        names=[f"train/{row}" for row in range(len(pixels))],
+        read=read,
+    )
+
+
+def run(out: Path, images: ImageSource, splits: Any = ASSIGNED) -> Any:
+    return pack(images, splits, out, origin={"source": "test"}, record=Record("prepare", None, None))
+
+
+def test_every_image_is_in_its_split_in_the_order_of_the_source(tmp_path: Path) -> None:
+    run(tmp_path, source())
+    for split in SPLITS:
+        packed, rows = read_split(tmp_path, split), np.flatnonzero(np.equal(ASSIGNED, split))
+        assert np.array_equal(packed.images, PIXELS[rows])
+        assert np.array_equal(packed.labels, LABELS[rows])
+        with (tmp_path / f"{split}.rows.csv").open(encoding="utf-8", newline="") as stream:
+            table = list(csv.reader(stream))
+        names = ["a", "b, c", "ü", ""]
+        expected = [[str(n), f"train/{row}", names[LABELS[row]]] for n, row in enumerate(rows)]
+        assert table == [["row", "source", "label"], *expected]
+
+
+def test_the_description_tells_the_counts_mean_and_deviation(tmp_path: Path) -> None:
+    run(tmp_path, source())
+    description = read_description(tmp_path)
+    assert (description.height, description.width, description.channels) == (6, 5, 3)
+    labels = LABELS[ASSIGNED == "train"]
+    train = description.splits["train"]
+    assert (train.images, train.labelled) == (24, (labels >= 0).sum())
+    assert train.per_class == [(labels == label).sum() for label in range(3)]
+    assert description.splits["validation"].images == 0
+    seen = PIXELS[(ASSIGNED == "train") | (ASSIGNED == "unlabelled")] / 255
+    np.testing.assert_allclose(description.mean, seen.mean(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(description.std, seen.std(axis=(0, 1, 2)), rtol=1e-12)
+
+
+def content_hash(tmp_path: Path, images: ImageSource, splits: Any = ASSIGNED) -> str:
+    run(tmp_path, images, splits)
+    return read_description(tmp_path).content_hash
+
+
+def test_the_content_hash_depends_on_images_labels_and_splits_alone(tmp_path: Path) -> None:
+    first = content_hash(tmp_path, source())
+    assert content_hash(tmp_path / "elsewhere", source(chunk=60)) == first
+    changed = PIXELS.copy()
+    changed[2, 0, 0, 0] ^= 1
+    other_splits = ASSIGNED.copy()
+    other_splits[0] = "validation"
+    flipped = PIXELS.reshape(60, 5, 6, 3)
+    hashes = [content_hash(tmp_path, source(changed)), content_hash(tmp_path, source(), other_splits)]
+    hashes.append(content_hash(tmp_path, source(flipped)))
+    hashes.append(content_hash(tmp_path, replace(source(), labels=LABELS[::-1].copy())))
+    assert len({first, *hashes}) == 5
+
+
+def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:
+    run(tmp_path, source(unreadable=(4, 7)))
+    description = read_description(tmp_path)
+    assert description.skipped == ["train/4", "train/7"]
+    rows = np.setdiff1d(np.flatnonzero(ASSIGNED == "train"), [4])
+    assert np.array_equal(read_split(tmp_path, "train").images, PIXELS[rows])
+    assert np.array_equal(read_split(tmp_path, "train").labels, LABELS[rows])
+    assert len(read_split(tmp_path, "test")) == 11
+
+
+def test_no_image_to_train_on_is_the_users_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no image to train on"):
+        run(tmp_path, source(), np.full(60, "test"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    run(tmp_path, source())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+        yield rows[:1], PIXELS[:1]
+        raise UserError("an image is damaged")
+
+    with pytest.raises(UserError, match="damaged"):
+        run(tmp_path, replace(source(), read=read))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_killed_run_left_is_removed_and_never_taken_for_whole(tmp_path: Path) -> None:
+    (tmp_path / ".partial").mkdir()
+    (tmp_path / ".partial" / "train.images.npy").write_bytes(b"half")
+    (tmp_path / ".partial" / "more.npy").write_bytes(b"half")
+    run(tmp_path, source())
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "dataset.json",
+        *(f"{split}.{part}" for split in SPLITS for part in ("images.npy", "labels.npy", "rows.csv")),
+    }
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_behind(small_disk: Path) -> None:
+    large = np.zeros((60, 100, 100, 3), dtype=np.uint8)
+    with pytest.raises(UserError, match=rf"the disk is full while writing {small_disk}/data/\w+\.images\.npy"):
+        run(small_disk / "data", source(large))
+    assert list((small_disk / "data").iterdir()) == []
+    run(small_disk / "data", source())
+    assert len(read_split(small_disk / "data", "train")) == 24

@@ -1,0 +1,52 @@
+"""Several nodes train, wait and leave as one when a training that nobody waits for has their work folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from tests.unit.step_processes import said, start
+
+SETTINGS = PretrainSettings(
+    encoder="own_encoders:without_batch_norm",
+    epochs=8,  # of 5 steps each
+    global_batch_size=40,
+    projection_head=ProjectionHead(hidden_size=16, output_size=8),
+)
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_all_nodes_go_on_or_leave_when_the_training_that_they_waited_for_has_ended(
+    tmp_path: Path, write_packed: Callable[..., Path], killed: bool
+) -> None:
+    places = ["--data", str(write_packed()), "--out", "out", "--work", "work", "--seed", "0", "--gpus", "0"]
+    command = ["pretrain", "--settings", SETTINGS.model_dump_json(), *places]
+    orphan = start([*command, "--save-minutes", "0"], tmp_path)
+    wait_for(lambda: list(tmp_path.glob("work/*/training.ckpt")), orphan.is_alive)
+    assert orphan.pid
+    os.kill(orphan.pid, signal.SIGSTOP)
+
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"}
+    several = [*command, "--nodes", "2", "--processes", "2"]
+    nodes = [start(several, tmp_path, SLURM_NODEID=str(node), **job) for node in range(2)]
+    wait_for(lambda: "waiting for the process that trains in work/" in said(tmp_path), nodes[0].is_alive)
+    os.kill(orphan.pid, signal.SIGKILL if killed else signal.SIGCONT)
+    for process in (orphan, *nodes):
+        process.join(300)
+        process.kill()
+    assert [process.exitcode for process in nodes] == [0, 0], said(tmp_path)
+    assert ("going on from" in said(tmp_path)) == killed
+    assert ("was made by the process that was waited for" in said(tmp_path)) == (not killed)
+    assert (tmp_path / "out/last.ckpt").exists()
+
+
+def wait_for(is_so: Callable[[], object], goes_on: Callable[[], bool]) -> None:
+    while not is_so():
+        assert goes_on()
+        time.sleep(0.01)

@@ -1,0 +1,48 @@
+"""What torch.compile makes of the views and the network compiles for an H100; no GPU is needed to see that."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+
+pytest.importorskip("triton", reason="needs Triton, which torch brings where it supports GPUs")
+
+
+def kernels(*case: str) -> dict[str, str | None]:
+    """Return the error of each kernel of a case, None where it compiles."""
+    command = [sys.executable, "-m", "tests.gpu_codegen", *case]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_views_of_small_images_compile_for_a_gpu() -> None:
+    assert_compiles("views", "colour", "32", "3", least=20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", ["1", "3"])
+@pytest.mark.parametrize("side", ["32", "224"])
+@pytest.mark.parametrize("preset", ["colour", "digits", "photos"])
+def test_views_of_every_preset_compile_for_a_gpu(preset: str, side: str, channels: str) -> None:
+    assert_compiles("views", preset, side, channels, least=10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", ["1", "3"])
+@pytest.mark.parametrize("side", ["32", "224"])
+def test_forward_and_backward_pass_of_a_resnet_compile_for_a_gpu(side: str, channels: str) -> None:
+    assert_compiles("network", side, channels, least=50)
+
+
+def assert_compiles(*case: str, least: int) -> None:
+    found = kernels(*case)
+    assert len(found) >= least
+    assert {name: error for name, error in found.items() if error} == {}

@@ -1,0 +1,343 @@
+"""Each operation equals torchvision's of the same parameters, and every image and view has a draw of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torchvision.transforms.v2.functional as tv
+from torch import Tensor
+from torch._dynamo.utils import counters
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods import views as augmentation
+from simclr_steps.methods.views import Parameters, random_views
+from simclr_steps.settings.blocks import Augmentation
+from simclr_steps.settings.reading import check
+
+TOLERANCE = 2 / 255
+
+
+def photos(count: int = 6, height: int = 32, width: int = 40, channels: int = 3) -> Tensor:
+    """Return smooth random images: uint8 [B, H, W, C]."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(count, channels, 6, 6, generator=generator)
+    fine = torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)
+    return (fine * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def drawn(settings: Augmentation, images: Tensor, views: int = 3) -> Parameters:
+    key = random_numbers.keys(5, 7, torch.arange(len(images)), views)
+    return augmentation.draw(settings, key.flatten(), *images.shape[1:3])
+
+
+def floats(images: Tensor, views: int) -> Tensor:
+    """Return the images once for each view, float [V·B, C, H, W]."""
+    return (images.permute(0, 3, 1, 2).float() / 255).repeat(views, 1, 1, 1)
+
+
+def only(**settings: object) -> Augmentation:
+    """Return settings that do nothing but what is asked for."""
+    nothing: dict[str, object] = {
+        "crop_scale": (1.0, 1.0),
+        "crop_ratio": (1.0, 1.0),
+        "horizontal_flip_probability": 0.0,
+        "jitter_probability": 0.0,
+        "grayscale_probability": 0.0,
+    }
+    return Augmentation.model_validate(nothing | settings)
+
+
+@pytest.mark.parametrize("size", [16, 32, 48])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_crop_resize_and_flips_equal_torchvision(size: int, channels: int) -> None:
+    images = photos(channels=channels)
+    settings = only(crop_scale=(0.1, 1.0), crop_ratio=(0.5, 2.0), horizontal_flip_probability=0.5)
+    settings = settings.model_copy(update={"vertical_flip_probability": 0.5})
+    parameters = drawn(settings, images)
+    views = augmentation.apply(images, parameters, settings, (size, size))
+    expected = []
+    for image, box, left_right, up_down in zip(
+        floats(images, 3), parameters.crop, parameters.flip_horizontal, parameters.flip_vertical, strict=True
+    ):
+        top, left, height, width = (int(value) for value in box)
+        view = tv.resized_crop(image, top, left, height, width, [size, size], antialias=True)
+        view = tv.horizontal_flip(view) if left_right else view
+        expected.append(tv.vertical_flip(view) if up_down else view)
+    assert (views - torch.stack(expected)).abs().max() < TOLERANCE
+    assert parameters.flip_horizontal.any() and not parameters.flip_horizontal.all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rotation_equals_torchvision(channels: int) -> None:
+    images = photos(channels=channels)
+    degrees = drawn(only(rotation_degrees=60.0), images).rotation
+    x = floats(images, 3)
+    turned = [
+        tv.rotate(image, float(angle), interpolation=tv.InterpolationMode.BILINEAR)
+        for image, angle in zip(x, degrees, strict=True)
+    ]
+    assert (augmentation.rotate(x, degrees) - torch.stack(turned)).abs().max() < TOLERANCE
+
+
+OPERATIONS: list[Callable[[Tensor, float], Tensor]] = [
+    tv.adjust_brightness,
+    tv.adjust_contrast,
+    tv.adjust_saturation,
+    tv.adjust_hue,
+]
+
+
+STRENGTHS = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.5}
+
+
+@pytest.mark.parametrize("on", [*([name] for name in STRENGTHS), ["contrast", "hue"], list(STRENGTHS)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_colour_jitter_equals_torchvisions_operations_in_each_images_own_order(on: list[str], channels: int) -> None:
+    images = photos(count=12, width=32, channels=channels)
+    settings = only(jitter_probability=0.8, **{name: STRENGTHS[name] * (name in on) for name in STRENGTHS})
+    parameters = drawn(settings, images)
+    expected = []
+    for image, order, factors in zip(
+        floats(images, 3), parameters.jitter_order, parameters.jitter_factors, strict=True
+    ):
+        for operation in order.tolist():
+            if channels == 3 or operation < 2:  # one channel has neither saturation nor hue
+                image = OPERATIONS[operation](image, float(factors[operation]))
+        expected.append(image)
+    views = augmentation.apply(images, parameters, settings, (32, 32))
+    assert (views - torch.stack(expected)).abs().max() < TOLERANCE
+    orders = {tuple(order) for order in parameters.jitter_order.tolist()}
+    assert {tuple(sorted(order)) for order in orders} == {tuple(list(STRENGTHS).index(name) for name in on)}
+    assert len(orders) >= {1: 1, 2: 2, 4: 11}[len(on)]
+
+
+def test_factors_are_drawsfrom_the_whole_range_and_jitter_is_left_out_as_often_as_asked() -> None:
+    settings = only(jitter_probability=0.7, **STRENGTHS)
+    parameters = augmentation.draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
+    factors = parameters.jitter_factors - torch.tensor([1.0, 1.0, 1.0, 0.0])
+    jittered = (factors != 0).any(dim=1)
+    assert jittered.float().mean() == pytest.approx(0.7, abs=0.02)
+    strengths = torch.tensor(list(STRENGTHS.values()))
+    shares = (factors[jittered] / strengths + 1) / 2
+    assert (shares >= 0).all() and (shares <= 1).all()
+    for share in shares.T:
+        assert torch.allclose(share.quantile(torch.arange(0.1, 1, 0.1)), torch.arange(0.1, 1, 0.1), atol=0.03)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_blur_equals_torchvision(channels: int) -> None:
+    images = photos(channels=channels)
+    sigmas = drawn(only(blur_probability=0.7), images).blur_sigma
+    x = floats(images, 3)
+    taps = 2 * augmentation.blur_reach(2.0, 32) + 1
+    expected = [
+        tv.gaussian_blur(image, [taps, taps], [float(sigma)] * 2) if sigma > 0 else image
+        for image, sigma in zip(x, sigmas, strict=True)
+    ]
+    assert (augmentation.blur(x, sigmas, 2.0) - torch.stack(expected)).abs().max() < TOLERANCE
+    assert 0 < (sigmas > 0).float().mean() < 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grayscale_and_solarise_equal_torchvision(channels: int) -> None:
+    images = photos(width=32, channels=channels)
+    settings = only(grayscale_probability=0.5, solarise_probability=0.5, solarise_threshold=0.3)
+    parameters = drawn(settings, images)
+    views = augmentation.apply(images, parameters, settings, (32, 32))
+    expected = []
+    for image, gray, sun in zip(floats(images, 3), parameters.grayscale, parameters.solarise, strict=True):
+        image = tv.rgb_to_grayscale(image, num_output_channels=channels) if gray else image
+        expected.append(tv.solarize(image, 0.3) if sun else image)
+    differ = (views - torch.stack(expected)).abs() > TOLERANCE
+    assert differ.float().mean() < 1e-3  # a pixel at the threshold exactly may fall to either side
+    assert parameters.grayscale.any() and parameters.solarise.any()
+
+
+def test_crops_are_distributed_as_torchvisions_random_resized_crop() -> None:
+    settings = only(crop_scale=(0.2, 1.0), crop_ratio=(3 / 4, 4 / 3))
+    key = random_numbers.keys(0, 0, torch.arange(4000), 1).flatten()
+    ours = augmentation.draw(settings, key, 32, 32).crop
+    torch.manual_seed(0)
+    from torchvision.transforms import RandomResizedCrop
+
+    image = torch.zeros(3, 32, 32)
+    theirs = torch.tensor(
+        [RandomResizedCrop.get_params(image, [0.2, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)], dtype=torch.float32
+    )
+    assert torch.allclose(ours.mean(dim=0), theirs.mean(dim=0), atol=0.4)
+    assert torch.allclose(ours.std(dim=0), theirs.std(dim=0), atol=0.4)
+    assert (ours[:, 0] + ours[:, 2] <= 32).all() and (ours[:, 1] + ours[:, 3] <= 32).all()
+
+
+def test_each_operation_is_made_as_often_as_asked() -> None:
+    settings = Augmentation(
+        crop_probability=0.6,
+        horizontal_flip_probability=0.4,
+        vertical_flip_probability=0.3,
+        rotation_probability=0.7,
+        rotation_degrees=30,
+        grayscale_probability=0.2,
+        blur_probability=0.8,
+        solarise_probability=0.1,
+    )
+    draws = augmentation.draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
+    whole_image = (draws.crop == torch.tensor([0.0, 0.0, 32.0, 32.0])).all(dim=1)
+    shares = {
+        "crop": (~whole_image, 0.6),
+        "horizontal flip": (draws.flip_horizontal, 0.4),
+        "vertical flip": (draws.flip_vertical, 0.3),
+        "rotation": (draws.rotation != 0, 0.7),
+        "grayscale": (draws.grayscale, 0.2),
+        "blur": (draws.blur_sigma > 0, 0.8),
+        "solarise": (draws.solarise, 0.1),
+    }
+    for name, (made, expected) in shares.items():
+        assert made.float().mean() == pytest.approx(expected, abs=0.02), name
+    turned, blurred = draws.rotation[draws.rotation != 0], draws.blur_sigma[draws.blur_sigma > 0]
+    assert turned.min() < -29 and turned.max() < 30 < turned.max() + 1 and turned.mean().abs() < 1
+    assert 0.1 <= blurred.min() < 0.2 and 1.9 < blurred.max() <= 2.0 and abs(blurred.mean() - 1.05) < 0.03
+
+
+def test_draws_of_a_batchs_images_and_views_are_unrelated() -> None:
+    settings = Augmentation(crop_ratio=(1.0, 1.0), rotation_degrees=20, blur_probability=1.0, jitter_probability=1.0)
+    keys = random_numbers.keys(3, 1, torch.arange(4000), 2).flatten()
+    parameters = augmentation.draw(settings, keys, 64, 64)
+    columns = [parameters.crop[:, :3], parameters.jitter_factors]
+    columns += [parameters.rotation[:, None], parameters.blur_sigma[:, None]]
+    numbers = torch.cat(columns, dim=1).unflatten(0, (2, 4000))
+    between_views = torch.corrcoef(torch.cat([numbers[0], numbers[1]], dim=1).T)[:9, 9:]
+    between_images = torch.corrcoef(torch.cat([numbers[0, :-1], numbers[0, 1:]], dim=1).T)[:9, 9:]
+    assert between_views.abs().max() < 0.06 and between_images.abs().max() < 0.06
+    assert (numbers.std(dim=(0, 1)) > 0.02).all()
+
+
+class HostValues(TorchDispatchMode):
+    """Collects operations that bring a value from the host to the device or back, for which a GPU would wait."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.name in ("aten::lift_fresh", "aten::scalar_tensor", "aten::_local_scalar_dense", "aten::item"):
+            self.seen.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])  # meta tensors have no values that could be read
+def test_the_device_never_waits_for_the_host(device: str) -> None:
+    settings = Augmentation(preset="photos", rotation_degrees=10, solarise_probability=0.5)
+    images, indices = photos(count=4).to(device), torch.arange(4, device=device)
+    with HostValues() as values:
+        views = random_views(images, random_numbers.keys(0, 0, indices, 2), settings)
+    assert views.shape == (2, 4, 3, 32, 40)
+    assert values.seen == []
+
+
+class MovedBytes(TorchDispatchMode):
+    """Adds up the bytes that operations read and write; what is only a view of other memory moves nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view and func._schema.name != "aten::_unsafe_view":
+            tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
+            self.total += sum(_bytes(tensor) for tensor in tensors)
+        return result
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Return the size of the memory behind a tensor, in which an expanded dimension lies once."""
+    sides = zip(tensor.shape, tensor.stride(), strict=True)
+    return tensor.element_size() * math.prod(side for side, stride in sides if stride > 0)
+
+
+@pytest.mark.parametrize(("preset", "most"), [("colour", 100), ("photos", 107), ("digits", 50)])
+def test_operations_move_few_times_the_bytes_of_a_view(preset: str, most: float) -> None:
+    channels = 1 if preset == "digits" else 3
+    settings = check(Augmentation, {"preset": preset})
+    images = photos(count=2, height=224, width=224, channels=channels)
+    parameters = drawn(settings, images, views=2)
+    with MovedBytes() as moved:
+        views = augmentation.apply(images, parameters, settings, (224, 224))
+    assert moved.total / _bytes(views) < most
+
+
+def test_views_are_compiled_whole_and_once_for_all_epochs() -> None:
+    settings, images, indices = Augmentation(preset="photos"), photos(count=4), torch.arange(4)
+    torch.compiler.reset()
+    counters.clear()
+    compiled = torch.compile(random_views, backend="aot_eager", fullgraph=True)
+    for epoch in range(3):
+        key = random_numbers.keys(0, epoch, indices, 2)
+        torch.testing.assert_close(compiled(images, key, settings, 24), random_views(images, key, settings, 24))
+    assert counters["stats"]["unique_graphs"] == 1
+
+
+@pytest.mark.gpu
+def test_compiled_views_are_the_plain_ones() -> None:
+    settings, images = Augmentation(rotation_degrees=10, blur_probability=0.5), photos(count=256).cuda()
+    key = random_numbers.keys(0, 0, torch.arange(256, device="cuda"), 2)
+    difference = (torch.compile(random_views)(images, key, settings) - random_views(images, key, settings)).abs()
+    assert difference.mean() < 1e-5  # rounding may make a crop one pixel larger, or turn a hue the other way round
+
+
+def test_preset_gives_way_to_keys_beside_it_and_equal_augmentations_have_equal_dumps() -> None:
+    photo = check(Augmentation, {"preset": "photos", "hue": 0.05})
+    assert (photo.hue, photo.brightness, photo.blur_probability, photo.crop_scale) == (0.05, 0.8, 0.5, (0.08, 1.0))
+    dump = photo.model_dump(mode="json")
+    assert check(Augmentation, dump).model_dump(mode="json") == dump
+    spelled_out = {"crop_scale": [0.5, 1], "horizontal_flip_probability": 0, "rotation_degrees": 20}
+    digits = check(Augmentation, {"preset": "digits"})
+    assert digits.model_dump() == check(Augmentation, {**spelled_out, "grayscale_probability": 0}).model_dump()
+    assert check(Augmentation, {"preset": "colour"}).model_dump() == Augmentation().model_dump()
+    with pytest.raises(UserError, match='preset: "photo" is not known; did you mean "photos"'):
+        check(Augmentation, {"preset": "photo"})
+
+
+def test_every_image_and_view_has_its_own_draw() -> None:
+    settings = Augmentation(
+        rotation_degrees=20, vertical_flip_probability=0.3, blur_probability=0.5, solarise_probability=0.3
+    )
+    parameters = drawn(settings, photos(count=64), views=2)
+    for field in dataclasses.fields(parameters):
+        values = getattr(parameters, field.name).reshape(128, -1)
+        assert len(values.unique(dim=0)) > 1, f"{field.name} was drawn once for the whole batch"
+    one_image_eight_times = photos(count=1).repeat(8, 1, 1, 1)
+    views = random_views(one_image_eight_times, random_numbers.keys(0, 0, torch.arange(8), 2), settings)
+    views = views.flatten(0, 1).flatten(1)
+    distances = torch.cdist(views, views) + torch.eye(16) * 1e9
+    assert distances.min() > 0.1
+
+
+def test_views_are_the_same_however_the_batch_is_split() -> None:
+    images, settings = photos(count=8), Augmentation(preset="photos", rotation_degrees=10, solarise_probability=0.2)
+    indices = torch.arange(100, 108)
+
+    def views(rows: Tensor) -> Tensor:
+        return random_views(images[rows], random_numbers.keys(1, 2, indices[rows], 2), settings)
+
+    whole = views(torch.arange(8))
+    odd, even = views(torch.tensor([7, 5, 3, 1])), views(torch.tensor([0, 2, 4, 6]))
+    assert torch.allclose(whole[:, [7, 5, 3, 1]], odd, atol=1e-6)
+    assert torch.allclose(whole[:, [0, 2, 4, 6]], even, atol=1e-6)
+
+
+def test_views_change_with_seed_epoch_image_and_view() -> None:
+    def first_numbers(seed: int, epoch: int, image: int, view: int) -> tuple[float, ...]:
+        key = random_numbers.keys(seed, epoch, torch.tensor([image]), 4)[view]
+        return tuple(random_numbers.uniform(key, 3).flatten().tolist())
+
+    draws = {first_numbers(*combination) for combination in torch.cartesian_prod(*[torch.arange(4)] * 4).tolist()}
+    assert len(draws) == 4**4

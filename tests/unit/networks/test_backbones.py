@@ -1,0 +1,113 @@
+"""Networks of torchvision, of timm and of users' own make features of images, or tell why not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.backbones import build_backbone
+from simclr_steps.networks.encoders import Encoder, load_network, save_network
+from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.reading import check
+
+OWN = "tests.own_encoders:without_batch_norm"
+
+
+def build(encoder: str, image_size: int = 32, channels: int = 3) -> tuple[torch.nn.Module, int]:
+    return build_backbone(resolve(PretrainSettings(encoder=encoder), image_size, channels))
+
+
+@pytest.mark.parametrize(
+    ("name", "image_size", "channels"),
+    [
+        ("timm:test_vit", 32, 1),  # made for one size of images
+        ("timm:test_vit", 48, 3),
+        ("timm:test_efficientnet", 30, 1),  # reads images of any size
+        ("timm:mobilenetv3_small_050", 32, 3),  # has more features than its `num_features` tells
+        (OWN, 8, 1),
+        ("tests.own_encoders:with_batch_norm", 20, 3),
+    ],
+)
+def test_features_of_timms_and_own_networks_are_counted(name: str, image_size: int, channels: int) -> None:
+    backbone, feature_size = build(name, image_size, channels)
+    assert backbone.training
+    features = backbone(torch.rand(3, channels, image_size, image_size))
+    assert features.shape == (3, feature_size)
+
+
+def test_timms_network_is_timms_own_without_its_classifier() -> None:
+    import timm
+
+    torch.manual_seed(0)
+    ours = build("timm:test_resnet")[0].state_dict()
+    torch.manual_seed(0)
+    theirs = timm.create_model("test_resnet", pretrained=False, num_classes=0).state_dict()
+    assert list(ours) == list(theirs) and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("name", ["timm:test_vit", OWN])
+def test_saved_network_is_built_again_by_its_name(name: str, tmp_path: Path) -> None:
+    encoder = Encoder(resolve(PretrainSettings(encoder=name), 32, 1)).eval()
+    save_network(tmp_path / "encoder.safetensors", encoder)
+    loaded = load_network(tmp_path / "encoder.safetensors")
+    images = torch.rand(2, 1, 32, 32)
+    assert all(torch.equal(a, b) for a, b in zip(encoder(images), loaded(images), strict=True))
+    assert loaded.architecture.encoder == name and loaded.architecture.stem is None
+
+
+def test_own_code_is_part_of_the_architecture() -> None:
+    assert len(str(resolve(PretrainSettings(encoder=OWN), 8, 1).own_code_hash)) == 16
+    assert resolve(PretrainSettings(encoder="timm:test_vit"), 8, 1).own_code_hash is None
+
+
+def test_unknown_timm_network_and_absent_timm_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match='has no network "convnext_tinny"; did you mean "timm:convnext_tiny"?'):
+        build("timm:convnext_tinny")
+    with pytest.raises(UserError, match=r'has no network "zzzzzzzz"; timm.list_models\(\) lists all'):
+        build("timm:zzzzzzzz")
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(UserError, match="timm:test_vit needs timm, which is not installed"):
+        build("timm:test_vit")
+
+
+def test_network_that_cannot_read_the_images_is_named() -> None:
+    with pytest.raises(UserError, match="encoder: timm:test_vit cannot read images of 20 × 20 pixels and 1 channels"):
+        build("timm:test_vit", 20, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("lambda **_: 3", "returns a int: make it return a torch.nn.Module"),
+        ("lambda **_: torch.nn.Identity()", r"makes \[2, 3, 8, 8\] of 2 images: make it return \[2, features\]"),
+        ("lambda **_: torch.nn.Linear(5, 5)", "cannot read images of 8 × 8 pixels and 3 channels .*: take another"),
+    ],
+)
+def test_own_network_that_makes_no_features_is_named(
+    code: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"featureless{next(iter(request.node.callspec.indices.values()))}"  # a module is imported once in a process
+    (tmp_path / f"{name}.py").write_text(f"import torch\nnetwork = {code}\n")
+    with pytest.raises(UserError, match=f"encoder: {name}:network {message}"):
+        build(f"{name}:network", 8)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"encoder": "resnet19"}, 'encoder: "resnet19" is wrong: it must be a ResNet of torchvision, .*"resnet18"?'),
+        ({"encoder": "timm:hf-hub:somebody/network"}, "must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION"),
+        ({"encoder": "my-module:network"}, "must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION"),
+        ({"encoder": "timm:resnet18", "stem": "small"}, 'stem: "small" is wrong: it must be auto, as only'),
+        ({"encoder": "my:network", "stem": "imagenet"}, "stem: .* must be auto"),
+    ],
+)
+def test_wrong_names_and_stems_are_mistakes_of_the_config(content: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check(PretrainSettings, content)

@@ -1,0 +1,133 @@
+"""Every offered encoder works for every kind of image, and weights load only where they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.networks.architecture import Architecture, resolve
+from simclr_steps.networks.encoders import Classifier, Encoder, load_network, save_network
+from simclr_steps.settings.blocks import ENCODERS, PretrainSettings, ProjectionHead
+
+
+def architecture(encoder: str = "resnet18", channels: int = 3, image_size: int = 16) -> Architecture:
+    settings = PretrainSettings(encoder=encoder, projection_head=ProjectionHead(hidden_size=32, output_size=16))
+    return resolve(settings, image_size, channels)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_is_built_and_gives_features(name: str) -> None:
+    with torch.device("meta"):  # shapes alone: the largest would fill the memory
+        encoder = Encoder(architecture(name)).eval()
+        features, projections = encoder(torch.empty(2, 3, 16, 16))
+    assert features.shape == (2, encoder.feature_size)
+    assert projections.shape == (2, 16)
+
+
+@pytest.mark.parametrize(("channels", "image_size"), [(1, 8), (1, 28), (3, 32), (1, 96), (3, 96)])
+def test_grey_and_colour_images_of_any_size_are_read(channels: int, image_size: int) -> None:
+    encoder = Encoder(architecture(channels=channels, image_size=image_size)).eval()
+    features, _ = encoder(torch.rand(2, channels, image_size, image_size))
+    assert features.shape == (2, 512) and torch.isfinite(features).all()
+
+
+def test_small_images_get_the_small_stem() -> None:
+    assert architecture(image_size=64).stem == "small"
+    assert architecture(image_size=96).stem == "imagenet"
+    small = Encoder(architecture(image_size=32)).backbone
+    assert small.conv1.stride == (1, 1) and isinstance(small.maxpool, torch.nn.Identity)
+    assert Encoder(architecture(image_size=96)).backbone.conv1.stride == (2, 2)
+
+
+def test_projection_head_of_two_layers_is_simclrs_equation() -> None:
+    encoder = Encoder(architecture()).double().eval()
+    weights = {name: value.numpy() for name, value in encoder.projection_head.state_dict().items()}
+    features, projections = encoder(torch.rand(3, 3, 16, 16, dtype=torch.float64))
+    hidden = np.maximum(features.detach().numpy() @ weights["0.weight"].T + weights["0.bias"], 0)
+    assert np.allclose(projections.detach().numpy(), hidden @ weights["2.weight"].T)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "image_size", "blocks"),
+    [
+        ("resnet18", 16, ["conv1+bn1", *(f"layer{n}.{m}" for n in range(1, 5) for m in range(2))]),
+        ("timm:vit_tiny_patch16_224", 32, ["cls_token", *(f"blocks.{n}" for n in range(12))]),
+    ],
+)
+def test_layers_are_the_blocks_from_the_images_to_the_head(encoder: str, image_size: int, blocks: list[str]) -> None:
+    network = Classifier(architecture(encoder, image_size=image_size), 10, "linear")
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    layers = [[names[id(parameter)] for parameter in layer] for layer in network.layers()]
+    assert sorted(name for layer in layers for name in layer) == sorted(names.values())
+    assert layers[-1] == ["head.weight", "head.bias"]
+    for layer, block in zip(layers[:-1], blocks, strict=False):
+        assert layer[0].startswith(f"backbone.{block.partition('+')[0]}")
+    if encoder == "resnet18":
+        assert len(layers) == len(blocks) + 1
+        assert layers[0] == ["backbone.conv1.weight", "backbone.bn1.weight", "backbone.bn1.bias"]
+    else:  # position and class token go with the patches, the last norm with the last block
+        assert "backbone.patch_embed.proj.weight" in layers[0] and layers[-2][-1] == "backbone.norm.bias"
+        assert len(layers) == 12 + 2
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_projection_head_has_the_layers_asked_for(layers: Literal[2, 3], batch_norm: bool) -> None:
+    head = ProjectionHead(layers=layers, hidden_size=32, output_size=16, batch_norm=batch_norm)
+    built = Encoder(resolve(PretrainSettings(projection_head=head), 16, 3)).projection_head
+    linear = [layer for layer in built if isinstance(layer, torch.nn.Linear)]
+    assert [layer.out_features for layer in linear] == [32] * (layers - 1) + [16]
+    assert [layer.bias is not None for layer in linear] == [not batch_norm] * (layers - 1) + [False]
+    norms = [place for place, layer in enumerate(built) if isinstance(layer, torch.nn.BatchNorm1d)]
+    assert len(norms) == (layers - 1) * batch_norm
+    assert all(isinstance(built[place + 1], torch.nn.ReLU) for place in norms)
+
+
+def test_saved_backbone_loads_into_plain_torchvision(tmp_path: Path) -> None:
+    encoder = Encoder(architecture(image_size=96)).eval()
+    save_network(tmp_path / "encoder.safetensors", encoder)
+    weights = load_file(tmp_path / "encoder.safetensors")
+    plain = torchvision.models.resnet18(weights=None)
+    plain.fc = torch.nn.Identity()
+    plain.load_state_dict({k.removeprefix("backbone."): v for k, v in weights.items() if k.startswith("backbone.")})
+    images = torch.rand(2, 3, 96, 96)
+    assert torch.equal(plain.eval()(images), encoder(images)[0])
+
+
+def test_networks_are_equal_after_saving_and_loading(tmp_path: Path) -> None:
+    images = torch.rand(2, 3, 16, 16)
+    for network in (Encoder(architecture()).eval(), Classifier(architecture(), 2, "mlp").eval()):
+        save_network(tmp_path / "network.safetensors", network, ["cat", "dog"])
+        loaded = load_network(tmp_path / "network.safetensors")
+        assert type(loaded) is type(network)
+        assert all(torch.equal(a, b) for a, b in zip(network(images), loaded(images), strict=True))
+
+
+def test_damaged_absent_and_foreign_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    with pytest.raises(UserError, match="encoder.safetensors does not exist"):
+        load_network(path)
+    save_network(path, Encoder(architecture()))
+    path.write_bytes(path.read_bytes()[:10_000])
+    with pytest.raises(UserError, match="encoder.safetensors is damaged"):
+        load_network(path)
+    save_file({"weight": torch.zeros(1)}, path)
+    with pytest.raises(UserError, match="holds no network of this workflow"):
+        load_network(path)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    save_network(path, Encoder(architecture()))
+    network = Encoder(architecture("resnet34"))
+    network.architecture = architecture("resnet18")
+    save_network(path, network)
+    with pytest.raises(UserError, match="another architecture"):
+        load_network(path)

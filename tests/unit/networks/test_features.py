@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.networks.encoders import load_network
+from simclr_steps.networks.features import compute_features, images_at_a_time, network_input
+from tests.unit.conftest import WriteEncoder, digits
+
+CPU = torch.device("cpu")
+
+
+def test_features_are_those_of_the_network_and_batches_change_nothing(write_encoder: WriteEncoder) -> None:
+    network = load_network(write_encoder())
+    images, _ = digits(7)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
+    for batch_size in (None, 3, 1):
+        found = compute_features(network, images, CPU, batch_size)
+        for array, tensor in zip(found, expected, strict=True):
+            assert array.dtype == np.float32
+            np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_no_images_give_empty_features_of_the_right_width(write_encoder: WriteEncoder) -> None:
+    features, projections = compute_features(load_network(write_encoder()), digits(0)[0], CPU)
+    assert features.shape == (0, 512)
+    assert projections.shape == (0, 16)
+
+
+def test_a_network_in_training_keeps_its_mode_and_its_statistics(write_encoder: WriteEncoder) -> None:
+    network = load_network(write_encoder()).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    compute_features(network, digits(4)[0], CPU)
+    assert network.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_read_only_maps_and_tensors_are_taken_alike(write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    network = load_network(write_encoder())
+    np.save(tmp_path / "images.npy", digits(5)[0])
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    of_map, of_tensor = (compute_features(network, x, CPU)[0] for x in (mapped, torch.from_numpy(np.array(mapped))))
+    np.testing.assert_array_equal(of_map, of_tensor)
+
+
+def test_images_of_another_size_are_resized_without_aliasing() -> None:
+    stripes = torch.zeros(1, 32, 32, 1, dtype=torch.uint8)
+    stripes[:, :, ::4] = 255  # of which plain bilinear interpolation, between the second and third pixel, sees nothing
+    small = network_input(stripes, 8)
+    assert small.shape == (1, 1, 8, 8)
+    assert (small[..., 1:-1] - 0.25).abs().max() < 0.01
+    assert network_input(stripes, 32).shape == (1, 1, 32, 32)
+
+
+def test_large_images_come_in_smaller_batches() -> None:
+    assert images_at_a_time(np.empty((1, 32, 32, 3), dtype=np.uint8)) == 1024
+    assert images_at_a_time(np.empty((1, 224, 224, 3), dtype=np.uint8)) < 100
+
+
+def test_images_of_other_channels_are_refused(write_encoder: WriteEncoder) -> None:
+    with pytest.raises(UserError, match="3 channels, but these have 1"):
+        compute_features(load_network(write_encoder(channels=3)), digits(2)[0], CPU)

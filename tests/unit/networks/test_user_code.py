@@ -1,0 +1,71 @@
+"""A user's own encoder is found in the working folder, known by its code, and its mistakes are told in one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.networks.user_code import call_own, own_code_hash
+
+CODE = "def {name}(channels, image_size):\n    return (channels, image_size)\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder that is not on the path."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_module_of_the_working_folder_is_called_even_on_a_safe_path(folder: Path) -> None:
+    (folder / "in_folder.py").write_text(CODE.format(name="network"))
+    program = (
+        "import sys; from simclr_steps.networks.user_code import call_own; before = list(sys.path);"
+        "print(call_own('in_folder:network', channels=3, image_size=8), sys.path == before)"
+    )
+    root = str(Path(__file__).parents[3])
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONSAFEPATH": "1", "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout == "(3, 8) True\n", result.stderr
+
+
+def test_hash_follows_the_code_and_neither_comments_nor_the_folder(folder: Path) -> None:
+    (folder / "one.py").write_text(CODE.format(name="network"))
+    (folder / "two.py").write_text("# A comment.\n" + CODE.format(name="network").replace(", ", ",  "))
+    (folder / "three.py").write_text(CODE.format(name="network").replace("return", "return 1 +"))
+    one, two, three = (own_code_hash(f"{name}:network") for name in ("one", "two", "three"))
+    assert one == two != three
+    assert not {"one", "two", "three"} & set(sys.modules)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            None,
+            r"encoder: mistaken\d:network fails .*no file of mistaken\d in .* or among what is installed.*: mend it",
+        ),
+        ("def network(:\n", r"encoder: mistaken\d:network fails \(SyntaxError: .*line 1"),
+        ("import nothing_like_it\n", r"fails in line 1 of .*mistaken\d.py \(ModuleNotFoundError: .*nothing_like_it"),
+        ("other = 1\n", r"encoder: mistaken\d:network fails \(AttributeError: .* has no attribute 'network'"),
+        ("def network():\n    return 1\n", r"fails \(TypeError: network\(\) got an unexpected keyword argument"),
+        ("def network(**_):\n\n    return [][0]\n", r"fails in line 3 of .*mistaken\d.py \(IndexError: list index"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(
+    folder: Path, code: str | None, message: str, request: pytest.FixtureRequest
+) -> None:
+    name = f"mistaken{next(iter(request.node.callspec.indices.values()))}"  # a module is imported once in a process
+    if code is not None:
+        (folder / f"{name}.py").write_text(code)
+    with pytest.raises(UserError, match=message):
+        call_own(f"{name}:network", channels=1, image_size=8)

@@ -1,0 +1,148 @@
+from typing import Any
+
+import pytest
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.plan import Plan, plan, read_config
+
+
+def config(*experiments: dict[str, Any], **blocks: Any) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "datasets": {"digits": {"source": "digits"}, "own": {"source": "folder", "path": "x", "image_size": 32}},
+        "pretrains": {"simclr": {"epochs": 3}, "same": {"epochs": 3}, "longer": {"epochs": 5}},
+        "finetunes": {"few": {"labels": 10}, "many": {"labels": 0.5}},
+        "experiments": [{"dataset": "digits", "pretrain": "simclr"} | experiment for experiment in experiments],
+    }
+    return content | blocks
+
+
+def planned(*experiments: dict[str, Any], **blocks: Any) -> Plan:
+    return plan(read_config(config(*experiments, **blocks)))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "key"),
+    [
+        ({"selection": {"criterion": "knn"}}, "selection.criterion: knn"),
+        ({"selection": {"criterion": "last"}, "finetunes": {"few": {"keep": "best"}}}, "finetunes.few.keep: best"),
+    ],
+)
+def test_a_choice_on_the_hold_out_needs_one(blocks: dict[str, Any], key: str) -> None:
+    datasets = {"digits": {"source": "digits", "validation_fraction": 0}}
+    with pytest.raises(UserError, match=f"{key} needs a hold-out, but datasets.digits.validation_fraction is 0"):
+        planned({"finetunes": ["few"]}, datasets=datasets, **blocks)
+
+
+def test_every_seed_is_a_run() -> None:
+    assert [run.seed for run in planned({"seeds": [0, 1, 7]}).runs] == [0, 1, 7]
+
+
+def test_grid_makes_one_pretraining_for_each_combination() -> None:
+    result = planned({"grid": {"temperature": [0.1, 0.5], "augmentation.hue": [0.0, 0.1, 0.2]}})
+    assert len(result.runs) == len(result.pretrains) == 6
+    name = "simclr-augmentation.hue=0.2-temperature=0.1"
+    assert result.pretrains[name].temperature == 0.1
+    assert result.pretrains[name].augmentation.hue == 0.2
+    assert result.pretrains[name].epochs == 3
+
+
+def test_grid_over_the_preset_keeps_the_keys_written_beside_it() -> None:
+    pretrains = {"simclr": {"augmentation": {"preset": "digits", "hue": 0.3}}}
+    result = planned({"grid": {"augmentation.preset": ["colour", "photos", "digits"]}}, {}, pretrains=pretrains)
+    augmentations = {name: settings.augmentation for name, settings in result.pretrains.items()}
+    assert set(augmentations) == {f"simclr-augmentation.preset={name}" for name in ("colour", "photos", "digits")}
+    assert {augmentation.hue for augmentation in augmentations.values()} == {0.3}
+    photos = augmentations["simclr-augmentation.preset=photos"]
+    assert (photos.blur_probability, photos.crop_scale, photos.rotation_degrees) == (0.5, (0.08, 1.0), 0.0)
+
+
+def test_order_of_a_grids_keys_changes_no_name() -> None:
+    grid = {"temperature": [0.1, 0.5], "augmentation.hue": [0.0, 0.1]}
+    assert planned({"grid": grid}).pretrains == planned({"grid": dict(reversed(grid.items()))}).pretrains
+
+
+def test_equal_pretrainings_are_shared_and_their_finetunings_joined() -> None:
+    result = planned({"finetunes": ["few"]}, {"pretrain": "same", "finetunes": ["many", "few"]})
+    assert len(result.runs) == 1
+    assert result.runs[0].finetunes == ["few", "many"]
+
+
+def test_a_run_keeps_what_it_is_in_every_grid_and_no_other_data_set_or_seed_takes_it() -> None:
+    result = planned(
+        {"pretrain": "longer", "grid": {"epochs": [3, 5]}},
+        {"seeds": [0, 1]},
+        {"grid": {"temperature": [0.5, 0.1]}},
+        {"dataset": "own"},
+    )
+    grids = {(run.dataset, run.pretrain, run.seed): run.grids for run in result.runs}
+    shared = [(point.pretrain, point.values) for point in grids["digits", "longer-epochs=3", 0]]
+    assert shared == [("longer", {"epochs": 3}), ("simclr", {"temperature": 0.5})]
+    assert grids["digits", "longer-epochs=3", 1] == grids["own", "longer-epochs=3", 0] == []
+    assert len(result.runs) == 5
+
+
+def test_pretrainings_on_two_datasets_are_two_runs() -> None:
+    result = planned({}, {"dataset": "own"}, {"pretrain": "longer"})
+    assert {(run.dataset, run.pretrain) for run in result.runs} == {
+        ("digits", "simclr"),
+        ("own", "simclr"),
+        ("digits", "longer"),
+    }
+
+
+def test_grid_values_become_names_of_folders() -> None:
+    result = planned({"grid": {"augmentation.crop_scale": [[0.2, 1.0]], "encoder": ["resnet18"]}})
+    assert set(result.pretrains) == {"simclr-augmentation.crop_scale=0.2_1.0-encoder=resnet18"}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "sentence"),
+    [
+        ({"dataset": "digit"}, 'experiments.0.dataset: there is no block "digit" in datasets; did you mean "digits"?'),
+        ({"pretrain": "x"}, 'experiments.0.pretrain: there is no block "x" in pretrains; known are: longer, same'),
+        ({"finetunes": ["fewer"]}, 'experiments.0.finetunes: there is no block "fewer" in finetunes; did you mean'),
+        ({"grid": {"temprature": [1]}}, 'experiments.0.grid: unknown key "temprature"; did you mean "temperature"?'),
+        ({"grid": {"temperature": [0]}}, "experiments.0.grid.temperature: 0 is wrong"),
+        ({"grid": {"temperature.high": [1]}}, 'experiments.0.grid.temperature: {"high": 1} is wrong'),
+        ({"grid": {"augmentation.preset": ["photo"]}}, 'experiments.0.grid.augmentation.preset: "photo" is not known'),
+        ({"grid": {"temperature": []}}, "experiments.0.grid.temperature: the list is empty"),
+        ({"seeds": []}, "experiments.0.seeds"),
+        ({"seeds": [-1]}, "experiments.0.seeds.0"),
+        ({"finetune": ["few"]}, 'experiments.0: unknown key "finetune"; did you mean "finetunes"?'),
+    ],
+)
+def test_wrong_experiment_is_one_sentence_that_names_the_key(experiment: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        planned(experiment)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_hold_out_that_the_data_may_bring_is_left_to_the_check() -> None:
+    own = {"source": "folder", "path": "x", "image_size": 32, "validation_fraction": 0}
+    assert planned({"dataset": "own"}, datasets={"own": own}).runs
+
+
+def test_two_pretrainings_under_one_name_are_refused() -> None:
+    with pytest.raises(
+        UserError, match=r"^experiments\.0\.grid: two different pretrainings would share the folder simclr"
+    ):
+        planned({"grid": {"encoder": ["a_b:c", "a:b_c"]}})
+
+
+def test_rankme_that_is_never_measured_is_refused() -> None:
+    with pytest.raises(UserError, match=r"rankme is not measured of simclr, whose monitor_epochs is 0"):
+        planned({}, pretrains={"simclr": {"monitor_epochs": 0}}, selection={"criterion": "rankme"})
+
+
+@pytest.mark.parametrize("criterion", ["validate_loss", "knn"])
+def test_selection_without_a_hold_out_is_refused(criterion: str) -> None:
+    blocks: dict[str, Any] = {"datasets": {"digits": {"source": "digits", "validation_fraction": 0}}}
+    with pytest.raises(UserError, match=r"selection.criterion: .* needs a hold-out"):
+        planned({}, **blocks, selection={"criterion": criterion})
+    assert planned({}, **blocks, selection={"criterion": "last"}).runs
+
+
+def test_empty_config_asks_for_its_first_key() -> None:
+    with pytest.raises(UserError, match="datasets: this key is required"):
+        read_config({})

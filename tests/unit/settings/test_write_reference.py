@@ -1,0 +1,24 @@
+from pathlib import Path
+
+from simclr_steps.settings import write_reference
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_key_reference_is_what_the_settings_tell() -> None:
+    assert (ROOT / write_reference.README).read_text() == write_reference.key_reference(), (
+        "run python -m simclr_steps.settings.write_reference"
+    )
+
+
+def test_schema_is_what_the_settings_tell() -> None:
+    assert (ROOT / write_reference.SCHEMA).read_text() == write_reference.schema(), (
+        "run python -m simclr_steps.settings.write_reference"
+    )
+
+
+def test_reference_names_every_key_with_its_default() -> None:
+    page = write_reference.key_reference()
+    assert "| `temperature` | number, > 0 | `0.5` |" in page
+    assert "## umap\n" in page
+    assert "None" not in page

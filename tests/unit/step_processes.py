@@ -1,0 +1,109 @@
+"""Steps as processes of their own, and what they write. They are forked from one server, which has imported torch."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from simclr_steps.files import read_json, read_table
+
+TIMES = ("images_per_second", "seconds")
+
+OWN_ENCODERS = Path(__file__).parents[1] / "own_encoders.py"
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["simclr_steps.steps.pretrain", "simclr_steps.steps.finetune"])
+
+
+def start(arguments: list[str], folder: Path, **environment: str) -> BaseProcess:
+    """Start a step in `folder`, where own_encoders.py is and said.txt receives what it says."""
+    return _start(arguments, folder, environment, in_own_group=False)
+
+
+def start_group(arguments: list[str], folder: Path) -> BaseProcess:
+    """Start a step as `start` does, in a process group of its own: it and all that it starts."""
+    return _start(arguments, folder, {}, in_own_group=True)
+
+
+def _start(arguments: list[str], folder: Path, environment: Mapping[str, str], *, in_own_group: bool) -> BaseProcess:
+    shutil.copy(OWN_ENCODERS, folder)
+    process = SERVER.Process(target=_run, args=(arguments, folder, environment, in_own_group))
+    process.start()
+    return process
+
+
+def run(arguments: list[str], folder: Path) -> None:
+    """Run a step to its end."""
+    process = start(arguments, folder)
+    process.join()
+    assert process.exitcode == 0, said(folder)
+
+
+def wait_for_saves(count: int, folder: Path, is_alive: Callable[[], bool]) -> None:
+    """Wait until the training in a folder has saved itself so often, or ended."""
+    before, seen = _saves(folder), set[int]()
+    while len(seen - before) < count and is_alive():
+        time.sleep(0.001)
+        seen |= _saves(folder)
+
+
+def _saves(folder: Path) -> set[int]:
+    """Return when the checkpoints were written that there are."""
+    times = set()
+    for file in folder.glob("work/*/*.ckpt"):
+        with suppress(FileNotFoundError):  # it has just become the generation before
+            times.add(file.stat().st_mtime_ns)
+    return times
+
+
+def said(folder: Path) -> str:
+    """Return what all steps in a folder have said so far."""
+    return (folder / "said.txt").read_text()
+
+
+def _run(arguments: list[str], folder: Path, environment: Mapping[str, str], in_own_group: bool) -> None:
+    if in_own_group:
+        os.setpgid(0, 0)
+    os.chdir(folder)
+    os.environ.update(environment)
+    with (folder / "said.txt").open("a") as stream:
+        os.dup2(stream.fileno(), 2)
+    sys.argv = ["simclr_steps", *arguments]
+    torch.set_num_threads(1)
+    from simclr_steps.__main__ import main
+
+    sys.exit(main())
+
+
+def weights(file: Path) -> dict[str, Tensor]:
+    """Return the weights that a candidate or a network's file holds."""
+    found: dict[str, Tensor] = (
+        torch.load(file, weights_only=True)["weights"] if file.suffix == ".ckpt" else load_file(file)
+    )
+    return found
+
+
+def content(out: Path) -> dict[str, Any]:
+    """Return all that a training wrote, but for the clock and the machine."""
+    found: dict[str, Any] = {}
+    for file in sorted(out.iterdir()):
+        if file.suffix == ".csv":
+            found[file.name] = [{k: v for k, v in row.items() if k not in TIMES} for row in read_table(file)]
+        elif file.suffix in (".ckpt", ".safetensors"):
+            found[file.name] = {name: tensor.numpy().tobytes() for name, tensor in weights(file).items()}
+        elif file.name == "metrics.json":
+            found[file.name] = {**read_json(file), "run": None}
+        else:
+            found[file.name] = None
+    return found

@@ -1,0 +1,73 @@
+"""What an experiment asks of the data, and they have not, is told from dataset.json alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.blocks import Demands
+from simclr_steps.steps.check import check
+from tests.unit.conftest import digits
+
+MODEST = {"batch_sizes": {"simclr": 64}, "criterion": "validate_loss", "drawn": "test", "supervised": False}
+
+
+def ask(data: Path, **demands: Any) -> None:
+    for file in data.glob("*.npy"):
+        file.unlink()
+    content = {"finetunes": {}, **MODEST, **demands}
+    check(Demands.model_validate(content), data=data)
+
+
+def without_labels(count: int, first: int = 0) -> tuple[Any, Any]:
+    return digits(count, first)[0], np.full(count, -1, dtype=np.int64)
+
+
+def finetune(labels: Any = 0.5, keep: str = "last") -> dict[str, Any]:
+    return {"few": {"labels": labels, "keep": keep}}
+
+
+def test_data_that_have_it_all_pass(write_packed: Callable[..., Path]) -> None:
+    ask(write_packed(), criterion="knn", finetunes=finetune(keep="best"), supervised=True)
+
+
+SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60, 260), "unlabelled": digits(0)}
+
+
+@pytest.mark.parametrize(
+    ("splits", "demands", "sentence"),
+    [
+        ({}, {"batch_sizes": {"a": 9, "b": 256}}, "b: global_batch_size 256 exceeds the 200 images of data to train"),
+        ({"validation": digits(1)}, {}, "selection.criterion: validate_loss needs a hold-out of two images or more"),
+        ({"validation": digits(0)}, {"criterion": "rankme"}, "selection.criterion: rankme needs a hold-out"),
+        ({"validation": without_labels(9)}, {"criterion": "knn"}, "selection.criterion: knn needs labels"),
+        ({"train": without_labels(99)}, {"criterion": "knn"}, "selection.criterion: knn needs labels"),
+        ({"train": without_labels(99)}, {"finetunes": finetune()}, "finetunes.few: a classifier takes labels of two"),
+        (
+            {"train": (digits(99)[0], np.zeros(99, np.int64))},
+            {"finetunes": finetune()},
+            "of data has 1: leave finetunes out of its experiments",
+        ),
+        ({}, {"finetunes": finetune(0.01)}, "finetunes.few.labels: 0.01 takes 2 of 200 labels, too few for 10 classes"),
+        ({}, {"finetunes": finetune({"per_class": 30})}, "finetunes.few.labels: 30 of each class is more than the"),
+        (
+            {"validation": without_labels(9)},
+            {"finetunes": finetune(keep="best")},
+            "finetunes.few.keep: best needs labels in the hold-out",
+        ),
+        ({"test": digits(0)}, {}, "umap.split: test of data has no image to draw: name another split, or raise"),
+        ({"test": without_labels(20)}, {"supervised": True}, "umap.supervised: test of data has no labels"),
+    ],
+)
+def test_what_is_missing_is_one_sentence_that_names_the_key(
+    splits: dict[str, Any], demands: dict[str, Any], sentence: str, write_packed: Callable[..., Path]
+) -> None:
+    data = write_packed(SPLITS | splits)
+    with pytest.raises(UserError) as error:
+        ask(data, **demands)
+    assert sentence in str(error.value) and "\n" not in str(error.value)

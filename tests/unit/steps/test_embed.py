@@ -1,0 +1,150 @@
+"""New images get the features that the workflow would have given them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Hardware
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder, load_network, save_network
+from simclr_steps.settings.blocks import FolderDataset, PretrainSettings, ProjectionHead
+from simclr_steps.steps.embed import embed
+from simclr_steps.steps.predict import predict
+from simclr_steps.steps.prepare import prepare
+from tests.unit.conftest import WriteEncoder, digits
+
+CPU = Hardware(gpus=0, workers=1)
+ROOT = Path(__file__).parents[3]
+OWN = "tests.own_encoders:without_batch_norm"
+NAMES = ["a.jpg", "b/deep/clear.webp", "b/grey.png"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of images of several sizes, modes and formats, at several depths, and a file that is no image."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    folder = tmp_path / "photos"
+    (folder / "b" / "deep").mkdir(parents=True)
+    Image.fromarray(noise).save(folder / "a.jpg")
+    Image.fromarray(noise[:20]).convert("L").save(folder / "b" / "grey.png")
+    Image.fromarray(noise[:, :9]).convert("RGBA").save(folder / "b" / "deep" / "clear.webp")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def write_network(path: Path, encoder: str, *, image_size: int, view_size: int | None = None) -> Path:
+    head = ProjectionHead(hidden_size=8, output_size=4)
+    settings = PretrainSettings(encoder=encoder, view_size=view_size, projection_head=head)
+    save_network(path, Encoder(resolve(settings, image_size, channels=3)))
+    return path
+
+
+def features_of(table: Path) -> tuple[list[str], np.ndarray]:
+    rows = pd.read_parquet(table)
+    return list(rows["path"]), np.stack(list(rows["features"]))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "view_size"), [("resnet18", None), (OWN, 24), ("timm:test_vit", 32), ("timm:test_resnet", None)]
+)
+def test_features_are_those_that_prepare_and_predict_make_of_the_same_files(
+    photos: Path, tmp_path: Path, encoder: str, view_size: int | None
+) -> None:
+    model = write_network(tmp_path / "encoder.safetensors", encoder, image_size=16, view_size=view_size)
+    embed(model, images=photos, out=tmp_path / "features.parquet", hardware=CPU)
+    (tmp_path / "list.csv").write_text("path\n" + "".join(f"photos/{n}\n" for n in NAMES))
+    block = FolderDataset(
+        source="folder", path=str(tmp_path / "list.csv"), image_size=16, validation_fraction=0, test_fraction=0
+    )
+    prepare(block, originals=None, out=tmp_path / "data", workers=1)
+    predict(model, data=tmp_path / "data", split="train", out=tmp_path / "parts", hardware=CPU)
+    names, features = features_of(tmp_path / "features.parquet")
+    expected = np.load(tmp_path / "parts" / "part-0.npz")["features"]
+    assert names == NAMES and features.dtype == np.float32
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(features[0] - features[1]).max() > 1e-3
+
+
+def test_digits_saved_as_files_have_the_features_of_the_packed_digits(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    images, _ = digits(5)
+    for number, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
+    embed(write_encoder(), images=tmp_path, out=tmp_path / "features.parquet", hardware=CPU)
+    with torch.no_grad():
+        expected, _ = load_network(write_encoder())(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
+    np.testing.assert_allclose(features_of(tmp_path / "features.parquet")[1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_command_names_what_is_unreadable_and_records_what_it_did(
+    photos: Path, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    (photos / "b" / "cut.png").write_bytes(b"damaged")
+    model, out = write_encoder(channels=3), tmp_path / "new" / "features.parquet"
+    options = ["--encoder", model, "--images", photos, "--out", out, "--gpus", "0"]
+    command = [sys.executable, "-m", "simclr_steps", "embed", *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert f"skipped {photos}/b/cut.png: cannot identify image file" in done.stderr
+    assert "512 features of each of 3 images" in done.stderr
+    assert features_of(out)[0] == NAMES
+    facts = json.loads(pq.read_metadata(out).metadata[b"simclr"])
+    assert facts["skipped"] == ["b/cut.png"] and facts["encoder"] == str(model)
+    assert facts["run"]["step"] == "embed" and facts["run"]["versions"]["torch"]
+    assert [file.name for file in out.parent.iterdir()] == [out.name]
+
+
+def test_a_csv_file_lists_the_images_and_their_order(photos: Path, write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    (photos / "some.csv").write_text("path,taken\nb/grey.png,May\na.jpg,June\n")
+    embed(write_encoder(channels=3), images=photos / "some.csv", out=tmp_path / "features.parquet", hardware=CPU)
+    assert features_of(tmp_path / "features.parquet")[0] == ["b/grey.png", "a.jpg"]
+
+
+def test_processes_and_batches_change_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(70):
+        Image.new("RGB", (9, 9), (3 * number, 100, 50)).save(photos / f"{number:02}.png")
+    model = write_network(tmp_path / "encoder.safetensors", OWN, image_size=8)
+    embed(model, images=photos, out=tmp_path / "one.parquet", hardware=CPU)
+    monkeypatch.setattr("simclr_steps.steps.embed.images_at_a_time", lambda _: 32)
+    embed(model, images=photos, out=tmp_path / "two.parquet", hardware=Hardware(gpus=0, workers=2))
+    (names, one), (again, two) = (features_of(tmp_path / f"{name}.parquet") for name in ("one", "two"))
+    assert names == again and len(names) == 73
+    np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_mistakes_are_named_and_leave_an_earlier_table_alone(write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    model, out, images = write_encoder(), tmp_path / "features.parquet", tmp_path / "images"
+    out.write_text("earlier")
+    with pytest.raises(UserError, match="--images: .*images does not exist: give a folder of images or a CSV file"):
+        embed(model, images=images, out=out, hardware=CPU)
+    images.mkdir()
+    with pytest.raises(UserError, match="images holds no image"):
+        embed(model, images=images, out=out, hardware=CPU)
+    (images / "cut.png").write_bytes(b"damaged")
+    with pytest.raises(UserError, match="none of the 1 images of .* is readable"):
+        embed(model, images=images, out=out, hardware=CPU)
+    assert out.read_text() == "earlier"
+    with pytest.raises(UserError, match="images is a folder: give the name of a file"):
+        embed(model, images=images, out=images, hardware=CPU)
+
+
+def test_own_code_that_has_changed_since_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trained = load_network(write_network(tmp_path / "encoder.safetensors", OWN, image_size=8))
+    assert "has changed" not in caplog.text
+    trained.architecture = trained.architecture.model_copy(update={"own_code_hash": "0" * 16})
+    save_network(tmp_path / "encoder.safetensors", trained)
+    load_network(tmp_path / "encoder.safetensors")
+    assert f"{OWN} has changed since" in caplog.text

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+
+from simclr_steps.data.packed import read_split
+from simclr_steps.data.splits import stratified_draw
+from simclr_steps.evaluation import linear_probe
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Hardware
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.views import random_views
+from simclr_steps.networks.encoders import Encoder, load_network
+from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.blocks import Augmentation, EvaluationSettings
+from simclr_steps.steps import evaluate as module
+from simclr_steps.steps.evaluate import evaluate
+from tests.unit.conftest import WriteEncoder, WritePacked, digits
+
+CPU = Hardware(gpus=0)
+LIGHT = Augmentation(preset="digits", jitter_probability=0)
+FEW = {"train": digits(60), "test": digits(30, 60)}
+
+
+def run(data: Path, encoder: Path, out: Path, *, seed: int = 0, **keys: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    settings = EvaluationSettings(**{"labels": [20, 1.0], "draws": 2, **keys})
+    evaluate(settings, encoder=encoder, data=data, seed=seed, out=out, hardware=CPU)
+    knn, linear = (json.loads((out / f"{name}.json").read_text()) for name in ("knn", "linear"))
+    return knn, linear
+
+
+def test_figures_agree_with_scikit_learn_on_the_same_features(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    data, encoder = write_packed(), write_encoder()
+    knn, linear = run(data, encoder, tmp_path / "out", seed=3)
+    network, device = load_network(encoder), torch.device("cpu")
+    splits = {name: read_split(data, name) for name in ("train", "test")}
+    features = {name: compute_features(network, split.images, device)[0] for name, split in splits.items()}
+    train, test = splits["train"].labels, splits["test"].labels
+    reference = KNeighborsClassifier(10, metric="cosine").fit(features["train"], train)
+    weighted = KNeighborsClassifier(200, metric="cosine", weights=lambda distances: np.exp((1 - distances) / 0.1))
+    weighted.fit(features["train"], train)
+    assert knn["test"] == {
+        "accuracy": pytest.approx(reference.score(features["test"], test)),
+        "weighted_accuracy": pytest.approx(weighted.score(features["test"], test)),
+        "images": 60,
+    }
+
+    results = pd.DataFrame(linear["results"])
+    pixels = {name: split.images.reshape(len(split), -1) / 255 for name, split in splits.items()}
+    for given, values in (("simclr", features), ("pixels", pixels)):
+        for draw in range(2):
+            rows = stratified_draw(train, 20, (3, draw))
+            few = values["train"][rows]
+            mean, scale = few.mean(axis=0), np.sqrt(few.var(axis=0).mean())
+            model = LogisticRegression(max_iter=5000, tol=1e-6).fit((few - mean) / scale, train[rows])
+            here = results[results["input"] == given].query("labels == 20 and draw == @draw and split == 'test'")
+            assert here["accuracy"].item() == pytest.approx(
+                model.score((values["test"] - mean) / scale, test), abs=0.002
+            )
+
+    all_labels = results[results["labels"] == 200]
+    assert set(all_labels["draw"]) == {0}, "draws of all labels are equal and recorded once"
+    assert set(all_labels["fraction"]) == {1.0}
+    assert set(results["input"]) == {"simclr", "random", "pixels"}
+    assert linear["run"]["seed"] == 3
+
+
+def test_linear_probes_agree_with_scikit_learn_on_the_same_features(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    splits = {"train": digits(600), "validation": digits(200, 600), "test": digits(900, 800)}
+    data, encoder = write_packed(splits), write_encoder()
+    _, linear = run(data, encoder, tmp_path / "out", seed=3, augmentation=LIGHT)
+    network, device = load_network(encoder), torch.device("cpu")
+    assert isinstance(network, Encoder)
+    packed = {name: read_split(data, name) for name in splits}
+    plain = {name: compute_features(network, split.images, device)[0] for name, split in packed.items()}
+    images, rows = torch.from_numpy(np.array(packed["train"].images)), torch.arange(600)
+    views = [random_views(images, random_numbers.keys(3, number, rows, 1), LIGHT)[0] for number in range(4)]
+    seen = [network(view)[0].detach().numpy() for view in views]
+    for name, train, count in (("probe", [plain["train"]], 1), ("probe_on_views", seen, 4)):
+        x, y = np.concatenate(train), np.tile(packed["train"].labels, count)
+        mean, scale = x.mean(axis=0), np.sqrt(x.var(axis=0).mean())
+        model = LogisticRegression(C=1 / count, tol=1e-6, max_iter=5000).fit((x - mean) / scale, y)
+        for split in ("validation", "test"):
+            expected = model.score((plain[split] - mean) / scale, packed[split].labels)
+            assert linear[name][split] == pytest.approx(expected, abs=0.002), (name, split)
+    everything = [row for row in linear["results"] if row["labels"] == 600 and row["input"] == "simclr"]
+    assert {row["split"]: row["accuracy"] for row in everything} == pytest.approx(linear["probe"], abs=0.002)
+
+
+def test_many_labels_are_fitted_on_the_device_with_the_same_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = digits(1797)
+    pixels = images.reshape(len(images), -1).astype(np.float32)
+    given = {"train": pixels[:900], "test": pixels[900:]}
+    known = {"train": labels[:900] * 2, "test": labels[900:] * 2}  # the odd classes have no image
+    rows = stratified_draw(known["train"], 300, 0)
+    few = linear_probe.logistic_regression(given, known, rows, torch.device("cpu"))
+    monkeypatch.setattr(linear_probe, "_MANY_VALUES", 1)
+    many = linear_probe.logistic_regression(given, known, rows, torch.device("cpu"))
+    assert few["test"] > 0.85 and many == pytest.approx(few, abs=0.002)
+
+
+def test_no_augmentation_leaves_the_probe_on_views_out(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", augmentation=None)
+    assert linear["probe"]["test"] > 0.3 and linear["probe_on_views"] is None
+
+
+def test_random_weights_depend_on_the_seed_alone(write_encoder: WriteEncoder) -> None:
+    network = load_network(write_encoder())
+    assert isinstance(network, Encoder)
+    weights = []
+    for number, seed in enumerate((1, 1, 2)):
+        torch.rand(number + 1)  # another state of the global generator
+        weights.append(module._random_network(network, seed).state_dict()["backbone.conv1.weight"])
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert not torch.equal(weights[0], network.state_dict()["backbone.conv1.weight"])
+
+
+def test_rows_without_a_label_are_left_out_and_counted(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    images, labels = digits(60, 200)
+    partly = np.where(np.arange(60) % 2, labels, -1)
+    splits = {"train": digits(60), "validation": (images, np.full(60, -1)), "test": (images, partly)}
+    knn, linear = run(write_packed(splits), write_encoder(), tmp_path / "out", labels=[20])
+    assert knn["unlabelled_left_out"] == {"train": 0, "validation": 60, "test": 30}
+    assert knn["test"]["images"] == 30
+    assert "validation" not in knn
+    assert {row["split"] for row in linear["results"]} == {"test"}
+
+
+@pytest.mark.parametrize("labelled", [(), ("test",), ("validation", "test")], ids=len)
+def test_without_labels_to_train_on_it_says_what_cannot_be_measured(
+    labelled: tuple[str, ...], write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    images, labels = digits(30)
+    splits = {
+        name: (images, labels if name in labelled else np.full(30, -1)) for name in ("train", "validation", "test")
+    }
+    knn, linear = run(write_packed(splits), write_encoder(), tmp_path / "out")
+    assert linear["results"] == []
+    for result in (knn, linear):
+        assert "No accuracy can be measured" in result["note"]
+    assert not {"validation", "test"} & set(knn)
+
+
+def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[0.01, 20, 1000])
+    assert {row["labels"] for row in linear["results"]} == {20}
+    assert "0.01" in linear["note"]
+    assert "1000" in linear["note"]
+
+
+def test_pixels_of_large_images_are_left_out_with_a_note(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LARGEST_PIXEL_INPUT", 63)
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[20])
+    assert {row["input"] for row in linear["results"]} == {"simclr", "random"}
+    assert "Pixels were left out" in linear["note"]
+
+
+def test_changed_statistics_are_an_error(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(network: Any, images: Any, device: Any, **options: Any) -> Any:
+        result = compute_features(network, images, device, **options)
+        network.backbone.bn1.running_mean += 1e-6  # as a forgotten eval() does
+        return result
+
+    monkeypatch.setattr(module, "compute_features", careless)
+    with pytest.raises(RuntimeError, match="statistics"):
+        run(write_packed(FEW), write_encoder(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_classifier_is_refused(write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="give the encoder"):
+        run(write_packed(), write_encoder(classes=("a", "b")), tmp_path / "out")

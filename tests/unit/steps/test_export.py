@@ -1,0 +1,90 @@
+"""An exported encoder gives torch's features without torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder, load_network, save_network
+from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.steps.export import export
+from tests.unit.conftest import Images, WriteEncoder, digits
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+def write_network(path: Path, encoder: str) -> Path:
+    head = ProjectionHead(hidden_size=8, output_size=4)
+    save_network(path, Encoder(resolve(PretrainSettings(encoder=encoder, projection_head=head), 32, channels=3)))
+    return path
+
+
+def assert_same_features(model: Path, session: Any, images: Images) -> None:
+    expected, _ = compute_features(load_network(model), images, torch.device("cpu"))
+    (found,) = session.run(None, {"images": images})
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
+
+
+def test_digits_have_torchs_features_in_batches_of_any_size(write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    model, out = write_encoder(), tmp_path / "encoder.onnx"
+    export(model, out=out)
+    session = onnxruntime.InferenceSession(out)
+    (images,), (features,) = session.get_inputs(), session.get_outputs()
+    assert (images.name, images.type, images.shape[1:]) == ("images", "tensor(uint8)", [8, 8, 1])
+    assert (features.name, features.shape[1:]) == ("features", [512])
+    for count in (1, 2, 100):
+        assert_same_features(model, session, digits(count)[0])
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["simclr"])
+    assert facts["architecture"]["encoder"] == "resnet18" and facts["run"]["step"] == "export"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["encoder.onnx", "encoder.safetensors"]
+
+
+@pytest.mark.parametrize("encoder", ["tests.own_encoders:with_batch_norm", "timm:test_vit"])
+def test_timms_and_own_networks_of_colour_images_have_torchs_features(encoder: str, tmp_path: Path) -> None:
+    model = write_network(tmp_path / "encoder.safetensors", encoder)
+    export(model, out=tmp_path / "encoder.onnx")
+    images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    assert_same_features(model, onnxruntime.InferenceSession(tmp_path / "encoder.onnx"), images)
+
+
+def test_a_network_that_onnx_computes_otherwise_is_not_written(
+    write_encoder: WriteEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simclr_steps.steps.export._difference", lambda *_: 0.5)
+    monkeypatch.setattr("simclr_steps.steps.export._TOLERANCE", 0.4)
+    model = write_network(tmp_path / "encoder.safetensors", "tests.own_encoders:without_batch_norm")
+    with pytest.raises(UserError, match="other features in onnxruntime than in torch .off by 0.5 of the largest"):
+        export(model, out=tmp_path / "encoder.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["encoder.safetensors"]
+
+
+def test_a_network_that_cannot_be_traced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "branching.py").write_text(
+        "import torch\n"
+        "class Branching(torch.nn.Flatten):\n"
+        "    def forward(self, x): return super().forward(x if x.sum().item() > 1 else -x)\n"
+        "def network(**_): return Branching()\n"
+    )
+    model = write_network(tmp_path / "encoder.safetensors", "branching:network")
+    with pytest.raises(UserError, match="branching:network cannot be exported to ONNX"):
+        export(model, out=tmp_path / "encoder.onnx")
+
+
+def test_absent_packages_are_named(
+    write_encoder: WriteEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if "onnx" in name else find(name, *rest))
+    with pytest.raises(UserError, match="export needs onnx, onnxscript, onnxruntime: install with `pip install onnx "):
+        export(write_encoder(), out=tmp_path / "encoder.onnx")

@@ -1,0 +1,207 @@
+"""Fine-tuning uses the labels that it was given, trains what it should, and judges on the test split at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
+
+from simclr_steps.data.packed import read_split
+from simclr_steps.files import read_json, read_table
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Hardware
+from simclr_steps.networks.encoders import load_network
+from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.blocks import Augmentation, FinetuneSettings
+from simclr_steps.steps.finetune import finetune
+from tests.unit.conftest import digits
+
+SMALL = FinetuneSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    return write_packed()
+
+
+@pytest.fixture
+def encoder(write_encoder: Callable[..., Path]) -> Path:
+    return write_encoder()
+
+
+def train(out: Path, encoder: Path, data: Path, settings: FinetuneSettings = SMALL, seed: int = 0) -> dict[str, Any]:
+    hardware = Hardware(gpus=0)
+    finetune(settings, encoder=encoder, data=data, seed=seed, out=out, work=out.parent / "work", hardware=hardware)
+    metrics: dict[str, Any] = read_json(out / "metrics.json")
+    return metrics
+
+
+def changed(settings: FinetuneSettings = SMALL, **changes: Any) -> FinetuneSettings:
+    return FinetuneSettings.model_validate(settings.model_dump() | changes)
+
+
+def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder: Path, data: Path) -> None:
+    metrics = train(tmp_path / "out", encoder, data)
+    assert metrics["label_count"] == 40 and metrics["init"] == "pretrained" and len(metrics["draws"]) == 1
+    model = load_network(tmp_path / "out" / "model.safetensors")
+    for name in ("validation", "test"):
+        split, ours = read_split(data, name), metrics["draws"][0][name]
+        logits = torch.from_numpy(compute_features(model, split.images, torch.device("cpu"))[1]).double()
+        guesses, chances = logits.argmax(dim=1).numpy(), logits.softmax(dim=1).numpy()
+        assert ours["accuracy"] == pytest.approx(accuracy_score(split.labels, guesses))
+        assert ours["macro_f1"] == pytest.approx(f1_score(split.labels, guesses, average="macro", zero_division=0))
+        assert ours["auroc"] == pytest.approx(roc_auc_score(split.labels, chances, multi_class="ovr"), abs=1e-4)
+        assert ours["confusion_matrix"] == confusion_matrix(split.labels, guesses).tolist()
+    assert metrics["draws"][0]["test"]["images"] == 60
+
+
+def test_frozen_backbone_keeps_weights_and_statistics_and_the_head_learns(
+    tmp_path: Path, encoder: Path, data: Path
+) -> None:
+    train(tmp_path / "out", encoder, data, changed(freeze=True, epochs=6))
+    before, after = load_file(encoder), load_file(tmp_path / "out" / "model.safetensors")
+    backbone = [name for name in before if name.startswith("backbone.")]
+    assert backbone and all(torch.equal(before[name], after[name]) for name in backbone)
+    losses = [float(row["loss"]) for row in read_table(tmp_path / "out" / "history.csv")]
+    assert losses[-1] < losses[0]
+
+
+def test_unfrozen_backbone_and_its_statistics_change(tmp_path: Path, encoder: Path, data: Path) -> None:
+    train(tmp_path / "out", encoder, data, changed(epochs=1, augmentation=Augmentation()))
+    before, after = load_file(encoder), load_file(tmp_path / "out" / "model.safetensors")
+    for name in ("backbone.conv1.weight", "backbone.bn1.running_mean"):
+        assert not torch.equal(before[name], after[name])
+
+
+def test_random_init_takes_nothing_from_the_encoder(
+    tmp_path: Path, encoder: Path, data: Path, write_encoder: Callable[..., Path]
+) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(encoder, framework="pt") as stored:
+        metadata = stored.metadata()
+    other = tmp_path / "other.safetensors"
+    save_file({name: torch.ones_like(weight) for name, weight in load_file(encoder).items()}, other, metadata=metadata)
+    settings = changed(init="random", epochs=1)
+    for name, source in {"one": encoder, "two": other}.items():
+        train(tmp_path / name, source, data, settings)
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_labels_of_the_test_split_change_nothing_but_the_judgement(tmp_path: Path, encoder: Path, data: Path) -> None:
+    settings = changed(epochs=1)
+    first = train(tmp_path / "one", encoder, data, settings)
+    labels = np.load(data / "test.labels.npy")
+    np.save(data / "test.labels.npy", np.roll(labels, 1))
+    second = train(tmp_path / "two", encoder, data, settings)
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert first["draws"][0]["validation"] == second["draws"][0]["validation"]
+    assert first["draws"][0]["test"] != second["draws"][0]["test"]
+
+
+def test_draws_use_other_labels_and_the_first_is_kept(tmp_path: Path, encoder: Path, data: Path) -> None:
+    several = train(tmp_path / "several", encoder, data, changed(epochs=1, draws=2))
+    one = train(tmp_path / "one", encoder, data, changed(epochs=1))
+    assert several["draws"][0] == one["draws"][0] and several["draws"][0] != several["draws"][1]
+    kept, expected = (load_file(tmp_path / name / "model.safetensors") for name in ("several", "one"))
+    assert all(torch.equal(kept[name], expected[name]) for name in kept)
+    assert [row["draw"] for row in read_table(tmp_path / "several" / "history.csv")] == ["0", "1"]
+
+
+def test_the_epoch_of_highest_hold_out_accuracy_is_kept(tmp_path: Path, encoder: Path, data: Path) -> None:
+    wild = changed(epochs=8, learning_rate=0.3, schedule="constant", keep="best")
+    metrics = train(tmp_path / "best", encoder, data, wild)
+    accuracies = [float(row["validate_accuracy"]) for row in read_table(tmp_path / "best" / "history.csv")]
+    draw = metrics["draws"][0]
+    assert draw["epoch"] == 1 + int(np.argmax(accuracies)) != 8, "the last epoch is not the best here"
+    assert draw["validation"]["accuracy"] == pytest.approx(max(accuracies))
+    last = train(tmp_path / "last", encoder, data, changed(wild, keep="last"))["draws"][0]
+    assert last["epoch"] == 8 and last["validation"]["accuracy"] == pytest.approx(accuracies[-1])
+
+
+def test_keeping_the_best_without_a_labelled_hold_out_is_refused(
+    tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]
+) -> None:
+    images, labels = digits(60)
+    data = write_packed({"train": digits(200), "validation": (images, 0 * labels - 1), "test": digits(60, 260)})
+    with pytest.raises(UserError, match="keep: best needs labels in the hold-out"):
+        train(tmp_path / "out", encoder, data, changed(keep="best"))
+
+
+def test_layers_near_the_images_learn_slower(tmp_path: Path, encoder: Path, data: Path) -> None:
+    first, last = "backbone.conv1.weight", "backbone.layer4.1.conv2.weight"
+    before, moved = load_file(encoder), {}
+    for decay in (1.0, 0.5):
+        train(tmp_path / str(decay), encoder, data, changed(layer_decay=decay, epochs=1))
+        after = load_file(tmp_path / str(decay) / "model.safetensors")
+        moved[decay] = {name: (after[name] - before[name]).norm() for name in (first, last)}
+    assert 0 < moved[0.5][first] < moved[1.0][first] / 50, "nine layers lie between it and the head"
+    assert moved[1.0][last] / 3 < moved[0.5][last] < moved[1.0][last]
+
+
+def test_a_number_of_labels_of_each_class_is_used_and_recorded(tmp_path: Path, encoder: Path, data: Path) -> None:
+    metrics = train(tmp_path / "out", encoder, data, changed(labels={"per_class": 3}, epochs=1))
+    assert metrics["label_count"] == 30 and metrics["labels"] == {"per_class": 3}
+
+
+def test_a_data_set_without_labels_is_refused(tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]) -> None:
+    full = read_split(write_packed(name="full"), "train")
+    nothing = (full.images[:0], full.labels[:0])
+    unlabelled = (full.images, full.labels * 0 - 1)
+    data = write_packed(
+        {"train": unlabelled, "validation": nothing, "test": nothing, "unlabelled": nothing}, classes=()
+    )
+    with pytest.raises(UserError, match="has no labels to fine-tune on"):
+        train(tmp_path / "out", encoder, data)
+
+
+def test_a_single_class_is_refused_before_anything_is_trained(
+    tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]
+) -> None:
+    splits = {split: (images, 0 * labels) for split, (images, labels) in {"train": digits(40)}.items()}
+    nothing = digits(0)
+    data = write_packed({**splits, "validation": nothing, "test": nothing}, classes=("photo",))
+    with pytest.raises(UserError, match="has one class, photo, and nothing to tell it from"):
+        train(tmp_path / "out", encoder, data)
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(("labels", "message"), [(3, "too few for 10 classes"), (500, "more than the 200 labels")])
+def test_too_few_and_too_many_labels_are_refused(
+    tmp_path: Path, encoder: Path, data: Path, labels: int, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        train(tmp_path / "out", encoder, data, changed(labels=labels))
+
+
+def test_encoder_for_other_channels_is_refused(tmp_path: Path, data: Path, write_encoder: Callable[..., Path]) -> None:
+    with pytest.raises(UserError, match="the network reads images of 3 channels, but these have 1"):
+        train(tmp_path / "out", write_encoder(channels=3, name="colour"), data)
+
+
+@pytest.mark.gpu
+def test_classifiers_are_trained_and_judged_on_the_gpu(
+    tmp_path: Path, encoder: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+
+    def noted(network: Any, images: Any, device: torch.device) -> Any:
+        devices.append(device.type)
+        return compute_features(network, images, device)
+
+    monkeypatch.setattr("simclr_steps.training.loading.compute_features", noted)
+    monkeypatch.setattr("simclr_steps.steps.finetune.compute_features", noted)
+    settings = changed(epochs=2)
+    finetune(
+        settings, encoder=encoder, data=data, seed=0, out=tmp_path / "out", work=tmp_path, hardware=Hardware(gpus=1)
+    )
+    assert devices == ["cuda"] * 4  # the hold-out after each epoch, and at the end it and the test split

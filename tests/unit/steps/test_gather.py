@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.steps.gather import gather
+from tests.unit.conftest import WritePacked, digits
+
+CLASSES = ("cat", "dog")
+
+
+@pytest.fixture
+def data(write_packed: WritePacked) -> Path:
+    labels = np.array([0, 1, -1, 1, 0, 1, -1])
+    return write_packed({"test": (digits(7)[0], labels)}, classes=CLASSES)
+
+
+def write_parts(folder: Path, rows: list[list[int]], *, kind: str = "encoder", width: int = 2) -> Path:
+    """Write parts whose values tell the row that they belong to."""
+    folder.mkdir()
+    second = "logits" if kind == "classifier" else "projections"
+    for rank, of_part in enumerate(rows):
+        values: npt.NDArray[np.float32] = np.repeat(np.array(of_part, dtype=np.float32)[:, None], width, axis=1)
+        values[:, -1] *= -1
+        arrays: dict[str, Any] = {"rows": np.array(of_part, dtype=np.int64), "features": values, second: values}
+        np.savez(folder / f"part-{rank}.npz", allow_pickle=False, **arrays)
+    facts = {
+        "kind": kind,
+        "split": "test",
+        "layers": ["features", second],
+        "model": "m",
+        "model_hash": "h",
+        "processes": len(rows),
+        "run": {"data_hash": "hash-of-data"},
+    }
+    (folder / "parts.json").write_text(json.dumps(facts))
+    return folder
+
+
+def test_parts_of_an_encoder_come_out_in_the_order_of_the_rows(data: Path, tmp_path: Path) -> None:
+    parts, out = write_parts(tmp_path / "parts", [[5, 0, 6], [3, 1], [4, 2]]), tmp_path / "out"
+    gather(parts, data=data, split="test", out=out)
+    for layer in ("backbone", "projection_head"):
+        values = np.load(out / f"{layer}.npy")
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values[:, 0], np.arange(7))
+    table = pd.read_parquet(out / "rows.parquet")
+    assert list(table["row"]) == list(range(7))
+    assert list(table["source"]) == [f"test/{row}.png" for row in range(7)]
+    assert list(table["label"].fillna(-1)) == [0, 1, -1, 1, 0, 1, -1]
+    assert list(table["class"].fillna("none")) == ["cat", "dog", "none", "dog", "cat", "dog", "none"]
+    assert json.loads((out / "run.json").read_text())["split"] == "test"
+
+
+def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there_is_none(
+    data: Path, tmp_path: Path
+) -> None:
+    parts, out = write_parts(tmp_path / "parts", [[6, 5, 4], [0, 1, 2, 3]], kind="classifier"), tmp_path / "out"
+    out.mkdir()
+    (out / "metrics.json").write_text("{}")
+    gather(parts, data=data, split="test", out=out)
+    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "predictions.parquet"]
+    table = pd.read_parquet(out / "predictions.parquet")
+    assert table["label"].isna().sum() == 2
+    probabilities = table[["probability_cat", "probability_dog"]].to_numpy()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(probabilities[:, 0], 1 / (1 + np.exp(-2.0 * np.arange(7))), rtol=1e-5)
+    assert set(table["predicted_class"]) == {"cat"}
+    described = json.loads(pq.read_schema(out / "predictions.parquet").metadata[b"simclr"])
+    assert described["model_hash"] == "h" and described["split"] == "test"
+    assert described["run"]["step"] == "gather" and described["run"]["data_hash"] == "hash-of-data"
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([[0, 1, 2], [4, 5, 6]], "lacks rows: 3"),
+        ([[0, 1, 2, 3], [3, 4, 5, 6]], "more than once: 3"),
+        ([[0, 1, 2, 3], [4, 5, 6, 7]], "the split lacks: 7"),
+        ([[-1, 0, 1, 2, 3], [4, 5, 6]], "the split lacks: -1"),
+    ],
+)
+def test_wrong_rows_are_named(rows: list[list[int]], says: str, data: Path, tmp_path: Path) -> None:
+    parts = write_parts(tmp_path / "parts", rows)
+    with pytest.raises(UserError, match=f"{says}: run predict again"):
+        gather(parts, data=data, split="test", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_split_without_any_label_is_gathered(count: int, write_packed: WritePacked, tmp_path: Path) -> None:
+    labels = np.full(count, -1, dtype=np.int64)
+    data = write_packed({"unlabelled": (digits(count)[0], labels)}, classes=CLASSES, name="blind")
+    parts = write_parts(tmp_path / "parts", [list(range(count))])
+    facts = json.loads((parts / "parts.json").read_text())
+    facts |= {"split": "unlabelled", "run": {"data_hash": "hash-of-blind"}}
+    (parts / "parts.json").write_text(json.dumps(facts))
+    gather(parts, data=data, split="unlabelled", out=tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out/rows.parquet")
+    assert len(table) == count and table["label"].isna().all() and table["class"].isna().all()
+
+
+def test_a_missing_and_a_truncated_part_are_named(data: Path, tmp_path: Path) -> None:
+    parts = write_parts(tmp_path / "parts", [[0, 1, 2], [3, 4, 5, 6]])
+    part = parts / "part-1.npz"
+    whole = part.read_bytes()
+    part.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"part-1\.npz is damaged"):
+        gather(parts, data=data, split="test", out=tmp_path / "out")
+    part.unlink()
+    with pytest.raises(UserError, match=r"part-1\.npz is missing"):
+        gather(parts, data=data, split="test", out=tmp_path / "out")
+
+
+def test_a_classifier_of_other_classes_is_refused(data: Path, tmp_path: Path) -> None:
+    parts = write_parts(tmp_path / "parts", [[0, 1, 2, 3, 4, 5, 6]], kind="classifier", width=3)
+    with pytest.raises(UserError, match="3 classes, but the data have 2"):
+        gather(parts, data=data, split="test", out=tmp_path / "out")
+
+
+def test_parts_of_other_data_are_refused(data: Path, write_packed: WritePacked, tmp_path: Path) -> None:
+    parts = write_parts(tmp_path / "parts", [[0, 1, 2, 3, 4, 5, 6]])
+    other = write_packed({"test": digits(7)}, name="other")
+    with pytest.raises(UserError, match="from other data"):
+        gather(parts, data=other, split="test", out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("module", ["gather", "summarize"])
+def test_steps_without_a_network_load_no_torch(module: str) -> None:
+    code = f"import sys, simclr_steps.steps.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0

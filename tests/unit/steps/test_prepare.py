@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import logging
+import os
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import TypeAdapter
+from sklearn.datasets import load_digits
+
+from simclr_steps.data import packed_writer
+from simclr_steps.data.packed import Description, read_description, read_split
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import Progress
+from simclr_steps.settings.blocks import SPLITS, Dataset
+from simclr_steps.steps.download import download
+from simclr_steps.steps.prepare import prepare
+
+
+def run(tmp_path: Path, block: dict[str, Any], *, workers: int = 1, out: str = "packed") -> tuple[Path, Description]:
+    """Download if need be, prepare, and return the folder and what dataset.json says."""
+    dataset: Dataset = TypeAdapter(Dataset).validate_python(block)
+    originals = tmp_path / "originals.json"
+    if block["source"] in ("digits", "torchvision"):
+        download(dataset, folder=tmp_path / "originals", out=originals)
+    prepare(dataset, originals=originals, out=tmp_path / out, workers=workers)
+    return tmp_path / out, read_description(tmp_path / out)
+
+
+def sources(folder: Path, split: str) -> list[str]:
+    """Return the column `source` of a split's rows."""
+    return [line.split(",")[1] for line in (folder / f"{split}.rows.csv").read_text().splitlines()[1:]]
+
+
+def counts(description: Description) -> list[int]:
+    return [description.splits[split].images for split in SPLITS]
+
+
+@pytest.mark.parametrize(("name", "file"), [("CIFAR10", "data_batch_1"), ("MNIST", "train-images-idx3-ubyte.gz")])
+def test_every_image_of_a_torchvision_set_is_packed_as_torchvision_reads_it(
+    tmp_path: Path, name: str, file: str
+) -> None:
+    if "SIMCLR_TEST_DATA" not in os.environ:
+        pytest.skip("SIMCLR_TEST_DATA names no folder with the real files")
+    import torchvision
+
+    original = next(path for path in Path(os.environ["SIMCLR_TEST_DATA"]).rglob(file) if path.is_file())
+    folder, description = run(tmp_path, {"source": "torchvision", "name": name, "path": str(original.parent)})
+    if name == "MNIST":  # torchvision wants the files unpacked, in folders of its own
+        import gzip
+
+        raw = tmp_path / "theirs" / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for path in original.parent.glob("*-ubyte.gz"):
+            (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+        root = tmp_path / "theirs"
+    else:
+        root = original.parent.parent
+    seen = []
+    for split in ("train", "validation", "test"):
+        theirs = getattr(torchvision.datasets, name)(root, train=split != "test")
+        ours, rows = read_split(folder, split), sources(folder, split)
+        numbers = [int(source.removeprefix("test/" if split == "test" else "train/")) for source in rows]
+        assert numbers == sorted(numbers)
+        expected = np.asarray(theirs.data)[numbers].reshape(ours.images.shape)
+        assert np.array_equal(ours.images, expected)
+        assert np.array_equal(ours.labels, np.asarray(theirs.targets)[numbers])
+        seen += rows
+    assert len(set(seen)) == len(seen) == sum(counts(description))
+    share = np.array(description.splits["validation"].per_class) / np.array(description.splits["train"].per_class)
+    assert np.allclose(share, 1 / 9, rtol=0.01)
+
+
+def test_digits_are_split_in_three_disjoint_and_stratified_parts(tmp_path: Path) -> None:
+    folder, description = run(tmp_path, {"source": "digits"})
+    digits = load_digits()
+    every = []
+    for split in ("train", "validation", "test"):
+        numbers = [int(source.removeprefix("train/")) for source in sources(folder, split)]
+        assert np.array_equal(read_split(folder, split).labels, digits.target[numbers])
+        every += numbers
+    assert sorted(every) == list(range(1797))
+    assert description.splits["test"].images == round(0.2 * 1797)
+    per_class = np.array(description.splits["test"].per_class) / np.bincount(digits.target)
+    assert np.abs(per_class - 0.2).max() < 0.01
+
+
+def test_the_same_settings_give_the_same_bytes_and_another_seed_another_split(tmp_path: Path) -> None:
+    _, first = run(tmp_path, {"source": "digits"})
+    _, again = run(tmp_path, {"source": "digits"}, out="again")
+    _, other = run(tmp_path, {"source": "digits", "split_seed": 1}, out="other")
+    assert first.content_hash == again.content_hash != other.content_hash
+
+
+def test_a_subset_is_taken_of_each_split(tmp_path: Path) -> None:
+    folder, description = run(tmp_path, {"source": "digits", "subset": 40})
+    assert counts(description) == [40, 40, 40, 0]
+    assert description.splits["train"].per_class == [4] * 10
+    assert set(sources(folder, "test")) < set(sources(run(tmp_path, {"source": "digits"}, out="all")[0], "test"))
+
+
+def photos(folder: Path, *names: str) -> str:
+    pictures = load_digits().images
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture = Image.fromarray((pictures[number] * 15).astype(np.uint8))
+        picture.resize((20 + number % 7, 30 - number % 5)).convert("RGB").save(folder / name)
+    return str(folder)
+
+
+def test_a_folder_of_images_is_packed_the_same_with_one_and_with_several_processes(tmp_path: Path) -> None:
+    names = [f"train/{label}/{n}.jpg" for label in ("cat", "dog") for n in range(20)]
+    names += [f"test/cat/{n}.png" for n in range(5)] + [f"unlabelled/{n}.bmp" for n in range(7)]
+    block = {"source": "folder", "path": photos(tmp_path / "images", *names), "image_size": 12, "channels": 1}
+    folder, one = run(tmp_path, block)
+    _, two = run(tmp_path, block, workers=2, out="two")
+    assert one.content_hash == two.content_hash
+    assert counts(one) == [36, 5, 5, 6]
+    assert one.classes == ["cat", "dog"]
+    assert (one.height, one.width, one.channels) == (12, 12, 1)
+    held_out = sources(folder, "unlabelled") + sources(folder, "validation")
+    assert sorted(held_out)[-7:] == sorted(name for name in names if name.startswith("unlabelled"))
+
+
+def test_images_without_any_label_are_split_at_random_for_training(tmp_path: Path) -> None:
+    path = photos(tmp_path / "images", *(f"{n}.png" for n in range(50)))
+    folder, description = run(tmp_path, {"source": "folder", "path": path, "image_size": 8})
+    assert counts(description) == [36, 4, 10, 0]
+    assert description.classes == []
+    assert (read_split(folder, "train").labels == -1).all()
+
+
+def test_a_row_of_a_table_that_is_for_test_stays_there_without_a_label(tmp_path: Path) -> None:
+    photos(tmp_path, *(f"{n}.png" for n in range(6)))
+    (tmp_path / "t.csv").write_text(
+        "path,label,split\n0.png,a,\n1.png,b,\n2.png,,\n3.png,,test\n4.png,a,\n5.png,b,val\n"
+    )
+    folder, description = run(tmp_path, {"source": "folder", "path": str(tmp_path / "t.csv"), "image_size": 8})
+    assert [sources(folder, split) for split in SPLITS] == [
+        ["0.png", "1.png", "4.png"],
+        ["5.png"],
+        ["3.png"],
+        ["2.png"],
+    ]
+    assert description.splits["test"].labelled == 0
+
+
+def test_unreadable_images_stop_or_are_skipped_and_counted_as_set(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = photos(tmp_path / "images", *(f"a/{n}.jpg" for n in range(10)))
+    damaged = tmp_path / "images" / "a" / "4.jpg"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    block = {"source": "folder", "path": path, "image_size": 8, "test_fraction": 0.0}
+    with pytest.raises(UserError, match=r"a/4\.jpg is unreadable"):
+        run(tmp_path, block)
+    assert not (tmp_path / "packed" / "dataset.json").exists()
+    folder, description = run(tmp_path, {**block, "unreadable": "skip"})
+    assert description.skipped == ["a/4.jpg"]
+    assert "1 unreadable images were left out" in caplog.text
+    assert sum(counts(description)) == 9
+    assert "a/4.jpg" not in sources(folder, "train") + sources(folder, "validation")
+
+
+def test_decoding_shows_how_far_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "simclr_steps")
+    monkeypatch.setattr(packed_writer, "Progress", partial(Progress, every=0))
+    monkeypatch.setattr(packed_writer, "_CHUNK_BYTES", 8 * 8 * 3 * 4)
+    path = photos(tmp_path / "images", *(f"{n}.png" for n in range(12)))
+    run(tmp_path, {"source": "folder", "path": path, "image_size": 8})
+    said = re.findall(r"packed (\d+) of 12 images, \d+ images/s, \d+ s left", caplog.text)
+    assert said == ["4", "8", "12"]
+
+
+def test_arrays_are_packed(tmp_path: Path) -> None:
+    digits = load_digits()
+    images = (digits.images * 15).astype(np.uint8)
+    np.savez(
+        tmp_path / "d.npz", train_images=images[:1000], train_labels=digits.target[:1000], test_images=images[1000:]
+    )
+    folder, description = run(
+        tmp_path, {"source": "arrays", "path": str(tmp_path / "d.npz"), "validation_fraction": 0.0}
+    )
+    assert counts(description) == [1000, 0, 797, 0]
+    assert np.array_equal(read_split(folder, "train").images[..., 0], images[:1000])
+    assert description.splits["test"].labelled == 0
+
+
+def test_a_torchvision_set_needs_its_own_list_of_originals(tmp_path: Path) -> None:
+    mnist = TypeAdapter(Dataset).validate_python({"source": "torchvision", "name": "MNIST"})
+    with pytest.raises(UserError, match="--originals is missing"):
+        prepare(mnist, originals=None, out=tmp_path / "packed", workers=1)
+    run(tmp_path, {"source": "digits"})
+    with pytest.raises(UserError, match="lists the originals of digits, not of MNIST"):
+        prepare(mnist, originals=tmp_path / "originals.json", out=tmp_path / "mnist", workers=1)

@@ -1,0 +1,121 @@
+"""The chosen encoder is the one that the criterion names, by the hold-out alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from simclr_steps.data.packed import read_split
+from simclr_steps.files import read_json, read_table, write_json, write_table
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Hardware
+from simclr_steps.methods.candidates import Candidate, read_candidate, write_candidate
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead, SelectionSettings
+from simclr_steps.steps.select import select
+
+LOSSES = {"rank1.ckpt": 1.0, "rank2.ckpt": 2.0, "last.ckpt": 3.0}
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    folder = write_packed()
+    for file in folder.glob("test.*"):
+        file.unlink()  # no selection may read it
+    return folder
+
+
+@pytest.fixture
+def candidates(tmp_path: Path) -> Path:
+    """Write three candidates of random weights; the first one's features are all alike, so kNN can't like it."""
+    folder = tmp_path / "pretrain"
+    settings = PretrainSettings(projection_head=ProjectionHead(hidden_size=8, output_size=4))
+    architecture = resolve(settings, image_size=8, channels=1)
+    rows = []
+    for number, (name, loss) in enumerate(LOSSES.items()):
+        torch.manual_seed(number)
+        weights = Encoder(architecture).state_dict()
+        if number == 0:
+            weights["backbone.conv1.weight"] *= 0
+        write_candidate(folder / name, Candidate(number + 1, 10 * number, loss, weights), architecture)
+        rows.append({"file": name, "epoch": number + 1, "step": 10 * number, "validate_loss": loss})
+    write_table(folder / "checkpoints.csv", rows)
+    write_json(folder / "run.json", {"seed": 0})
+    return folder
+
+
+def choose(criterion: str, candidates: Path, data: Path) -> str:
+    out = candidates.parent / criterion
+    settings = SelectionSettings.model_validate({"criterion": criterion})
+    select(settings, candidates=candidates, data=data, out=out, hardware=Hardware(gpus=0))
+    selection = read_json(out / "selection.json")
+    written, expected = load_file(out / "encoder.safetensors"), read_candidate(candidates / selection["chosen"])[0]
+    assert all(torch.equal(written[name], expected.weights[name]) for name in expected.weights)
+    assert selection["why"] and selection["criterion"] == criterion
+    return str(selection["chosen"])
+
+
+def test_validate_loss_chooses_the_least(candidates: Path, data: Path) -> None:
+    assert choose("validate_loss", candidates, data) == "rank1.ckpt"
+
+
+def test_last_chooses_the_last(candidates: Path, data: Path) -> None:
+    assert choose("last", candidates, data) == "last.ckpt"
+
+
+def test_knn_chooses_the_best_by_scikit_learns_classifier(candidates: Path, data: Path) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    train, hold_out = read_split(data, "train"), read_split(data, "validation")
+    scores = {}
+    for name in LOSSES:
+        _, encoder = read_candidate(candidates / name)
+        bank, queries = (compute_features(encoder, s.images, torch.device("cpu"))[0] for s in (train, hold_out))
+        scores[name] = KNeighborsClassifier(10, metric="cosine").fit(bank, train.labels).score(queries, hold_out.labels)
+    chosen = choose("knn", candidates, data)
+    assert chosen == max(scores, key=lambda name: scores[name]) != "rank1.ckpt"
+    table = read_json(candidates.parent / "knn" / "selection.json")["candidates"]
+    assert [row["knn_accuracy"] for row in table] == pytest.approx(list(scores.values()), abs=0.02)
+
+
+def test_without_a_hold_out_validate_loss_is_refused(candidates: Path, data: Path) -> None:
+    write_table(candidates / "checkpoints.csv", [{"file": "last.ckpt", "epoch": 3, "step": 9, "validate_loss": None}])
+    with pytest.raises(UserError, match="selection.criterion: validate_loss needs a hold-out"):
+        choose("validate_loss", candidates, data)
+
+
+def test_rankme_chooses_the_highest_effective_rank_that_was_measured(candidates: Path, data: Path) -> None:
+    ranks = dict(zip(LOSSES, (9.5, None, 100.25), strict=True))
+    rows = read_table(candidates / "checkpoints.csv")
+    write_table(candidates / "checkpoints.csv", [{**row, "validate_rankme": ranks[row["file"]]} for row in rows])
+    assert choose("rankme", candidates, data) == "last.ckpt"
+    selection = read_json(candidates.parent / "rankme" / "selection.json")
+    assert [row["validate_rankme"] for row in selection["candidates"]] == list(ranks.values())
+    assert selection["why"] == "its effective rank on the hold-out is the highest, 100.2"
+
+
+def test_rankme_that_was_never_measured_is_refused(candidates: Path, data: Path) -> None:
+    with pytest.raises(UserError, match="selection.criterion: rankme was measured of no candidate: set monitor_epochs"):
+        choose("rankme", candidates, data)
+
+
+def test_checkpoint_of_another_architecture_is_named(candidates: Path, data: Path) -> None:
+    content = torch.load(candidates / "rank1.ckpt", weights_only=True)
+    content["architecture"]["encoder"] = "resnet34"
+    torch.save(content, candidates / "rank1.ckpt")
+    with pytest.raises(UserError, match="rank1.ckpt holds another architecture"):
+        choose("validate_loss", candidates, data)
+
+
+def test_truncated_candidate_is_named_and_nothing_is_written(candidates: Path, data: Path) -> None:
+    file = candidates / "rank1.ckpt"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(UserError, match="rank1.ckpt is damaged"):
+        choose("validate_loss", candidates, data)
+    assert not (candidates.parent / "validate_loss").exists()

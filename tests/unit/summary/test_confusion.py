@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from sklearn.metrics import confusion_matrix
+
+from simclr_steps.summary.confusion import confusion, draw_confusions
+
+
+def predictions(classes: int, rows: int = 400) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    label = pd.Series(random.integers(0, classes, rows), dtype="Int64")
+    guess = np.where(random.random(rows) < 0.7, label, random.integers(0, classes, rows))
+    probabilities = {f"probability_class {number}": 0.5 for number in range(classes)}
+    return pd.DataFrame({"label": label, "prediction": guess, **probabilities})
+
+
+def test_counts_are_scikit_learns_and_rows_without_a_label_do_not_count() -> None:
+    table = predictions(5)
+    table.loc[:99, "label"] = pd.NA
+    known = table.dropna()
+    found = confusion(table)
+    expected = confusion_matrix(known["label"].to_numpy(int), known["prediction"], labels=range(5))
+    np.testing.assert_array_equal(found.to_numpy(), expected)
+    assert list(found.index) == [f"class {number}" for number in range(5)]
+
+
+def test_few_classes_show_percent_of_their_row_and_many_a_scale() -> None:
+    few = draw_confusions({"a": confusion(predictions(3))})
+    shown = sorted(float(text.get_text()) for text in few.axes[0].texts)
+    counts = confusion(predictions(3)).to_numpy()
+    assert shown == sorted(np.round(100 * counts / counts.sum(axis=1, keepdims=True)).ravel())
+    many = draw_confusions({"a": confusion(predictions(100))})
+    FigureCanvasAgg(many).draw()  # type: ignore[no-untyped-call]
+    assert len(many.axes) == 2
+    assert not many.axes[0].texts
+    assert len(many.axes[0].get_xticks()) <= 25
+
+
+def test_no_label_makes_a_sentence() -> None:
+    table = predictions(3)
+    figure = draw_confusions({"a": confusion(table.assign(label=table["label"].mask(table["label"].notna())))})
+    assert not figure.axes
+    assert "takes labels" in figure.texts[0].get_text()

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from simclr_steps.settings.blocks import Run
+from simclr_steps.settings.plan import plan, read_config
+from simclr_steps.summary.sweeps import draw_sweeps
+
+TEMPERATURES = [0.1, 0.5, 1.0]
+
+
+def runs(*experiments: dict[str, Any]) -> list[Run]:
+    """Return the runs of some experiments on the digits, as the workflow plans them."""
+    blocks: dict[str, Any] = {
+        "datasets": {name: {"source": "digits"} for name in ("digits", "other")},
+        "pretrains": {"simclr": {"temperature": 0.5, "epochs": 1}},
+        "finetunes": {"tuned": {}, "scratch": {"init": "random"}},
+    }
+    named = [{"dataset": "digits", "pretrain": "simclr"} | experiment for experiment in experiments]
+    return list(plan(read_config(blocks | {"experiments": named})).runs)
+
+
+def rows(of: list[Run], split: str = "test") -> pd.DataFrame:
+    """Return rows whose accuracies tell seed and temperature."""
+    columns = ["dataset", "pretrain", "seed", "stage", "input", "series", "labels", "split", "metric", "value"]
+    found: list[tuple[Any, ...]] = []
+    for run in of:
+        temperature = next((one.values["temperature"] for one in run.grids if "temperature" in one.values), 0.5)
+        value = temperature / 2 + run.seed / 10
+        key = (run.dataset, run.pretrain, run.seed)
+        for labels in (10, 100):
+            found.append((*key, "linear", "simclr", "simclr", labels, split, "accuracy", value))
+        found.append((*key, "knn", "simclr", None, None, split, "accuracy", 0.9))
+        found.append((*key, "linear", "pixels", "pixels", 10, split, "accuracy", 0.0))
+        for name in run.finetunes:
+            series = "finetune-random" if name == "scratch" else "finetune-pretrained"
+            found.append((*key, "finetune", name, series, 50, split, "accuracy", 0.6))
+    return pd.DataFrame(found, columns=columns).astype({"labels": "Int64"})
+
+
+def ticks(figure: Figure) -> list[tuple[str, list[str]]]:
+    return [(axes.get_xlabel(), [text.get_text() for text in axes.get_xticklabels()]) for axes in figure.axes]
+
+
+def test_each_key_has_a_panel_and_each_number_of_labels_a_line_of_means() -> None:
+    grid = {"epochs": [1, 2], "temperature": TEMPERATURES}
+    swept = runs({"seeds": [0, 1], "grid": grid, "finetunes": ["tuned", "scratch"]})
+    figure = draw_sweeps(swept, rows(swept))
+    assert ticks(figure) == [("epochs", ["1", "2"]), ("temperature", ["0.1", "0.5", "1.0"])]
+    axes = figure.axes[1]
+    names = axes.get_legend_handles_labels()[1]
+    assert names == ["10 labels", "100 labels", "kNN, all labels", "fine-tuned: tuned, 50 labels"]
+    np.testing.assert_allclose(np.asarray(axes.containers[0][0].get_ydata(), dtype=float), [10, 30, 55])
+    assert axes.get_title() == "digits, simclr"
+
+
+def test_a_run_that_a_plain_experiment_shares_keeps_its_place_in_the_grid() -> None:
+    swept = runs({}, {"grid": {"temperature": TEMPERATURES}})
+    assert len(swept) == 3
+    assert ticks(draw_sweeps(swept, rows(swept))) == [("temperature", ["0.1", "0.5", "1.0"])]
+
+
+def test_two_grids_share_a_combination_and_each_keeps_its_own_values() -> None:
+    swept = runs({"grid": {"temperature": TEMPERATURES}}, {"grid": {"learning_rate": [0.03, 0.1]}})
+    assert len(swept) == 4
+    assert ticks(draw_sweeps(swept, rows(swept))) == [
+        ("temperature", ["0.1", "0.5", "1.0"]),
+        ("learning_rate", ["0.03", "0.1"]),
+    ]
+
+
+def test_each_data_set_shows_its_own_split() -> None:
+    grid = {"temperature": TEMPERATURES}
+    swept = runs({"grid": grid}, {"dataset": "other", "grid": grid})
+    table = pd.concat([rows(swept[:3]), rows(swept[3:], "validation")], ignore_index=True)
+    labels = [axes.get_ylabel() for axes in draw_sweeps(swept, table).axes]
+    assert labels == ["test accuracy in %", "validation accuracy in %"]
+
+
+@pytest.mark.parametrize(("values", "says"), [([0.1, 0.5], "takes labels"), ([0.1], "more than one value")])
+def test_a_sweep_with_nothing_to_show_says_why(values: list[float], says: str) -> None:
+    swept = runs({"grid": {"temperature": values}})
+    table = rows(swept)
+    figure = draw_sweeps(swept, table if len(values) == 1 else table[:0])
+    assert not figure.axes
+    assert says in " ".join(figure.texts[0].get_text().split())
