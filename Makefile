@@ -39,6 +39,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/pytest -q tests/unit/test_import_rule.py
 
 # BENCH names some parts and options, as in: make bench BENCH="startup --rounds 3"
 bench: .venv/runtime .lightly
