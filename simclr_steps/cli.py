@@ -398,7 +398,7 @@ STEPS: dict[str, tuple[str, Callable[[Parser], None], Callable[[Arguments], None
     "predict": ("compute features and predictions, one part for each process", _predict_options, _predict),
     "gather": ("merge the parts of a prediction, each row exactly once", _gather_options, _gather),
     "umap": ("draw gathered features in the plane", _umap_options, _umap),
-    "galleries": ("show augmented views of images, and their nearest neighbours", _galleries_options, _galleries),
+    "galleries": ("show augmented views of images, and their nearest neighbors", _galleries_options, _galleries),
     "summarize": ("collect the results of all runs in one table, plots and a page", _summarize_options, _summarize),
     "embed": ("compute features of image files, which need no data set", _embed_options, _embed),
     "export": ("write an encoder as ONNX, which runs without torch", _export_options, _export),

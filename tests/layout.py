@@ -27,7 +27,7 @@ def assert_results(run: Path, finetunes: Sequence[str], *, split: str = "test") 
             for layer in ("backbone", "projection_head")
             for kind in ("png", "svg", "html", "csv")
         ),
-        *(f"galleries/{gallery}.{kind}" for gallery in ("augmentation", "neighbours") for kind in ("png", "svg")),
+        *(f"galleries/{gallery}.{kind}" for gallery in ("augmentation", "neighbors") for kind in ("png", "svg")),
         "galleries/run.json",
         *(
             f"finetune/{name}/{file}"

@@ -28,7 +28,7 @@ def decode(path: Path, side: int, channels: int) -> Decoded:
 
     The image is turned as its EXIF data say, its shorter side is resized to `side` with Pillow's bicubic filter, which
     takes all pixels into account when it makes an image smaller, and the square in its middle is kept. Transparent
-    parts become white. Of 16 bits of grey the range 0 to 65,535 becomes 0 to 255. Of several pages or frames the first
+    parts become white. Of 16 bits of gray the range 0 to 65,535 becomes 0 to 255. Of several pages or frames the first
     is taken. Unreadable are also 32-bit pixels, whose range is anyone's guess, and images so large that Pillow takes
     them for an attack on memory.
     """

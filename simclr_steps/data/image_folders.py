@@ -27,8 +27,8 @@ SPLIT_OF = {
     "valid": "validation",
     "validation": "validation",
     "test": "test",
-    "unlabelled": "unlabelled",
-    "unlabeled": "unlabelled",
+    "unlabeled": "unlabeled",
+    "unlabelled": "unlabeled",  # users may spell as the British do
 }
 COLUMNS = ("path", "label", "split")
 
@@ -86,7 +86,7 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
 def index_folder(folder: Path) -> list[ImageFile]:
     """Return the images below a folder, sorted by path; hidden files and other files are left out.
 
-    Sub-folders are classes; or, if all are named like splits, they hold classes, and `unlabelled` images at any depth.
+    Sub-folders are classes; or, if all are named like splits, they hold classes, and `unlabeled` images at any depth.
     Images beside such sub-folders have no label.
 
     Raises UserError when a class, a split or the whole folder has no image.
@@ -96,7 +96,7 @@ def index_folder(folder: Path) -> list[ImageFile]:
     expected = _sub_folders(folder)
     if by_split:
         expected += [
-            inner for split in expected if SPLIT_OF[split.name.lower()] != "unlabelled" for inner in _sub_folders(split)
+            inner for split in expected if SPLIT_OF[split.name.lower()] != "unlabeled" for inner in _sub_folders(split)
         ]
     occupied = {folder / parent for image in images for parent in image.parents}
     for empty in sorted(set(expected) - occupied):
@@ -109,8 +109,8 @@ def _classify(image: PurePath, by_split: bool) -> ImageFile:
     split, inner = "train", image.parts
     if by_split and len(inner) > 1:
         split, inner = SPLIT_OF[inner[0].lower()], inner[1:]
-    labelled = len(inner) > 1 and split != "unlabelled"
-    return ImageFile(image.as_posix(), inner[0] if labelled else "", split)
+    labeled = len(inner) > 1 and split != "unlabeled"
+    return ImageFile(image.as_posix(), inner[0] if labeled else "", split)
 
 
 def _holds_splits(folder: Path) -> bool:
@@ -121,7 +121,7 @@ def _holds_splits(folder: Path) -> bool:
     if like_splits and others:
         raise UserError(
             f"path: {folder} holds {like_splits[0]}, named like a split, beside {others[0]}, which is none: keep only "
-            "splits there (train, val, test, unlabelled), or move all classes into a new folder train"
+            "splits there (train, val, test, unlabeled), or move all classes into a new folder train"
         )
     return bool(names) and not others
 
@@ -174,7 +174,7 @@ def _listed(table: Path, line: int, cells: dict[str, str | None]) -> ImageFile:
     if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
         raise UserError(f"{where} names {name}, which is missing: mend the path (relative to {table.parent})")
     split = SPLIT_OF[split.lower() or "train"]
-    return ImageFile(name, "" if split == "unlabelled" else label, split)
+    return ImageFile(name, "" if split == "unlabeled" else label, split)
 
 
 def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:

@@ -47,7 +47,7 @@ def image_set(dataset: DigitsDataset | TorchvisionDataset) -> ImageSet:
 
 
 def set_name(dataset: DigitsDataset | TorchvisionDataset) -> str:
-    """Return the name in the catalogue: torchvision's, or digits."""
+    """Return the name in the catalog: torchvision's, or digits."""
     return dataset.name if isinstance(dataset, TorchvisionDataset) else dataset.source
 
 
@@ -168,7 +168,7 @@ IMAGE_SETS = {
         {
             "train": ("train_X.bin", "train_y.bin"),
             "test": ("test_X.bin", "test_y.bin"),
-            "unlabelled": ("unlabeled_X.bin",),
+            "unlabeled": ("unlabeled_X.bin",),
         },
         folder="stl10_binary",
         classes=("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"),

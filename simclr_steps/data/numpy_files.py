@@ -19,7 +19,8 @@ from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.blocks import SPLITS, ArraysDataset, did_you_mean
 
-NAMES = (*(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels")), "unlabelled_images")
+NAMES = (*(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels")), "unlabeled_images")
+AMERICAN, BRITISH = "unlabeled_images", "unlabelled_images"  # both are read
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ def read_arrays(dataset: ArraysDataset) -> ImageSource:
     Raises UserError that names the array when its name, dtype, shape, length or labels are wrong.
     """
     stored = _open(Path(dataset.path))
+    if BRITISH in stored:
+        if AMERICAN in stored:
+            raise UserError(f"path: {dataset.path} holds {AMERICAN} and {BRITISH}, which mean the same: keep one")
+        stored[AMERICAN] = stored.pop(BRITISH)
     for name in stored:
         if name not in NAMES:
             raise UserError(f'path: {dataset.path} holds an array "{name}"; {did_you_mean(name, NAMES)}')

@@ -29,7 +29,7 @@ Stream = IO[bytes] | gzip.GzipFile
 class Originals:
     """The original files of an image set, each beside the others or in its archive.
 
-    Raises UserError when a file is not what the catalogue says.
+    Raises UserError when a file is not what the catalog says.
     """
 
     def __init__(self, known: ImageSet, paths: Mapping[str, Path]) -> None:

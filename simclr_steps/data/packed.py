@@ -26,7 +26,7 @@ class SplitCounts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     images: int
-    labelled: int
+    labeled: int
     per_class: list[int]  # in the order of the classes
 
 
@@ -41,7 +41,7 @@ class Description(BaseModel):
     channels: int
     splits: dict[str, SplitCounts]
     skipped: list[str]  # unreadable images that were left out
-    mean: list[float]  # of each channel over the train and unlabelled images, in [0, 1]
+    mean: list[float]  # of each channel over the train and unlabeled images, in [0, 1]
     std: list[float]
     content_hash: str  # of all packed images and labels
     source: dict[str, Any]  # where the originals came from

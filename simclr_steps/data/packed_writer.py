@@ -75,7 +75,7 @@ def pack(source: ImageSource, splits: SplitNames, out: Path, *, origin: dict[str
     """
     with _workplace(out) as place:
         written = _write_splits(source, splits, place, out)
-        trained_on = written["train"].histogram + written["unlabelled"].histogram
+        trained_on = written["train"].histogram + written["unlabeled"].histogram
         if not trained_on.any():
             raise UserError(f"{out} would hold no image to train on: check the data set's path and fractions")
         mean, std = _mean_and_std(trained_on)
@@ -174,9 +174,9 @@ class _SplitWriter:
 
     def counts(self) -> SplitCounts:
         """Return how many images were added."""
-        labelled = self.labels[self.labels != NO_LABEL]
-        per_class = np.bincount(labelled, minlength=len(self._source.classes))
-        return SplitCounts(images=len(self.rows), labelled=len(labelled), per_class=per_class.tolist())
+        labeled = self.labels[self.labels != NO_LABEL]
+        per_class = np.bincount(labeled, minlength=len(self._source.classes))
+        return SplitCounts(images=len(self.rows), labeled=len(labeled), per_class=per_class.tolist())
 
     def content(self) -> bytes:
         """Return what stands in a hash for the shape, the images and the labels."""

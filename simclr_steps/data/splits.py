@@ -17,17 +17,17 @@ Seed = int | Sequence[int]
 
 
 def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) -> Rows:
-    """Draw labelled rows so that each class has its share, and at least one; or the same number of each class.
+    """Draw labeled rows so that each class has its share, and at least one; or the same number of each class.
 
     Parameters: `labels`, int64 [N], -1 where there is no label, which is never drawn; `budget`, a whole number of rows,
-    as a float a fraction of the labelled rows, or a number of each class. Returns the drawn rows, int64, sorted. For
+    as a float a fraction of the labeled rows, or a number of each class. Returns the drawn rows, int64, sorted. For
     one seed a smaller draw is part of every larger one of its kind.
 
     Raises UserError when there are fewer rows to draw than classes, or more than there are.
     """
-    labelled = np.flatnonzero(labels >= 0)
-    order = labelled[_order_of_draw(labels[labelled], seed, each_class_first=True)]
-    sizes = np.unique(labels[labelled], return_counts=True)[1]
+    labeled = np.flatnonzero(labels >= 0)
+    order = labeled[_order_of_draw(labels[labeled], seed, each_class_first=True)]
+    sizes = np.unique(labels[labeled], return_counts=True)[1]
     classes = len(sizes)
     if isinstance(budget, PerClass):
         least = sizes.min() if classes else 0
@@ -36,13 +36,13 @@ def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) 
                 f"labels: {budget.per_class} of each class is more than the {least} that a class has: take fewer"
             )
         return np.sort(order[_number_in_class(labels[order]) < budget.per_class])
-    count = round(budget * len(labelled)) if isinstance(budget, float) else budget
+    count = round(budget * len(labeled)) if isinstance(budget, float) else budget
     if count < classes or count < 1:
         raise UserError(
-            f"labels: {budget} takes {count} of {len(labelled)} labels, too few for {classes} classes: take more"
+            f"labels: {budget} takes {count} of {len(labeled)} labels, too few for {classes} classes: take more"
         )
-    if count > len(labelled):
-        raise UserError(f"labels: {budget} is more than the {len(labelled)} labels that there are: take fewer")
+    if count > len(labeled):
+        raise UserError(f"labels: {budget} is more than the {len(labeled)} labels that there are: take fewer")
     return np.sort(order[:count])
 
 
@@ -71,18 +71,18 @@ def assign_splits(
     """Return the split of every row, "" for a row that is left out.
 
     Parameters: `splits` [N], the split of each row in the source, train where it names none; `labels`, int64 [N].
-    Training images without a label become unlabelled, unless none has a label: then all unlabelled images are for
+    Training images without a label become unlabeled, unless none has a label: then all unlabeled images are for
     training. Where the source has no test split, it is drawn from the training split; and where it has no validation
-    split, that is drawn from all images to be trained on, labelled and unlabelled ones in proportion.
+    split, that is drawn from all images to be trained on, labeled and unlabeled ones in proportion.
 
     Raises UserError when a split would take every image.
     """
     assigned = splits.astype(f"<U{max(map(len, SPLITS))}")
     if (labels[splits == "train"] >= 0).any():
-        assigned[(splits == "train") & (labels < 0)] = "unlabelled"
+        assigned[(splits == "train") & (labels < 0)] = "unlabeled"
     else:
-        assigned[splits == "unlabelled"] = "train"
-    drawn = [("test", test_fraction, ["train"]), ("validation", validation_fraction, ["train", "unlabelled"])]
+        assigned[splits == "unlabeled"] = "train"
+    drawn = [("test", test_fraction, ["train"]), ("validation", validation_fraction, ["train", "unlabeled"])]
     for number, (split, fraction, drawn_from) in enumerate(drawn):
         rows = np.flatnonzero(np.isin(assigned, drawn_from))
         if fraction and len(rows) and split not in splits:

@@ -23,10 +23,10 @@ _LEAST_CHANGE = 1e-9  # of the loss, which in float32 is none
 
 @dataclass(frozen=True)
 class Scaling:
-    """Centres all features and divides them by one number, so that they keep their proportions.
+    """Centers all features and divides them by one number, so that they keep their proportions.
 
     On the hold-out of the digits (the demo's encoder, 8 draws of 10, 50 and 144 labels) that came within 0.7 points of
-    the best of four scalings for SimCLR features and pixels, where standardising each feature cost pixels 8 points at
+    the best of four scalings for SimCLR features and pixels, where standardizing each feature cost pixels 8 points at
     10 labels, and leaving all raw or of unit length cost random features 8 to 17 points at 144.
     """
 
@@ -93,7 +93,7 @@ def _fit(x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Return weights [C, D] and biases [C] for features [V, N, D] and labels [N], by L-BFGS."""
     weight = torch.zeros(classes, x.shape[-1], device=x.device, requires_grad=True)
     bias = torch.zeros(classes, device=x.device, requires_grad=True)
-    optimiser = torch.optim.LBFGS(
+    optimizer = torch.optim.LBFGS(
         [weight, bias],
         max_iter=_MAX_ITERATIONS,
         max_eval=2 * _MAX_ITERATIONS,
@@ -104,7 +104,7 @@ def _fit(x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     )
 
     def loss() -> Tensor:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         penalty = weight.square().sum() / (2 * len(y))
         penalty.backward()
         total = penalty.detach()
@@ -114,5 +114,5 @@ def _fit(x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tensor]:
             total += mean.detach()
         return total
 
-    optimiser.step(loss)
+    optimizer.step(loss)
     return weight.detach(), bias.detach()

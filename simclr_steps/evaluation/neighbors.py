@@ -1,4 +1,4 @@
-"""Exact nearest neighbours, and classification by their vote."""
+"""Exact nearest neighbors, and classification by their vote."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Labels = npt.NDArray[np.int64] | Tensor
 def nearest(
     bank: Features,
     queries: Features,
-    neighbours: int,
+    neighbors: int,
     *,
     metric: Literal["cosine", "euclidean"] = "cosine",
     leave_one_out: bool = False,
@@ -31,8 +31,8 @@ def nearest(
     Parameters
     ----------
     bank: [N, D] floating-point features; queries: [Q, D].
-    neighbours: how many to find; fewer are found in a bank that has fewer.
-    leave_one_out: the queries are the bank, and no row is a neighbour of itself.
+    neighbors: how many to find; fewer are found in a bank that has fewer.
+    leave_one_out: the queries are the bank, and no row is a neighbor of itself.
 
     Returns
     -------
@@ -44,26 +44,26 @@ def nearest(
         bank, queries = F.normalize(bank.float(), dim=1), F.normalize(queries.float(), dim=1)
     else:  # as a matrix product a distance loses half of its digits
         bank, queries = bank.double(), queries.double()
-    neighbours = min(neighbours, len(bank) - leave_one_out)
+    neighbors = min(neighbors, len(bank) - leave_one_out)
     chunk = max(1, _DISTANCES_AT_A_TIME // max(1, len(bank)))
-    indices = torch.empty((len(queries), neighbours), dtype=torch.int64, device=bank.device)
-    distances = torch.empty((len(queries), neighbours), dtype=torch.float32, device=bank.device)
+    indices = torch.empty((len(queries), neighbors), dtype=torch.int64, device=bank.device)
+    distances = torch.empty((len(queries), neighbors), dtype=torch.float32, device=bank.device)
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
         here = 1 - queries[rows] @ bank.T if metric == "cosine" else torch.cdist(queries[rows], bank)
         if leave_one_out:
             here.diagonal(offset=start).fill_(torch.inf)
-        found = here.topk(neighbours, dim=1, largest=False)
+        found = here.topk(neighbors, dim=1, largest=False)
         indices[rows], distances[rows] = found.indices, found.values.clamp(min=0)
     return indices, distances
 
 
-def vote(neighbour_labels: Labels, weights: npt.ArrayLike = 1) -> npt.NDArray[np.int64]:
+def vote(neighbor_labels: Labels, weights: npt.ArrayLike = 1) -> npt.NDArray[np.int64]:
     """Return the label of each row that has most votes, [Q, K] to int64 [Q]; the smaller of labels that tie.
 
     A vote counts as `weights` says, one number or [Q, K].
     """
-    labels = np.asarray(neighbour_labels, dtype=np.int64)
+    labels = np.asarray(neighbor_labels, dtype=np.int64)
     counts = np.zeros((len(labels), int(labels.max(initial=0)) + 1))
     np.add.at(counts, (np.arange(len(labels))[:, None], labels), weights)
     return np.asarray(counts.argmax(axis=1), dtype=np.int64)
@@ -74,11 +74,11 @@ def knn_accuracy(
     bank_labels: Labels,
     query_features: Features,
     query_labels: Labels,
-    neighbours: int,
+    neighbors: int,
     *,
     temperature: float | None = None,
 ) -> float:
-    """Return the share of queries whose `neighbours` nearest rows of the bank, by cosine, vote for their label.
+    """Return the share of queries whose `neighbors` nearest rows of the bank, by cosine, vote for their label.
 
     Features are [N, D] and [Q, D], labels [N] and [Q]; rows without a label are left out. With a temperature a vote
     weighs exp(cosine similarity / temperature) (Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
@@ -92,7 +92,7 @@ def knn_accuracy(
         features[torch.from_numpy(rows).to(features.device)]
         for features, rows in ((torch.as_tensor(bank_features), known), (torch.as_tensor(query_features), asked))
     )
-    indices, distances = nearest(bank, queries, neighbours)
+    indices, distances = nearest(bank, queries, neighbors)
     weights = np.exp(-_as_array(distances) / temperature) if temperature else 1  # all smaller by one factor
     return float(np.mean(vote(bank_labels[known][_as_array(indices)], weights) == query_labels[asked]))
 

@@ -21,7 +21,7 @@ from bokeh.models import (
 )
 from bokeh.resources import Resources
 
-from simclr_steps.figures.plots import COLOURS, NO_LABEL_COLOUR
+from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR
 from simclr_steps.figures.points import DISTINCT, SHAPES, Group, Points
 from simclr_steps.figures.thumbnails import sprite, sprite_columns
 
@@ -59,7 +59,7 @@ p { margin: .5rem 0; overflow-wrap: anywhere; }
 <p>Classes: <button type="button" data-all="1">show all</button> <button type="button" data-all="">hide all</button></p>
 <div id="legend">{% for group in groups %}
 <label><input type="checkbox" checked value="{{ group.label }}">
-<i style="color:{{ group.colour }}">{{ signs[group.shape] }}&#xFE0E;</i>{{ group.name | e }}</label>{% endfor %}
+<i style="color:{{ group.color }}">{{ signs[group.shape] }}&#xFE0E;</i>{{ group.name | e }}</label>{% endfor %}
 </div>
 {% endif %}
 {% for line in help %}<p>{{ line | e }}</p>{% endfor %}
@@ -106,17 +106,17 @@ def interactive(points: Points, tile: tuple[int, int]) -> str:
     folder = _common_folder(points.table["source"])
     source = ColumnDataSource(_columns(points, columns, height, width, len(folder)), name="points")
     look: dict[str, Any] = {
-        "size": 7 if len(points.classes) <= len(COLOURS) else 9,
+        "size": 7 if len(points.classes) <= len(COLORS) else 9,
         "alpha": 0.85,
         "angle": "angle",
         "marker": {"field": "shape", "transform": CategoricalMarkerMapper(factors=_FACTORS, markers=_MARKERS)},
-        "fill_color": {"field": "colour", "transform": _mapper([*COLOURS, NO_LABEL_COLOUR])},
+        "fill_color": {"field": "color", "transform": _mapper([*COLORS, NO_LABEL_COLOR])},
         "line_color": {"field": "wrong", "transform": _mapper(["#00000000", "#000000"])},
     }
     plot.scatter("x", "y", source=source, view=CDSView(filter=BooleanFilter(name="shown")), **look)
     facts = ["row @row", "@source"]
-    if points.labelled:
-        facts = ["<b>@label{custom}</b>", "its neighbours vote: @vote{custom}", *facts]
+    if points.labeled:
+        facts = ["<b>@label{custom}</b>", "its neighbors vote: @vote{custom}", *facts]
     names = CustomJSHover(args={"names": points.classes}, code='return names[value] ?? "no label"')
     tooltip = _TOOLTIP.format(width=width, height=height, sheet=columns * width, facts="<br>".join(facts))
     plot.add_tools(HoverTool(tooltips=tooltip, formatters={"@label": names, "@vote": names}))
@@ -127,7 +127,7 @@ def interactive(points: Points, tile: tuple[int, int]) -> str:
         template=_TEMPLATE,
         template_variables={
             "heading": [" · ".join(points.title), *points.quality],
-            "groups": points.groups() if points.labelled else [],
+            "groups": points.groups() if points.labeled else [],
             "signs": SIGNS,
             "help": _help(points, folder),
         },
@@ -146,8 +146,8 @@ def _columns(points: Points, columns: int, height: float, width: float, common: 
     """Return what the page knows of each point. Names are numbers, as the page holds each name once."""
     table = points.table
     place = table.index.to_numpy()  # of a point's image among all images
-    look = {group.label: (_colour(group), group.shape) for group in points.groups()}
-    colour, shape = np.array([look[label] for label in points.labels()]).T
+    look = {group.label: (_color(group), group.shape) for group in points.groups()}
+    color, shape = np.array([look[label] for label in points.labels()]).T
     vote = table["prediction"].fillna(-1).to_numpy(dtype=np.int32)
     return {
         "x": table["x"].to_numpy(dtype=np.float32),
@@ -159,18 +159,18 @@ def _columns(points: Points, columns: int, height: float, width: float, common: 
         "label": np.array(points.labels(), dtype=np.int32),
         "vote": vote,
         "wrong": ((vote >= 0) & (vote != points.labels())).astype(np.int8),
-        "colour": colour.astype(np.int8),
+        "color": color.astype(np.int8),
         "shape": np.array(_FACTORS)[shape],
         "angle": np.array(_TURNS, dtype=np.float32)[shape],
     }
 
 
-def _colour(group: Group) -> int:
-    return [*COLOURS, NO_LABEL_COLOUR].index(group.colour)
+def _color(group: Group) -> int:
+    return [*COLORS, NO_LABEL_COLOR].index(group.color)
 
 
 def _mapper(palette: list[str]) -> LinearColorMapper:
-    """Return what turns the number of a colour into the colour."""
+    """Return what turns the number of a color into the color."""
     return LinearColorMapper(palette=palette, low=-0.5, high=len(palette) - 0.5)
 
 
@@ -183,14 +183,14 @@ def _common_folder(sources: pd.Series[str]) -> str:
 
 def _help(points: Points, folder: str) -> list[str]:
     text = "Scroll to zoom, drag to move; point at a dot to see its image."
-    if points.labelled:
+    if points.labeled:
         text += (
             " A black edge marks a point whose nearest 10 others in the space of the features vote for another class"
             " than its own. That vote takes no classifier; how a trained one errs is shown in the summary."
         )
     lines = [text]
     if len(points.classes) > DISTINCT:
-        lines.append(f"There are more than {DISTINCT} classes, so colours and shapes occur again.")
+        lines.append(f"There are more than {DISTINCT} classes, so colors and shapes occur again.")
     if folder:
         lines.append(f"Paths begin with {folder}")
     return lines

@@ -1,4 +1,4 @@
-"""Figures that print well: colours that colour-blind readers tell apart, PNG and SVG from one drawing."""
+"""Figures that print well: colors that color-blind readers tell apart, PNG and SVG from one drawing."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from simclr_steps.files import whole_file
 
-# M. A. Petroff, "Accessible Color Sequences for Data Visualization", 2021, arXiv:2107.02270: ten colours.
-COLOURS = (
+# M. A. Petroff, "Accessible Color Sequences for Data Visualization", 2021, arXiv:2107.02270: ten colors.
+COLORS = (
     "#3f90da",
     "#ffa90e",
     "#bd1f01",
@@ -25,7 +25,7 @@ COLOURS = (
     "#717581",
     "#92dadd",
 )
-NO_LABEL_COLOUR = "#cccccc"
+NO_LABEL_COLOR = "#cccccc"
 MARKERS = "osD^vPX*<>"
 PANEL = 3.5, 3.0  # inches: two panels side by side are as wide as a page's text, and their letters as high
 MOST_PANELS = 12

@@ -1,4 +1,4 @@
-"""Rows of a split as points in the plane, and how their classes are told apart: by ten colours in ten shapes."""
+"""Rows of a split as points in the plane, and how their classes are told apart: by ten colors in ten shapes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simclr_steps.figures.plots import COLOURS, NO_LABEL_COLOUR
+from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR
 
 SHAPES = 10
-DISTINCT = len(COLOURS) * SHAPES  # classes; beyond, colours and shapes begin again
+DISTINCT = len(COLORS) * SHAPES  # classes; beyond, colors and shapes begin again
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Group:
 
     label: int  # -1 for no label
     name: str
-    colour: str
+    color: str
     shape: int  # from 0 to 9
 
 
@@ -36,15 +36,15 @@ class Points:
     classes: list[str]
 
     @property
-    def labelled(self) -> bool:
+    def labeled(self) -> bool:
         """Tell whether any point has a label."""
         return bool(self.table["label"].notna().any())
 
     def groups(self) -> list[Group]:
         """Return the classes that occur, in the order of their labels and after those without one."""
-        plain = NO_LABEL_COLOUR if self.labelled else COLOURS[0]
+        plain = NO_LABEL_COLOR if self.labeled else COLORS[0]
         return [
-            Group(label, self.classes[label], COLOURS[label % len(COLOURS)], label // len(COLOURS) % SHAPES)
+            Group(label, self.classes[label], COLORS[label % len(COLORS)], label // len(COLORS) % SHAPES)
             if label >= 0
             else Group(-1, "no label", plain, 0)
             for label in sorted(set(self.labels()))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 
-from simclr_steps.figures.plots import COLOURS, MARKERS, as_text, new_figure
+from simclr_steps.figures.plots import COLORS, MARKERS, as_text, new_figure
 from simclr_steps.figures.points import DISTINCT, Group, Points
 
 _MOST_DRAWN_AS_VECTORS = 3000  # points
@@ -20,7 +20,7 @@ _LETTERS_BELOW = 95  # of small type, side by side
 def draw(points: Points) -> Figure:
     """Return a scatter plot with its legend beside it or below."""
     groups = points.groups()
-    legend = points.labelled and len(groups) <= _MOST_IN_LEGEND
+    legend = points.labeled and len(groups) <= _MOST_IN_LEGEND
     beside = len(groups) <= _MOST_BESIDE
     columns = _columns_below([as_text(group.name) for group in groups])
     lines_below = 0 if beside or not legend else -(-len(groups) // columns)
@@ -33,10 +33,10 @@ def draw(points: Points) -> Figure:
     axes.set_ylabel("UMAP 2")
     axes.set_title("\n".join(points.title).replace("$", r"\$"))
     what = "UMAP 1"
-    if points.labelled and not legend:
+    if points.labeled and not legend:
         what += f"\n{len(groups)} classes are too many for a legend here: the interactive plot has one"
     if len(points.classes) > DISTINCT:
-        what += f"\nAs there are more than {DISTINCT} classes, colours and shapes occur again"
+        what += f"\nAs there are more than {DISTINCT} classes, colors and shapes occur again"
     axes.set_xlabel("\n".join([what, *points.quality]))
     if legend:
         _add_legend(figure, groups, beside=beside)
@@ -46,12 +46,12 @@ def draw(points: Points) -> Figure:
 def _scatter(axes: Axes, points: Points, groups: list[Group]) -> None:
     look = {group.label: group for group in groups}
     of_points = [look[label] for label in points.labels()]
-    least = 2 if len(points.classes) <= len(COLOURS) else 6  # smaller shapes look alike
+    least = 2 if len(points.classes) <= len(COLORS) else 6  # smaller shapes look alike
     drawn = axes.scatter(
         points.table["x"],
         points.table["y"],
         s=float(np.clip(9000 / len(points.table), least, 24)),
-        color=[group.colour for group in of_points],
+        color=[group.color for group in of_points],
         alpha=0.8,
         linewidths=0,
         rasterized=len(points.table) > _MOST_DRAWN_AS_VECTORS,
@@ -71,7 +71,7 @@ def _add_legend(figure: Figure, groups: list[Group], *, beside: bool) -> None:
     names = [as_text(group.name) for group in groups]
     figure.legend(
         [
-            Line2D([], [], marker=MARKERS[group.shape], linestyle="", color=group.colour, markersize=5)
+            Line2D([], [], marker=MARKERS[group.shape], linestyle="", color=group.color, markersize=5)
             for group in groups
         ],
         names,

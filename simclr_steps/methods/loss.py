@@ -1,4 +1,4 @@
-"""The contrastive loss: normalised temperature-scaled cross entropy (NT-Xent)."""
+"""The contrastive loss: normalized temperature-scaled cross entropy (NT-Xent)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def in_micro_batches(network: nn.Module, images: Tensor, size: int | None) -> tu
     The activations of a micro-batch are thrown away and made again when its gradient is computed (Gao et al., "Scaling
     Deep Contrastive Learning Batch Size under Memory Limited Setup", 2021; Chen et al., "Training Deep Nets with
     Sublinear Memory Cost", 2016). So a loss that compares all images has the gradients of the whole batch, in the
-    memory of one micro-batch. Batch norm normalises each micro-batch by itself, and its running statistics move once
+    memory of one micro-batch. Batch norm normalizes each micro-batch by itself, and its running statistics move once
     for each.
 
     Parameters

@@ -18,13 +18,13 @@ from simclr_steps.training.loading import Images, outputs
 MONITORS = ("validate_knn_accuracy", "validate_alignment", "validate_uniformity", "validate_rankme")
 
 _MOST_IMAGES = 10_000  # of either split: enough to compare epochs, and cheap
-_NEIGHBOURS = 10
+_NEIGHBORS = 10
 _SIMILARITIES_AT_A_TIME = 2**24  # 64 MiB in fp32
 _RANKME_EPSILON = 1e-7  # the paper's, for fp32
 
 
 class HoldOutMonitor:
-    """Measures an encoder on the hold-out and, where labels exist, by its neighbours from the training split.
+    """Measures an encoder on the hold-out and, where labels exist, by its neighbors from the training split.
 
     Of either split it takes up to 10,000 images, drawn by `seed`, the same each time. Of the training images the first
     are those of `train_labels`; others may follow.
@@ -35,8 +35,8 @@ class HoldOutMonitor:
     ) -> None:
         self._train, self._train_labels = train, train_labels
         self._hold_out, self._hold_out_labels = hold_out, hold_out_labels
-        labelled = np.flatnonzero(train_labels != NO_LABEL)
-        self._bank = labelled[proportional_draw(train_labels[labelled], _MOST_IMAGES, seed)]
+        labeled = np.flatnonzero(train_labels != NO_LABEL)
+        self._bank = labeled[proportional_draw(train_labels[labeled], _MOST_IMAGES, seed)]
         self._rows = proportional_draw(hold_out_labels, _MOST_IMAGES, seed)
 
     def measure(self, encoder: Encoder, projections: Tensor) -> dict[str, float | None]:
@@ -51,7 +51,7 @@ class HoldOutMonitor:
         accuracy = None
         if len(self._bank) and (labels != NO_LABEL).any():
             bank, _ = outputs(encoder, self._train, self._bank, device)
-            accuracy = knn_accuracy(bank, self._train_labels[self._bank], features, labels, _NEIGHBOURS)
+            accuracy = knn_accuracy(bank, self._train_labels[self._bank], features, labels, _NEIGHBORS)
         projections = projections[:, torch.from_numpy(self._rows).to(device)]
         values = (accuracy, alignment(projections), uniformity(projections), rankme(features))
         return dict(zip(MONITORS, values, strict=True))
@@ -62,7 +62,7 @@ def alignment(projections: Tensor) -> float:
 
     Wang and Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity on the
     Hypersphere", 2020, section 4.1, with the exponent 2. `projections`, float [V, N, D], are V ≥ 2 views of N images
-    and need not be normalised. From 0, all views alike, to 4.
+    and need not be normalized. From 0, all views alike, to 4.
     """
     views = F.normalize(projections.float(), dim=-1)
     first, second = torch.triu_indices(len(views), len(views), offset=1, device=views.device)
@@ -73,7 +73,7 @@ def uniformity(projections: Tensor) -> float:
     """Return how evenly images cover the unit sphere: log of the mean of exp(-2‖x - y‖²) over pairs of images.
 
     Wang and Isola, 2020, section 4.1, with t = 2, in each view and then their mean. `projections`, float [V, N, D] with
-    N ≥ 2, need not be normalised. From 0, all images alike, down to about -4, many images spread over many dimensions.
+    N ≥ 2, need not be normalized. From 0, all images alike, down to about -4, many images spread over many dimensions.
     """
     views = F.normalize(projections.float(), dim=-1)
     count = views.shape[1]
@@ -91,7 +91,7 @@ def rankme(features: Tensor) -> float:
     """Return the effective rank of features, from 1 to their dimension: the exponential of their spectrum's entropy.
 
     Garrido et al., "RankMe: Assessing the Downstream Performance of Pretrained Self-Supervised Representations by Their
-    Rank", 2023, equation 1. `features` are float [N, D], neither centred nor normalised; not a number if one is not.
+    Rank", 2023, equation 1. `features` are float [N, D], neither centered nor normalized; not a number if one is not.
     """
     if not features.isfinite().all():
         return math.nan

@@ -39,7 +39,7 @@ def uniform(key: Tensor, count: int) -> Tensor:
 
 
 def _mix(state: Tensor) -> Tensor:
-    """Scramble int64 numbers with SplitMix64's finaliser, after one step of its counter."""
+    """Scramble int64 numbers with SplitMix64's finalizer, after one step of its counter."""
     state = state + _GOLDEN_GAMMA
     state = (state ^ _shift_right(state, 30)) * _FIRST_MULTIPLIER
     state = (state ^ _shift_right(state, 27)) * _SECOND_MULTIPLIER

@@ -21,7 +21,7 @@ from simclr_steps.settings.blocks import Augmentation
 
 _CROP_ATTEMPTS = 10  # as torchvision.transforms.RandomResizedCrop
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, as torchvision's rgb_to_grayscale
-_CONTRAST, _SATURATION, _HUE = 1, 2, 3  # operations of the colour jitter; brightness is 0
+_CONTRAST, _SATURATION, _HUE = 1, 2, 3  # operations of the color jitter; brightness is 0
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Parameters:
     jitter_factors: Tensor  # [N, 4]: three factors, where 1 changes nothing, and the hue's shift in turns
     grayscale: Tensor  # bool
     blur_sigma: Tensor  # pixels, 0 where the view is not blurred
-    solarise: Tensor  # bool
+    solarize: Tensor  # bool
 
 
 def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int | None = None) -> Tensor:
@@ -74,12 +74,12 @@ def draw(settings: Augmentation, key: Tensor, height: int, width: int) -> Parame
         jitter_factors=_draw_factors(settings, factors, jitters >= settings.jitter_probability),
         grayscale=gray < settings.grayscale_probability,
         blur_sigma=(low + sigma * (high - low)).masked_fill(blurs >= settings.blur_probability, 0),
-        solarise=sun < settings.solarise_probability,
+        solarize=sun < settings.solarize_probability,
     )
 
 
 def _draw_order(settings: Augmentation, scores: Tensor) -> Tensor:
-    """Return the operations of the colour jitter that are on, in the order of their scores, float [N, 4]."""
+    """Return the operations of the color jitter that are on, in the order of their scores, float [N, 4]."""
     on = [strength > 0 for strength in _jitter_strengths(settings)]
     off_last = [score + (0 if is_on else 1) for score, is_on in zip(scores.unbind(-1), on, strict=True)]
     return torch.stack(off_last, dim=-1).argsort(dim=-1)[:, : sum(on)]
@@ -143,8 +143,8 @@ def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: 
         x = _recolor(x, parameters, settings)
     if settings.blur_probability > 0:
         x = blur(x, parameters.blur_sigma, settings.blur_sigma[1])
-    if settings.solarise_probability > 0:
-        x = torch.where(_per_image(parameters.solarise[:, None]) & (x >= settings.solarise_threshold), 1 - x, x)
+    if settings.solarize_probability > 0:
+        x = torch.where(_per_image(parameters.solarize[:, None]) & (x >= settings.solarize_threshold), 1 - x, x)
     return x
 
 
@@ -189,7 +189,7 @@ def _weigh_lines(x: Tensor, lines: Tensor, weights: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, degrees: Tensor) -> Tensor:
-    """Turn each image counter-clockwise about its centre, bilinear, black outside: [N, C, H, W] and [N]."""
+    """Turn each image counter-clockwise about its center, bilinear, black outside: [N, C, H, W] and [N]."""
     height, width = x.shape[-2:]
     angle = torch.deg2rad(degrees)
     cosine, sine, zero = torch.cos(angle), torch.sin(angle), torch.zeros_like(angle)

@@ -29,7 +29,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-SPLITS = ("train", "validation", "test", "unlabelled")
+SPLITS = ("train", "validation", "test", "unlabeled")
 
 ENCODERS = (
     "resnet18",
@@ -94,7 +94,7 @@ class DatasetBlock(Settings):
         0.1,
         ge=0,
         lt=1,
-        description="Share of the images to train on, labelled and unlabelled, held out to choose checkpoints, "
+        description="Share of the images to train on, labeled and unlabeled, held out to choose checkpoints, "
         "stratified by label. 0 trains on all images, and `selection.criterion` must then be `last`. Unused where the "
         "data bring a validation split.",
     )
@@ -102,7 +102,7 @@ class DatasetBlock(Settings):
         0.2,
         ge=0,
         lt=1,
-        description="Share of the labelled training images, or of all where none has a label, set apart as the test "
+        description="Share of the labeled training images, or of all where none has a label, set apart as the test "
         "split, stratified by label, where the data have none.",
     )
     split_seed: int = Field(0, ge=0, description="Seed of the two splits above and of `subset`.")
@@ -118,7 +118,7 @@ class DigitsDataset(DatasetBlock):
 
 
 class TorchvisionDataset(DatasetBlock):
-    """A labelled image set of torchvision.datasets."""
+    """A labeled image set of torchvision.datasets."""
 
     source: Literal["torchvision"] = Field(description="`torchvision`")
     name: Literal["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10"] = Field(
@@ -137,12 +137,12 @@ class FolderDataset(DatasetBlock):
 
     source: Literal["folder"] = Field(description="`folder`")
     path: LocalPath = Field(
-        description="A folder of class sub-folders, below train/val/test/unlabelled if there are such; or a CSV file "
+        description="A folder of class sub-folders, below train/val/test/unlabeled if there are such; or a CSV file "
         "with the columns path, label, split, its paths relative to itself. Images without a label are used for "
         "pretraining only, unless no image has one."
     )
-    image_size: int = Field(ge=4, description="Side in pixels to which images are resized and centre-cropped, once.")
-    channels: Literal[1, 3] = Field(3, description="1 packs grey images, 3 colour.")
+    image_size: int = Field(ge=4, description="Side in pixels to which images are resized and center-cropped, once.")
+    channels: Literal[1, 3] = Field(3, description="1 packs gray images, 3 color.")
     unreadable: Literal["stop", "skip"] = Field(
         "stop", description="What an unreadable image does: stop the run, or be left out and counted."
     )
@@ -154,7 +154,7 @@ class ArraysDataset(DatasetBlock):
     source: Literal["arrays"] = Field(description="`arrays`")
     path: LocalPath = Field(
         description="An .npz file, or a folder of .npy files, with train_images and, as far as there are any, "
-        "train_labels, validation_images, validation_labels, test_images, test_labels, unlabelled_images."
+        "train_labels, validation_images, validation_labels, test_images, test_labels, unlabeled_images."
     )
     classes: list[str] | None = Field(None, description="Names of the classes 0, 1, …; null names them by number.")
 
@@ -171,7 +171,7 @@ Dataset = Annotated[DigitsDataset | TorchvisionDataset | FolderDataset | ArraysD
 
 
 AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs from the defaults
-    "colour": {},
+    "color": {},
     "digits": {
         "crop_scale": (0.5, 1.0),
         "horizontal_flip_probability": 0.0,
@@ -193,11 +193,11 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs fro
 class Augmentation(Settings):
     """How random views are made: as a preset says, but for the keys written beside it."""
 
-    preset: Literal["colour", "digits", "photos"] = Field(
-        "colour",
-        description="`colour`: the defaults below, for small colour images such as CIFAR-10's. `digits`: crops from "
-        "0.5, no flip, turns of up to 20 degrees, no grey. `photos`: as SimCLR for ImageNet, crops from 0.08, strong "
-        "jitter of 0.8, 0.8, 0.8, 0.2, grey in 0.2 and blur in 0.5 of the views.",
+    preset: Literal["color", "digits", "photos"] = Field(
+        "color",
+        description="`color`: the defaults below, for small color images such as CIFAR-10's. `digits`: crops from "
+        "0.5, no flip, turns of up to 20 degrees, no gray. `photos`: as SimCLR for ImageNet, crops from 0.08, strong "
+        "jitter of 0.8, 0.8, 0.8, 0.2, gray in 0.2 and blur in 0.5 of the views.",
     )
     crop_probability: Probability = Field(1.0, description="Chance of a crop; the view else shows the whole image.")
     crop_scale: tuple[float, float] = Field((0.2, 1.0), description="Range of the crop's share of the image's area.")
@@ -206,16 +206,16 @@ class Augmentation(Settings):
     vertical_flip_probability: Probability = Field(0.0, description="Chance of an up-down flip.")
     rotation_probability: Probability = Field(1.0, description="Chance of a turn.")
     rotation_degrees: float = Field(0.0, ge=0, le=180, description="Largest turn to either side, in degrees.")
-    jitter_probability: Probability = Field(0.8, description="Chance that the four colour changes are made at all.")
+    jitter_probability: Probability = Field(0.8, description="Chance that the four color changes are made at all.")
     brightness: float = Field(0.4, ge=0, description="Largest change of brightness, as a share.")
     contrast: float = Field(0.4, ge=0, description="Largest change of contrast, as a share.")
-    saturation: float = Field(0.4, ge=0, description="Largest change of saturation, as a share; colour images only.")
-    hue: float = Field(0.1, ge=0, le=0.5, description="Largest turn of the hue, as a share of the colour circle.")
-    grayscale_probability: Probability = Field(0.1, description="Chance that a colour image turns grey.")
+    saturation: float = Field(0.4, ge=0, description="Largest change of saturation, as a share; color images only.")
+    hue: float = Field(0.1, ge=0, le=0.5, description="Largest turn of the hue, as a share of the color circle.")
+    grayscale_probability: Probability = Field(0.1, description="Chance that a color image turns gray.")
     blur_probability: Probability = Field(0.0, description="Chance of a Gaussian blur.")
     blur_sigma: tuple[float, float] = Field((0.1, 2.0), description="Range of the blur's sigma in pixels.")
-    solarise_probability: Probability = Field(0.0, description="Chance that bright pixels are inverted.")
-    solarise_threshold: Probability = Field(0.5, description="Least brightness that is inverted; 1 is white.")
+    solarize_probability: Probability = Field(0.0, description="Chance that bright pixels are inverted.")
+    solarize_threshold: Probability = Field(0.5, description="Least brightness that is inverted; 1 is white.")
 
     @model_validator(mode="wrap")
     @classmethod
@@ -260,15 +260,15 @@ class ProjectionHead(Settings):
     hidden_size: int = Field(1024, gt=0, description="Width of the hidden layers.")
     output_size: int = Field(128, gt=0, description="Size of the projections that the loss compares.")
     batch_norm: bool = Field(
-        False, description="Batch norm before each ReLU; the output is not normalised, unlike in SimCLR's own code."
+        False, description="Batch norm before each ReLU; the output is not normalized, unlike in SimCLR's own code."
     )
 
 
-class Optimisation(Settings):
+class Optimization(Settings):
     """How weights are updated."""
 
-    optimiser: Literal["sgd", "adam", "adamw", "lars"] = Field(
-        "sgd", description="The optimiser. `lars` is for batches of thousands of images."
+    optimizer: Literal["sgd", "adam", "adamw", "lars"] = Field(
+        "sgd", description="The optimizer. `lars` is for batches of thousands of images."
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd` and `lars`; the others ignore it.")
     weight_decay: float = Field(
@@ -312,7 +312,7 @@ class Optimisation(Settings):
         return value
 
 
-class PretrainSettings(Optimisation):
+class PretrainSettings(Optimization):
     """One way to pretrain an encoder with SimCLR."""
 
     encoder: str = Field(
@@ -343,7 +343,7 @@ class PretrainSettings(Optimisation):
     learning_rate_scaling: Literal["linear", "sqrt", "none"] = Field(
         "linear", description="Multiplies the learning rate by global_batch_size / 256, by its square root, or by 1."
     )
-    epochs: int = Field(100, gt=0, description="Passes over the training and unlabelled images.")
+    epochs: int = Field(100, gt=0, description="Passes over the training and unlabeled images.")
     global_batch_size: int = Field(
         512,
         ge=2,
@@ -360,7 +360,7 @@ class PretrainSettings(Optimisation):
         ge=2,
         description="Views that pass through the network at once in each process; null is all of a batch. Fewer fit "
         "big batches on small GPUs for about a third more time: loss and gradients stay those of the whole batch, but "
-        "batch norm then normalises each micro-batch by itself.",
+        "batch norm then normalizes each micro-batch by itself.",
     )
 
     @field_validator("encoder")
@@ -395,7 +395,7 @@ def _check_budget(value: Any) -> Any:
 LabelBudget = Annotated[float | int | PerClass, BeforeValidator(_check_budget)]
 
 
-class FinetuneSettings(Optimisation):
+class FinetuneSettings(Optimization):
     """One way to train a classifier on a share of the labels."""
 
     labels: LabelBudget = Field(
@@ -423,8 +423,8 @@ class FinetuneSettings(Optimisation):
         description="What the learning rate is multiplied by at each step from the head, which has all of it, back to "
         "the first layers. Layers are the network's blocks; 1 gives all the same.",
     )
-    epochs: int = Field(30, gt=0, description="Passes over the labelled images.")
-    batch_size: int = Field(128, ge=2, description="Labelled images in a batch.")
+    epochs: int = Field(30, gt=0, description="Passes over the labeled images.")
+    batch_size: int = Field(128, ge=2, description="Labeled images in a batch.")
     keep: Literal["last", "best"] = Field(
         "last",
         description="The classifier that is kept: `last` as it is after the last epoch, `best` as it was after the "
@@ -438,16 +438,16 @@ class SelectionSettings(Settings):
     criterion: Literal["validate_loss", "knn", "rankme", "last"] = Field(
         "validate_loss",
         description="`validate_loss`: least loss on the hold-out. `knn`: best kNN accuracy on the hold-out, its "
-        "neighbours from the training split. `rankme`: highest effective rank of the hold-out's features, which takes "
+        "neighbors from the training split. `rankme`: highest effective rank of the hold-out's features, which takes "
         "no labels, among the checkpoints of monitored epochs (`monitor_epochs`). `last`: the last checkpoint.",
     )
-    knn_neighbours: int = Field(10, gt=0, description="Neighbours that vote under `knn`, by cosine similarity.")
+    knn_neighbors: int = Field(10, gt=0, description="Neighbors that vote under `knn`, by cosine similarity.")
 
 
 class EvaluationSettings(Settings):
     """How frozen features are judged, on the hold-out and on the test split."""
 
-    knn_neighbours: int = Field(10, gt=0, description="Neighbours that vote, by cosine similarity.")
+    knn_neighbors: int = Field(10, gt=0, description="Neighbors that vote, by cosine similarity.")
     labels: list[LabelBudget] = Field(
         [0.01, 0.1, 1.0],
         min_length=1,
@@ -467,7 +467,7 @@ class EvaluationSettings(Settings):
 class PredictionSettings(Settings):
     """Which rows get features and predictions."""
 
-    splits: list[Literal["train", "validation", "test", "unlabelled"]] = Field(
+    splits: list[Literal["train", "validation", "test", "unlabeled"]] = Field(
         ["test"], min_length=1, description="Splits whose features are gathered."
     )
 
@@ -476,7 +476,7 @@ class UmapSettings(Settings):
     """How features are drawn in the plane."""
 
     split: Literal["train", "validation", "test"] = Field("test", description="The split that is drawn.")
-    n_neighbors: int = Field(15, ge=2, description="Neighbours of a point that UMAP keeps together.")
+    n_neighbors: int = Field(15, ge=2, description="Neighbors of a point that UMAP keeps together.")
     min_dist: float = Field(0.1, ge=0, le=1, description="Least distance of points in the plane.")
     metric: Literal["cosine", "euclidean"] = Field("cosine", description="Distance between features.")
     random_state: int = Field(0, ge=0, description="Seed of the layout.")

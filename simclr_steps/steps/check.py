@@ -25,7 +25,7 @@ def check(demands: Demands, *, data: Path) -> None:
 
 def _check_pretraining(demands: Demands, description: Description, name: str) -> None:
     splits, criterion = description.splits, demands.criterion
-    images = splits["train"].images + splits["unlabelled"].images
+    images = splits["train"].images + splits["unlabeled"].images
     for pretrain, batch_size in demands.batch_sizes.items():
         if batch_size > images:
             raise UserError(
@@ -37,7 +37,7 @@ def _check_pretraining(demands: Demands, description: Description, name: str) ->
             f"selection.criterion: {criterion} needs a hold-out of two images or more, and that of {name} has "
             f'{splits["validation"].images}: raise datasets.{name}.validation_fraction, or write "last"'
         )
-    if criterion == "knn" and not (splits["train"].labelled and splits["validation"].labelled):
+    if criterion == "knn" and not (splits["train"].labeled and splits["validation"].labeled):
         raise UserError(
             f"selection.criterion: knn needs labels in the training split and the hold-out, and {name} lacks them: "
             'write "validate_loss"'
@@ -57,7 +57,7 @@ def _check_finetuning(demands: Demands, description: Description, name: str) -> 
             stratified_draw(labels, block.labels, seed=0)
         except UserError as error:
             raise UserError(f"finetunes.{finetune}.{error}") from None
-        if block.keep == "best" and not description.splits["validation"].labelled:
+        if block.keep == "best" and not description.splits["validation"].labeled:
             raise UserError(
                 f"finetunes.{finetune}.keep: best needs labels in the hold-out, and that of {name} has none: write "
                 '"last"'
@@ -71,5 +71,5 @@ def _check_drawing(demands: Demands, description: Description, name: str) -> Non
             f"umap.split: {demands.drawn} of {name} has no image to draw: name another split, or raise "
             f"datasets.{name}.{demands.drawn}_fraction"
         )
-    if demands.supervised and not split.labelled:
+    if demands.supervised and not split.labeled:
         raise UserError(f"umap.supervised: {demands.drawn} of {name} has no labels to show UMAP: set it to false")

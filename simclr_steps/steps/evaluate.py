@@ -1,4 +1,4 @@
-"""Judge a frozen encoder by its features: nearest neighbours and a linear probe, on the hold-out and the test split."""
+"""Judge a frozen encoder by its features: nearest neighbors and a linear probe, on the hold-out and the test split."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.blocks import Augmentation, EvaluationSettings
 
 LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a linear model of pixels takes hours
-WEIGHTED_NEIGHBOURS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
+WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
 _VIEWS = 4  # of each training image, for the probe that is trained on views
 
 
@@ -39,7 +39,7 @@ def evaluate(
 ) -> None:
     """Measure what a frozen encoder knows; of all steps, the first that reads the test split.
 
-    Writes into `out` knn.json, the accuracy of the neighbours' vote (of `knn_neighbours` alike, and of 200 weighted by
+    Writes into `out` knn.json, the accuracy of the neighbors' vote (of `knn_neighbors` alike, and of 200 weighted by
     their similarity at a temperature of 0.1), and linear.json: the accuracy of linear probes with all labels, fitted to
     the features of the plain images (`probe`) and of random views of them (`probe_on_views`); and under `results` that
     of logistic regression on few labels: on the encoder's features (`simclr`), on those of the same network with random
@@ -53,10 +53,10 @@ def evaluate(
     names: tuple[str, ...] = ("train", "validation", "test")
     splits = {name: read_split(data, name) for name in names if name in description.splits}
     facts: dict[str, Any] = {
-        "unlabelled_left_out": {name: int((split.labels == NO_LABEL).sum()) for name, split in splits.items()}
+        "unlabeled_left_out": {name: int((split.labels == NO_LABEL).sum()) for name, split in splits.items()}
     }
     splits = {name: split for name, split in splits.items() if (split.labels != NO_LABEL).any()}
-    knn: dict[str, Any] = {"neighbours": settings.knn_neighbours}
+    knn: dict[str, Any] = {"neighbors": settings.knn_neighbors}
     linear: dict[str, Any] = {"results": []}
     if "train" in splits and len(splits) > 1:
         device = hardware.device()
@@ -65,7 +65,7 @@ def evaluate(
             features = _features(network, splits, device)
             views = _features_of_views(network, splits["train"], settings.augmentation, seed, device)
         labels = {name: split.labels[split.labels != NO_LABEL] for name, split in splits.items()}
-        knn |= _neighbours_vote(features, labels, settings.knn_neighbours, device)
+        knn |= _neighbors_vote(features, labels, settings.knn_neighbors, device)
         linear |= _linear_probes(features, views, labels, device)
         inputs = {"simclr": features, "random": _features(_random_network(network, seed), splits, device)}
         linear |= _few_labels(settings, inputs | _pixels(splits), labels, seed, device)
@@ -88,7 +88,7 @@ def _unchanged(network: Encoder) -> Iterator[None]:
 
 
 def _features(network: Encoder, splits: dict[str, Split], device: torch.device) -> dict[str, Array]:
-    """Return the features of the labelled images of each split."""
+    """Return the features of the labeled images of each split."""
     return {
         name: compute_features(network, split.images, device)[0][split.labels != NO_LABEL]
         for name, split in splits.items()
@@ -98,7 +98,7 @@ def _features(network: Encoder, splits: dict[str, Split], device: torch.device) 
 def _features_of_views(
     network: Encoder, train: Split, augmentation: Augmentation | None, seed: int, device: torch.device
 ) -> Array | None:
-    """Return the features of random views of the labelled training images, float32 [V, N, D]."""
+    """Return the features of random views of the labeled training images, float32 [V, N, D]."""
     if augmentation is None:
         return None
     size = network.architecture.image_size
@@ -127,23 +127,23 @@ def _random_network(network: Encoder, seed: int) -> Encoder:
 
 
 def _pixels(splits: dict[str, Split]) -> dict[str, dict[str, Array]]:
-    """Return the pixels of the labelled images of each split under the input's name; nothing if there are too many."""
+    """Return the pixels of the labeled images of each split under the input's name; nothing if there are too many."""
     if np.prod(splits["train"].images.shape[1:]) > LARGEST_PIXEL_INPUT:
         return {}
     images = {name: split.images[split.labels != NO_LABEL] for name, split in splits.items()}
     return {"pixels": {name: np.float32(1 / 255) * array.reshape(len(array), -1) for name, array in images.items()}}
 
 
-def _neighbours_vote(
-    features: dict[str, Array], labels: dict[str, Labels], neighbours: int, device: torch.device
+def _neighbors_vote(
+    features: dict[str, Array], labels: dict[str, Labels], neighbors: int, device: torch.device
 ) -> dict[str, Any]:
     on_device = {name: torch.from_numpy(array).to(device) for name, array in features.items()}
     bank = on_device.pop("train"), labels["train"]
     return {
         split: {
-            "accuracy": knn_accuracy(*bank, queries, labels[split], neighbours),
+            "accuracy": knn_accuracy(*bank, queries, labels[split], neighbors),
             "weighted_accuracy": knn_accuracy(
-                *bank, queries, labels[split], WEIGHTED_NEIGHBOURS, temperature=VOTE_TEMPERATURE
+                *bank, queries, labels[split], WEIGHTED_NEIGHBORS, temperature=VOTE_TEMPERATURE
             ),
             "images": len(labels[split]),
         }

@@ -31,7 +31,7 @@ from simclr_steps.settings.blocks import FinetuneSettings
 from simclr_steps.training.batches import GlobalBatches, batches_of_all
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.loading import Images, outputs
-from simclr_steps.training.optimizers import configure_optimisers
+from simclr_steps.training.optimizers import configure_optimizers
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.trainer import History, build_trainer
 from simclr_steps.training.work_folder import work_folder
@@ -66,7 +66,7 @@ def finetune(
     if not isinstance(pretrained, Encoder):
         raise UserError(f"{encoder} is a classifier: give the encoder.safetensors that select wrote")
     check_channels(pretrained, train.images)
-    if settings.keep == "best" and not description.splits["validation"].labelled:
+    if settings.keep == "best" and not description.splits["validation"].labeled:
         raise UserError(f"keep: best needs labels in the hold-out, but that of {data} has none: set keep to last")
     hardware = replace(hardware, gpus=min(1, hardware.resolved_gpus()), processes=1)
 
@@ -128,7 +128,7 @@ class Supervised(L.LightningModule):
         return {"loss": F.cross_entropy(logits.float(), labels), "accuracy": correct}
 
     def validate(self) -> dict[str, float]:
-        """Return the accuracy on the labelled rows of the hold-out, if it has any."""
+        """Return the accuracy on the labeled rows of the hold-out, if it has any."""
         if not len(self._hold_out_rows):
             return {}
         _, logits = outputs(self.network, self._hold_out, self._hold_out_rows, self.device)
@@ -136,9 +136,9 @@ class Supervised(L.LightningModule):
         return {"validate_accuracy": float(correct.float().mean())}
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser of what is not frozen, and its schedule, which is stepped after every update."""
+        """Return the optimizer of what is not frozen, and its schedule, which is stepped after every update."""
         settings = self.settings
-        return configure_optimisers(
+        return configure_optimizers(
             self.network.layers(), settings, settings.learning_rate, self.steps_per_epoch, settings.layer_decay
         )
 
@@ -171,8 +171,8 @@ class BestEpoch(L.Callback):
         module.kept_epoch = self.epoch
 
 
-def labelled_logits(network: Classifier, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the logits, float32 [N, classes], and labels, int64 [N], of a split's labelled rows, on the CPU."""
+def labeled_logits(network: Classifier, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the logits, float32 [N, classes], and labels, int64 [N], of a split's labeled rows, on the CPU."""
     rows = np.flatnonzero(split.labels != NO_LABEL)
     images = split.images if len(rows) == len(split) else split.images[rows]
     return torch.from_numpy(compute_features(network, images, device)[1]), torch.from_numpy(split.labels[rows])
@@ -230,7 +230,7 @@ def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder
     """
     result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows), "epoch": module.kept_epoch}
     for name in ("validation", "test"):
-        logits, labels = labelled_logits(module.network, read_split(data, name), device)
+        logits, labels = labeled_logits(module.network, read_split(data, name), device)
         result[name] = classification_metrics(logits, labels, classes) if len(labels) else None
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)

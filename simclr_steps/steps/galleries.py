@@ -1,4 +1,4 @@
-"""Show what pretraining sees and what it makes of it: augmented views of images, and the neighbours of images."""
+"""Show what pretraining sees and what it makes of it: augmented views of images, and the neighbors of images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simclr_steps.data.packed import NO_LABEL, read_description, read_split
 from simclr_steps.data.splits import proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.figures.mosaic import LARGEST_TILE, canvas, draw_tile, head
-from simclr_steps.figures.plots import COLOURS, NO_LABEL_COLOUR, save, sentence
+from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
 from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import read_json, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
@@ -31,22 +31,22 @@ Labels = npt.NDArray[np.int64]
 
 ROWS = 8
 VIEWS = 7
-NEIGHBOURS = 8
-_SAME, _OTHER = COLOURS[0], COLOURS[2]
+NEIGHBORS = 8
+_SAME, _OTHER = COLORS[0], COLORS[2]
 
 
 @dataclass(frozen=True)
-class Neighbourhoods:
+class Neighborhoods:
     """Some rows of a split and the rows whose features are nearest to theirs."""
 
     queries: Labels  # [Q]
-    neighbours: Labels  # [Q, K], nearest first
+    neighbors: Labels  # [Q, K], nearest first
 
 
 def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: int, out: Path) -> None:
-    """Draw augmented views of training images, and images of a split with their nearest neighbours.
+    """Draw augmented views of training images, and images of a split with their nearest neighbors.
 
-    Reads what gather wrote for an encoder. Writes augmentation and neighbours into `out`, as .png and .svg, and
+    Reads what gather wrote for an encoder. Writes augmentation and neighbors into `out`, as .png and .svg, and
     run.json. Without labels nothing is said to be right or wrong.
     """
     description = read_description(data)
@@ -56,17 +56,17 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
         raise UserError(f"{features} was computed from other data than {data}: run predict and gather again")
     train, split = read_split(data, "train"), read_split(data, facts["split"])
     if not len(train):  # all that is trained on is without labels
-        train = read_split(data, "unlabelled")
+        train = read_split(data, "unlabeled")
     rows = proportional_draw(train.labels, ROWS, seed)
     shown = views_of(train.images, rows, settings.augmentation, settings.view_size, seed)
     with whole_folder(out) as folder:
         save(draw_views(train.images[rows], shown), folder / "augmentation")
         if len(split) < 2:
-            figure = sentence(f"No neighbours to show: the {facts['split']} split has {len(split)} images.")
+            figure = sentence(f"No neighbors to show: the {facts['split']} split has {len(split)} images.")
         else:
-            found = neighbourhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
-            figure = draw_neighbours(found, split.images, split.labels, description.classes)
-        save(figure, folder / "neighbours")
+            found = neighborhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
+            figure = draw_neighbors(found, split.images, split.labels, description.classes)
+        save(figure, folder / "neighbors")
         write_json(folder / "run.json", {"split": facts["split"], "run": record.finish()})
     log.info("wrote %s", out)
 
@@ -81,27 +81,27 @@ def views_of(images: Images, rows: Labels, augmentation: Augmentation, view_size
     return np.asarray((views.permute(1, 0, 3, 4, 2) * 255).round().to(torch.uint8))
 
 
-def neighbourhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) -> Neighbourhoods:
+def neighborhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) -> Neighborhoods:
     """Choose rows, [N, D] features and [N] labels, and find their nearest others by cosine similarity.
 
-    Where there are labels, half of the chosen rows are such that their neighbours vote for another class, if there
+    Where there are labels, half of the chosen rows are such that their neighbors vote for another class, if there
     are so many; they come last.
     """
     known = np.flatnonzero(labels != NO_LABEL)
     candidates = known if len(known) else np.arange(len(labels))
-    indices = nearest(features, features, NEIGHBOURS, leave_one_out=True)[0].numpy()
+    indices = nearest(features, features, NEIGHBORS, leave_one_out=True)[0].numpy()
     if not len(known):
         queries = candidates[proportional_draw(labels[candidates], ROWS, seed)]
-        return Neighbourhoods(queries, indices[queries])
+        return Neighborhoods(queries, indices[queries])
     if len(known) == 1:
-        return Neighbourhoods(known, indices[known])
-    of_known = nearest(features[known], features[known], NEIGHBOURS, leave_one_out=True)[0].numpy()
+        return Neighborhoods(known, indices[known])
+    of_known = nearest(features[known], features[known], NEIGHBORS, leave_one_out=True)[0].numpy()
     right = vote(labels[known][of_known]) == labels[known]
     wrong_rows, right_rows = known[~right], known[right]
     wrong = wrong_rows[proportional_draw(labels[wrong_rows], max(ROWS // 2, ROWS - len(right_rows)), seed)]
     queries = right_rows[proportional_draw(labels[right_rows], ROWS - len(wrong), seed)]
     queries = np.concatenate([queries, wrong])
-    return Neighbourhoods(queries, indices[queries])
+    return Neighborhoods(queries, indices[queries])
 
 
 def draw_views(originals: Images, views: Images) -> Figure:
@@ -115,19 +115,19 @@ def draw_views(originals: Images, views: Images) -> Figure:
     return figure
 
 
-def draw_neighbours(found: Neighbourhoods, images: Images, labels: Labels, classes: list[str]) -> Figure:
-    """Return a figure with a row for each query: the query and its neighbours, framed by their class."""
-    labelled = bool((labels != NO_LABEL).any())
-    figure, axes = canvas(len(found.queries), 1 + found.neighbours.shape[1], names=labelled)
-    for row, (query, near) in enumerate(zip(found.queries, found.neighbours, strict=True)):
+def draw_neighbors(found: Neighborhoods, images: Images, labels: Labels, classes: list[str]) -> Figure:
+    """Return a figure with a row for each query: the query and its neighbors, framed by their class."""
+    labeled = bool((labels != NO_LABEL).any())
+    figure, axes = canvas(len(found.queries), 1 + found.neighbors.shape[1], names=labeled)
+    for row, (query, near) in enumerate(zip(found.queries, found.neighbors, strict=True)):
         tiles = thumbnails(images[np.array([query, *near])], LARGEST_TILE)
         for column, (tile, number) in enumerate(zip(tiles, [query, *near], strict=True)):
             label = labels[number]
-            name = classes[label] if label != NO_LABEL else "no label" if labelled else ""
-            frame = None if not column or not labelled else _frame(label, labels[query])
-            draw_tile(axes, tile, row, column, name, frame, names=labelled)
-    head(axes, "query", "nearest neighbours, the nearest first")
-    if labelled:
+            name = classes[label] if label != NO_LABEL else "no label" if labeled else ""
+            frame = None if not column or not labeled else _frame(label, labels[query])
+            draw_tile(axes, tile, row, column, name, frame, names=labeled)
+    head(axes, "query", "nearest neighbors, the nearest first")
+    if labeled:
         patches = [
             Patch(fill=False, edgecolor=_SAME, linewidth=1.6, label="same class"),
             Patch(fill=False, edgecolor=_OTHER, linewidth=1.6, linestyle=":", label="another class"),
@@ -138,5 +138,5 @@ def draw_neighbours(found: Neighbourhoods, images: Images, labels: Labels, class
 
 def _frame(label: int, wanted: int) -> dict[str, Any]:
     if label == NO_LABEL:
-        return {"edgecolor": NO_LABEL_COLOUR}
+        return {"edgecolor": NO_LABEL_COLOR}
     return {"edgecolor": _SAME} if label == wanted else {"edgecolor": _OTHER, "linestyle": (0, (1, 1))}

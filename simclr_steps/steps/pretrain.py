@@ -1,4 +1,4 @@
-"""Train an encoder with SimCLR on the train and unlabelled splits."""
+"""Train an encoder with SimCLR on the train and unlabeled splits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from simclr_steps.training.batches import GlobalBatches
 from simclr_steps.training.compiled import Compiled
 from simclr_steps.training.loading import Images
 from simclr_steps.training.loggers import TensorBoard
-from simclr_steps.training.optimizers import configure_optimisers, scaled_learning_rate
+from simclr_steps.training.optimizers import configure_optimizers, scaled_learning_rate
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.sync_batch_norm import batch_norms
 from simclr_steps.training.trainer import History, build_trainer
@@ -60,8 +60,8 @@ def pretrain(
     """
     description = read_description(data)
     record = Record("pretrain", settings, description.content_hash, seed)
-    train, unlabelled, validation = (read_split(data, split) for split in ("train", "unlabelled", "validation"))
-    images, hold_out = Images([train.images, unlabelled.images]), Images([validation.images])
+    train, unlabeled, validation = (read_split(data, split) for split in ("train", "unlabeled", "validation"))
+    images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
     _check_batch(settings, len(images), hardware)
     architecture = resolve(settings, min(description.height, description.width), description.channels)
     log.info("%s, %d images", architecture, len(images))
@@ -228,9 +228,9 @@ class SimCLR(L.LightningModule):
         return projections
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser and its schedule, which is stepped after every update."""
+        """Return the optimizer and its schedule, which is stepped after every update."""
         rate = scaled_learning_rate(self.settings)
-        return configure_optimisers([self.encoder.parameters()], self.settings, rate, self.steps_per_epoch)
+        return configure_optimizers([self.encoder.parameters()], self.settings, rate, self.steps_per_epoch)
 
 
 def _publish(

@@ -32,7 +32,7 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     if settings.criterion == "knn":
         device = hardware.device()
         for row in table:
-            row["knn_accuracy"] = _hold_out_accuracy(candidates / row["file"], data, settings.knn_neighbours, device)
+            row["knn_accuracy"] = _hold_out_accuracy(candidates / row["file"], data, settings.knn_neighbors, device)
     chosen, why = _choose(settings, table)
     _, encoder = read_candidate(candidates / chosen["file"])
     save_network(out / "encoder.safetensors", encoder)
@@ -81,8 +81,8 @@ def _choose(settings: SelectionSettings, table: list[dict[str, Any]]) -> tuple[d
     return best, f"its loss on the hold-out is the least, {best['validate_loss']:.4f}"
 
 
-def _hold_out_accuracy(checkpoint: Path, data: Path, neighbours: int, device: torch.device) -> float:
-    """Return the kNN accuracy of a candidate's features on the hold-out, its neighbours from the training split."""
+def _hold_out_accuracy(checkpoint: Path, data: Path, neighbors: int, device: torch.device) -> float:
+    """Return the kNN accuracy of a candidate's features on the hold-out, its neighbors from the training split."""
     train, hold_out = read_split(data, "train"), read_split(data, "validation")
     if not (train.labels != NO_LABEL).any() or not (hold_out.labels != NO_LABEL).any():
         raise UserError(
@@ -90,4 +90,4 @@ def _hold_out_accuracy(checkpoint: Path, data: Path, neighbours: int, device: to
         )
     _, encoder = read_candidate(checkpoint)
     bank, queries = (compute_features(encoder, split.images, device)[0] for split in (train, hold_out))
-    return knn_accuracy(bank, train.labels, queries, hold_out.labels, neighbours)
+    return knn_accuracy(bank, train.labels, queries, hold_out.labels, neighbors)

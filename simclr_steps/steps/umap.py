@@ -34,7 +34,7 @@ from simclr_steps.settings.blocks import UmapSettings
 
 LAYERS = ("backbone", "projection_head")
 LEAST_ROWS = 10  # below, there is no layout
-_VOTERS = 10  # neighbours in the kNN accuracies of quality.json
+_VOTERS = 10  # neighbors in the kNN accuracies of quality.json
 _MOST_IN_QUALITY = 4000  # trustworthiness and silhouette compare all pairs of points
 _LARGEST_TILE = 32  # pixels
 _MOST_LARGE_TILES = 10_000
@@ -49,7 +49,7 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
 
     Reads what gather wrote for an encoder. Writes into `out`, for each layer, <layer>.csv (row, x, y, label, class),
     .png, .svg and .html (interactive, needs no network), and quality.json for all. UMAP sees no label unless
-    `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer neighbours than
+    `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer neighbors than
     `n_neighbors`, and one of less than 10 rows not at all: the files then say so.
 
     Raises UserError when there are no labels to supervise with.
@@ -85,7 +85,7 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
                 pages[layer] = interactive(points, images.shape[1:3])
             for layer, page in with_images(pages, images).items():
                 write_text(folder / f"{layer}.html", page)
-        write_json(folder / "quality.json", {**quality, "neighbours": _VOTERS, "run": record.finish()})
+        write_json(folder / "quality.json", {**quality, "neighbors": _VOTERS, "run": record.finish()})
     log.info("wrote %s", out)
 
 
@@ -125,20 +125,20 @@ def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]
 
 def layout(settings: UmapSettings, features: Floats, labels: Labels) -> Floats:
     """Return coordinates in the plane, float32 [N, 2]: features, [N, D]; labels, [N], used if supervised."""
-    neighbours = _neighbours(settings, len(features))
+    neighbors = _neighbors(settings, len(features))
     _let_numba_store()
     from umap import UMAP
 
-    # Exact neighbours from torch take a second where UMAP's own approximate search compiles for half a minute.
-    indices, distances = nearest(features, features, neighbours - 1, metric=settings.metric, leave_one_out=True)
-    itself = torch.arange(len(features))[:, None]  # UMAP counts a point as its own first neighbour
+    # Exact neighbors from torch take a second where UMAP's own approximate search compiles for half a minute.
+    indices, distances = nearest(features, features, neighbors - 1, metric=settings.metric, leave_one_out=True)
+    itself = torch.arange(len(features))[:, None]  # UMAP counts a point as its own first neighbor
     known = (
         torch.cat([itself, indices], dim=1).numpy(),
         torch.cat([torch.zeros(len(features), 1), distances], dim=1).numpy(),
         None,
     )
     model = UMAP(
-        n_neighbors=neighbours,
+        n_neighbors=neighbors,
         min_dist=settings.min_dist,
         metric=settings.metric,
         random_state=settings.random_state,
@@ -150,8 +150,8 @@ def layout(settings: UmapSettings, features: Floats, labels: Labels) -> Floats:
         return np.asarray(model.fit_transform(features, y=labels if settings.supervised else None))
 
 
-def _neighbours(settings: UmapSettings, points: int) -> int:
-    """Return how many neighbours UMAP keeps together: no more than there are."""
+def _neighbors(settings: UmapSettings, points: int) -> int:
+    """Return how many neighbors UMAP keeps together: no more than there are."""
     return min(settings.n_neighbors, points - 1)
 
 
@@ -178,11 +178,11 @@ def _quality(
     the plane. What needs labels is null where there are none.
     """
     some = proportional_draw(labels, _MOST_IN_QUALITY, settings.random_state)
-    neighbours = min(settings.n_neighbors, (len(some) - 1) // 2)
+    neighbors = min(settings.n_neighbors, (len(some) - 1) // 2)
     quality: dict[str, float | str | None] = {
         **dict.fromkeys(_MEASURES),
         "trustworthiness": float(
-            trustworthiness(features[some], plane[some], n_neighbors=neighbours, metric=settings.metric)
+            trustworthiness(features[some], plane[some], n_neighbors=neighbors, metric=settings.metric)
         ),
         "note": f"Trustworthiness and silhouette were measured on {len(some)} of the points."
         if len(some) < len(labels)
@@ -201,7 +201,7 @@ def _quality(
 
 
 def _own_votes(values: Floats, labels: Labels, metric: Any) -> pd.Series[Any]:
-    """Return what each labelled point's nearest other labelled points vote for, Int64 [N], null for the others."""
+    """Return what each labeled point's nearest other labeled points vote for, Int64 [N], null for the others."""
     votes = pd.Series(pd.NA, index=range(len(labels)), dtype="Int64")
     known = labels != NO_LABEL
     if known.sum() > 1:
@@ -218,12 +218,12 @@ def _tiles(images: npt.NDArray[np.uint8], drawn: Labels) -> npt.NDArray[np.uint8
 
 def _title(settings: UmapSettings, dataset: str, split: str, points: int, labels: Labels) -> list[str]:
     thinned = f", thinned from {len(labels):,}" if points < len(labels) else ""
-    neighbours = f"n_neighbors {settings.n_neighbors}"
-    if _neighbours(settings, points) < settings.n_neighbors:
-        neighbours = f"n_neighbors {points - 1} (not {settings.n_neighbors}, as there are too few points)"
+    neighbors = f"n_neighbors {settings.n_neighbors}"
+    if _neighbors(settings, points) < settings.n_neighbors:
+        neighbors = f"n_neighbors {points - 1} (not {settings.n_neighbors}, as there are too few points)"
     lines = [
         f"{dataset}, {split} split",
-        f"{points:,} points{thinned}; {neighbours}, min_dist {settings.min_dist:g}, {settings.metric}",
+        f"{points:,} points{thinned}; {neighbors}, min_dist {settings.min_dist:g}, {settings.metric}",
     ]
     if settings.supervised:
         lines.append("supervised: UMAP was shown the labels")

@@ -17,7 +17,7 @@ _LONGEST_NAME = 12  # characters
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Count labelled rows by class (rows of the result) and predicted class (columns), in the order of the labels.
+    """Count labeled rows by class (rows of the result) and predicted class (columns), in the order of the labels.
 
     Takes what gather writes for a classifier: label, prediction and a probability_<class> for each class.
     """
@@ -46,9 +46,9 @@ def _draw(title: str, counts: pd.DataFrame, axes: Axes) -> None:
     image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     if len(counts) <= _MOST_WITH_NUMBERS:
         for (row, column), value in np.ndenumerate(percent):
-            colour = "white" if value > 50 else "#333333"
+            color = "white" if value > 50 else "#333333"
             if value:
-                axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
+                axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=color)
     else:
         axes.figure.colorbar(image, ax=axes, shrink=0.8, label="% of the class")
     step = -(-len(counts) // _MOST_TICKS)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from simclr_steps.figures.plots import (
-    COLOURS,
+    COLORS,
     MARKERS,
     PANEL,
     as_text,
@@ -55,11 +55,11 @@ def label_efficiency(headlines: Sequence[Headline]) -> Figure:
 
 
 def _style(names: dict[str, str], name: str) -> dict[str, str]:
-    """Return colour and marker of a series; blocks of one kind share the colour, and differ in the marker."""
+    """Return color and marker of a series; blocks of one kind share the color, and differ in the marker."""
     series = names[name]
     alike = [other for other, kind in names.items() if kind == series]
     kind = list(SERIES).index(series)
-    return {"color": COLOURS[kind], "marker": MARKERS[(kind + alike.index(name)) % len(MARKERS)]}
+    return {"color": COLORS[kind], "marker": MARKERS[(kind + alike.index(name)) % len(MARKERS)]}
 
 
 def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]]) -> None:
@@ -103,11 +103,11 @@ def history(histories: Histories) -> Figure:
     for (title, seeds), upper, lower in zip(histories.items(), drawn[::2], drawn[1::2], strict=False):
         for number, table in enumerate(seeds.values()):
             marker = "o" if len(table) == 1 else ""
-            for column, name, colour in (("loss", "loss", COLOURS[0]), ("validate_loss", "hold-out loss", COLOURS[2])):
+            for column, name, color in (("loss", "loss", COLORS[0]), ("validate_loss", "hold-out loss", COLORS[2])):
                 if column in table and table[column].notna().any():
                     label = name if number == 0 else None
-                    upper.plot(table["epoch"], table[column], color=colour, marker=marker, alpha=0.8, label=label)
-            lower.plot(table["epoch"], table["learning_rate"], color=COLOURS[8], marker=marker)
+                    upper.plot(table["epoch"], table[column], color=color, marker=marker, alpha=0.8, label=label)
+            lower.plot(table["epoch"], table["learning_rate"], color=COLORS[8], marker=marker)
         upper.set_title(as_title(title))
         upper.set_ylabel("NT-Xent loss")
         _draw_knn(list(seeds.values()), upper)
@@ -123,14 +123,14 @@ def history(histories: Histories) -> Figure:
 
 def _draw_knn(tables: Sequence[pd.DataFrame], losses: Axes) -> None:
     """Draw the hold-out's kNN accuracy, where it was measured, on an axis of its own to the right of the losses."""
-    column, colour = "validate_knn_accuracy", COLOURS[4]
+    column, color = "validate_knn_accuracy", COLORS[4]
     measured = [table.dropna(subset=column) for table in tables if column in table and table[column].notna().any()]
     if not measured:
         return
     axes = losses.twinx()
     for table in measured:
-        axes.plot(table["epoch"], 100 * table[column], color=colour, marker="o", markersize=3, alpha=0.8)
-    losses.plot([], [], color=colour, marker="o", markersize=3, label="hold-out kNN")
+        axes.plot(table["epoch"], 100 * table[column], color=color, marker="o", markersize=3, alpha=0.8)
+    losses.plot([], [], color=color, marker="o", markersize=3, label="hold-out kNN")
     axes.set_ylabel("kNN accuracy in %")
 
 
@@ -152,8 +152,8 @@ def monitors(histories: Histories) -> Figure:
         for number, title in enumerate(tables):
             if title in found:
                 line = found[title].dropna(subset=column).groupby("epoch")[column].mean()
-                colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-                axes.plot(line.index, line, label=as_text(title, 60), color=colour, marker=marker, markersize=4)
+                color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
+                axes.plot(line.index, line, label=as_text(title, 60), color=color, marker=marker, markersize=4)
         axes.set_title(_MONITORS[column])
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -170,15 +170,15 @@ def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     figure, drawn = panels(len(histories), *PANEL)
     for (title, tables), axes in zip(histories.items(), drawn, strict=False):
         lines = [line for table in tables for _, line in table.groupby("draw")]
-        for column, name, colour in (
-            ("accuracy", "images trained on", COLOURS[0]),
-            ("validate_accuracy", "hold-out", COLOURS[2]),
+        for column, name, color in (
+            ("accuracy", "images trained on", COLORS[0]),
+            ("validate_accuracy", "hold-out", COLORS[2]),
         ):
             measured = [line for line in lines if column in line]
             for number, line in enumerate(measured):
                 marker = "o" if len(line) == 1 else ""
                 label = None if number else name
-                axes.plot(line["epoch"], 100 * line[column], color=colour, marker=marker, alpha=0.6, label=label)
+                axes.plot(line["epoch"], 100 * line[column], color=color, marker=marker, alpha=0.6, label=label)
         axes.set_title(as_title(title))
         axes.set_xlabel("epoch")
         axes.set_ylabel("accuracy in %")

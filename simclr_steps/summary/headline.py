@@ -93,7 +93,7 @@ def shown_split(rows: pd.DataFrame) -> str:
 
 
 def headline(rows: pd.DataFrame) -> Headline:
-    """Summarise the tidy rows of one data set and pretraining."""
+    """Summarize the tidy rows of one data set and pretraining."""
     dataset, pretrain = rows[["dataset", "pretrain"]].iloc[0]
     accuracies = rows[(rows["metric"] == "accuracy")]
     split = shown_split(rows)

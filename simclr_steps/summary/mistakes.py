@@ -1,4 +1,4 @@
-"""The mistakes that a classifier is surest of: often images that are labelled wrongly, or hard to tell."""
+"""The mistakes that a classifier is surest of: often images that are labeled wrongly, or hard to tell."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Mistakes:
     images: npt.NDArray[np.uint8]  # [M, H, W, C]
     names: list[str]  # lines: the class, what it was taken for, and how surely
     count: int  # of all wrong predictions
-    labelled: int  # images
+    labeled: int  # images
 
 
 def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) -> Mistakes:
@@ -49,7 +49,7 @@ def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) ->
 
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
     """Draw the mistakes of each classifier in a panel below its title: image, class, what it was taken for."""
-    shown = {title: one for title, one in mistakes.items() if one.labelled}
+    shown = {title: one for title, one in mistakes.items() if one.labeled}
     if not shown:
         return sentence("No mistake was found: that takes labels in the split that is predicted.")
     figure, drawn = panels(len(shown), PANEL[0], 2.2)
@@ -67,4 +67,4 @@ def _draw(title: str, one: Mistakes, axes: Axes) -> None:
         x, y = number % _COLUMNS * _PITCH[0], number // _COLUMNS * _PITCH[1]
         place(axes, image, x, y)
         name_below(axes, name, x, y)
-    axes.set_title(f"{as_title(title)}\n{one.count:,} of {one.labelled:,} images wrong")
+    axes.set_title(f"{as_title(title)}\n{one.count:,} of {one.labeled:,} images wrong")

@@ -26,13 +26,13 @@ _PROTOCOL = {
         "epochs",
         "global_batch_size",
         "temperature",
-        "optimiser",
+        "optimizer",
         "learning_rate",
         "schedule",
         "augmentation",
     ),
     "select": ("criterion",),
-    "knn": ("knn_neighbours", "labels", "draws", "augmentation"),
+    "knn": ("knn_neighbors", "labels", "draws", "augmentation"),
     "finetune": (
         "init",
         "freeze",
@@ -41,7 +41,7 @@ _PROTOCOL = {
         "draws",
         "epochs",
         "batch_size",
-        "optimiser",
+        "optimizer",
         "learning_rate",
         "layer_decay",
         "keep",
@@ -71,7 +71,7 @@ _CAPTIONS = {
     "mistakes": (
         "The surest mistakes",
         "Test images that the fine-tuned classifier (first draw, first seed) takes for another class with the highest "
-        "probability: the class, what it was taken for, and how surely. Some are labelled wrongly; others show what "
+        "probability: the class, what it was taken for, and how surely. Some are labeled wrongly; others show what "
         "the classifier does not see.",
     ),
     "monitors": (
@@ -168,10 +168,10 @@ def _data(description: Description) -> dict[str, Table]:
         ["content hash", description.content_hash],
     ]
     counted = classes if len(classes) <= _MOST_CLASSES else []
-    splits = [["split", "images", "labelled", *counted]]
+    splits = [["split", "images", "labeled", *counted]]
     for name, split in description.splits.items():
         per_class = [f"{count:,}" for count in split.per_class] if counted else []
-        splits.append([SPLIT_NAMES.get(name, name), f"{split.images:,}", f"{split.labelled:,}", *per_class])
+        splits.append([SPLIT_NAMES.get(name, name), f"{split.images:,}", f"{split.labeled:,}", *per_class])
     return {"facts": facts, "splits": splits}
 
 

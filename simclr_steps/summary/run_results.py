@@ -19,7 +19,7 @@ Row = dict[str, Any]
 SPLITS = ("validation", "test")
 PICTURES = {
     "galleries/augmentation.png": "What the augmentation does: an image in each row, and random views of it.",
-    "galleries/neighbours.png": "Nearest neighbours by the cosine similarity of the backbone's features.",
+    "galleries/neighbors.png": "Nearest neighbors by the cosine similarity of the backbone's features.",
     "umap/backbone.png": "The backbone's features in the plane (UMAP), on which a classifier works.",
     "umap/projection_head.png": "The projection head's features in the plane (UMAP), which the SimCLR loss compares.",
 }

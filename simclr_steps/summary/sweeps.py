@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.figures.plots import (
-    COLOURS,
+    COLORS,
     MARKERS,
     PANEL,
     as_text,
@@ -107,7 +107,7 @@ def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
             points["mean"],
             yerr=points["std"].fillna(0),
             label=as_text(name, _LONGEST_LINE),
-            color=COLOURS[number % len(COLOURS)],
+            color=COLORS[number % len(COLORS)],
             marker=MARKERS[number % len(MARKERS)],
             linestyle="--" if (line["stage"] == "finetune").all() else "-",
             markersize=4,

@@ -143,7 +143,7 @@ class Images(Dataset[Any]):
 def _read_rows(array: npt.NDArray[np.uint8], rows: Rows, into: npt.NDArray[np.uint8], places: Rows) -> None:
     """Read some images of an array to some places of another; those of a mapped file are read from the file.
 
-    Pages that are read through a map count as memory of the process, and each of them drags in its neighbours from the
+    Pages that are read through a map count as memory of the process, and each of them drags in its neighbors from the
     disk, of which a shuffled order wants none.
     """
     if not (isinstance(array.base, mmap) and array.flags.c_contiguous):

@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules."""
+"""Optimizers and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from simclr_steps.settings.blocks import FinetuneSettings, Optimisation, PretrainSettings
+from simclr_steps.settings.blocks import FinetuneSettings, Optimization, PretrainSettings
 
 Trained = PretrainSettings | FinetuneSettings
 Layers = Sequence[Iterable[nn.Parameter]]
 
 
-def configure_optimisers(
+def configure_optimizers(
     layers: Layers, settings: Trained, learning_rate: float, steps_per_epoch: int, layer_decay: float = 1.0
 ) -> OptimizerLRScheduler:
-    """Return what Lightning asks for: the optimiser, and its schedule, which is stepped once after every update."""
-    optimiser = build_optimiser(layers, settings, learning_rate, layer_decay)
-    scheduler = LambdaLR(optimiser, schedule(settings, steps_per_epoch))
-    return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    """Return what Lightning asks for: the optimizer, and its schedule, which is stepped once after every update."""
+    optimizer = build_optimizer(layers, settings, learning_rate, layer_decay)
+    scheduler = LambdaLR(optimizer, schedule(settings, steps_per_epoch))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def build_optimiser(
-    layers: Layers, settings: Optimisation, learning_rate: float, layer_decay: float = 1.0
+def build_optimizer(
+    layers: Layers, settings: Optimization, learning_rate: float, layer_decay: float = 1.0
 ) -> Optimizer:
-    """Return the optimiser of the trainable parameters of some layers, the input's first.
+    """Return the optimizer of the trainable parameters of some layers, the input's first.
 
     The last layer has all of the learning rate, and each one before it `layer_decay` times that of the layer behind it.
     Parameters of one dimension, biases and batch norm's, are left out of weight decay and of the adaptation of LARS, as
@@ -42,15 +42,15 @@ def build_optimiser(
         for depth, layer in enumerate(reversed(layers))
         for group in _parameter_groups(layer, settings.weight_decay)
     ]
-    if settings.optimiser == "sgd":
+    if settings.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=learning_rate, momentum=settings.momentum, fused=True)
-    if settings.optimiser == "lars":
+    if settings.optimizer == "lars":
         from timm.optim.lars import Lars  # slow to import, and few need it
 
         # Without a weight decay timm adapts nothing unless it is told to.
         groups = [{**group, "always_adapt": group["params"][0].ndim > 1} for group in groups]
         return Lars(groups, lr=learning_rate, momentum=settings.momentum)
-    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
+    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=learning_rate, fused=True)
 
 

@@ -52,7 +52,7 @@ def random_images(folder: Path, count: int) -> Path:
 
 
 def features(folder: Path, packed: Path, count: int) -> Path:
-    """Write what gather would of an encoder for `count` training images: 512 features around 10 centres, the classes.
+    """Write what gather would of an encoder for `count` training images: 512 features around 10 centers, the classes.
 
     The packed data set, which knows no classes, gets their names.
     """

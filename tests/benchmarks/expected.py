@@ -21,7 +21,7 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.settings.blocks import PretrainSettings
-from simclr_steps.training.optimizers import build_optimiser, scaled_learning_rate
+from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 from tests.benchmarks.counting import Counter, Operation
 from tests.benchmarks.recipe import RECIPE, read_pretrain
 
@@ -111,7 +111,7 @@ def count_step(settings: PretrainSettings, side: int) -> Parts:
     """Return the operations of each part of a training step on images of `side` × `side` pixels."""
     parts: Parts = {}
     encoder = Encoder(resolve(settings, side, 3)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = build_optimiser([encoder.parameters()], settings, scaled_learning_rate(settings))
+    optimizer = build_optimizer([encoder.parameters()], settings, scaled_learning_rate(settings))
     with FakeTensorMode(allow_non_fake_inputs=True):
         images = torch.empty(settings.global_batch_size, side, side, 3, dtype=torch.uint8)
         with _counted(parts, "views"):

@@ -25,7 +25,7 @@ from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
 from simclr_steps.settings.blocks import Augmentation, PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
-from simclr_steps.training.optimizers import build_optimiser, scaled_learning_rate
+from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 
 WARMUP_STEPS = 3
 
@@ -51,7 +51,7 @@ def end_to_end(data: Path, chosen: PretrainSettings, hardware: Hardware, saving:
 def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int, mode: str | None = None) -> float:
     """Return the images/s of forward, loss, backward and update on one fixed batch of views.
 
-    Network, memory format, precision and optimiser are those of the pretraining; compile "auto" stands for "never".
+    Network, memory format, precision and optimizer are those of the pretraining; compile "auto" stands for "never".
     `mode` is torch.compile's, where it is compiled; the pretraining's own is None.
     """
     device = hardware.device()
@@ -119,14 +119,14 @@ def _update(data: Path, chosen: PretrainSettings, hardware: Hardware, mode: str 
     encoder = _encoder(data, chosen).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if hardware.compile == "always":
         encoder.compile(mode=mode)
-    optimiser = build_optimiser([encoder.parameters()], chosen, scaled_learning_rate(chosen))
+    optimizer = build_optimizer([encoder.parameters()], chosen, scaled_learning_rate(chosen))
 
     def update(x: Tensor) -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             _, projections = encoder(x)
         nt_xent(projections.reshape(chosen.views, chosen.global_batch_size, -1), chosen.temperature).backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
 
     return update
 
@@ -162,15 +162,15 @@ def lightlys(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: in
     transform = SimCLRTransform(input_size=32, gaussian_blur=0.0)
     loader = _loader(data, transform, chosen.global_batch_size, device, workers)
     encoder: nn.Module = _encoder(data, chosen).to(device)
-    optimiser = torch.optim.SGD(encoder.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
     criterion = NTXentLoss(temperature=chosen.temperature)
 
     def train_on(views: list[Tensor]) -> Callable[[], None]:
         def step() -> None:
             first, second = (encoder(view.to(device, non_blocking=True))[1] for view in views)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             criterion(first, second).backward()
-            optimiser.step()
+            optimizer.step()
 
         return step
 

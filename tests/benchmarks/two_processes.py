@@ -24,7 +24,7 @@ from simclr_steps.networks.precision import allow_tf32
 from simclr_steps.settings.blocks import PretrainSettings
 from simclr_steps.training.batches import GlobalBatches
 from simclr_steps.training.distributed import mean_of_all
-from simclr_steps.training.optimizers import build_optimiser, scaled_learning_rate
+from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 from simclr_steps.training.sync_batch_norm import SyncBatchNorm
 
 
@@ -52,7 +52,7 @@ def _train(
     description, images = read_description(data), read_split(data, "train").images
     network: nn.Module = Encoder(resolve(chosen, min(description.height, description.width), description.channels))
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = build_optimiser([network.parameters()], chosen, scaled_learning_rate(chosen))
+    optimizer = build_optimizer([network.parameters()], chosen, scaled_learning_rate(chosen))
     if processes > 1:
         network = DistributedDataParallel(SyncBatchNorm().apply(network))
     found = []
@@ -63,8 +63,8 @@ def _train(
         _, projections = network(views.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         loss = nt_xent(projections.reshape(chosen.views, len(rows), -1), chosen.temperature)
         loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
         found.append(float(mean_of_all(loss.detach())))
     if processes > 1:
         # Gloo's thread may still let go of a tensor, for which it needs the interpreter that its end would wait in.

@@ -49,7 +49,7 @@ def settings(path: Path, *, finetunes: bool) -> dict[str, object]:
     }
 
 
-def test_labelled_photographs_run_through_all_stages(tmp_path: Path, photos: Path) -> None:
+def test_labeled_photographs_run_through_all_stages(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings(photos, finetunes=True)))
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
     run = tmp_path / "results/photos/simclr/seed0"
@@ -58,10 +58,10 @@ def test_labelled_photographs_run_through_all_stages(tmp_path: Path, photos: Pat
     assert description["classes"] == ["flower", "temple"]
     assert sum(split["images"] for split in description["splits"].values()) == 2 * IMAGES
     accuracy = json.loads((run / "evaluate/knn.json").read_text())["test"]["accuracy"]
-    assert accuracy > 0.7  # two photographs are told apart by little more than their colours
+    assert accuracy > 0.7  # two photographs are told apart by little more than their colors
 
 
-def test_unlabelled_photographs_run_to_features_and_plots_and_say_what_cannot_be_measured(
+def test_unlabeled_photographs_run_to_features_and_plots_and_say_what_cannot_be_measured(
     tmp_path: Path, photos: Path
 ) -> None:
     flat = tmp_path / "flat"
@@ -94,7 +94,7 @@ def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_othe
         },
         "pretrains": {"simclr": {"epochs": 1, "global_batch_size": 64}},
         "evaluation": {"labels": [1.0], "draws": 1, "augmentation": None},
-        "prediction": {"splits": ["unlabelled"]},
+        "prediction": {"splits": ["unlabeled"]},
     }
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
@@ -102,6 +102,6 @@ def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_othe
     assert_results(run, ["pretrained"])
     splits = json.loads((tmp_path / "resources/photos/dataset.json").read_text())["splits"]
     assert splits["validation"]["images"] == round(0.1 * (2 * IMAGES - splits["test"]["images"]))
-    assert 0 < splits["validation"]["labelled"] < splits["validation"]["images"]
-    rows = pd.read_parquet(run / "features/unlabelled/rows.parquet")
-    assert len(rows) == splits["unlabelled"]["images"] > IMAGES and rows["label"].isna().all()
+    assert 0 < splits["validation"]["labeled"] < splits["validation"]["images"]
+    rows = pd.read_parquet(run / "features/unlabeled/rows.parquet")
+    assert len(rows) == splits["unlabeled"]["images"] > IMAGES and rows["label"].isna().all()

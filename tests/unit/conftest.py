@@ -42,7 +42,7 @@ def same_draws_in_every_run() -> None:
 def write_packed(tmp_path: Path) -> WritePacked:
     """Return a function that writes a packed data set of the given splits, images and labels, and returns its folder.
 
-    Without splits they are digits: train 200, validation 60, test 60 and unlabelled 0.
+    Without splits they are digits: train 200, validation 60, test 60 and unlabeled 0.
     """
 
     def write(
@@ -55,7 +55,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
             "train": digits(200),
             "validation": digits(60, 200),
             "test": digits(60, 260),
-            "unlabelled": digits(0),
+            "unlabeled": digits(0),
         }
         folder = tmp_path / name
         folder.mkdir()
@@ -72,7 +72,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
             ).to_csv(folder / f"{split}.rows.csv", index=False)
             counts[split] = {
                 "images": len(images),
-                "labelled": int((labels >= 0).sum()),
+                "labeled": int((labels >= 0).sum()),
                 "per_class": [int((labels == label).sum()) for label in range(len(classes))],
             }
         height, width, channels = next(iter(splits.values()))[0].shape[1:]

@@ -126,7 +126,7 @@ def project(finished: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def write_images(tmp_path: Path) -> Callable[[str, str], Path]:
-    """Return a function that writes one small grey JPEG into a class's folder."""
+    """Return a function that writes one small gray JPEG into a class's folder."""
     from PIL import Image
 
     def write(label: str, name: str) -> Path:

@@ -84,7 +84,7 @@ def test_switching_the_container_on_or_off_plans_nothing(contained: Project, fin
 
 
 @needs_image
-def test_image_is_named_and_labelled_after_what_it_is_made_of() -> None:
+def test_image_is_named_and_labeled_after_what_it_is_made_of() -> None:
     command = ["apptainer", "inspect", "--json", "--labels", str(IMAGE)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     labels = json.loads(done.stdout)["data"]["attributes"]["labels"]

@@ -85,11 +85,11 @@ def test_stage_target_plans_the_stage_and_what_it_needs(target: str, last: str, 
 
 
 def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
-    fresh.config["prediction"] = {"splits": ["train", "unlabelled"]}
+    fresh.config["prediction"] = {"splits": ["train", "unlabeled"]}
     fresh.config["umap"]["split"] = "validation"
     fresh.write_config()
     gathered = {job[-1] for job in fresh.plan() if job[0] == "gather_features"}
-    assert gathered == {"train", "unlabelled", "validation"}
+    assert gathered == {"train", "unlabeled", "validation"}
 
 
 def test_command_line_config_takes_numbers_below_its_first_level(fresh: Project) -> None:

@@ -12,7 +12,7 @@ from tests.workflow.conftest import Project
 FIGURES = {
     "Summary": {"all runs", "label efficiency", "history", "monitors", "confusion", "mistakes", "finetune history"},
     "Features in the plane": {"picture", "interactive"},
-    "Galleries": {"augmentation", "neighbours"},
+    "Galleries": {"augmentation", "neighbors"},
 }
 
 

@@ -113,7 +113,7 @@ wildcard_constraints:
     pretrain="[^/]+",
     seed=r"\d+",
     finetune="[^/]+",
-    split="train|validation|test|unlabelled",
+    split="train|validation|test|unlabeled",
 
 
 @cache
@@ -214,7 +214,7 @@ def arrays(*splits):
 
 
 def split_drawn(*parts):
-    """Return arrays of the split that UMAP and the neighbours' gallery show."""
+    """Return arrays of the split that UMAP and the neighbors' gallery show."""
     return [f"resources/{{dataset}}/{CONFIG.umap.split}.{part}.npy" for part in parts]
 
 

@@ -27,7 +27,7 @@ rule prepare:
         multiext("resources/{dataset}/train", ".images.npy", ".labels.npy", ".rows.csv"),
         multiext("resources/{dataset}/validation", ".images.npy", ".labels.npy", ".rows.csv"),
         multiext("resources/{dataset}/test", ".images.npy", ".labels.npy", ".rows.csv"),
-        multiext("resources/{dataset}/unlabelled", ".images.npy", ".labels.npy", ".rows.csv"),
+        multiext("resources/{dataset}/unlabeled", ".images.npy", ".labels.npy", ".rows.csv"),
     log:
         "logs/{dataset}/prepare.log",
     benchmark:

@@ -112,7 +112,7 @@ rule galleries:
             split=CONFIG.umap.split,
             file=["backbone.npy", "run.json"],
         ),
-        arrays("train", "unlabelled"),
+        arrays("train", "unlabeled"),
         split_drawn("images", "labels"),
     output:
         report(
@@ -120,11 +120,11 @@ rule galleries:
             **gallery_report("augmentation"),
         ),
         report(
-            "results/{dataset}/{pretrain}/seed{seed}/galleries/neighbours.png",
-            **gallery_report("neighbours"),
+            "results/{dataset}/{pretrain}/seed{seed}/galleries/neighbors.png",
+            **gallery_report("neighbors"),
         ),
         "results/{dataset}/{pretrain}/seed{seed}/galleries/augmentation.svg",
-        "results/{dataset}/{pretrain}/seed{seed}/galleries/neighbours.svg",
+        "results/{dataset}/{pretrain}/seed{seed}/galleries/neighbors.svg",
         "results/{dataset}/{pretrain}/seed{seed}/galleries/run.json",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/galleries.log",

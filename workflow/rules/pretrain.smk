@@ -1,6 +1,6 @@
 rule pretrain:
     input:
-        arrays("train", "unlabelled", "validation"),
+        arrays("train", "unlabeled", "validation"),
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
     log:

@@ -73,11 +73,11 @@ def test_the_exif_orientation_is_applied(photo: Image.Image, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "RGB"])
-def test_transparent_parts_become_white_and_others_keep_their_colour(tmp_path: Path, mode: str) -> None:
+def test_transparent_parts_become_white_and_others_keep_their_color(tmp_path: Path, mode: str) -> None:
     half = Image.new("RGBA", (20, 20), (60, 60, 60, 255))
     half.paste((10, 10, 10, 0), (0, 0, 10, 20))
     options: dict[str, Any] = {}
-    if mode == "RGB":  # one colour is declared transparent
+    if mode == "RGB":  # one color is declared transparent
         half, options = half.convert("RGB"), {"transparency": (10, 10, 10)}
     elif mode != "RGBA":
         half = half.convert("LA") if mode == "LA" else half.quantize()
@@ -88,14 +88,14 @@ def test_transparent_parts_become_white_and_others_keep_their_colour(tmp_path: P
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_16_bit_grey_is_scaled_not_cut(tmp_path: Path, suffix: str) -> None:
+def test_16_bit_gray_is_scaled_not_cut(tmp_path: Path, suffix: str) -> None:
     ramp = np.tile(np.linspace(0, 65535, 16).round().astype(np.uint16), (16, 1))
     Image.fromarray(ramp).save(tmp_path / f"ramp.{suffix}")
     assert np.array_equal(decoded(tmp_path / f"ramp.{suffix}", 16, 1)[0, :, 0], np.arange(16) * 17)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr"])
-def test_other_modes_become_grey_or_colour(photo: Image.Image, tmp_path: Path, mode: str) -> None:
+def test_other_modes_become_gray_or_color(photo: Image.Image, tmp_path: Path, mode: str) -> None:
     name = "photo.png" if mode in ("1", "L", "P") else "photo.tif"
     photo.convert(mode).save(tmp_path / name)
     expected = np.asarray(photo.crop((106, 0, 533, 427)).convert("L").resize((8, 8), Image.Resampling.BICUBIC))

@@ -27,39 +27,39 @@ FILE = Original("images.bin", hashlib.md5(CONTENT).hexdigest())
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT at /<behaviour>/images.bin and remembers what was asked for."""
+    """Serves CONTENT at /<behavior>/images.bin and remembers what was asked for."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[tuple[str, str | None]] = []  # behaviour, Range
+        self.asked: list[tuple[str, str | None]] = []  # behavior, Range
         self.proceed = threading.Event()
 
-    def base(self, behaviour: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{behaviour}/images.bin"
+    def base(self, behavior: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{behavior}/images.bin"
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        behaviour, asked = self.path.split("/")[1], self.headers["Range"]
-        self.server.asked.append((behaviour, asked))
-        if behaviour == "absent":
+        behavior, asked = self.path.split("/")[1], self.headers["Range"]
+        self.server.asked.append((behavior, asked))
+        if behavior == "absent":
             self.send_error(404)
             return
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and behaviour != "no-ranges" else 0
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and behavior != "no-ranges" else 0
         if start >= len(CONTENT):
             self.send_error(416)
             return
-        content = CONTENT[start:] if behaviour != "wrong" else bytes(len(CONTENT) - start)
+        content = CONTENT[start:] if behavior != "wrong" else bytes(len(CONTENT) - start)
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if behaviour == "breaks":  # after a quarter of the file, each time
+        if behavior == "breaks":  # after a quarter of the file, each time
             self.wfile.write(content[: len(CONTENT) // 4])
-        elif behaviour == "stalls":
+        elif behavior == "stalls":
             self.wfile.write(content[: len(CONTENT) // 2])
             self.wfile.flush()
             self.server.proceed.wait(30)

@@ -14,9 +14,9 @@ from simclr_steps.data.image_files import fingerprint
 from simclr_steps.settings.blocks import ArraysDataset, FolderDataset
 
 
-def save(path: Path, grey: int = 7) -> Path:
+def save(path: Path, gray: int = 7) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("L", (6, 6), grey).save(path)
+    Image.new("L", (6, 6), gray).save(path)
     return path
 
 
@@ -34,7 +34,7 @@ def of_folder(path: Path) -> str:
 def overwrite(photos: Path) -> None:
     file = photos / "dog/3.png"
     size = file.stat().st_size
-    save(file, grey=9)
+    save(file, gray=9)
     assert file.stat().st_size == size
 
 

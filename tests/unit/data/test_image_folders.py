@@ -15,7 +15,7 @@ from simclr_steps.settings.blocks import FolderDataset
 
 
 def put(folder: Path, *names: str) -> Path:
-    """Write small images, each of a colour of its own, or empty files of other kinds."""
+    """Write small images, each of a color of its own, or empty files of other kinds."""
     for number, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def test_sub_folders_named_like_splits_hold_classes(tmp_path: Path) -> None:
         ("test/dog/4.png", "dog", "test"),
         ("train/2.png", "", "train"),
         ("train/cat/1.png", "cat", "train"),
-        ("unlabeled/a/b/5.png", "", "unlabelled"),
+        ("unlabeled/a/b/5.png", "", "unlabeled"),
         ("val/cat/3.png", "cat", "validation"),
     ]
 
@@ -64,7 +64,7 @@ def test_splits_are_known_in_any_letter_case_and_valid_is_one(tmp_path: Path) ->
         ("cat", "train"),
         ("cat", "validation"),
         ("cat", "test"),
-        ("", "unlabelled"),
+        ("", "unlabeled"),
     }
 
 
@@ -116,8 +116,8 @@ def test_a_class_without_images_is_named(tmp_path: Path, layout: tuple[str, ...]
 
 
 def test_a_split_without_images_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^path: .*/unlabelled holds no image"):
-        index_folder(put(tmp_path, "train/cat/1.png", "unlabelled/readme.txt"))
+    with pytest.raises(UserError, match=r"^path: .*/unlabeled holds no image"):
+        index_folder(put(tmp_path, "train/cat/1.png", "unlabeled/readme.txt"))
 
 
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_table_gives_paths_labels_and_splits(tmp_path: Path) -> None:
         ("a.png", "cat", "train"),
         (f"{tmp_path}/sub/b.png", "dog", "validation"),
         ("c d.png", "", "test"),
-        ("d.png", "", "unlabelled"),
+        ("d.png", "", "unlabeled"),
         ("e.png", "cat", "train"),
     ]
 

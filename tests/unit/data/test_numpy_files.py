@@ -41,11 +41,11 @@ def test_all_arrays_are_read_with_their_labels(tmp_path: Path, kind: str) -> Non
         train_labels=labels,
         test_images=test,
         test_labels=np.array([0, 1, 2, -1, 1, 0], dtype=np.int32),
-        unlabelled_images=more,
+        unlabeled_images=more,
     )
     source = read_arrays(block(path, classes=["a", "b", "c"]))
     assert (source.height, source.width, source.channels, source.classes) == (5, 7, 1, ["a", "b", "c"])
-    assert source.splits.tolist() == ["train"] * 20 + ["test"] * 6 + ["unlabelled"] * 4
+    assert source.splits.tolist() == ["train"] * 20 + ["test"] * 6 + ["unlabeled"] * 4
     assert source.labels.tolist() == [*labels.tolist(), 0, 1, 2, -1, 1, 0, -1, -1, -1, -1]
     assert source.names[21] == "test/1"
     read = np.concatenate([part for _, part in source.read(np.arange(30))])
@@ -118,3 +118,16 @@ def test_a_damaged_byte_in_an_npz_file_is_found(tmp_path: Path) -> None:
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"absent\.npz does not exist"):
         read_arrays(block(tmp_path / "absent.npz"))
+
+
+@pytest.mark.parametrize("name", ["unlabeled_images", "unlabelled_images"])
+def test_unlabeled_images_are_read_in_both_spellings(tmp_path: Path, name: str) -> None:
+    path = store(tmp_path, "npz", train_images=images(4, 5, 7), **{name: images(3, 5, 7)})
+    assert read_arrays(block(path)).splits.tolist() == ["train"] * 4 + ["unlabeled"] * 3
+
+
+def test_an_array_in_both_spellings_is_refused(tmp_path: Path) -> None:
+    both = {"unlabeled_images": images(3, 5, 7), "unlabelled_images": images(3, 5, 7)}
+    path = store(tmp_path, "npz", train_images=images(4, 5, 7), **both)
+    with pytest.raises(UserError, match="unlabeled_images and unlabelled_images, which mean the same: keep one"):
+        read_arrays(block(path))

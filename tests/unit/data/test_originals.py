@@ -68,7 +68,7 @@ def images(count: int, *shape: int) -> npt.NDArray[np.uint8]:
 
 
 def write(folder: Path, content: dict[str, bytes]) -> tuple[Original, ...]:
-    """Write files and return their entries for the catalogue."""
+    """Write files and return their entries for the catalog."""
     folder.mkdir(parents=True)
     for name, data in content.items():
         (folder / name).write_bytes(data)
@@ -194,7 +194,7 @@ def test_stl10_brings_images_without_labels(tmp_path: Path, monkeypatch: pytest.
     known = replace(IMAGE_SETS["STL10"], originals=(replace(IMAGE_SETS["STL10"].originals[0], members=files),))
     with Originals(known, {file.name: tmp_path / "stl10_binary" / file.name for file in files}) as opened:
         ours = read_originals(opened)
-        for split, name in (("train", "train"), ("test", "test"), ("unlabelled", "unlabeled")):
+        for split, name in (("train", "train"), ("test", "test"), ("unlabeled", "unlabeled")):
             theirs = kind(tmp_path, split=name)
             assert_equals(ours, split, theirs.data.transpose(0, 2, 3, 1), theirs.labels)
 

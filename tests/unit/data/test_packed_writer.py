@@ -19,7 +19,7 @@ from simclr_steps.settings.blocks import SPLITS
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (60, 6, 5, 3), dtype=np.uint8)
 LABELS = np.arange(60) % 4 - 1  # every fourth image has none
-ASSIGNED = np.array(["train", "unlabelled", "test", "", "train"] * 12)
+ASSIGNED = np.array(["train", "unlabeled", "test", "", "train"] * 12, dtype="<U10")
 
 
 def source(pixels: Pixels = PIXELS, unreadable: tuple[int, ...] = (), chunk: int = 7) -> ImageSource:
@@ -62,10 +62,10 @@ def test_the_description_tells_the_counts_mean_and_deviation(tmp_path: Path) -> 
     assert (description.height, description.width, description.channels) == (6, 5, 3)
     labels = LABELS[ASSIGNED == "train"]
     train = description.splits["train"]
-    assert (train.images, train.labelled) == (24, (labels >= 0).sum())
+    assert (train.images, train.labeled) == (24, (labels >= 0).sum())
     assert train.per_class == [(labels == label).sum() for label in range(3)]
     assert description.splits["validation"].images == 0
-    seen = PIXELS[(ASSIGNED == "train") | (ASSIGNED == "unlabelled")] / 255
+    seen = PIXELS[(ASSIGNED == "train") | (ASSIGNED == "unlabeled")] / 255
     np.testing.assert_allclose(description.mean, seen.mean(axis=(0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(description.std, seen.std(axis=(0, 1, 2)), rtol=1e-12)
 

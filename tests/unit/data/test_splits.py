@@ -59,7 +59,7 @@ def test_so_many_of_each_class_are_drawn_whatever_the_classes_sizes() -> None:
         stratified_draw(labels, PerClass(per_class=6), seed=5)
 
 
-def test_a_fraction_is_of_the_labelled_rows() -> None:
+def test_a_fraction_is_of_the_labeled_rows() -> None:
     labels = unequal_labels()
     assert np.array_equal(stratified_draw(labels, 0.25, seed=5), stratified_draw(labels, 200, seed=5))
 
@@ -112,21 +112,21 @@ def test_test_and_validation_are_drawn_from_training_stratified() -> None:
 
 
 def test_splits_that_the_source_brings_are_left_as_they_are() -> None:
-    splits = ["test", "train", "validation", "unlabelled"] * 5
+    splits = ["test", "train", "validation", "unlabeled"] * 5
     assert assign(splits, [0, 1, -1, -1] * 5) == splits
 
 
-def test_training_images_without_a_label_become_unlabelled() -> None:
+def test_training_images_without_a_label_become_unlabeled() -> None:
     fractions = {"validation_fraction": 0.0, "test_fraction": 0.0}
-    assert assign(["train", "train", "test"], [0, -1, -1], **fractions) == ["train", "unlabelled", "test"]
+    assert assign(["train", "train", "test"], [0, -1, -1], **fractions) == ["train", "unlabeled", "test"]
 
 
-def test_the_hold_out_is_drawn_from_labelled_and_unlabelled_images_in_proportion() -> None:
-    splits, labels = ["train"] * 100 + ["unlabelled"] * 300, np.array([0, 1] * 50 + [-1] * 300)
+def test_the_hold_out_is_drawn_from_labeled_and_unlabeled_images_in_proportion() -> None:
+    splits, labels = ["train"] * 100 + ["unlabeled"] * 300, np.array([0, 1] * 50 + [-1] * 300)
     assigned = np.array(assign(splits, labels, test_fraction=0.0))
     held_out = labels[assigned == "validation"]
     assert [(held_out == label).sum() for label in (0, 1, -1)] == [5, 5, 30]
-    assert (labels[assigned == "unlabelled"] == -1).all() and (labels[assigned == "train"] >= 0).all()
+    assert (labels[assigned == "unlabeled"] == -1).all() and (labels[assigned == "train"] >= 0).all()
 
 
 def test_a_few_labels_among_many_images_leave_a_hold_out_of_the_promised_size() -> None:
@@ -135,18 +135,18 @@ def test_a_few_labels_among_many_images_leave_a_hold_out_of_the_promised_size() 
         "test": 2,
         "validation": 5,
         "train": 8,
-        "unlabelled": 35,
+        "unlabeled": 35,
     }
 
 
-@pytest.mark.parametrize("split", ["train", "unlabelled"])
-def test_labels_of_the_test_split_alone_leave_unlabelled_images_to_train_on(split: str) -> None:
+@pytest.mark.parametrize("split", ["train", "unlabeled"])
+def test_labels_of_the_test_split_alone_leave_unlabeled_images_to_train_on(split: str) -> None:
     assigned = assign([split] * 60 + ["test"] * 20, [-1] * 60 + [0, 1] * 10)
     assert {name: assigned.count(name) for name in set(assigned)} == {"train": 54, "validation": 6, "test": 20}
 
 
 def test_without_any_label_all_images_are_split_at_random() -> None:
-    assigned = assign(["train"] * 50 + ["unlabelled"] * 50, [-1] * 100)
+    assigned = assign(["train"] * 50 + ["unlabeled"] * 50, [-1] * 100)
     assert {split: assigned.count(split) for split in set(assigned)} == {"train": 72, "validation": 8, "test": 20}
 
 

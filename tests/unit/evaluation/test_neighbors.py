@@ -17,7 +17,7 @@ BANK_LABELS, QUERY_LABELS = BANK[:, :4].argmax(axis=1), QUERIES[:, :4].argmax(ax
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_neighbours_are_those_of_scikit_learn_whatever_the_chunk(
+def test_neighbors_are_those_of_scikit_learn_whatever_the_chunk(
     metric: Literal["cosine", "euclidean"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected_distances, expected = NearestNeighbors(n_neighbors=7, metric=metric).fit(BANK).kneighbors(QUERIES)
@@ -28,17 +28,17 @@ def test_neighbours_are_those_of_scikit_learn_whatever_the_chunk(
         np.testing.assert_allclose(distances, expected_distances, atol=1e-5)
 
 
-def test_left_out_rows_are_no_neighbours_of_themselves_even_among_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_left_out_rows_are_no_neighbors_of_themselves_even_among_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_DISTANCES_AT_A_TIME", 1000)
     twice = np.concatenate([BANK, BANK])
     indices, _ = nearest(twice, twice, 1, leave_one_out=True)
     np.testing.assert_array_equal(indices[:, 0], (np.arange(600) + 300) % 600)
 
 
-@pytest.mark.parametrize("neighbours", [1, 5, 10])
-def test_accuracy_is_that_of_scikit_learn(neighbours: int) -> None:
-    reference = KNeighborsClassifier(neighbours, metric="cosine").fit(BANK, BANK_LABELS)
-    found = knn_accuracy(BANK, BANK_LABELS, QUERIES, QUERY_LABELS, neighbours)
+@pytest.mark.parametrize("neighbors", [1, 5, 10])
+def test_accuracy_is_that_of_scikit_learn(neighbors: int) -> None:
+    reference = KNeighborsClassifier(neighbors, metric="cosine").fit(BANK, BANK_LABELS)
+    found = knn_accuracy(BANK, BANK_LABELS, QUERIES, QUERY_LABELS, neighbors)
     assert found == pytest.approx(reference.score(QUERIES, QUERY_LABELS), abs=1e-9)
 
 
@@ -52,7 +52,7 @@ def test_rows_without_a_label_neither_vote_nor_count() -> None:
         knn_accuracy(BANK, np.full(300, -1), QUERIES, QUERY_LABELS, 5)
 
 
-def test_more_neighbours_than_rows_are_all_rows() -> None:
+def test_more_neighbors_than_rows_are_all_rows() -> None:
     assert nearest(BANK[:3], QUERIES, 10)[0].shape == (90, 3)
     assert nearest(BANK[:3], BANK[:3], 10, leave_one_out=True)[0].shape == (3, 2)
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
-from simclr_steps.figures.plots import COLOURS, PANEL, as_text, as_title, new_figure, panels, save, share_y
+from simclr_steps.figures.plots import COLORS, PANEL, as_text, as_title, new_figure, panels, save, share_y
 
 # Machado, Oliveira and Fernandes, 2009, severity 1: what readers without one kind of cones see, in linear RGB.
 SEEN_BY = {
@@ -27,7 +27,7 @@ WHITE = np.array([0.95047, 1, 1.08883])
 
 
 def least_difference(names: Sequence[str], reader: str) -> float:
-    """Return the least ΔE (CIE 1976) of two colours as a reader sees them; 2.3 is just noticeable."""
+    """Return the least ΔE (CIE 1976) of two colors as a reader sees them; 2.3 is just noticeable."""
     linear = np.array([to_rgb(name) for name in names])
     linear = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)
     xyz = np.clip(linear @ np.array(SEEN_BY[reader]).T, 0, 1) @ TO_XYZ.T / WHITE
@@ -37,9 +37,9 @@ def least_difference(names: Sequence[str], reader: str) -> float:
 
 
 @pytest.mark.parametrize("reader", SEEN_BY)
-def test_ten_colours_differ_for_every_reader(reader: str) -> None:
+def test_ten_colors_differ_for_every_reader(reader: str) -> None:
     turbo = [to_hex(mpl.colormaps["turbo"](number / 10)) for number in range(11)]
-    assert least_difference(COLOURS, reader) > 15
+    assert least_difference(COLORS, reader) > 15
     assert least_difference(turbo, "deuteranopes") < 5, "what eleven classes had before shapes told them apart"
 
 

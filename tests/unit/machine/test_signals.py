@@ -42,7 +42,7 @@ def as_a_program() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
-def signalled(function: Callable[..., Any]) -> Callable[..., Any]:
+def signaled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that is sent SIGTERM before it does its work."""
 
     def first_the_signal(*arguments: Any, **others: Any) -> Any:
@@ -77,7 +77,7 @@ def test_sigterm_while_a_training_begins_or_is_published_is_told_and_loses_nothi
 ) -> None:
     owner: Any = SimCLR if hasattr(SimCLR, moment) else pretrain_step
     with monkeypatch.context() as patched:
-        patched.setattr(owner, moment, signalled(getattr(owner, moment)))
+        patched.setattr(owner, moment, signaled(getattr(owner, moment)))
         with pytest.raises(Stopped, match=sentence) as stopped:
             train(tmp_path, data)
     assert stopped.value.status == 143 and not (tmp_path / "out").exists()
@@ -101,7 +101,7 @@ def test_sigterm_while_a_classifier_is_judged_is_told_and_loses_nothing(
         return content(folder / "out")
 
     with monkeypatch.context() as patched:
-        patched.setattr(finetune_step, "_judge", signalled(finetune_step._judge))
+        patched.setattr(finetune_step, "_judge", signaled(finetune_step._judge))
         with pytest.raises(Stopped, match=r"stopped \(SIGTERM\): run again to go on"):
             run(tmp_path)
     saved = next((tmp_path / "work").glob("*/draw0.ckpt"))

@@ -39,7 +39,7 @@ def test_running_pretraining_is_shown_with_its_progress_until_it_is_killed(
 ) -> None:
     logs = tmp_path / "logs"
     log = logs / "digits" / "simclr" / "seed0" / "pretrain.log"
-    data = write_packed({"train": digits(64), "validation": digits(8), "unlabelled": digits(0)})
+    data = write_packed({"train": digits(64), "validation": digits(8), "unlabeled": digits(0)})
     arguments = ["--settings", SETTINGS.model_dump_json(), "--data", str(data), "--seed", "0", "--gpus", "0"]
     places = ["--out", str(tmp_path / "results" / "out"), "--work", str(tmp_path / "work"), "--log", str(log)]
     process = start(["pretrain", *arguments, *places], tmp_path)

@@ -24,13 +24,13 @@ def kernels(*case: str) -> dict[str, str | None]:
 
 
 def test_views_of_small_images_compile_for_a_gpu() -> None:
-    assert_compiles("views", "colour", "32", "3", least=20)
+    assert_compiles("views", "color", "32", "3", least=20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", ["1", "3"])
 @pytest.mark.parametrize("side", ["32", "224"])
-@pytest.mark.parametrize("preset", ["colour", "digits", "photos"])
+@pytest.mark.parametrize("preset", ["color", "digits", "photos"])
 def test_views_of_every_preset_compile_for_a_gpu(preset: str, side: str, channels: str) -> None:
     assert_compiles("views", preset, side, channels, least=10)
 

@@ -29,9 +29,9 @@ def reference(projections: npt.NDArray[np.float64], temperature: float) -> float
     for view, image in places:
         others = [place for place in places if place != (view, image)]
         similarity = {place: unit[view, image] @ unit[place] / temperature for place in others}
-        normaliser = np.logaddexp.reduce(list(similarity.values()))
+        normalizer = np.logaddexp.reduce(list(similarity.values()))
         positives = [place for place in others if place[1] == image]
-        losses.append(np.mean([normaliser - similarity[place] for place in positives]))
+        losses.append(np.mean([normalizer - similarity[place] for place in positives]))
     return float(np.mean(losses))
 
 

@@ -172,7 +172,7 @@ def test_pretraining_in_micro_batches_is_that_of_whole_batches(
         epochs=2,
         global_batch_size=40,
         temperature=0.2,
-        optimiser="lars",
+        optimizer="lars",
         learning_rate=0.5,
         precision="fp32",
     )

@@ -32,9 +32,9 @@ def test_alignment_and_uniformity_are_wang_and_isolas(views: int, monkeypatch: p
     pairs = [(a, b) for a in range(views) for b in range(a)]
     distances = np.mean([((points[a] - points[b]) ** 2).sum(axis=-1) for a, b in pairs])
     spread = np.mean([np.log(np.exp(-2 * pdist(view) ** 2).mean()) for view in points])
-    not_normalised = torch.from_numpy(3 * points)
-    assert alignment(not_normalised) == pytest.approx(distances, rel=1e-5)
-    assert uniformity(not_normalised) == pytest.approx(spread, rel=1e-5)
+    not_normalized = torch.from_numpy(3 * points)
+    assert alignment(not_normalized) == pytest.approx(distances, rel=1e-5)
+    assert uniformity(not_normalized) == pytest.approx(spread, rel=1e-5)
 
 
 def test_alignment_and_uniformity_know_their_extremes() -> None:

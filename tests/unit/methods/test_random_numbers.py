@@ -41,5 +41,5 @@ def test_numbers_are_uniform_and_uncorrelated() -> None:
     expected = numbers.numel() / 20
     assert ((counts - expected) ** 2 / expected).sum() < 43.8  # chi-square of 19 degrees of freedom at 0.001
     assert (torch.corrcoef(numbers.T) - torch.eye(4)).abs().max() < 0.02
-    neighbours = torch.corrcoef(torch.stack([numbers[:-1, 0], numbers[1:, 0]]))
-    assert neighbours[0, 1].abs() < 0.02
+    neighbors = torch.corrcoef(torch.stack([numbers[:-1, 0], numbers[1:, 0]]))
+    assert neighbors[0, 1].abs() < 0.02

@@ -100,7 +100,7 @@ STRENGTHS = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.5}
 
 @pytest.mark.parametrize("on", [*([name] for name in STRENGTHS), ["contrast", "hue"], list(STRENGTHS)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_colour_jitter_equals_torchvisions_operations_in_each_images_own_order(on: list[str], channels: int) -> None:
+def test_color_jitter_equals_torchvisions_operations_in_each_images_own_order(on: list[str], channels: int) -> None:
     images = photos(count=12, width=32, channels=channels)
     settings = only(jitter_probability=0.8, **{name: STRENGTHS[name] * (name in on) for name in STRENGTHS})
     parameters = drawn(settings, images)
@@ -147,18 +147,18 @@ def test_blur_equals_torchvision(channels: int) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grayscale_and_solarise_equal_torchvision(channels: int) -> None:
+def test_grayscale_and_solarize_equal_torchvision(channels: int) -> None:
     images = photos(width=32, channels=channels)
-    settings = only(grayscale_probability=0.5, solarise_probability=0.5, solarise_threshold=0.3)
+    settings = only(grayscale_probability=0.5, solarize_probability=0.5, solarize_threshold=0.3)
     parameters = drawn(settings, images)
     views = augmentation.apply(images, parameters, settings, (32, 32))
     expected = []
-    for image, gray, sun in zip(floats(images, 3), parameters.grayscale, parameters.solarise, strict=True):
+    for image, gray, sun in zip(floats(images, 3), parameters.grayscale, parameters.solarize, strict=True):
         image = tv.rgb_to_grayscale(image, num_output_channels=channels) if gray else image
         expected.append(tv.solarize(image, 0.3) if sun else image)
     differ = (views - torch.stack(expected)).abs() > TOLERANCE
     assert differ.float().mean() < 1e-3  # a pixel at the threshold exactly may fall to either side
-    assert parameters.grayscale.any() and parameters.solarise.any()
+    assert parameters.grayscale.any() and parameters.solarize.any()
 
 
 def test_crops_are_distributed_as_torchvisions_random_resized_crop() -> None:
@@ -186,7 +186,7 @@ def test_each_operation_is_made_as_often_as_asked() -> None:
         rotation_degrees=30,
         grayscale_probability=0.2,
         blur_probability=0.8,
-        solarise_probability=0.1,
+        solarize_probability=0.1,
     )
     draws = augmentation.draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
     whole_image = (draws.crop == torch.tensor([0.0, 0.0, 32.0, 32.0])).all(dim=1)
@@ -197,7 +197,7 @@ def test_each_operation_is_made_as_often_as_asked() -> None:
         "rotation": (draws.rotation != 0, 0.7),
         "grayscale": (draws.grayscale, 0.2),
         "blur": (draws.blur_sigma > 0, 0.8),
-        "solarise": (draws.solarise, 0.1),
+        "solarize": (draws.solarize, 0.1),
     }
     for name, (made, expected) in shares.items():
         assert made.float().mean() == pytest.approx(expected, abs=0.02), name
@@ -234,7 +234,7 @@ class HostValues(TorchDispatchMode):
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])  # meta tensors have no values that could be read
 def test_the_device_never_waits_for_the_host(device: str) -> None:
-    settings = Augmentation(preset="photos", rotation_degrees=10, solarise_probability=0.5)
+    settings = Augmentation(preset="photos", rotation_degrees=10, solarize_probability=0.5)
     images, indices = photos(count=4).to(device), torch.arange(4, device=device)
     with HostValues() as values:
         views = random_views(images, random_numbers.keys(0, 0, indices, 2), settings)
@@ -263,7 +263,7 @@ def _bytes(tensor: Tensor) -> int:
     return tensor.element_size() * math.prod(side for side, stride in sides if stride > 0)
 
 
-@pytest.mark.parametrize(("preset", "most"), [("colour", 100), ("photos", 107), ("digits", 50)])
+@pytest.mark.parametrize(("preset", "most"), [("color", 100), ("photos", 107), ("digits", 50)])
 def test_operations_move_few_times_the_bytes_of_a_view(preset: str, most: float) -> None:
     channels = 1 if preset == "digits" else 3
     settings = check(Augmentation, {"preset": preset})
@@ -301,14 +301,14 @@ def test_preset_gives_way_to_keys_beside_it_and_equal_augmentations_have_equal_d
     spelled_out = {"crop_scale": [0.5, 1], "horizontal_flip_probability": 0, "rotation_degrees": 20}
     digits = check(Augmentation, {"preset": "digits"})
     assert digits.model_dump() == check(Augmentation, {**spelled_out, "grayscale_probability": 0}).model_dump()
-    assert check(Augmentation, {"preset": "colour"}).model_dump() == Augmentation().model_dump()
+    assert check(Augmentation, {"preset": "color"}).model_dump() == Augmentation().model_dump()
     with pytest.raises(UserError, match='preset: "photo" is not known; did you mean "photos"'):
         check(Augmentation, {"preset": "photo"})
 
 
 def test_every_image_and_view_has_its_own_draw() -> None:
     settings = Augmentation(
-        rotation_degrees=20, vertical_flip_probability=0.3, blur_probability=0.5, solarise_probability=0.3
+        rotation_degrees=20, vertical_flip_probability=0.3, blur_probability=0.5, solarize_probability=0.3
     )
     parameters = drawn(settings, photos(count=64), views=2)
     for field in dataclasses.fields(parameters):
@@ -322,7 +322,7 @@ def test_every_image_and_view_has_its_own_draw() -> None:
 
 
 def test_views_are_the_same_however_the_batch_is_split() -> None:
-    images, settings = photos(count=8), Augmentation(preset="photos", rotation_degrees=10, solarise_probability=0.2)
+    images, settings = photos(count=8), Augmentation(preset="photos", rotation_degrees=10, solarize_probability=0.2)
     indices = torch.arange(100, 108)
 
     def views(rows: Tensor) -> Tensor:

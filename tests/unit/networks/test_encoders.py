@@ -32,7 +32,7 @@ def test_every_encoder_is_built_and_gives_features(name: str) -> None:
 
 
 @pytest.mark.parametrize(("channels", "image_size"), [(1, 8), (1, 28), (3, 32), (1, 96), (3, 96)])
-def test_grey_and_colour_images_of_any_size_are_read(channels: int, image_size: int) -> None:
+def test_gray_and_color_images_of_any_size_are_read(channels: int, image_size: int) -> None:
     encoder = Encoder(architecture(channels=channels, image_size=image_size)).eval()
     features, _ = encoder(torch.rand(2, channels, image_size, image_size))
     assert features.shape == (2, 512) and torch.isfinite(features).all()

@@ -48,9 +48,9 @@ def test_grid_makes_one_pretraining_for_each_combination() -> None:
 
 def test_grid_over_the_preset_keeps_the_keys_written_beside_it() -> None:
     pretrains = {"simclr": {"augmentation": {"preset": "digits", "hue": 0.3}}}
-    result = planned({"grid": {"augmentation.preset": ["colour", "photos", "digits"]}}, {}, pretrains=pretrains)
+    result = planned({"grid": {"augmentation.preset": ["color", "photos", "digits"]}}, {}, pretrains=pretrains)
     augmentations = {name: settings.augmentation for name, settings in result.pretrains.items()}
-    assert set(augmentations) == {f"simclr-augmentation.preset={name}" for name in ("colour", "photos", "digits")}
+    assert set(augmentations) == {f"simclr-augmentation.preset={name}" for name in ("color", "photos", "digits")}
     assert {augmentation.hue for augmentation in augmentations.values()} == {0.3}
     photos = augmentations["simclr-augmentation.preset=photos"]
     assert (photos.blur_probability, photos.crop_scale, photos.rotation_degrees) == (0.5, (0.08, 1.0), 0.0)

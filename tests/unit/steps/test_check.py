@@ -36,7 +36,7 @@ def test_data_that_have_it_all_pass(write_packed: Callable[..., Path]) -> None:
     ask(write_packed(), criterion="knn", finetunes=finetune(keep="best"), supervised=True)
 
 
-SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60, 260), "unlabelled": digits(0)}
+SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60, 260), "unlabeled": digits(0)}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tests.unit.conftest import WriteEncoder, digits
 CPU = Hardware(gpus=0, workers=1)
 ROOT = Path(__file__).parents[3]
 OWN = "tests.own_encoders:without_batch_norm"
-NAMES = ["a.jpg", "b/deep/clear.webp", "b/grey.png"]
+NAMES = ["a.jpg", "b/deep/clear.webp", "b/gray.png"]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     (folder / "b" / "deep").mkdir(parents=True)
     Image.fromarray(noise).save(folder / "a.jpg")
-    Image.fromarray(noise[:20]).convert("L").save(folder / "b" / "grey.png")
+    Image.fromarray(noise[:20]).convert("L").save(folder / "b" / "gray.png")
     Image.fromarray(noise[:, :9]).convert("RGBA").save(folder / "b" / "deep" / "clear.webp")
     (folder / "notes.txt").write_text("no image")
     return folder
@@ -108,9 +108,9 @@ def test_command_names_what_is_unreadable_and_records_what_it_did(
 
 
 def test_a_csv_file_lists_the_images_and_their_order(photos: Path, write_encoder: WriteEncoder, tmp_path: Path) -> None:
-    (photos / "some.csv").write_text("path,taken\nb/grey.png,May\na.jpg,June\n")
+    (photos / "some.csv").write_text("path,taken\nb/gray.png,May\na.jpg,June\n")
     embed(write_encoder(channels=3), images=photos / "some.csv", out=tmp_path / "features.parquet", hardware=CPU)
-    assert features_of(tmp_path / "features.parquet")[0] == ["b/grey.png", "a.jpg"]
+    assert features_of(tmp_path / "features.parquet")[0] == ["b/gray.png", "a.jpg"]
 
 
 def test_processes_and_batches_change_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,19 +137,19 @@ def test_rows_without_a_label_are_left_out_and_counted(
     partly = np.where(np.arange(60) % 2, labels, -1)
     splits = {"train": digits(60), "validation": (images, np.full(60, -1)), "test": (images, partly)}
     knn, linear = run(write_packed(splits), write_encoder(), tmp_path / "out", labels=[20])
-    assert knn["unlabelled_left_out"] == {"train": 0, "validation": 60, "test": 30}
+    assert knn["unlabeled_left_out"] == {"train": 0, "validation": 60, "test": 30}
     assert knn["test"]["images"] == 30
     assert "validation" not in knn
     assert {row["split"] for row in linear["results"]} == {"test"}
 
 
-@pytest.mark.parametrize("labelled", [(), ("test",), ("validation", "test")], ids=len)
+@pytest.mark.parametrize("labeled", [(), ("test",), ("validation", "test")], ids=len)
 def test_without_labels_to_train_on_it_says_what_cannot_be_measured(
-    labelled: tuple[str, ...], write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+    labeled: tuple[str, ...], write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
     images, labels = digits(30)
     splits = {
-        name: (images, labels if name in labelled else np.full(30, -1)) for name in ("train", "validation", "test")
+        name: (images, labels if name in labeled else np.full(30, -1)) for name in ("train", "validation", "test")
     }
     knn, linear = run(write_packed(splits), write_encoder(), tmp_path / "out")
     assert linear["results"] == []

@@ -50,7 +50,7 @@ def test_digits_have_torchs_features_in_batches_of_any_size(write_encoder: Write
 
 
 @pytest.mark.parametrize("encoder", ["tests.own_encoders:with_batch_norm", "timm:test_vit"])
-def test_timms_and_own_networks_of_colour_images_have_torchs_features(encoder: str, tmp_path: Path) -> None:
+def test_timms_and_own_networks_of_color_images_have_torchs_features(encoder: str, tmp_path: Path) -> None:
     model = write_network(tmp_path / "encoder.safetensors", encoder)
     export(model, out=tmp_path / "encoder.onnx")
     images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)

@@ -96,7 +96,7 @@ def test_random_init_takes_nothing_from_the_encoder(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_labels_of_the_test_split_change_nothing_but_the_judgement(tmp_path: Path, encoder: Path, data: Path) -> None:
+def test_labels_of_the_test_split_change_nothing_but_the_judgment(tmp_path: Path, encoder: Path, data: Path) -> None:
     settings = changed(epochs=1)
     first = train(tmp_path / "one", encoder, data, settings)
     labels = np.load(data / "test.labels.npy")
@@ -128,7 +128,7 @@ def test_the_epoch_of_highest_hold_out_accuracy_is_kept(tmp_path: Path, encoder:
     assert last["epoch"] == 8 and last["validation"]["accuracy"] == pytest.approx(accuracies[-1])
 
 
-def test_keeping_the_best_without_a_labelled_hold_out_is_refused(
+def test_keeping_the_best_without_a_labeled_hold_out_is_refused(
     tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]
 ) -> None:
     images, labels = digits(60)
@@ -156,10 +156,8 @@ def test_a_number_of_labels_of_each_class_is_used_and_recorded(tmp_path: Path, e
 def test_a_data_set_without_labels_is_refused(tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]) -> None:
     full = read_split(write_packed(name="full"), "train")
     nothing = (full.images[:0], full.labels[:0])
-    unlabelled = (full.images, full.labels * 0 - 1)
-    data = write_packed(
-        {"train": unlabelled, "validation": nothing, "test": nothing, "unlabelled": nothing}, classes=()
-    )
+    unlabeled = (full.images, full.labels * 0 - 1)
+    data = write_packed({"train": unlabeled, "validation": nothing, "test": nothing, "unlabeled": nothing}, classes=())
     with pytest.raises(UserError, match="has no labels to fine-tune on"):
         train(tmp_path / "out", encoder, data)
 
@@ -185,7 +183,7 @@ def test_too_few_and_too_many_labels_are_refused(
 
 def test_encoder_for_other_channels_is_refused(tmp_path: Path, data: Path, write_encoder: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="the network reads images of 3 channels, but these have 1"):
-        train(tmp_path / "out", write_encoder(channels=3, name="colour"), data)
+        train(tmp_path / "out", write_encoder(channels=3, name="color"), data)
 
 
 @pytest.mark.gpu

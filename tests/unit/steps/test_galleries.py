@@ -12,7 +12,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
 from simclr_steps.settings.blocks import Augmentation, GallerySettings
-from simclr_steps.steps.galleries import NEIGHBOURS, ROWS, draw_neighbours, galleries, neighbourhoods, views_of
+from simclr_steps.steps.galleries import NEIGHBORS, ROWS, draw_neighbors, galleries, neighborhoods, views_of
 from tests.unit.conftest import DIGITS, WritePacked, digits
 
 
@@ -34,13 +34,13 @@ def test_the_first_views_are_those_that_training_sees() -> None:
     assert not np.array_equal(shown, views_of(images, rows, settings, None, seed=8))
 
 
-def test_neighbours_are_scikit_learns_and_the_wrongly_voted_come_last() -> None:
+def test_neighbors_are_scikit_learns_and_the_wrongly_voted_come_last() -> None:
     images, labels = digits(400)
     features = images.reshape(400, -1).astype(np.float32)
-    found = neighbourhoods(features, labels, seed=0)
-    reference = NearestNeighbors(n_neighbors=NEIGHBOURS + 1, metric="cosine").fit(features).kneighbors(features)[1]
-    np.testing.assert_array_equal(found.neighbours, reference[found.queries, 1:])
-    pairs = zip(found.queries, found.neighbours, strict=True)
+    found = neighborhoods(features, labels, seed=0)
+    reference = NearestNeighbors(n_neighbors=NEIGHBORS + 1, metric="cosine").fit(features).kneighbors(features)[1]
+    np.testing.assert_array_equal(found.neighbors, reference[found.queries, 1:])
+    pairs = zip(found.queries, found.neighbors, strict=True)
     right = [np.bincount(labels[near]).argmax() == labels[query] for query, near in pairs]
     assert right == [True] * (ROWS // 2) + [False] * (ROWS // 2)
 
@@ -48,17 +48,17 @@ def test_neighbours_are_scikit_learns_and_the_wrongly_voted_come_last() -> None:
 def test_without_labels_nothing_is_framed_or_named() -> None:
     images, labels = digits(60)
     features = images.reshape(60, -1).astype(np.float32)
-    for known, frames in ((labels, ROWS * NEIGHBOURS), (np.full(60, -1), 0)):
-        figure = draw_neighbours(neighbourhoods(features, known, 0), images, known, list(DIGITS))
+    for known, frames in ((labels, ROWS * NEIGHBORS), (np.full(60, -1), 0)):
+        figure = draw_neighbors(neighborhoods(features, known, 0), images, known, list(DIGITS))
         assert len(figure.axes[0].patches) == frames
-        assert len(figure.axes[0].images) == ROWS * (NEIGHBOURS + 1)
+        assert len(figure.axes[0].images) == ROWS * (NEIGHBORS + 1)
         assert len(figure.legends) == bool(frames)
 
 
 def test_a_split_smaller_than_a_gallery_is_shown_whole(write_packed: WritePacked, tmp_path: Path) -> None:
     data = write_packed({"train": digits(3), "test": digits(5, 260)})
     galleries(GallerySettings(), features=write_features(tmp_path / "f", 5), data=data, seed=0, out=tmp_path / "out")
-    names = {f"{name}.{kind}" for name in ("augmentation", "neighbours") for kind in ("png", "svg")} | {"run.json"}
+    names = {f"{name}.{kind}" for name in ("augmentation", "neighbors") for kind in ("png", "svg")} | {"run.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 
 
@@ -69,15 +69,15 @@ def test_a_split_of_no_or_few_images_makes_galleries_all_the_same(
     data = write_packed({"train": digits(3), "test": digits(rows, 260)})
     features = write_features(tmp_path / "f", rows)
     galleries(GallerySettings(), features=features, data=data, seed=0, out=tmp_path / "out")
-    text = (tmp_path / "out" / "neighbours.svg").read_text()
+    text = (tmp_path / "out" / "neighbors.svg").read_text()
     assert (f"the test split has {rows} images" in text) == (rows < 2)
 
 
-def test_where_all_images_to_train_on_are_unlabelled_their_views_are_shown(
+def test_where_all_images_to_train_on_are_unlabeled_their_views_are_shown(
     write_packed: WritePacked, tmp_path: Path
 ) -> None:
     images, _ = digits(20)
-    data = write_packed({"train": digits(0), "unlabelled": (images, np.full(20, -1)), "test": digits(9, 260)})
+    data = write_packed({"train": digits(0), "unlabeled": (images, np.full(20, -1)), "test": digits(9, 260)})
     galleries(GallerySettings(), features=write_features(tmp_path / "f", 9), data=data, seed=0, out=tmp_path / "out")
     assert (tmp_path / "out" / "augmentation.png").stat().st_size > 5000
 

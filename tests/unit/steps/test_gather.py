@@ -100,12 +100,12 @@ def test_wrong_rows_are_named(rows: list[list[int]], says: str, data: Path, tmp_
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_split_without_any_label_is_gathered(count: int, write_packed: WritePacked, tmp_path: Path) -> None:
     labels = np.full(count, -1, dtype=np.int64)
-    data = write_packed({"unlabelled": (digits(count)[0], labels)}, classes=CLASSES, name="blind")
+    data = write_packed({"unlabeled": (digits(count)[0], labels)}, classes=CLASSES, name="blind")
     parts = write_parts(tmp_path / "parts", [list(range(count))])
     facts = json.loads((parts / "parts.json").read_text())
-    facts |= {"split": "unlabelled", "run": {"data_hash": "hash-of-blind"}}
+    facts |= {"split": "unlabeled", "run": {"data_hash": "hash-of-blind"}}
     (parts / "parts.json").write_text(json.dumps(facts))
-    gather(parts, data=data, split="unlabelled", out=tmp_path / "out")
+    gather(parts, data=data, split="unlabeled", out=tmp_path / "out")
     table = pd.read_parquet(tmp_path / "out/rows.parquet")
     assert len(table) == count and table["label"].isna().all() and table["class"].isna().all()
 

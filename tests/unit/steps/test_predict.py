@@ -71,7 +71,7 @@ def test_an_empty_split_makes_an_empty_part(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
     data = write_packed()
-    predict(write_encoder(), data=data, split="unlabelled", out=tmp_path / "parts", hardware=CPU)
+    predict(write_encoder(), data=data, split="unlabeled", out=tmp_path / "parts", hardware=CPU)
     with np.load(tmp_path / "parts" / "part-0.npz") as part:
         assert part["features"].shape == (0, 512)
 

@@ -115,7 +115,7 @@ def photos(folder: Path, *names: str) -> str:
 
 def test_a_folder_of_images_is_packed_the_same_with_one_and_with_several_processes(tmp_path: Path) -> None:
     names = [f"train/{label}/{n}.jpg" for label in ("cat", "dog") for n in range(20)]
-    names += [f"test/cat/{n}.png" for n in range(5)] + [f"unlabelled/{n}.bmp" for n in range(7)]
+    names += [f"test/cat/{n}.png" for n in range(5)] + [f"unlabeled/{n}.bmp" for n in range(7)]
     block = {"source": "folder", "path": photos(tmp_path / "images", *names), "image_size": 12, "channels": 1}
     folder, one = run(tmp_path, block)
     _, two = run(tmp_path, block, workers=2, out="two")
@@ -123,8 +123,8 @@ def test_a_folder_of_images_is_packed_the_same_with_one_and_with_several_process
     assert counts(one) == [36, 5, 5, 6]
     assert one.classes == ["cat", "dog"]
     assert (one.height, one.width, one.channels) == (12, 12, 1)
-    held_out = sources(folder, "unlabelled") + sources(folder, "validation")
-    assert sorted(held_out)[-7:] == sorted(name for name in names if name.startswith("unlabelled"))
+    held_out = sources(folder, "unlabeled") + sources(folder, "validation")
+    assert sorted(held_out)[-7:] == sorted(name for name in names if name.startswith("unlabeled"))
 
 
 def test_images_without_any_label_are_split_at_random_for_training(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_row_of_a_table_that_is_for_test_stays_there_without_a_label(tmp_path:
         ["3.png"],
         ["2.png"],
     ]
-    assert description.splits["test"].labelled == 0
+    assert description.splits["test"].labeled == 0
 
 
 def test_unreadable_images_stop_or_are_skipped_and_counted_as_set(
@@ -190,7 +190,7 @@ def test_arrays_are_packed(tmp_path: Path) -> None:
     )
     assert counts(description) == [1000, 0, 797, 0]
     assert np.array_equal(read_split(folder, "train").images[..., 0], images[:1000])
-    assert description.splits["test"].labelled == 0
+    assert description.splits["test"].labeled == 0
 
 
 def test_a_torchvision_set_needs_its_own_list_of_originals(tmp_path: Path) -> None:

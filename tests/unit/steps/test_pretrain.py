@@ -39,7 +39,7 @@ SMALL = PretrainSettings(
     epochs=4,
     global_batch_size=40,
     temperature=0.2,
-    optimiser="adamw",
+    optimizer="adamw",
     learning_rate=1e-3,
     learning_rate_scaling="none",
     projection_head=ProjectionHead(hidden_size=32, output_size=16),
@@ -103,12 +103,12 @@ def test_without_a_hold_out_the_last_is_the_only_candidate(tmp_path: Path, write
     full = write_packed(name="full")
     none = (np.zeros((0, 8, 8, 1), np.uint8), np.zeros(0, np.int64))
     split = read_split(full, "train")
-    data = write_packed({"train": (split.images, split.labels), "validation": none, "test": none, "unlabelled": none})
+    data = write_packed({"train": (split.images, split.labels), "validation": none, "test": none, "unlabeled": none})
     out = train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1}))
     assert [row["file"] for row in read_table(out / "checkpoints.csv")] == ["last.ckpt"]
 
 
-def test_unlabelled_images_are_trained_on(tmp_path: Path, write_packed: Callable[..., Path]) -> None:
+def test_unlabeled_images_are_trained_on(tmp_path: Path, write_packed: Callable[..., Path]) -> None:
     full = write_packed(name="full")
     split, hold_out = read_split(full, "train"), read_split(full, "validation")
     nothing = (split.images[:0], split.labels[:0])
@@ -117,7 +117,7 @@ def test_unlabelled_images_are_trained_on(tmp_path: Path, write_packed: Callable
             "train": (split.images[:60], split.labels[:60]),
             "validation": (hold_out.images, hold_out.labels),
             "test": nothing,
-            "unlabelled": (split.images[60:], split.labels[60:] * 0 - 1),
+            "unlabeled": (split.images[60:], split.labels[60:] * 0 - 1),
         }
     )
     out = train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1}))
@@ -130,7 +130,7 @@ def test_unlabelled_images_are_trained_on(tmp_path: Path, write_packed: Callable
         ({"global_batch_size": 400}, {"gpus": 0}, "global_batch_size 400 exceeds the 200 training images"),
         ({"global_batch_size": 25}, {"gpus": 0, "processes": 2}, "global_batch_size 25 cannot be shared by 2"),
         ({}, {"gpus": 99}, "--gpus 99 asks for more GPUs than the"),
-        ({"learning_rate": 1e30, "optimiser": "sgd"}, {"gpus": 0}, "are not finite at step"),
+        ({"learning_rate": 1e30, "optimizer": "sgd"}, {"gpus": 0}, "are not finite at step"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_sentence(
@@ -198,9 +198,9 @@ def test_bf16_trains_nearly_as_fp32_does_and_keeps_weights_in_fp32(tmp_path: Pat
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02) and losses["bf16"] != losses["fp32"]
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
-def test_training_is_channels_last_and_its_optimiser_fused(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, optimiser: str
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_training_is_channels_last_and_its_optimizer_fused(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
     seen: list[tuple[bool, ...]] = []
 
@@ -220,7 +220,7 @@ def test_training_is_channels_last_and_its_optimiser_fused(
 
     monkeypatch.setattr(pretrain_step, "Encoder", encoder_seen)
     monkeypatch.setattr(pretrain_step, "resumable", lambda *given: [*resuming.resumable(*given), Look()])
-    train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1, "optimiser": optimiser}))
+    train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1, "optimizer": optimizer}))
     assert len(seen) > 10 and all(all(found) for found in seen)
 
 
@@ -322,7 +322,7 @@ def test_an_own_encoder_that_reads_squares_alone_is_refused_images_that_are_none
 ) -> None:
     wide = {split: (np.tile(images, (1, 1, 2, 1)), labels) for split, (images, labels) in {"train": digits(40)}.items()}
     nothing = (np.zeros((0, 8, 16, 1), np.uint8), np.zeros(0, np.int64))
-    data = write_packed({**wide, "validation": nothing, "test": nothing, "unlabelled": nothing})
+    data = write_packed({**wide, "validation": nothing, "test": nothing, "unlabeled": nothing})
     monkeypatch.chdir(tmp_path)
     (tmp_path / "squares.py").write_text(
         "from torch import nn\n"

@@ -42,7 +42,7 @@ def put(path: Path, content: Any) -> None:
     path.write_text(json.dumps({**content, "run": RECORD}))
 
 
-def write_run(results: Path, seed: int, *, labelled: bool = True, pretrain: str = "simclr") -> Path:
+def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str = "simclr") -> Path:
     """Write the results of a run; its accuracies tell input, labels, draw and seed."""
     folder = results / "digits" / pretrain / f"seed{seed}"
     put(folder / "pretrain" / "run.json", {})
@@ -59,17 +59,17 @@ def write_run(results: Path, seed: int, *, labelled: bool = True, pretrain: str 
         "trustworthiness": 0.9,
         "silhouette": 0.3,
     }
-    layer = {key: value if labelled or key == "trustworthiness" else None for key, value in layer.items()}
+    layer = {key: value if labeled or key == "trustworthiness" else None for key, value in layer.items()}
     quality = {name: {**layer, "note": None} for name in ("backbone", "projection_head")}
-    put(folder / "umap" / "quality.json", {**quality, "neighbours": 10})
+    put(folder / "umap" / "quality.json", {**quality, "neighbors": 10})
     Image.new("RGB", (8, 8)).save(folder / "umap" / "backbone.png")
     (folder / "umap" / "backbone.html").touch()
-    if not labelled:
-        put(folder / "evaluate" / "knn.json", {"neighbours": 10, "note": "No accuracy."})
+    if not labeled:
+        put(folder / "evaluate" / "knn.json", {"neighbors": 10, "note": "No accuracy."})
         put(folder / "evaluate" / "linear.json", {"results": [], "note": "No accuracy."})
         return folder
     voted = {"accuracy": 0.9, "weighted_accuracy": 0.8, "images": 50}
-    put(folder / "evaluate" / "knn.json", {"neighbours": 10, "test": voted, "note": None})
+    put(folder / "evaluate" / "knn.json", {"neighbors": 10, "test": voted, "note": None})
     linear = [
         {"input": name, "labels": labels, "fraction": 0.1, "draw": draw, "split": split, "accuracy": accuracy}
         for name, base in (("simclr", 0.8), ("random", 0.5), ("pixels", 0.6))
@@ -172,7 +172,7 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
 
 
 def test_results_without_labels_make_sentences_and_no_empty_panel(tmp_path: Path, resources: Path) -> None:
-    write_run(tmp_path, 0, labelled=False)
+    write_run(tmp_path, 0, labeled=False)
     summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)
     for file in ("summary.md", "summary.html"):
         assert "No accuracy was measured" in (tmp_path / file).read_text()
@@ -243,7 +243,7 @@ def test_the_surest_mistakes_come_first_with_their_own_images() -> None:
     np.testing.assert_array_equal(found.images, images[order])
     first = order[0]
     assert found.names[0] == f"{DIGITS[labels[first]]}\n→ {DIGITS[guess[first]]}\n{100 * chances[first].max():.0f} %"
-    assert (found.count, found.labelled) == (len(wrong), 60)
+    assert (found.count, found.labeled) == (len(wrong), 60)
 
 
 def test_no_mistake_at_all_makes_an_empty_gallery() -> None:
@@ -289,6 +289,6 @@ def test_a_run_that_has_not_run_is_named(tmp_path: Path, resources: Path) -> Non
 
 def test_a_damaged_result_is_named(tmp_path: Path, resources: Path) -> None:
     folder = write_run(tmp_path, 0)
-    (folder / "evaluate" / "knn.json").write_text('{"neighbours": ')
+    (folder / "evaluate" / "knn.json").write_text('{"neighbors": ')
     with pytest.raises(UserError, match=r"knn\.json is no valid JSON"):
         summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)

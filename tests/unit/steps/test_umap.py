@@ -23,7 +23,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps.figures.interactive import MOST_BYTES, SIGNS, interactive, with_images
-from simclr_steps.figures.plots import COLOURS, MARKERS
+from simclr_steps.figures.plots import COLORS, MARKERS
 from simclr_steps.figures.points import Points, quality_lines, shuffled
 from simclr_steps.figures.scatter import draw
 from simclr_steps.figures.thumbnails import sprite, sprite_columns
@@ -138,11 +138,11 @@ def test_many_rows_are_thinned_by_class_and_the_plot_says_so(data: Path, tmp_pat
     assert "40 points, thinned from 120" in (tmp_path / "out" / "backbone.html").read_text()
 
 
-@pytest.mark.parametrize(("rows", "labelled"), [(10, True), (15, True), (15, False)])
-def test_a_small_split_is_drawn_with_fewer_neighbours_and_the_plot_says_so(
-    rows: int, labelled: bool, data: Path, tmp_path: Path
+@pytest.mark.parametrize(("rows", "labeled"), [(10, True), (15, True), (15, False)])
+def test_a_small_split_is_drawn_with_fewer_neighbors_and_the_plot_says_so(
+    rows: int, labeled: bool, data: Path, tmp_path: Path
 ) -> None:
-    labels = digits(rows, 260)[1] if labelled else np.full(rows, -1)
+    labels = digits(rows, 260)[1] if labeled else np.full(rows, -1)
     quality = run(write_features(tmp_path / "features", labels), data, tmp_path / "out", n_neighbors=15)
     assert 0 < quality["backbone"]["trustworthiness"] <= 1
     assert pd.read_csv(tmp_path / "out" / "backbone.csv")[["x", "y"]].notna().all().all()
@@ -160,9 +160,9 @@ def test_a_split_of_a_few_rows_makes_files_that_say_why_there_is_no_plot(rows: i
     assert len(pd.read_csv(tmp_path / "out" / "backbone.csv")) == rows
 
 
-def points(classes: int, unlabelled: float = 0.0, names: str = "class {}", count: int = 400) -> Points:
+def points(classes: int, unlabeled: float = 0.0, names: str = "class {}", count: int = 400) -> Points:
     random = np.random.default_rng(0)
-    labels = pd.Series(np.arange(count) % max(classes, 1), dtype="Int64").mask(random.random(count) < unlabelled)
+    labels = pd.Series(np.arange(count) % max(classes, 1), dtype="Int64").mask(random.random(count) < unlabeled)
     if not classes:
         labels = labels.mask(labels.notna())
     x, y = random.normal(size=(2, count))
@@ -181,13 +181,13 @@ def drawn(figure: Figure) -> Figure:
 
 
 @pytest.mark.parametrize(
-    ("classes", "unlabelled", "entries"), [(10, 0, 10), (10, 0.5, 11), (26, 0, 26), (100, 0, 100), (0, 0, 0)]
+    ("classes", "unlabeled", "entries"), [(10, 0, 10), (10, 0.5, 11), (26, 0, 26), (100, 0, 100), (0, 0, 0)]
 )
 @pytest.mark.parametrize("names", ["class {}", "a class with a very long name, number {}"])
 def test_the_legend_names_every_class_and_lies_within_the_figure_clear_of_the_points(
-    classes: int, unlabelled: float, entries: int, names: str
+    classes: int, unlabeled: float, entries: int, names: str
 ) -> None:
-    figure = drawn(draw(points(classes, unlabelled, names)))
+    figure = drawn(draw(points(classes, unlabeled, names)))
     assert len(figure.legends) == (1 if entries else 0)
     below = figure.axes[0].xaxis.label.get_window_extent()
     for legend in figure.legends:
@@ -208,17 +208,17 @@ def test_quality_stands_within_the_figure() -> None:
     assert figure.bbox.y0 <= box.y0 and box.x1 <= figure.bbox.x1
 
 
-def test_a_hundred_classes_are_a_hundred_pairs_of_colour_and_shape_and_neighbours_differ_in_colour() -> None:
+def test_a_hundred_classes_are_a_hundred_pairs_of_color_and_shape_and_neighbors_differ_in_color() -> None:
     groups = points(100).groups()
-    assert len({(group.colour, group.shape) for group in groups}) == 100
-    assert all(one.colour != other.colour for one, other in itertools.pairwise(groups))
+    assert len({(group.color, group.shape) for group in groups}) == 100
+    assert all(one.color != other.color for one, other in itertools.pairwise(groups))
     assert {group.shape for group in points(10).groups()} == {0}
     assert len(set(MARKERS)) == len(set(SIGNS)) == 10
     figure = draw(points(100))
     scatter: Any = figure.axes[0].collections[0]
     marks = [
-        (to_hex(colour), path.vertices.tobytes())
-        for colour, path in zip(scatter.get_facecolors(), scatter.get_paths(), strict=True)
+        (to_hex(color), path.vertices.tobytes())
+        for color, path in zip(scatter.get_facecolors(), scatter.get_paths(), strict=True)
     ]
     labels = points(100).labels()
     assert len(set(marks)) == 100
@@ -228,10 +228,10 @@ def test_a_hundred_classes_are_a_hundred_pairs_of_colour_and_shape_and_neighbour
 @pytest.mark.parametrize("classes", [101, 130])
 def test_more_classes_than_pairs_or_than_a_legend_holds_are_said(classes: int) -> None:
     text = draw(points(classes)).axes[0].get_xlabel()
-    assert "colours and shapes occur again" in text
+    assert "colors and shapes occur again" in text
     assert ("too many for a legend" in text) == (classes == 130)
     page = interactive(points(classes), (4, 4))
-    assert "colours and shapes occur again" in page
+    assert "colors and shapes occur again" in page
     assert page.count('type="checkbox" checked') == classes
 
 
@@ -267,12 +267,12 @@ def test_the_interactive_page_draws_in_a_browser_without_network_or_error(
     seen = visit(page, tmp_path / "browser", width)
     assert (seen.requests, seen.console) == ([], [])
     plot = seen.picture[: round(0.76 * min(width, 1000)) + 100]
-    for colour in {group.colour for group in points(classes).groups()}:
-        assert has(plot, colour), colour
+    for color in {group.color for group in points(classes).groups()}:
+        assert has(plot, color), color
 
 
-def has(picture: npt.NDArray[np.uint8], colour: str) -> bool:
-    shade = 255 * np.array(to_rgb(colour))
+def has(picture: npt.NDArray[np.uint8], color: str) -> bool:
+    shade = 255 * np.array(to_rgb(color))
     return bool((np.abs(picture - (0.85 * shade + 0.15 * 255)).max(axis=2) < 8).sum() > 30)
 
 
@@ -308,9 +308,9 @@ def test_a_click_in_the_legend_hides_its_class_and_hovering_shows_names_as_text(
     seen = visit(page, tmp_path / "browser")
     assert seen.requests == []
     (said,) = seen.console
-    assert f"{hostile.format(5)}its neighbours vote: {hostile.format(6)}row" in said
+    assert f"{hostile.format(5)}its neighbors vote: {hostile.format(6)}row" in said
     plot = seen.picture[:760]
-    assert [has(plot, colour) for colour in COLOURS] == [number != 4 for number in range(10)]
+    assert [has(plot, color) for color in COLORS] == [number != 4 for number in range(10)]
 
 
 @needs_chromium
@@ -348,7 +348,7 @@ def test_images_too_many_for_a_lossless_sprite_are_compressed_more() -> None:
     assert len(lossy) <= 30_000
 
 
-def test_each_point_knows_its_own_image_and_what_its_neighbours_vote() -> None:
+def test_each_point_knows_its_own_image_and_what_its_neighbors_vote() -> None:
     some = points(3)
     page = page_of(some)
     content = json.loads(re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)[0])

@@ -31,7 +31,7 @@ SETTINGS = PretrainSettings(
 
 @pytest.fixture
 def train(tmp_path: Path, write_packed: Callable[..., Path]) -> Callable[..., Path]:
-    data = write_packed({"train": digits(96), "validation": digits(20, 100), "unlabelled": digits(0)})
+    data = write_packed({"train": digits(96), "validation": digits(20, 100), "unlabeled": digits(0)})
 
     def run(settings: PretrainSettings = SETTINGS) -> Path:
         out, work = tmp_path / "out", tmp_path / "work"

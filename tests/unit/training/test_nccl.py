@@ -26,7 +26,7 @@ SETTINGS = PretrainSettings(
     encoder="tests.own_encoders:smooth_with_batch_norm",
     epochs=2,  # of 5 steps each
     global_batch_size=40,
-    optimiser="sgd",
+    optimizer="sgd",
     learning_rate=0.1,
     learning_rate_scaling="none",
     projection_head=ProjectionHead(hidden_size=16, output_size=8),

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import FinetuneSettings, Optimisation, PretrainSettings
+from simclr_steps.settings.blocks import FinetuneSettings, Optimization, PretrainSettings
 from simclr_steps.settings.reading import check
-from simclr_steps.training.optimizers import build_optimiser, configure_optimisers, scaled_learning_rate, schedule
+from simclr_steps.training.optimizers import build_optimizer, configure_optimizers, scaled_learning_rate, schedule
 
 Array = npt.NDArray[np.float64]
 
@@ -26,10 +26,10 @@ def network() -> nn.Module:
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "lars"])
 def test_biases_and_batch_norm_are_not_decayed(name: str) -> None:
     module = network()
-    optimiser = build_optimiser(
-        [module.parameters()], Optimisation.model_validate({"optimiser": name, "weight_decay": 0.1}), 0.01
+    optimizer = build_optimizer(
+        [module.parameters()], Optimization.model_validate({"optimizer": name, "weight_decay": 0.1}), 0.01
     )
-    decay = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert {decay[id(p)] for p in module.parameters() if p.ndim > 1} == {0.1}
     assert {decay[id(p)] for p in module.parameters() if p.ndim <= 1} == {0.0}
 
@@ -37,17 +37,17 @@ def test_biases_and_batch_norm_are_not_decayed(name: str) -> None:
 def test_frozen_parameters_are_left_out() -> None:
     module = network()
     module[0].requires_grad_(False)  # type: ignore[index]
-    optimiser = build_optimiser([module.parameters()], Optimisation(), 0.01)
-    optimised = {id(p) for group in optimiser.param_groups for p in group["params"]}
-    assert optimised == {id(p) for p in module.parameters() if p.requires_grad}
+    optimizer = build_optimizer([module.parameters()], Optimization(), 0.01)
+    optimized = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert optimized == {id(p) for p in module.parameters() if p.requires_grad}
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "lars"])
 def test_each_layer_has_a_share_of_the_rate_of_the_layer_behind_it(name: str) -> None:
     first, middle, head = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.Linear(4, 2)
-    settings = FinetuneSettings.model_validate({"optimiser": name, "schedule": "constant"})
+    settings = FinetuneSettings.model_validate({"optimizer": name, "schedule": "constant"})
     layers = [list(layer.parameters()) for layer in (first, middle, head)]
-    configured: Any = configure_optimisers(layers, settings, 0.8, steps_per_epoch=1, layer_decay=0.5)
+    configured: Any = configure_optimizers(layers, settings, 0.8, steps_per_epoch=1, layer_decay=0.5)
     rates = {id(p): group["lr"] for group in configured["optimizer"].param_groups for p in group["params"]}
     for layer, rate in ((first, 0.2), (middle, 0.4), (head, 0.8)):
         assert {rates[id(parameter)] for parameter in layer.parameters()} == {rate}
@@ -74,8 +74,8 @@ def lars_reference(
 @pytest.mark.parametrize("decay", [0.0, 1e-2])
 def test_lars_equals_the_papers_algorithm(decay: float) -> None:
     module = network().double()
-    settings = Optimisation(optimiser="lars", momentum=0.9, weight_decay=decay)
-    optimiser = build_optimiser([module.parameters()], settings, 0.5)
+    settings = Optimization(optimizer="lars", momentum=0.9, weight_decay=decay)
+    optimizer = build_optimizer([module.parameters()], settings, 0.5)
     parameters = list(module.parameters())
     generator = np.random.default_rng(0)
     gradients = [[generator.normal(size=tuple(p.shape)) for p in parameters] for _ in range(5)]
@@ -83,7 +83,7 @@ def test_lars_equals_the_papers_algorithm(decay: float) -> None:
     for step in gradients:
         for parameter, gradient in zip(parameters, step, strict=True):
             parameter.grad = torch.from_numpy(gradient.copy())
-        optimiser.step()
+        optimizer.step()
     expected = lars_reference(before, gradients, 0.5, 0.9, decay)
     for parameter, reference in zip(parameters, expected, strict=True):
         assert np.allclose(parameter.detach().numpy(), reference, rtol=1e-6, atol=1e-8)
@@ -91,13 +91,13 @@ def test_lars_equals_the_papers_algorithm(decay: float) -> None:
 
 def learning_rates(settings: PretrainSettings | FinetuneSettings, steps_per_epoch: int, highest: float) -> list[float]:
     """Return the rates of all updates of a training, stepped as Lightning does."""
-    configured: Any = configure_optimisers([network().parameters()], settings, highest, steps_per_epoch)
+    configured: Any = configure_optimizers([network().parameters()], settings, highest, steps_per_epoch)
     assert configured["lr_scheduler"]["interval"] == "step"
-    optimiser, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     rates = []
     for _ in range(settings.epochs * steps_per_epoch):
-        rates.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
         scheduler.step()
     return rates
 
@@ -148,7 +148,7 @@ def test_constant_schedule_stays_after_its_warm_up() -> None:
         ({"schedule": "step"}, 'schedule: "step" is wrong: it must be step where step_epochs are given, and only'),
         ({"step_epochs": [3]}, '"cosine" is wrong: it must be step where step_epochs are given'),
         ({"schedule": "step", "step_epochs": [0]}, "step_epochs.0: 0 is wrong: it must be greater than 0"),
-        ({"optimiser": "larz"}, 'optimiser: "larz" is not known; did you mean "lars"?'),
+        ({"optimizer": "larz"}, 'optimizer: "larz" is not known; did you mean "lars"?'),
     ],
 )
 def test_settings_that_contradict_each_other_are_mistakes(content: dict[str, Any], message: str) -> None:

@@ -33,7 +33,7 @@ PRETRAIN = PretrainSettings(
     encoder="own_encoders:with_batch_norm",
     epochs=8,
     global_batch_size=40,
-    optimiser="adamw",
+    optimizer="adamw",
     learning_rate=1e-3,
     learning_rate_scaling="none",
     projection_head=ProjectionHead(hidden_size=16, output_size=8),

@@ -69,7 +69,7 @@ def train_watched(
 ) -> Callable[..., None]:
     """Return a function that trains ten steps and calls `begin` and `end` around most of them."""
     none = digits(0)
-    data = write_packed({"train": digits(400), "validation": none, "test": none, "unlabelled": none})
+    data = write_packed({"train": digits(400), "validation": none, "test": none, "unlabeled": none})
 
     def train(hardware: Hardware, begin: Callable[[], object], end: Callable[[], object]) -> None:
         monkeypatch.setattr(training, "SPEAK_EVERY_SECONDS", 1000.0)
