@@ -6,11 +6,13 @@ import ast
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
 
-# Settings reach a step by their values, which decide about reruns themselves, and errors change no result.
-WITHOUT_EFFECT = frozenset({"settings.blocks", "machine.errors"})
+# Settings reach a step by their values, which decide about reruns themselves, and machine/ changes how a step runs and
+# never what it makes.
+WITHOUT_EFFECT = frozenset({"settings", "machine"})
 
 
 @cache
@@ -45,18 +47,18 @@ def _tree(file: Path) -> ast.Module:
 
 @cache
 def _imports(module: str) -> frozenset[str]:
-    """Return the modules of this package that a module imports, anywhere in it."""
+    """Return the modules of this package that a module imports, anywhere in it, but those without effect."""
     found: set[str] = set()
     for node in ast.walk(_tree(_file(module))):
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{PACKAGE.name}."):
             origin = f"{node.module}.".removeprefix(f"{PACKAGE.name}.")  # of a wing, "data.", or of a module
             found.update([origin.rstrip("."), *(f"{origin}{alias.name}" for alias in node.names)])
-    return frozenset(name for name in found - WITHOUT_EFFECT if _file(name).exists())
+    return frozenset(name for name in found if name.split(".")[0] not in WITHOUT_EFFECT and _file(name).exists())
 
 
 @cache
 def bare_source(file: Path) -> str:
-    """Return the code of a Python file without comments and docstrings, in one layout."""
+    """Return the code of a Python file without comments, docstrings and layout, alike in every version of Python."""
     tree = _tree(file)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -67,4 +69,15 @@ def bare_source(file: Path) -> str:
                 and isinstance(first.value.value, str)
             ):
                 node.body = node.body[1:]
-    return ast.unparse(tree)
+    return repr(_described(tree))
+
+
+def _described(node: Any) -> Any:
+    """Return a syntax tree as nested lists, which differ less between versions than what ast.unparse and dump write.
+
+    New versions add fields, empty in code that does not use them, and empty ones are left out.
+    """
+    if isinstance(node, ast.AST):
+        fields = [(name, _described(value)) for name, value in ast.iter_fields(node) if value is not None]
+        return [type(node).__name__, *((name, value) for name, value in fields if value != [])]
+    return [_described(item) for item in node] if isinstance(node, list) else repr(node)

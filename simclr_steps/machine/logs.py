@@ -8,6 +8,7 @@ import logging
 import time
 from pathlib import Path
 
+from simclr_steps.durations import duration
 from simclr_steps.machine.options import leads
 
 log = logging.getLogger("simclr_steps")
@@ -74,13 +75,3 @@ class Progress:
             log.info(
                 "%s %d of %d %s, %.0f %s/s, %s left", self._what, done, self._total, self._unit, rate, self._unit, left
             )
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people write it: 42 s, 3 min 20 s, 2 h 05 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -9,8 +9,9 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from simclr_steps.durations import duration
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import duration, is_written
+from simclr_steps.machine.logs import is_written
 
 _REFRESH_SECONDS = 2.0
 _TAIL_BYTES = 4096  # longer than any line of a step

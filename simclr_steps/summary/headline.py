@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from simclr_steps.machine.logs import duration
+from simclr_steps.durations import duration
 
 SERIES = {
     "simclr": "SimCLR features",

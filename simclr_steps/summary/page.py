@@ -14,7 +14,7 @@ import yaml
 from jinja2 import Environment
 
 from simclr_steps.data.packed import Description
-from simclr_steps.machine.logs import duration
+from simclr_steps.durations import duration
 from simclr_steps.summary.headline import SPREAD, Headline, shown_split
 from simclr_steps.summary.page_template import TEMPLATE
 from simclr_steps.summary.run_results import RunResults
@@ -185,7 +185,7 @@ def _provenance(runs: Sequence[RunResults], descriptions: Mapping[str, Descripti
     codes: dict[str, set[str]] = {}
     for run in runs:
         for stage, record in run.records.items():
-            codes.setdefault(_STEPS.get(stage, stage.split()[0]), set()).add(record["code_hash"])
+            codes.setdefault(_STEPS.get(stage, stage.split()[0]), set()).add(record.get("code_hash", "unknown"))
     images = {_image(record.get("image")) for record in records}
     return [
         ["seeds", ", ".join(map(str, sorted({run.run.seed for run in runs})))],
@@ -193,13 +193,13 @@ def _provenance(runs: Sequence[RunResults], descriptions: Mapping[str, Descripti
         ["data", ", ".join(f"{name} {one.content_hash[:16]}" for name, one in descriptions.items())],
         ["versions", ", ".join(f"{package} {' or '.join(sorted(found))}" for package, found in versions.items())],
         ["container image", ", ".join(sorted(images))],
-        ["hardware", "; ".join(sorted({_hardware(record["hardware"]) for record in records}))],
-        ["time of all steps together", duration(sum(record["seconds"] for record in records))],
+        ["hardware", "; ".join(sorted({_hardware(record.get("hardware")) for record in records}))],
+        ["time of all steps together", duration(sum(record.get("seconds", 0) for record in records))],
     ]
 
 
 def _image(image: dict[str, Any] | None) -> str:
-    return f"{image['file']} (sha256 {image['sha256'] or 'unknown'})" if image else "none"
+    return f"{image.get('file')} (sha256 {image.get('sha256') or 'unknown'})" if image else "none"
 
 
 def _config(runs: Sequence[RunResults], descriptions: Mapping[str, Description]) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _protocol(run: RunResults) -> Table:
     """Return what was done in each step, a row for each, as far as their records tell."""
     rows = []
     for stage, record in run.records.items():
-        settings = record["settings"] or {}
+        settings = record.get("settings") or {}
         keys = [key for key in _PROTOCOL.get(stage.split()[0], ()) if key in settings]
         if keys:
             text = "; ".join(f"{key.replace('_', ' ')} {_plain(settings[key])}" for key in keys)
@@ -255,8 +255,12 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _hardware(hardware: dict[str, Any]) -> str:
-    return ", ".join([*hardware["gpus"], hardware["processor"], f"{hardware['cores']} cores"])
+def _hardware(hardware: dict[str, Any] | None) -> str:
+    """Return what a record tells of its hardware; those of older versions tell less."""
+    if not hardware:
+        return "unknown"
+    cores = [f"{hardware['cores']} cores"] if "cores" in hardware else []
+    return ", ".join([*hardware.get("gpus", []), hardware.get("processor") or "unknown processor", *cores])
 
 
 def _pretty(records: dict[str, Any]) -> str:

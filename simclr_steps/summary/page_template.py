@@ -109,7 +109,7 @@ beside their results.</p>{% endif %}
 <div class="wide"><table class="words">
 <tr><th>step</th><th>took</th><th>code</th><th>hardware</th></tr>
 {% for stage, record in one.records.items() %}
-<tr><td>{{ stage }}</td><td>{{ record.seconds | duration }}</td><td>{{ record.code_hash }}</td>
+<tr><td>{{ stage }}</td><td>{{ record.seconds | default(0) | duration }}</td><td>{{ record.code_hash }}</td>
 <td>{{ record.hardware | hardware }}</td></tr>
 {% endfor %}
 </table></div>

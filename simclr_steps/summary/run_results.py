@@ -172,7 +172,7 @@ def _read_umap(found: RunResults, folder: Path) -> dict[str, Any]:
     for layer in ("backbone", "projection_head") if quality else ():
         for metric, value in quality[layer].items():
             if isinstance(value, float):
-                split = found.records["umap"]["settings"]["split"]
+                split = found.records["umap"].get("settings", {}).get("split", "test")
                 found.add("umap", metric, value, input=layer, split=split)
     if quality and quality["backbone"]["note"]:
         found.notes.append(f"UMAP: {quality['backbone']['note']}")

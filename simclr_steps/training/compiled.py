@@ -11,8 +11,9 @@ import lightning.pytorch as L
 import torch
 from torch import nn
 
+from simclr_steps.durations import duration
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import duration, log
+from simclr_steps.machine.logs import log
 from simclr_steps.training.distributed import end_together, mean_of_all
 
 

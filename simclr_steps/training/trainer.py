@@ -15,7 +15,8 @@ from lightning.fabric.plugins.environments import LightningEnvironment  # type: 
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 
-from simclr_steps.machine.logs import duration, log
+from simclr_steps.durations import duration
+from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware, keep_freed_memory
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
 from simclr_steps.training.checked_files import CheckedFiles

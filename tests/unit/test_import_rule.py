@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RULE = (
     "cli > commands > steps > methods > evaluation | training | summary > data | networks > settings | figures "
-    "> files > machine"
+    "> files > machine > durations"
 )
 LEVEL = {wing: level for level, wings in enumerate(RULE.split(" > ")) for wing in wings.split(" | ")}
 MODULES_OF_THEIR_OWN = {"steps", "commands"}  # whose modules do not import each other

@@ -108,6 +108,31 @@ def test_code_of_a_step_plans_the_step_and_what_follows(step: str, rules: set[st
     assert project.planned_rules() == rules
 
 
+@pytest.mark.parametrize(
+    "file",
+    ["machine/logs.py", "machine/provenance.py", "machine/gpus.py", "machine/options.py", "settings/reading.py"],
+)
+def test_code_that_changes_no_result_plans_nothing(file: str, project: Project) -> None:
+    path = project.folder / "simclr_steps" / file
+    path.write_text(path.read_text() + "\n\nCHANGED = True\n")
+    assert project.plan() == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "rules"),
+    [
+        ("methods/loss.py", SEED),
+        ("figures/scatter.py", {"umap", "summary"}),
+        ("figures/thumbnails.py", {"umap", "galleries", "summary"}),
+        ("summary/tables.py", {"summary"}),
+    ],
+)
+def test_code_behind_a_step_plans_the_step_and_what_follows(file: str, rules: set[str], project: Project) -> None:
+    path = project.folder / "simclr_steps" / file
+    path.write_text(path.read_text() + "\n\nCHANGED = True\n")
+    assert project.planned_rules() == rules
+
+
 def test_code_of_an_own_encoder_plans_its_pretraining_and_a_comment_in_it_nothing(fresh: Project) -> None:
     shutil.copy(ROOT / "tests/own_encoders.py", fresh.folder / "mine.py")
     fresh.config["pretrains"]["simclr"]["encoder"] = "mine:without_batch_norm"
