@@ -15,7 +15,7 @@ from simclr_steps.files import whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Encoder, load_weights
-from simclr_steps.training.trainer import History
+from simclr_steps.training.history import History
 
 RANKS = 3
 

@@ -30,10 +30,11 @@ from simclr_steps.networks.features import check_channels, compute_features, net
 from simclr_steps.settings.blocks import FinetuneSettings
 from simclr_steps.training.batches import GlobalBatches, batches_of_all
 from simclr_steps.training.checked_files import CheckedFiles
+from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images, outputs
 from simclr_steps.training.optimizers import configure_optimizers
 from simclr_steps.training.resuming import fit, resumable
-from simclr_steps.training.trainer import History, build_trainer
+from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
 

@@ -32,12 +32,13 @@ from simclr_steps.networks.encoders import Encoder
 from simclr_steps.settings.blocks import PretrainSettings
 from simclr_steps.training.batches import GlobalBatches
 from simclr_steps.training.compiled import Compiled
+from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images
 from simclr_steps.training.loggers import TensorBoard
 from simclr_steps.training.optimizers import configure_optimizers, scaled_learning_rate
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.sync_batch_norm import batch_norms
-from simclr_steps.training.trainer import History, build_trainer
+from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
 _HOLD_OUT_EPOCH = -1  # the epoch from which the hold-out's views are drawn, the same each time

@@ -10,7 +10,7 @@ from typing import Any
 import lightning.pytorch as L
 
 from simclr_steps.machine.logs import log
-from simclr_steps.training.trainer import History
+from simclr_steps.training.history import History
 
 
 class TensorBoard(L.Callback):

@@ -12,7 +12,7 @@ import torch
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.training.distributed import end_together
-from simclr_steps.training.trainer import History
+from simclr_steps.training.history import History
 
 STEPS_BETWEEN_CHECKS = 50
 _NEVER = 2**62  # a step that no training reaches

@@ -23,8 +23,8 @@ from simclr_steps.machine.options import Saving, leads
 from simclr_steps.machine.signals import Noted
 from simclr_steps.training.checked_files import newest_intact
 from simclr_steps.training.distributed import Agreement, end_together, is_anothers_end
+from simclr_steps.training.history import History
 from simclr_steps.training.non_finite import FiniteHoldOut, FiniteTraining
-from simclr_steps.training.trainer import History
 
 _MARGIN = 10  # how many times as long as ever before an epoch's end may take
 

@@ -1,39 +1,18 @@
-"""What all trainings share: the Lightning trainer and their history."""
+"""The Lightning trainer that all trainings share."""
 
 from __future__ import annotations
 
 import logging
-import math
-import time
 import warnings
-from collections.abc import Mapping
-from typing import Any
 
 import lightning.pytorch as L
-import torch
 from lightning.fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 from lightning.pytorch.strategies import DDPStrategy, Strategy
-from torch import Tensor
 
-from simclr_steps.durations import duration
-from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware, keep_freed_memory
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
 from simclr_steps.training.checked_files import CheckedFiles
-from simclr_steps.training.distributed import mean_of_all
 from simclr_steps.training.sync_batch_norm import SyncBatchNorm
-
-SPEAK_EVERY_SECONDS = 5.0
-_EPOCHS_SPEAK_EVERY_SECONDS = 2.0
-_SPOKEN = {  # what is said of an epoch, if it was measured
-    "loss": "loss {:.4f}",
-    "accuracy": "accuracy {:.1%}",
-    "validate_loss": "hold-out loss {:.4f}",
-    "validate_accuracy": "hold-out accuracy {:.1%}",
-    "validate_knn_accuracy": "hold-out kNN {:.1%}",
-    "learning_rate": "learning rate {:.2e}",
-    "images_per_second": "{:.0f} images/s",
-}
 
 
 def build_trainer(
@@ -77,93 +56,3 @@ def build_trainer(
 
 def _strategy(processes: int) -> Strategy | str:
     return DDPStrategy(gradient_as_bucket_view=True) if processes > 1 else "auto"
-
-
-class History(L.Callback):
-    """Keeps one row for each epoch and says how far the training is.
-
-    A row holds epoch (from 1), step, the means over the epoch's batches of what the training step returned, what
-    `validate` returned (None is what was not measured), learning_rate, images_per_second while training, and the
-    seconds of the whole training so far. The module that is trained offers `steps_per_epoch`, `images_per_step` (over
-    all processes) and `validate()`, called by every process after an epoch, with the same keys each time.
-    """
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self._sums: dict[str, Tensor] = {}
-        self._seconds = self._epoch_began = 0.0
-        self._learning_rate = 0.0
-        self._clock = self._spoke = time.monotonic()
-        self._spoke_of_epoch = -math.inf
-        self._first_step = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training needs; every process calls it, and what one returns is for all."""
-        sums = {name: mean_of_all(total) for name, total in self._sums.items()}
-        times = {"seconds": self._seconds_so_far(), "epoch_began": self._epoch_began}
-        return {"rows": self.rows, "sums": sums, **times}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state, with as many processes as there are now: each takes their mean for its own sums."""
-        self.rows, self._sums = state["rows"], state["sums"]
-        self._seconds, self._epoch_began = state["seconds"], state["epoch_began"]
-
-    def _seconds_so_far(self) -> float:
-        return self._seconds + time.monotonic() - self._clock
-
-    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Start the clock."""
-        self._clock = self._spoke = time.monotonic()
-        self._first_step = trainer.global_step
-
-    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Note the learning rate of the update, before the schedule moves on."""
-        self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
-
-    def on_train_batch_end(self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Add up what the step returned, without waiting for the device."""
-        outputs = outputs if isinstance(outputs, Mapping) else {"loss": outputs}
-        for name, value in outputs.items():
-            total = self._sums.get(name)
-            value = value.detach().to(torch.float64)
-            self._sums[name] = value if total is None else total.to(value.device) + value
-        if time.monotonic() - self._spoke >= SPEAK_EVERY_SECONDS:
-            pace = self._pace(trainer)
-            now = {"loss": float(outputs["loss"]), "images_per_second": module.images_per_step / pace}
-            self._speak(trainer, module, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", now)
-
-    def _pace(self, trainer: L.Trainer) -> float:
-        """Return the seconds that a step takes, with all that happens between steps."""
-        return (time.monotonic() - self._clock) / max(1, trainer.global_step - self._first_step)
-
-    def _speak(self, trainer: L.Trainer, module: Any, what: str, row: Mapping[str, Any]) -> None:
-        steps_left = module.steps_per_epoch * (trainer.max_epochs or 0) - trainer.global_step
-        facts = [text.format(row[name]) for name, text in _SPOKEN.items() if row.get(name) is not None]
-        log.info("%s", ", ".join([what, *facts, f"{duration(steps_left * self._pace(trainer))} left"]))
-        self._spoke = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
-        """Close the epoch's row and say what is in it, unless the last such line was just said."""
-        means = {name: float(mean_of_all(total)) / module.steps_per_epoch for name, total in self._sums.items()}
-        self._sums = {}
-        epoch = trainer.current_epoch + 1
-        trained = self._seconds_so_far() - self._epoch_began
-        rate = module.steps_per_epoch * module.images_per_step / max(trained, 1e-9)
-        with torch.compiler.set_stance("force_eager"):  # to compile for evaluation, too, would not pay
-            measured = module.validate()
-        self._epoch_began = self._seconds_so_far()
-        self.rows.append(
-            {
-                "epoch": epoch,
-                "step": trainer.global_step,
-                **means,
-                **measured,
-                "learning_rate": self._learning_rate,
-                "images_per_second": round(rate, 1),
-                "seconds": round(self._epoch_began, 3),
-            }
-        )
-        since = time.monotonic() - self._spoke_of_epoch
-        if since >= _EPOCHS_SPEAK_EVERY_SECONDS or epoch == trainer.max_epochs:
-            self._speak(trainer, module, f"after epoch {epoch}/{trainer.max_epochs}", self.rows[-1])
-            self._spoke_of_epoch = time.monotonic()

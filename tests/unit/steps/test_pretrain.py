@@ -30,8 +30,8 @@ from simclr_steps.settings.blocks import Augmentation, FinetuneSettings, Pretrai
 from simclr_steps.steps import pretrain as pretrain_step
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
+from simclr_steps.training import history as history_module
 from simclr_steps.training import resuming
-from simclr_steps.training import trainer as training
 from tests.unit.conftest import digits
 
 CPU = Hardware(gpus=0)
@@ -173,8 +173,8 @@ def test_monitors_are_recorded_and_leave_the_training_as_it_is(tmp_path: Path, d
 def test_console_tells_of_epochs_without_flooding_and_always_of_the_last(
     tmp_path: Path, data: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "_EPOCHS_SPEAK_EVERY_SECONDS", 1000.0)
-    monkeypatch.setattr(training, "SPEAK_EVERY_SECONDS", 1000.0)
+    monkeypatch.setattr(history_module, "_EPOCHS_SPEAK_EVERY_SECONDS", 1000.0)
+    monkeypatch.setattr(history_module, "SPEAK_EVERY_SECONDS", 1000.0)
     monkeypatch.setattr(logging.getLogger("simclr_steps"), "level", logging.INFO)
     train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 3}))
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("after epoch")]

@@ -20,8 +20,8 @@ from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.methods.monitors import HoldOutMonitor
 from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
 from simclr_steps.steps.pretrain import pretrain
+from simclr_steps.training.history import History
 from simclr_steps.training.loggers import TensorBoard
-from simclr_steps.training.trainer import History
 from tests.unit.conftest import digits
 
 SETTINGS = PretrainSettings(

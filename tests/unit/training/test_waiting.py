@@ -16,7 +16,7 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
 from simclr_steps.steps import pretrain as step
 from simclr_steps.steps.pretrain import pretrain
-from simclr_steps.training import trainer as training
+from simclr_steps.training import history
 from simclr_steps.training.resuming import resumable
 from simclr_steps.training.sync_batch_norm import SyncBatchNorm
 from tests.own_encoders import smooth_with_batch_norm
@@ -72,7 +72,7 @@ def train_watched(
     data = write_packed({"train": digits(400), "validation": none, "test": none, "unlabeled": none})
 
     def train(hardware: Hardware, begin: Callable[[], object], end: Callable[[], object]) -> None:
-        monkeypatch.setattr(training, "SPEAK_EVERY_SECONDS", 1000.0)
+        monkeypatch.setattr(history, "SPEAK_EVERY_SECONDS", 1000.0)
         monkeypatch.setattr(step, "resumable", lambda *given: [*resumable(*given), Steps(begin, end)])
         pretrain(SETTINGS, data=data, seed=0, out=tmp_path / "out", work=tmp_path / "work", hardware=hardware)
 
