@@ -13,10 +13,11 @@ import pytest
 from simclr_steps.machine.errors import Stopped
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.machine.signals import end_on_sigterm
+from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.settings.blocks import FinetuneSettings, PretrainSettings, ProjectionHead
 from simclr_steps.steps import finetune as finetune_step
 from simclr_steps.steps import pretrain as pretrain_step
-from simclr_steps.steps.pretrain import SimCLR, pretrain
+from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.checked_files import CheckedFiles
 from tests.unit.step_processes import content
 

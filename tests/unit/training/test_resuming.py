@@ -21,10 +21,11 @@ import torch
 
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.settings.blocks import FinetuneSettings, PretrainSettings, ProjectionHead
-from simclr_steps.steps.pretrain import SimCLR, pretrain
+from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training import resuming
 from simclr_steps.training.checked_files import CheckedFiles, newest_intact
 from tests.unit.step_processes import OWN_ENCODERS, content, run, said, start, start_group, wait_for_saves, weights

@@ -1,0 +1,132 @@
+"""SimCLR: contrastive training of an encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.loss import nt_xent
+from simclr_steps.methods.micro_batches import in_micro_batches
+from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
+from simclr_steps.methods.views import random_views
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.training.batches import GlobalBatches
+from simclr_steps.training.loading import Images
+from simclr_steps.training.optimizers import configure_optimizers, scaled_learning_rate
+
+_HOLD_OUT_EPOCH = -1  # the epoch from which the hold-out's views are drawn, the same each time
+
+
+class SimCLR(L.LightningModule):
+    """Contrastive training of an encoder on two or more views of each image."""
+
+    def __init__(
+        self,
+        settings: PretrainSettings,
+        encoder: Encoder,
+        images: Images,
+        hold_out: Images,
+        monitor: HoldOutMonitor,
+        *,
+        seed: int,
+        workers: int | None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._images, self._hold_out, self._monitor = images, hold_out, monitor
+        self._random_views = random_views
+        self._seed, self._workers = seed, workers
+        self.steps_per_epoch = len(images) // settings.global_batch_size
+        self.images_per_step = settings.global_batch_size
+
+    def compile_parts(self, *, disable: bool = False) -> None:
+        """Compile the network and, for a GPU, the views: more than half of all operations of a step, and the smallest.
+
+        On a CPU the views are a hundredth of a step, and torch 2.11 has compiled them to code that writes beyond its
+        memory. `disable` takes all of it back.
+        """
+        self.encoder.compile(disable=disable)
+        if self.device.type == "cuda":
+            self._random_views = torch.compile(random_views, disable=disable)
+
+    def trial_step(self) -> Tensor:
+        """Return some loss of a step of the training's shapes, in its precision, with all that is compiled in it."""
+        rows = np.arange(self.settings.global_batch_size // self.trainer.world_size)
+        images = self._images.fetch(rows, self.device)
+        with self.trainer.precision_plugin.train_step_context():
+            return self._project(torch.from_numpy(rows).to(self.device), images, epoch=0).float().square().sum()
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of this process's slices of the global batches."""
+        trainer = self.trainer
+        self._images.hold_on(self.device)
+        self._hold_out.hold_on(self.device)
+        batches = GlobalBatches(
+            len(self._images),
+            self.settings.global_batch_size,
+            self._seed,
+            lambda: trainer.global_step,
+            rank=trainer.global_rank,
+            processes=trainer.world_size,
+        )
+        return self._images.loader(batches, self.device, self._workers)
+
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
+        """Return the loss of a batch of indices and, unless they are on the device, images."""
+        indices, images = self._images.on_device(batch)
+        projections = self._project(indices, images, self.trainer.global_step // self.steps_per_epoch)
+        return nt_xent(projections, self.settings.temperature, chunk_size=self.settings.loss_chunk_size)
+
+    def _project(self, indices: Tensor, images: Tensor, epoch: int) -> Tensor:
+        """Return the projections of an epoch's views, [V, B, D]."""
+        with torch.autocast(self.device.type, enabled=False):
+            key = random_numbers.keys(self._seed, epoch, indices, self.settings.views)
+            views = self._random_views(images, key, self.settings.augmentation, self.settings.view_size)
+        x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        _, projections = in_micro_batches(self.encoder, x, self.settings.micro_batch_size)
+        return projections.reshape(self.settings.views, len(indices), -1)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float | None]:
+        """Return the loss of the hold-out's own fixed views, with batch norm's running statistics, and the monitors.
+
+        What is not measured in this epoch is None.
+        """
+        measured: dict[str, float | None] = dict.fromkeys(("validate_loss", *MONITORS))
+        if len(self._hold_out) < 2:
+            return measured
+        self.encoder.eval()
+        projections = self._hold_out_projections()
+        temperature, chunk_size = self.settings.temperature, self.settings.loss_chunk_size
+        losses = [
+            nt_xent(p, temperature, chunk_size=chunk_size, across_processes=False) * p.shape[1] for p in projections
+        ]
+        measured["validate_loss"] = float(torch.stack(losses).sum()) / len(self._hold_out)
+        epoch, every = self.trainer.current_epoch + 1, self.settings.monitor_epochs
+        if every and (epoch % every == 0 or epoch == self.settings.epochs):
+            measured |= self._monitor.measure(self.encoder, torch.cat(projections, dim=1))
+        self.encoder.train()
+        return measured
+
+    def _hold_out_projections(self) -> list[Tensor]:
+        """Return the projections of the hold-out's fixed views, [V, B, D], in batches about as large as training's."""
+        projections = []
+        parts = -(-len(self._hold_out) // self.settings.global_batch_size)
+        for rows in np.array_split(np.arange(len(self._hold_out)), parts):
+            indices, images = torch.from_numpy(rows).to(self.device), self._hold_out.fetch(rows, self.device)
+            with self.trainer.precision_plugin.forward_context():
+                projections.append(self._project(indices, images, _HOLD_OUT_EPOCH))
+        return projections
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer and its schedule, which is stepped after every update."""
+        rate = scaled_learning_rate(self.settings)
+        return configure_optimizers([self.encoder.parameters()], self.settings, rate, self.steps_per_epoch)
