@@ -1,0 +1,121 @@
+"""Supervised training of a classifier on some of the labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from simclr_steps.data.packed import NO_LABEL, Split
+from simclr_steps.data.splits import Rows
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.views import random_views
+from simclr_steps.networks.encoders import Classifier
+from simclr_steps.networks.features import compute_features, network_input
+from simclr_steps.settings.blocks import FinetuneSettings
+from simclr_steps.training.batches import GlobalBatches, batches_of_all
+from simclr_steps.training.history import History
+from simclr_steps.training.loading import Images, outputs
+from simclr_steps.training.optimizers import configure_optimizers
+
+
+class Supervised(L.LightningModule):
+    """Training of a classifier on some rows of the training split."""
+
+    def __init__(
+        self, settings: FinetuneSettings, network: Classifier, train: Split, hold_out: Split, rows: Rows, seed: int
+    ) -> None:
+        super().__init__()
+        self.settings, self.rows, self._seed = settings, rows, seed
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if settings.freeze:
+            network.backbone.requires_grad_(False)
+        self._images, self._hold_out = Images([train.images]), Images([hold_out.images])
+        self._hold_out_rows = np.flatnonzero(hold_out.labels != NO_LABEL)
+        self._hold_out_labels = torch.from_numpy(hold_out.labels[self._hold_out_rows])
+        self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
+        self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
+        self.images_per_step = round(len(rows) / self.steps_per_epoch)
+        self.kept_epoch = settings.epochs
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of the drawn rows."""
+        trainer = self.trainer
+        self._images.hold_on(self.device, self.rows)
+        self._hold_out.hold_on(self.device, self._hold_out_rows)
+        batches = GlobalBatches(
+            self.rows, self.settings.batch_size, self._seed, lambda: trainer.global_step, use_all=True
+        )
+        return self._images.loader(batches, self.device)
+
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
+        """Return the cross entropy and the accuracy of a batch; a frozen backbone keeps its statistics, too."""
+        if self.settings.freeze:
+            self.network.backbone.eval()  # here, as Lightning tells no epoch's start of one that goes on
+        indices, images = self._images.on_device(batch)
+        size = self.network.architecture.image_size
+        if self.settings.augmentation is None:
+            x = network_input(images, size)
+        else:
+            key = random_numbers.keys(self._seed, self.trainer.global_step // self.steps_per_epoch, indices, views=1)
+            with torch.autocast(self.device.type, enabled=False):
+                x = random_views(images, key, self.settings.augmentation, size)[0]
+        _, logits = self.network(x.contiguous(memory_format=torch.channels_last))
+        labels = self.get_buffer("labels")[indices]
+        correct = (logits.argmax(dim=1) == labels).float().mean()
+        return {"loss": F.cross_entropy(logits.float(), labels), "accuracy": correct}
+
+    def validate(self) -> dict[str, float]:
+        """Return the accuracy on the labeled rows of the hold-out, if it has any."""
+        if not len(self._hold_out_rows):
+            return {}
+        _, logits = outputs(self.network, self._hold_out, self._hold_out_rows, self.device)
+        correct = logits.argmax(dim=1).cpu() == self._hold_out_labels
+        return {"validate_accuracy": float(correct.float().mean())}
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer of what is not frozen, and its schedule, which is stepped after every update."""
+        settings = self.settings
+        return configure_optimizers(
+            self.network.layers(), settings, settings.learning_rate, self.steps_per_epoch, settings.layer_decay
+        )
+
+
+class BestEpoch(L.Callback):
+    """Keeps the classifier of the epoch with the highest accuracy on the hold-out; it is saved with the training."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.epoch, self._accuracy, self._weights = 0, -1.0, dict[str, Tensor]()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training needs."""
+        return {"epoch": self.epoch, "accuracy": self._accuracy, "weights": self._weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.epoch, self._accuracy, self._weights = state["epoch"], state["accuracy"], state["weights"]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+        """Keep the classifier if it is better than all before."""
+        row = self._history.rows[-1]
+        if row["validate_accuracy"] > self._accuracy:
+            self.epoch, self._accuracy = row["epoch"], row["validate_accuracy"]
+            self._weights = {name: tensor.to("cpu", copy=True) for name, tensor in module.network.state_dict().items()}
+
+    def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:
+        """Give the network the weights that were kept."""
+        module.network.load_state_dict(self._weights)
+        module.kept_epoch = self.epoch
+
+
+def labeled_logits(network: Classifier, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the logits, float32 [N, classes], and labels, int64 [N], of a split's labeled rows, on the CPU."""
+    rows = np.flatnonzero(split.labels != NO_LABEL)
+    images = split.images if len(rows) == len(split) else split.images[rows]
+    return torch.from_numpy(compute_features(network, images, device)[1]), torch.from_numpy(split.labels[rows])
