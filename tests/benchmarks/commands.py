@@ -67,7 +67,7 @@ def seconds_of_layout(features: Path) -> float:
     code = """if True:
         import sys, numpy as np
         from simclr_steps.settings.blocks import UmapSettings
-        from simclr_steps.steps.umap import layout
+        from simclr_steps.evaluation.umap_layout import layout
         values = np.load(sys.argv[1])
         layout(UmapSettings(), values, np.full(len(values), -1))
     """
