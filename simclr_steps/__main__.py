@@ -10,8 +10,7 @@ from simclr_steps.cli import parser
 from simclr_steps.files import is_full
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.logs import log, start_logging
-from simclr_steps.machine.options import die_with_parent, leads
-from simclr_steps.machine.processes import join_nodes
+from simclr_steps.machine.processes import die_with_parent, join_nodes, leads
 from simclr_steps.machine.signals import end_on_sigterm
 
 # What the system says of a path that is a user's affair.

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from simclr_steps.durations import duration
-from simclr_steps.machine.options import leads
+from simclr_steps.machine.processes import leads
 
 log = logging.getLogger("simclr_steps")
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,29 +10,6 @@ from simclr_steps.machine.gpus import take_gpus
 
 if TYPE_CHECKING:
     import torch
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
-_PR_SET_PDEATHSIG = 1  # of prctl.h
-
-
-def leads() -> bool:
-    """Tell whether this process speaks and writes for all that compute together."""
-    return all(os.environ.get(rank, "0") == "0" for rank in ("LOCAL_RANK", "NODE_RANK"))
-
-
-def die_with_parent() -> None:
-    """Have the system kill this process when the one that started it dies, however it dies, so that none is left."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "prctl"):  # Linux alone knows it
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed memory, which would else be mapped and cleared anew in every step: a tenth of its time."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # other C libraries know no such settings
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @dataclass(frozen=True)

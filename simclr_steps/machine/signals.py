@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from simclr_steps.machine.errors import Stopped
-from simclr_steps.machine.options import leads
+from simclr_steps.machine.processes import leads
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 
 from simclr_steps.machine.errors import Stopped, UserError
-from simclr_steps.machine.options import leads
+from simclr_steps.machine.processes import leads
 
 
 class Agreement:

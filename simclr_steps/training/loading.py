@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.options import die_with_parent
+from simclr_steps.machine.processes import die_with_parent
 from simclr_steps.machine.signals import ignore
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.networks.features import compute_features, images_at_a_time

@@ -19,7 +19,8 @@ import torch
 
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.logs import log
-from simclr_steps.machine.options import Saving, leads
+from simclr_steps.machine.options import Saving
+from simclr_steps.machine.processes import leads
 from simclr_steps.machine.signals import Noted
 from simclr_steps.training.checked_files import newest_intact
 from simclr_steps.training.distributed import Agreement, end_together, is_anothers_end

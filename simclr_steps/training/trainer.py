@@ -9,7 +9,8 @@ import lightning.pytorch as L
 from lightning.fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from simclr_steps.machine.options import Hardware, keep_freed_memory
+from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.processes import keep_freed_memory
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.sync_batch_norm import SyncBatchNorm

@@ -14,8 +14,7 @@ from typing import Any, TextIO
 from simclr_steps.files import canonical_json, write_text
 from simclr_steps.machine.errors import Stopped
 from simclr_steps.machine.logs import log
-from simclr_steps.machine.options import leads
-from simclr_steps.machine.processes import launch
+from simclr_steps.machine.processes import launch, leads
 
 _GO, _LEAVE = "go", "leave"
 

@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.files import read_table
-from simclr_steps.machine.options import Hardware, Saving, keep_freed_memory
+from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.machine.processes import keep_freed_memory
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.views import random_views
