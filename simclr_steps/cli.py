@@ -11,6 +11,7 @@ from typing import Any
 from simclr_steps.machine.compilation import COMPILE
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.settings import blocks as settings
+from simclr_steps.settings.plan import Demands, SummarySettings
 from simclr_steps.settings.reading import read_settings
 
 Arguments = argparse.Namespace
@@ -155,7 +156,7 @@ def _check_options(command: Parser) -> None:
 
 
 def _check(arguments: Arguments) -> None:
-    demands = _read(arguments, settings.Demands)
+    demands = _read(arguments, Demands)
     from simclr_steps.steps.check import check
 
     check(demands, data=arguments.data)
@@ -344,7 +345,7 @@ def _summarize_options(command: Parser) -> None:
 
 
 def _summarize(arguments: Arguments) -> None:
-    block = _read(arguments, settings.SummarySettings)
+    block = _read(arguments, SummarySettings)
     from simclr_steps.steps.summarize import summarize
 
     summarize(block, results=arguments.results, resources=arguments.resources, out=arguments.out)

@@ -1,4 +1,4 @@
-"""Expand the experiments of a config into the runs that they ask for."""
+"""What the experiments of a config ask for: the runs, and what each step is told of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
@@ -15,12 +17,52 @@ from simclr_steps.settings.blocks import (
     Config,
     Experiment,
     FolderDataset,
-    GridPoint,
+    LabelBudget,
     PretrainSettings,
-    Run,
+    Settings,
     did_you_mean,
 )
 from simclr_steps.settings.reading import check
+
+
+class GridPoint(Settings):
+    """One combination of a grid's values."""
+
+    pretrain: str  # the block that the grid is laid over
+    values: dict[str, Any]
+
+
+class Run(Settings):
+    """One pretraining on one data set from one seed, and the fine-tunings that start from it."""
+
+    dataset: str
+    pretrain: str  # the block's name and, after it, the grid's values if there are any: simclr-temperature=0.2
+    seed: int
+    finetunes: list[str]
+    grids: list[GridPoint] = Field([])  # what the run is in each grid that asks for it
+
+
+class FinetuneDemands(Settings):
+    """What a block of `finetunes` asks of a data set."""
+
+    labels: LabelBudget
+    keep: Literal["last", "best"]
+
+
+class Demands(Settings):
+    """What the experiments ask of a data set, whatever they make of it."""
+
+    batch_sizes: dict[str, int]  # images in a global batch, by the pretraining's name
+    criterion: Literal["validate_loss", "knn", "rankme", "last"]
+    finetunes: dict[str, FinetuneDemands]
+    drawn: str  # the split that UMAP draws
+    supervised: bool
+
+
+class SummarySettings(Settings):
+    """The runs that a summary is about."""
+
+    runs: list[Run]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from simclr_steps.data.packed import Description, read_description
 from simclr_steps.data.splits import stratified_draw
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import Demands
+from simclr_steps.settings.plan import Demands
 
 
 def check(demands: Demands, *, data: Path) -> None:

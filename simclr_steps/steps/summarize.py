@@ -13,7 +13,7 @@ from simclr_steps.files import whole_file, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.blocks import SummarySettings
+from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import as_markdown, group

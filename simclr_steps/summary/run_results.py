@@ -11,7 +11,7 @@ import pandas as pd
 from simclr_steps.figures.points import quality_lines
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import Run
+from simclr_steps.settings.plan import Run
 from simclr_steps.summary.confusion import confusion
 
 Row = dict[str, Any]

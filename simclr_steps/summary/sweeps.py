@@ -23,7 +23,7 @@ from simclr_steps.figures.plots import (
     share_y,
 )
 from simclr_steps.files import canonical_json
-from simclr_steps.settings.blocks import Run
+from simclr_steps.settings.plan import Run
 from simclr_steps.summary.headline import shown_split
 
 _LONGEST_LINE = 48  # characters of a line's name

@@ -12,7 +12,7 @@ from PIL import Image
 
 from simclr_steps.figures import plots
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import SummarySettings
+from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.steps.summarize import COLUMNS, summarize
 from simclr_steps.summary import curves
 from simclr_steps.summary.mistakes import MOST, draw_mistakes, surest_mistakes

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from simclr_steps.settings.blocks import Run
-from simclr_steps.settings.plan import plan, read_config
+from simclr_steps.settings.plan import Run, plan, read_config
 from simclr_steps.summary.sweeps import draw_sweeps
 
 TEMPERATURES = [0.1, 0.5, 1.0]
