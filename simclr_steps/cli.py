@@ -10,9 +10,16 @@ from typing import Any
 
 from simclr_steps.machine.compilation import COMPILE
 from simclr_steps.machine.options import Hardware, Saving
-from simclr_steps.settings import blocks as settings
+from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.datasets import Dataset
+from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.plan import Demands, SummarySettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import read_settings
+from simclr_steps.settings.selection import SelectionSettings
+from simclr_steps.settings.umap import UmapSettings
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
@@ -51,7 +58,7 @@ def _add_data(command: Parser) -> None:
 
 
 def _add_split(command: Parser) -> None:
-    command.add_argument("--split", required=True, choices=settings.SPLITS, help="which split of the data")
+    command.add_argument("--split", required=True, choices=SPLITS, help="which split of the data")
 
 
 def _add_seed(command: Parser) -> None:
@@ -130,7 +137,7 @@ def _download_options(command: Parser) -> None:
 
 
 def _download(arguments: Arguments) -> None:
-    block = _read(arguments, settings.Dataset)
+    block = _read(arguments, Dataset)
     from simclr_steps.steps.download import download
 
     download(block, folder=arguments.folder, out=arguments.out)
@@ -144,7 +151,7 @@ def _prepare_options(command: Parser) -> None:
 
 
 def _prepare(arguments: Arguments) -> None:
-    block = _read(arguments, settings.Dataset)
+    block = _read(arguments, Dataset)
     from simclr_steps.steps.prepare import prepare
 
     prepare(block, originals=arguments.originals, out=arguments.out, workers=arguments.workers)
@@ -185,7 +192,7 @@ def _pretrain_options(command: Parser) -> None:
 
 
 def _pretrain(arguments: Arguments) -> None:
-    block, saving = _read(arguments, settings.PretrainSettings), _saving(arguments)
+    block, saving = _read(arguments, PretrainSettings), _saving(arguments)
     from simclr_steps.steps.pretrain import pretrain
 
     pretrain(
@@ -208,7 +215,7 @@ def _select_options(command: Parser) -> None:
 
 
 def _select(arguments: Arguments) -> None:
-    block = _read(arguments, settings.SelectionSettings)
+    block = _read(arguments, SelectionSettings)
     from simclr_steps.steps.select import select
 
     select(
@@ -230,7 +237,7 @@ def _evaluate_options(command: Parser) -> None:
 
 
 def _evaluate(arguments: Arguments) -> None:
-    block = _read(arguments, settings.EvaluationSettings)
+    block = _read(arguments, EvaluationSettings)
     from simclr_steps.steps.evaluate import evaluate
 
     evaluate(
@@ -255,7 +262,7 @@ def _finetune_options(command: Parser) -> None:
 
 
 def _finetune(arguments: Arguments) -> None:
-    block, saving = _read(arguments, settings.FinetuneSettings), _saving(arguments)
+    block, saving = _read(arguments, FinetuneSettings), _saving(arguments)
     from simclr_steps.steps.finetune import finetune
 
     finetune(
@@ -311,7 +318,7 @@ def _umap_options(command: Parser) -> None:
 
 
 def _umap(arguments: Arguments) -> None:
-    block = _read(arguments, settings.UmapSettings)
+    block = _read(arguments, UmapSettings)
     from simclr_steps.steps.umap import umap
 
     umap(
@@ -331,7 +338,7 @@ def _galleries_options(command: Parser) -> None:
 
 
 def _galleries(arguments: Arguments) -> None:
-    block = _read(arguments, settings.GallerySettings)
+    block = _read(arguments, GallerySettings)
     from simclr_steps.steps.galleries import galleries
 
     galleries(block, features=arguments.features, data=arguments.data, seed=arguments.seed, out=arguments.out)

@@ -37,7 +37,8 @@ from triton.compiler import ASTSource
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Encoder
-from simclr_steps.settings.blocks import Augmentation, ProjectionHead
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.network import ProjectionHead
 
 TARGET = GPUTarget("cuda", 90, 32)
 BATCH = 512

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
-from simclr_steps.settings.blocks import ArraysDataset, FolderDataset
+from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 

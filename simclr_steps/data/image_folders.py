@@ -19,7 +19,8 @@ from simclr_steps.data.packed_writer import ImageSource, Pixels, chunk_length
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
-from simclr_steps.settings.blocks import FolderDataset, did_you_mean
+from simclr_steps.settings.base import did_you_mean
+from simclr_steps.settings.datasets import FolderDataset
 
 SPLIT_OF = {
     "train": "train",

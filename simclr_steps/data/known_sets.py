@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from simclr_steps.files import checksum
-from simclr_steps.settings.blocks import DigitsDataset, TorchvisionDataset
+from simclr_steps.settings.datasets import DigitsDataset, TorchvisionDataset
 
 _DIGITS = tuple("0123456789")
 

@@ -17,7 +17,8 @@ from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, Pixels, take
 from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import SPLITS, ArraysDataset, did_you_mean
+from simclr_steps.settings.base import SPLITS, did_you_mean
+from simclr_steps.settings.datasets import ArraysDataset
 
 NAMES = (*(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels")), "unlabeled_images")
 AMERICAN, BRITISH = "unlabeled_images", "unlabelled_images"  # both are read

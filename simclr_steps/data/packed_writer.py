@@ -22,7 +22,7 @@ from simclr_steps.files import raise_if_full, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.blocks import SPLITS
+from simclr_steps.settings.base import SPLITS
 
 Pixels = npt.NDArray[np.uint8]  # [N, H, W, C]
 

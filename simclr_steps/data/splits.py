@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import SPLITS, PerClass
+from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.labels import PerClass
 
 Labels = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]

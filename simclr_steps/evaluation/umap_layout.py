@@ -21,7 +21,7 @@ from sklearn.metrics import silhouette_score
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.splits import proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
-from simclr_steps.settings.blocks import UmapSettings
+from simclr_steps.settings.umap import UmapSettings
 
 VOTERS = 10  # neighbors in the kNN accuracies of quality.json
 _MOST_IN_QUALITY = 4000  # trustworthiness and silhouette compare all pairs of points

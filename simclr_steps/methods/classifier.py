@@ -17,7 +17,7 @@ from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Classifier
 from simclr_steps.networks.features import compute_features, network_input
-from simclr_steps.settings.blocks import FinetuneSettings
+from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.training.batches import GlobalBatches, batches_of_all
 from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images, outputs

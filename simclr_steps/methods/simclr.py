@@ -16,7 +16,7 @@ from simclr_steps.methods.micro_batches import in_micro_batches
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Encoder
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.batches import GlobalBatches
 from simclr_steps.training.loading import Images
 from simclr_steps.training.optimizers import configure_optimizers, scaled_learning_rate

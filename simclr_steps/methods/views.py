@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from simclr_steps.methods import random_numbers
-from simclr_steps.settings.blocks import Augmentation
+from simclr_steps.settings.augmentation import Augmentation
 
 _CROP_ATTEMPTS = 10  # as torchvision.transforms.RandomResizedCrop
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, as torchvision's rgb_to_grayscale

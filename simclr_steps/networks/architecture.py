@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from simclr_steps.networks.user_code import is_own, own_code_hash
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 
 LARGEST_SMALL_IMAGE = 64  # pixels; at 96 and above the ImageNet stem leaves enough of the image
 

@@ -16,7 +16,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.user_code import own_code_hash
-from simclr_steps.settings.blocks import ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
 
 
 class Encoder(nn.Module):

@@ -12,16 +12,11 @@ from pydantic import Field
 
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import (
-    ArraysDataset,
-    Config,
-    Experiment,
-    FolderDataset,
-    LabelBudget,
-    PretrainSettings,
-    Settings,
-    did_you_mean,
-)
+from simclr_steps.settings.base import Settings, did_you_mean
+from simclr_steps.settings.config import Config, Experiment
+from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
+from simclr_steps.settings.labels import LabelBudget
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
 
 

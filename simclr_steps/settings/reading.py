@@ -12,7 +12,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import did_you_mean
+from simclr_steps.settings.base import did_you_mean
 
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 

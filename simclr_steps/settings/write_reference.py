@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from simclr_steps.files import write_text
-from simclr_steps.settings.blocks import Config, Settings
+from simclr_steps.settings.base import Settings
+from simclr_steps.settings.config import Config
 
 README = Path("config/README.md")
 SCHEMA = Path("workflow/schemas/config.schema.json")

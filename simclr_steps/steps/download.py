@@ -12,7 +12,7 @@ from simclr_steps.files import write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.blocks import ArraysDataset, Dataset, DigitsDataset, FolderDataset, TorchvisionDataset
+from simclr_steps.settings.datasets import ArraysDataset, Dataset, DigitsDataset, FolderDataset, TorchvisionDataset
 
 # Where the makers of the sets, and for MNIST those of torchvision, publish the files.
 OFFICIAL_ADDRESSES = {

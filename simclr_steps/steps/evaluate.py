@@ -27,7 +27,8 @@ from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Encoder, load_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.blocks import Augmentation, EvaluationSettings
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.evaluation import EvaluationSettings
 
 LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a linear model of pixels takes hours
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018

@@ -22,7 +22,7 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network, save_network
 from simclr_steps.networks.features import check_channels
-from simclr_steps.settings.blocks import FinetuneSettings
+from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
 from simclr_steps.training.resuming import fit, resumable

@@ -24,7 +24,8 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
-from simclr_steps.settings.blocks import Augmentation, GallerySettings
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.galleries import GallerySettings
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.blocks import ArraysDataset, Dataset, DigitsDataset, FolderDataset, TorchvisionDataset
+from simclr_steps.settings.datasets import ArraysDataset, Dataset, DigitsDataset, FolderDataset, TorchvisionDataset
 
 
 def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int) -> None:

@@ -22,7 +22,7 @@ from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.backbones import count_features
 from simclr_steps.networks.encoders import Encoder
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.compiled import Compiled
 from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images

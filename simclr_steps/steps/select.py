@@ -17,7 +17,7 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.networks.encoders import save_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.blocks import SelectionSettings
+from simclr_steps.settings.selection import SelectionSettings
 
 
 def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Path, hardware: Hardware) -> None:

@@ -30,7 +30,7 @@ from simclr_steps.files import read_json, whole_folder, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.blocks import UmapSettings
+from simclr_steps.settings.umap import UmapSettings
 
 LAYERS = ("backbone", "projection_head")
 LEAST_ROWS = 10  # below, there is no layout

@@ -12,7 +12,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from simclr_steps.settings.blocks import FinetuneSettings, Optimization, PretrainSettings
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.optimization import Optimization
+from simclr_steps.settings.pretrain import PretrainSettings
 
 Trained = PretrainSettings | FinetuneSettings
 Layers = Sequence[Iterable[nn.Parameter]]

@@ -19,7 +19,8 @@ from simclr_steps.machine.options import Saving
 from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.blocks import FinetuneSettings, PretrainSettings
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
 from tests.benchmarks.session import Session

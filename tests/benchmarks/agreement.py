@@ -25,7 +25,7 @@ from simclr_steps.machine.code_hash import PACKAGE, import_closure
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from tests.benchmarks import data
 from tests.benchmarks.recipe import RECIPE, read_pretrain

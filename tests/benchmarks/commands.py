@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from tests.benchmarks.data import REPOSITORY, STEP
 
 _OUT_OF_TIME = os.EX_TEMPFAIL
@@ -66,7 +66,7 @@ def seconds_of_layout(features: Path) -> float:
     """Return the time of the layout of one layer, with all imports and compilation, in a process of its own."""
     code = """if True:
         import sys, numpy as np
-        from simclr_steps.settings.blocks import UmapSettings
+        from simclr_steps.settings.umap import UmapSettings
         from simclr_steps.evaluation.umap_layout import layout
         values = np.load(sys.argv[1])
         layout(UmapSettings(), values, np.full(len(values), -1))

@@ -20,7 +20,7 @@ from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 from tests.benchmarks.counting import Counter, Operation
 from tests.benchmarks.recipe import RECIPE, read_pretrain

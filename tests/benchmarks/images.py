@@ -11,7 +11,7 @@ import numpy as np
 from simclr_steps.data.known_sets import IMAGE_SETS
 from simclr_steps.data.originals import Originals
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import Config
+from simclr_steps.settings.config import Config
 from tests.benchmarks import data
 
 _CIFAR10 = IMAGE_SETS["CIFAR10"]

@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from simclr_steps.data.packed import read_split
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.resuming import resumable
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 
 from simclr_steps.machine.options import Hardware
-from simclr_steps.settings.blocks import Config, PretrainSettings
+from simclr_steps.settings.config import Config
+from simclr_steps.settings.pretrain import PretrainSettings
 from tests.benchmarks.images import Images, choose_images
 from tests.benchmarks.recipe import read_pretrain, read_recipe
 

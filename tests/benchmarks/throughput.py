@@ -24,7 +24,8 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
-from simclr_steps.settings.blocks import Augmentation, PretrainSettings
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 

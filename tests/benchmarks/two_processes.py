@@ -21,7 +21,7 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.precision import allow_tf32
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.batches import GlobalBatches
 from simclr_steps.training.distributed import mean_of_all
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate

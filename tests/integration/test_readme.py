@@ -20,7 +20,7 @@ from PIL import Image
 
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from tests.integration.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -109,7 +109,7 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
 
         from simclr_steps.networks.architecture import Architecture
         from simclr_steps.networks.encoders import Classifier, Encoder, save_network
-        from simclr_steps.settings.blocks import ProjectionHead
+        from simclr_steps.settings.network import ProjectionHead
 
         head = ProjectionHead(hidden_size=32, output_size=16)
         architecture = Architecture(

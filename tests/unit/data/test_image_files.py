@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from simclr_steps.data.image_files import fingerprint
-from simclr_steps.settings.blocks import ArraysDataset, FolderDataset
+from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
 
 
 def save(path: Path, gray: int = 7) -> Path:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from simclr_steps.data.image_folders import ImageFile, index_folder, index_table, read_folder
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import FolderDataset
+from simclr_steps.settings.datasets import FolderDataset
 
 
 def put(folder: Path, *names: str) -> Path:

@@ -8,7 +8,7 @@ import pytest
 
 from simclr_steps.data.numpy_files import read_arrays
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import ArraysDataset
+from simclr_steps.settings.datasets import ArraysDataset
 
 RANDOM = np.random.default_rng(0)
 

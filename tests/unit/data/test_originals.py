@@ -24,7 +24,7 @@ from simclr_steps.data.known_sets import IMAGE_SETS, Original
 from simclr_steps.data.originals import Originals, read_originals
 from simclr_steps.data.packed_writer import ImageSource
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import DigitsDataset
+from simclr_steps.settings.datasets import DigitsDataset
 from simclr_steps.steps.download import download
 
 RANDOM = np.random.default_rng(0)

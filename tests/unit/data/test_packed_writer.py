@@ -14,7 +14,7 @@ from simclr_steps.data.packed_writer import ImageSource, Pixels, pack, take
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.blocks import SPLITS
+from simclr_steps.settings.base import SPLITS
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (60, 6, 5, 3), dtype=np.uint8)

@@ -7,7 +7,7 @@ import pytest
 
 from simclr_steps.data.splits import assign_splits, proportional_draw, stratified_draw
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import PerClass
+from simclr_steps.settings.labels import PerClass
 
 
 def unequal_labels() -> np.ndarray:

@@ -16,7 +16,9 @@ from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.options import NORMAL_SAVING, Hardware, Saving
 from simclr_steps.methods.candidates import read_candidate
-from simclr_steps.settings.blocks import Augmentation, PretrainSettings, ProjectionHead
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 
 SETTINGS = PretrainSettings(

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from tests.unit.step_processes import said, start
 
 SETTINGS = PretrainSettings(

@@ -14,7 +14,9 @@ from simclr_steps.machine.errors import Stopped
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.machine.signals import end_on_sigterm
 from simclr_steps.methods.simclr import SimCLR
-from simclr_steps.settings.blocks import FinetuneSettings, PretrainSettings, ProjectionHead
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps import finetune as finetune_step
 from simclr_steps.steps import pretrain as pretrain_step
 from simclr_steps.steps.pretrain import pretrain

@@ -18,7 +18,8 @@ import pytest
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import is_written
 from simclr_steps.machine.watch import overview, watch
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from tests.unit.conftest import digits
 from tests.unit.step_processes import start
 

@@ -162,7 +162,8 @@ def test_pretraining_in_micro_batches_is_that_of_whole_batches(
 ) -> None:
     from simclr_steps.files import read_json, read_table
     from simclr_steps.machine.options import Hardware
-    from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+    from simclr_steps.settings.network import ProjectionHead
+    from simclr_steps.settings.pretrain import PretrainSettings
     from simclr_steps.steps.pretrain import pretrain
 
     data = write_packed()

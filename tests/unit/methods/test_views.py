@@ -19,7 +19,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods import views as augmentation
 from simclr_steps.methods.views import Parameters, random_views
-from simclr_steps.settings.blocks import Augmentation
+from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.reading import check
 
 TOLERANCE = 2 / 255

@@ -12,7 +12,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
-from simclr_steps.settings.blocks import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
 
 OWN = "tests.own_encoders:without_batch_norm"

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture, resolve
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network, save_network
-from simclr_steps.settings.blocks import ENCODERS, PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ENCODERS, ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 
 
 def architecture(encoder: str = "resnet18", channels: int = 3, image_size: int = 16) -> Architecture:

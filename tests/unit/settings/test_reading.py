@@ -3,8 +3,12 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import Dataset, EvaluationSettings, FinetuneSettings, PretrainSettings, UmapSettings
+from simclr_steps.settings.datasets import Dataset
+from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check, read_settings
+from simclr_steps.settings.umap import UmapSettings
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from simclr_steps.data import known_sets
 from simclr_steps.data.known_sets import ImageSet, Original
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import DigitsDataset, FolderDataset, TorchvisionDataset
+from simclr_steps.settings.datasets import DigitsDataset, FolderDataset, TorchvisionDataset
 from simclr_steps.steps import download
 
 

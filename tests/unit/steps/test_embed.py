@@ -19,7 +19,9 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
-from simclr_steps.settings.blocks import FolderDataset, PretrainSettings, ProjectionHead
+from simclr_steps.settings.datasets import FolderDataset
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.embed import embed
 from simclr_steps.steps.predict import predict
 from simclr_steps.steps.prepare import prepare

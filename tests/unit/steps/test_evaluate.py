@@ -20,7 +20,8 @@ from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Encoder, load_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.blocks import Augmentation, EvaluationSettings
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.steps import evaluate as module
 from simclr_steps.steps.evaluate import evaluate
 from tests.unit.conftest import WriteEncoder, WritePacked, digits

@@ -15,7 +15,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.export import export
 from tests.unit.conftest import Images, WriteEncoder, digits
 

@@ -18,7 +18,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.blocks import Augmentation, FinetuneSettings
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.steps.finetune import finetune
 from tests.unit.conftest import digits
 

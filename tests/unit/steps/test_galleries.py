@@ -11,7 +11,8 @@ from sklearn.neighbors import NearestNeighbors
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
-from simclr_steps.settings.blocks import Augmentation, GallerySettings
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.steps.galleries import NEIGHBORS, ROWS, draw_neighbors, galleries, neighborhoods, views_of
 from tests.unit.conftest import DIGITS, WritePacked, digits
 

@@ -17,7 +17,8 @@ from simclr_steps.data import packed_writer
 from simclr_steps.data.packed import Description, read_description, read_split
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
-from simclr_steps.settings.blocks import SPLITS, Dataset
+from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.datasets import Dataset
 from simclr_steps.steps.download import download
 from simclr_steps.steps.prepare import prepare
 

@@ -26,7 +26,10 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks import architecture
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.blocks import Augmentation, FinetuneSettings, PretrainSettings, ProjectionHead
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps import pretrain as pretrain_step
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain

@@ -17,7 +17,9 @@ from simclr_steps.methods.candidates import Candidate, read_candidate, write_can
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead, SelectionSettings
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.steps.select import select
 
 LOSSES = {"rank1.ckpt": 1.0, "rank2.ckpt": 2.0, "last.ckpt": 3.0}

@@ -28,7 +28,7 @@ from simclr_steps.figures.points import Points, quality_lines, shuffled
 from simclr_steps.figures.scatter import draw
 from simclr_steps.figures.thumbnails import sprite, sprite_columns
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import UmapSettings
+from simclr_steps.settings.umap import UmapSettings
 from simclr_steps.steps.umap import umap
 from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import DIGITS, Labels, WritePacked, digits

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.files import read_table
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from tests.unit.step_processes import OWN_ENCODERS, content, run, said, start, wait_for_saves, weights
 
 SETTINGS = PretrainSettings(

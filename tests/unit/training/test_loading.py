@@ -16,7 +16,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.views import random_views
-from simclr_steps.settings.blocks import Augmentation
+from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.training.loading import Images
 
 CPU = torch.device("cpu")

@@ -18,7 +18,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from simclr_steps.files import read_table
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.methods.monitors import HoldOutMonitor
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.history import History
 from simclr_steps.training.loggers import TensorBoard

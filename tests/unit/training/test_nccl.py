@@ -17,7 +17,8 @@ from torch.utils._pytree import tree_leaves
 from simclr_steps.files import read_table
 from simclr_steps.machine.errors import Stopped
 from simclr_steps.machine.options import NORMAL_SAVING, Hardware, Saving
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training import trainer
 from tests.unit.step_processes import SERVER

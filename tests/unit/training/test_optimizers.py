@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.blocks import FinetuneSettings, Optimization, PretrainSettings
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.optimization import Optimization
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
 from simclr_steps.training.optimizers import build_optimizer, configure_optimizers, scaled_learning_rate, schedule
 

@@ -24,7 +24,9 @@ from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
-from simclr_steps.settings.blocks import FinetuneSettings, PretrainSettings, ProjectionHead
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training import resuming
 from simclr_steps.training.checked_files import CheckedFiles, newest_intact

@@ -13,7 +13,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from simclr_steps.machine.options import Hardware
-from simclr_steps.settings.blocks import PretrainSettings, ProjectionHead
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps import pretrain as step
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training import history

@@ -1,0 +1,53 @@
+"""What all blocks of the config share."""
+
+from __future__ import annotations
+
+import difflib
+import os.path
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+SPLITS = ("train", "validation", "test", "unlabeled")
+SCHEMES = ("https://", "http://", "file://")
+
+
+def _check_address(value: str) -> str:
+    if not value.startswith(SCHEMES):
+        raise ValueError(f"must begin with {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}")
+    return value
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]
+Address = Annotated[str, AfterValidator(_check_address)]
+BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that offers the nearest known word, or all of them."""
+    known = sorted(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(known) or 'none'}"
+
+
+class Settings(BaseModel):
+    """A block of the config. Unknown keys are errors, and a block does not change once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, content: Any) -> Any:
+        if content is None:  # a YAML block with nothing below its name
+            return {}
+        unknown = [str(key) for key in content if key not in cls.model_fields] if isinstance(content, dict) else []
+        if unknown:
+            raise PydanticCustomError(
+                "unknown_key",
+                'unknown key "{key}"; {advice}',
+                {"key": unknown[0], "advice": did_you_mean(unknown[0], cls.model_fields)},
+            )
+        return content

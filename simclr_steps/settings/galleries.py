@@ -1,0 +1,15 @@
+"""What the galleries take of a block of `pretrains`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.base import Settings
+
+
+class GallerySettings(Settings):
+    """What the gallery of augmented views takes from a block of `pretrains`."""
+
+    augmentation: Augmentation = Augmentation()
+    view_size: int | None = Field(None, ge=4)

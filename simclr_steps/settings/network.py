@@ -1,0 +1,35 @@
+"""Encoders by their names, and the projection head."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field
+
+from simclr_steps.settings.base import Settings
+
+ENCODERS = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+)
+_ENCODER_ELSEWHERE = re.compile(r"timm:[\w.]+|[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+class ProjectionHead(Settings):
+    """The network between the features and the loss: linear layers with ReLU between them."""
+
+    layers: Literal[2, 3] = Field(2, description="Linear layers; the last one has no bias.")
+    hidden_size: int = Field(1024, gt=0, description="Width of the hidden layers.")
+    output_size: int = Field(128, gt=0, description="Size of the projections that the loss compares.")
+    batch_norm: bool = Field(
+        False, description="Batch norm before each ReLU; the output is not normalized, unlike in SimCLR's own code."
+    )
