@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import bokeh.embed
@@ -37,48 +38,7 @@ _MARKERS: list[Any] = [
 _TURNS = [0.0] * 7 + [math.pi / 2, -math.pi / 2, math.pi / 4]  # radians
 _FACTORS = [str(shape) for shape in range(SHAPES)]
 SIGNS = "●■▲◆▼✚★◀▶✖"
-_TEMPLATE = """
-{% block preamble %}
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<style>
-:root { --images: url(IMAGES); }
-main { font: 14px/1.4 sans-serif; color: #222; max-width: 1000px; margin: 0 auto; padding: .5rem; }
-p { margin: .5rem 0; overflow-wrap: anywhere; }
-#legend { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); max-height: 16rem;
-  overflow-y: auto; border: 1px solid #ddd; padding: .3rem; }
-#legend label { display: flex; gap: .3rem; align-items: center; overflow-wrap: anywhere; line-height: 1.2; }
-#legend i { font: normal 16px/1 sans-serif; width: 1em; text-align: center; flex: none; }
-</style>
-{% endblock %}
-{% block contents %}
-<main>
-{% for line in heading %}<p>{{ line | e }}</p>{% endfor %}
-{{ super() }}
-{% if groups %}
-<p>Classes: <button type="button" data-all="1">show all</button> <button type="button" data-all="">hide all</button></p>
-<div id="legend">{% for group in groups %}
-<label><input type="checkbox" checked value="{{ group.label }}">
-<i style="color:{{ group.color }}">{{ signs[group.shape] }}&#xFE0E;</i>{{ group.name | e }}</label>{% endfor %}
-</div>
-{% endif %}
-{% for line in help %}<p>{{ line | e }}</p>{% endfor %}
-<script>
-function show() {
-  const shown = new Set(Array.from(document.querySelectorAll("#legend input:checked"), box => Number(box.value)));
-  const page = Bokeh.documents[0];
-  const labels = page.get_model_by_name("points").data.label;
-  page.get_model_by_name("shown").booleans = Array.from(labels, label => shown.has(label));
-}
-for (const box of document.querySelectorAll("#legend input")) box.addEventListener("change", show);
-for (const button of document.querySelectorAll("button[data-all]")) button.addEventListener("click", () => {
-  for (const box of document.querySelectorAll("#legend input")) box.checked = Boolean(button.dataset.all);
-  show();
-});
-</script>
-</main>
-{% endblock %}
-"""
+_TEMPLATE = Path(__file__).with_suffix(".html.j2")
 _TOOLTIP = """<div style="display:flex;gap:8px;font:13px sans-serif;max-width:320px">
 <div style="flex:none;width:{width}px;height:{height}px;background-image:var(--images);image-rendering:pixelated;
 background-size:{sheet}px auto;background-position:@{{left}}px @{{top}}px"></div>
@@ -124,7 +84,7 @@ def interactive(points: Points, tile: tuple[int, int]) -> str:
         plot,
         Resources(mode="inline", log_level="error"),
         points.title[0],
-        template=_TEMPLATE,
+        template=_TEMPLATE.read_text(encoding="utf-8"),
         template_variables={
             "heading": [" · ".join(points.title), *points.quality],
             "groups": points.groups() if points.labeled else [],

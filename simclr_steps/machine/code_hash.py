@@ -1,4 +1,7 @@
-"""A hash of the code that a step runs, blind to comments, docstrings and layout."""
+"""A hash of the code that a step runs, blind to comments, docstrings and layout.
+
+The template that a module fills in, such as page.html.j2 beside page.py, is part of its code.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ def code_hash(step: str) -> str:
     digest = hashlib.sha256()
     for module in sorted(import_closure(f"steps.{step}")):
         digest.update(f"{module}\n{bare_source(_file(module))}\n".encode())
+        for template in sorted(_file(module).parent.glob(f"{module.split('.')[-1]}.*.j2")):
+            digest.update(template.read_bytes())
     return digest.hexdigest()[:16]
 
 

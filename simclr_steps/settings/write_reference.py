@@ -1,6 +1,7 @@
-"""Write what the settings classes tell: the key reference config/README.md and the schema of the config.
+"""Write what follows from the code: the key reference config/README.md, the schema of the config, and MANIFEST.
 
-Run as `python -m simclr_steps.settings.write_reference` in the repository's root, after every change of the settings.
+Run as `python -m simclr_steps.settings.write_reference` in the repository's root, after every change of the settings and
+of the package's files.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from simclr_steps.settings.config import Config
 
 README = Path("config/README.md")
 SCHEMA = Path("workflow/schemas/config.schema.json")
+MANIFEST = Path("simclr_steps/MANIFEST")
 
 _HEAD = """\
 # The keys of the config
@@ -38,9 +40,17 @@ This page is written by `python -m simclr_steps.settings.write_reference`.
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all three files."""
     write_text(README, key_reference())
     write_text(SCHEMA, schema())
+    write_text(MANIFEST, manifest())
+
+
+def manifest() -> str:
+    """Return the package's files, a line each: the workflow copies them from wherever it is read, also from a git tag."""
+    package = Path(__file__).parents[1]
+    files = (file for file in package.rglob("*") if file.suffix in (".py", ".j2") or file.name == "py.typed")
+    return "".join(f"{name}\n" for name in sorted(file.relative_to(package).as_posix() for file in files))
 
 
 def schema() -> str:

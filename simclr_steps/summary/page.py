@@ -16,10 +16,10 @@ from jinja2 import Environment
 from simclr_steps.data.packed import Description
 from simclr_steps.durations import duration
 from simclr_steps.summary.headline import SPREAD, Headline, shown_split
-from simclr_steps.summary.page_template import TEMPLATE
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
+_TEMPLATE = Path(__file__).with_suffix(".html.j2")
 _PROTOCOL = {
     "pretrain": (
         "encoder",
@@ -120,7 +120,7 @@ def page(
         "protocol": _protocol,
         "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
     }
-    return environment.from_string(TEMPLATE).render(
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         headlines=headlines,
         runs=runs,
         spread=SPREAD,

@@ -124,7 +124,9 @@ def test_code_that_changes_no_result_plans_nothing(file: str, project: Project) 
         ("methods/loss.py", SEED),
         ("figures/scatter.py", {"umap", "summary"}),
         ("figures/thumbnails.py", {"umap", "galleries", "summary"}),
+        ("figures/interactive.html.j2", {"umap", "summary"}),
         ("summary/tables.py", {"summary"}),
+        ("summary/page.html.j2", {"summary"}),
     ],
 )
 def test_code_behind_a_step_plans_the_step_and_what_follows(file: str, rules: set[str], project: Project) -> None:

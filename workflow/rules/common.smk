@@ -1,4 +1,3 @@
-import ast
 import gc
 import os
 import shlex
@@ -13,24 +12,11 @@ from snakemake.utils import update_config
 def copy_package():
     """Return the folder of Snakemake's copy of the steps: visible wherever a job runs, unchanged while all run.
 
-    Modules are found by their imports, since a git repository that a workflow is read from lists no files.
+    MANIFEST lists the files, since a git repository that a workflow is read from lists none.
     """
-    copies, waiting = {}, ["__init__", "__main__", "settings/plan"]
-    while waiting:
-        name = waiting.pop()
-        if name not in copies:
-            copies[name] = Path(workflow.source_path(f"../../simclr_steps/{name}.py"))
-            waiting += imported_modules(ast.parse(copies[name].read_text(encoding="utf-8")))
-            waiting += [f"{wing}/__init__" for wing in name.split("/")[:-1]]
-    return copies["__main__"].parent
-
-
-def imported_modules(tree):
-    """Return the modules of the package, as in "data/packed", that a module of it imports, anywhere in it."""
-    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    paths = [(node.module or "").split(".") + [alias.name] for node in froms for alias in node.names]
-    of_package = [path[1:] for path in paths if path[0] == "simclr_steps" and not path[1].startswith("__")]
-    return [str(Path(*path[: 1 if path[0] in ("cli", "files") else 2])) for path in of_package]
+    manifest = Path(workflow.source_path("../../simclr_steps/MANIFEST")).read_text(encoding="utf-8")
+    copies = {name: workflow.source_path(f"../../simclr_steps/{name}") for name in manifest.split()}
+    return Path(copies["__main__.py"]).parent
 
 
 PACKAGE = copy_package()

@@ -17,6 +17,15 @@ def test_schema_is_what_the_settings_tell() -> None:
     )
 
 
+def test_manifest_lists_the_files_of_the_package() -> None:
+    listed = (ROOT / write_reference.MANIFEST).read_text()
+    assert listed == write_reference.manifest(), "run python -m simclr_steps.settings.write_reference"
+    package = ROOT / "simclr_steps"
+    files = {str(file.relative_to(package)) for file in package.rglob("*") if "__pycache__" not in file.parts}
+    others = {"MANIFEST", *(name for name in files if (package / name).is_dir())}
+    assert set(listed.split()) == files - others
+
+
 def test_reference_names_every_key_with_its_default() -> None:
     page = write_reference.key_reference()
     assert "| `temperature` | number, > 0 | `0.5` |" in page
