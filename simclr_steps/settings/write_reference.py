@@ -1,7 +1,7 @@
 """Write what follows from the code: the key reference config/README.md, the schema of the config, and MANIFEST.
 
-Run as `python -m simclr_steps.settings.write_reference` in the repository's root, after every change of the settings and
-of the package's files.
+Run as `python -m simclr_steps.settings.write_reference` in the repository's root, after every change of the settings
+and of the package's files.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def manifest() -> str:
-    """Return the package's files, a line each: the workflow copies them from wherever it is read, also from a git tag."""
+    """Return the package's files, a line each, which the workflow copies from wherever it is read, even a git tag."""
     package = Path(__file__).parents[1]
     files = (file for file in package.rglob("*") if file.suffix in (".py", ".j2") or file.name == "py.typed")
     return "".join(f"{name}\n" for name in sorted(file.relative_to(package).as_posix() for file in files))
