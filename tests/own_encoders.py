@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 
@@ -41,3 +42,23 @@ def smooth_with_batch_norm(channels: int, image_size: int) -> nn.Module:
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     )
+
+
+class _Centered(nn.Module):
+    """Subtracts a running mean, which its forward pass replaces."""
+
+    center: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.zeros(16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.center = 0.9 * self.center + 0.1 * x.detach().float().mean(dim=0)
+        return x - self.center
+
+
+def centered(channels: int, image_size: int) -> nn.Module:
+    """Return a small network that assigns a buffer in its forward pass; 16 features."""
+    return nn.Sequential(without_batch_norm(channels, image_size), _Centered())

@@ -9,6 +9,7 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import IO
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _SECONDS_TO_ANSWER = 20.0  # a driver that is loaded anew for each call takes a few
@@ -18,22 +19,29 @@ _log = logging.getLogger("simclr_steps")
 def machine_shows_gpu() -> bool:
     """Tell whether CUDA_VISIBLE_DEVICES or else the driver shows a GPU, without the seconds that torch would take."""
     visible = os.environ.get(_VISIBLE)
-    if visible is not None:
-        return visible not in ("", "-1")
+    if visible is not None:  # CUDA reads the list up to the first name that it cannot use, as SLURM's NoDevFiles
+        return re.match(r"\s*(\d+|GPU-.*|MIG-.*)\s*(,|$)", visible) is not None
+    with tempfile.TemporaryFile() as answer:
+        return _driver_answers(answer) and re.search(rb"^GPU \d+: .*UUID", answer.read(2**16), re.MULTILINE) is not None
+
+
+def _driver_answers(answer: IO[bytes]) -> bool:
+    """Have nvidia-smi write its list of GPUs into a file, from whose start it is then read; tell whether it could."""
     try:
-        asked = subprocess.Popen(["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: S607
+        asked = subprocess.Popen(["nvidia-smi", "-L"], stdout=answer, stderr=subprocess.DEVNULL)  # noqa: S607
     except FileNotFoundError:
         return False
     except OSError as error:
         _log.warning("warning: going on as without a GPU, as nvidia-smi cannot be run: %s", error.strerror)
         return False
     try:
-        listed, _ = asked.communicate(timeout=_SECONDS_TO_ANSWER)
+        status = asked.wait(timeout=_SECONDS_TO_ANSWER)
     except subprocess.TimeoutExpired:
         asked.kill()  # and not waited for, as a driver that hangs may hold it
         _log.warning("warning: going on as without a GPU, as nvidia-smi has not answered in %g s", _SECONDS_TO_ANSWER)
         return False
-    return asked.returncode == 0 and re.search(rb"^GPU \d+: .*UUID", listed, re.MULTILINE) is not None
+    answer.seek(0)
+    return status == 0
 
 
 def take_gpus(count: int, available: int) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from simclr_steps.networks.buffers import on_copies_of_buffers
 
 
 def in_micro_batches(network: nn.Module, images: Tensor, size: int | None) -> tuple[Tensor, ...]:
@@ -30,23 +31,10 @@ def in_micro_batches(network: nn.Module, images: Tensor, size: int | None) -> tu
         return outputs
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _on_copies_of_buffers(network)
+        return nullcontext(), on_copies_of_buffers(network)
 
     parts = [
         checkpoint(network, part, use_reentrant=False, context_fn=contexts)
         for part in images.tensor_split(math.ceil(len(images) / size))
     ]
     return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))
-
-
-@contextmanager
-def _on_copies_of_buffers(network: nn.Module) -> Iterator[None]:
-    """Let a network write its running statistics to copies, which are thrown away: the first pass has moved them."""
-    kept = [(module, name, buffer) for module in network.modules() for name, buffer in module.named_buffers("", False)]
-    for module, name, buffer in kept:
-        setattr(module, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for module, name, buffer in kept:
-            setattr(module, name, buffer)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as L
 import torch
-from torch import nn
 
 from simclr_steps.durations import duration
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
+from simclr_steps.networks.buffers import on_copies_of_buffers
 from simclr_steps.training.distributed import end_together, mean_of_all
 
 
@@ -48,26 +46,21 @@ class Compiled(L.Callback):
 
 
 def _error_of_trial(module: Any) -> Exception | None:
-    """Run a step forward and backward and leave weights, gradients and statistics as they were; return its error."""
+    """Run a step forward and backward and leave weights, gradients and statistics as they were; return its error.
+
+    Raises UserError when its images cannot be read, of which torch.compile is innocent.
+    """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:
-        with _kept_buffers(module):
+        with on_copies_of_buffers(module):
             torch.autograd.grad(module.trial_step(), parameters, allow_unused=True)
             if module.device.type == "cuda":
                 torch.cuda.synchronize(module.device)  # or a kernel's failure would show in a later step
+    except UserError:
+        raise
     except Exception as error:  # whatever it is, the training can do without
         return error
     return None
-
-
-@contextmanager
-def _kept_buffers(module: nn.Module) -> Iterator[None]:
-    kept = [(buffer, buffer.clone()) for buffer in module.buffers()]
-    try:
-        yield
-    finally:
-        for buffer, value in kept:
-            buffer.copy_(value)
 
 
 def _first(error: Exception) -> str:

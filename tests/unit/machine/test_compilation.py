@@ -20,6 +20,7 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
+from simclr_steps.training import compiled
 
 SETTINGS = PretrainSettings(
     encoder="tests.own_encoders:without_batch_norm",
@@ -93,26 +94,38 @@ def test_what_does_not_compile_is_trained_plain_or_refused_in_one_sentence(
     assert losses(found) == losses(expected)
 
 
+def test_images_that_cannot_be_read_are_no_failure_of_compiling() -> None:
+    class Unreadable(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def trial_step(self) -> torch.Tensor:
+            raise UserError("train.images.npy was cut short before image 9: run prepare again")
+
+    with pytest.raises(UserError, match="cut short"):
+        compiled._error_of_trial(Unreadable())
+
+
 @needs_compiler
+@pytest.mark.parametrize("encoder", ["without_batch_norm", "centered"])
 def test_compiled_training_stops_goes_on_and_ends_as_the_plain_one(
-    tmp_path: Path, write_packed: Callable[..., Path]
+    tmp_path: Path, write_packed: Callable[..., Path], encoder: str
 ) -> None:
     from torch._dynamo.utils import counters
 
-    data = write_packed()
+    data, settings = write_packed(), SETTINGS.model_copy(update={"encoder": f"tests.own_encoders:{encoder}"})
     torch.compiler.reset()
-    plain = train(tmp_path / "plain", data, "never")
+    plain = train(tmp_path / "plain", data, "never", settings)
     counters.clear()
     with pytest.raises(Stopped):
-        train(tmp_path / "compiled", data, "always", saving=Saving(leave_by=0.0))
-    compiled = train(tmp_path / "compiled", data, "always")
+        train(tmp_path / "compiled", data, "always", settings, Saving(leave_by=0.0))
+    found = train(tmp_path / "compiled", data, "always", settings)
     assert counters["stats"]["unique_graphs"] == 1  # neither the trial nor validation nor the monitors add another
 
-    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-4)
-    expected, found = (read_candidate(out / "last.ckpt")[0].weights for out in (plain, compiled))
-    assert found.keys() == expected.keys()
+    assert losses(found) == pytest.approx(losses(plain), rel=1e-4)
+    expected, weights = (read_candidate(out / "last.ckpt")[0].weights for out in (plain, found))
+    assert weights.keys() == expected.keys()
     for name, weight in expected.items():
-        torch.testing.assert_close(found[name], weight, rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(weights[name], weight, rtol=1e-3, atol=1e-5)
 
 
 def train(

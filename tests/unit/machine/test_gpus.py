@@ -89,6 +89,7 @@ ONE = "GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-00000000-0000-0000-0000-000000000
     ("script", "expected"),
     [
         (f"echo '{ONE}'", True),
+        (f"echo '{ONE}'; sleep 5 &", True),
         (f"echo '{ONE}'; exit 9", False),
         ("echo 'Unable to determine the device handle for GPU 0000:01:00.0: Unknown Error'", False),
         ("echo 'No devices were found'", False),
@@ -100,10 +101,18 @@ def test_a_machine_has_a_gpu_if_its_driver_lists_one(
 ) -> None:
     install_nvidia_smi(tmp_path, monkeypatch, script)
     assert machine_shows_gpu() is expected
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert machine_shows_gpu() is False
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+
+
+@pytest.mark.parametrize("visible", ["0", "1,0", "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "MIG-GPU-8932f937/1/0"])
+def test_gpus_that_are_chosen_are_there(monkeypatch: pytest.MonkeyPatch, visible: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert machine_shows_gpu() is True
+
+
+@pytest.mark.parametrize("visible", ["", " ", "-1", "-1,0", "NoDevFiles", "none"])
+def test_gpus_that_are_hidden_are_not_there(monkeypatch: pytest.MonkeyPatch, visible: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine_shows_gpu() is False
 
 
 def test_a_driver_that_hangs_or_may_not_be_asked_counts_as_no_gpu_and_is_named(
