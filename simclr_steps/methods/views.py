@@ -10,33 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from simclr_steps.methods import random_numbers
+from simclr_steps.methods.view_parameters import CONTRAST, HUE, SATURATION, Parameters, draw
 from simclr_steps.settings.augmentation import Augmentation
 
-_CROP_ATTEMPTS = 10  # as torchvision.transforms.RandomResizedCrop
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, as torchvision's rgb_to_grayscale
-_CONTRAST, _SATURATION, _HUE = 1, 2, 3  # operations of the color jitter; brightness is 0
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What is done for each of N views; every tensor is [N] or [N, n], float32 unless said otherwise."""
-
-    crop: Tensor  # [N, 4]: top, left, height, width in pixels, whole numbers
-    flip_horizontal: Tensor  # bool
-    flip_vertical: Tensor  # bool
-    rotation: Tensor  # degrees, counter-clockwise
-    jitter_order: Tensor  # int64 [N, k]: the k of brightness 0, contrast 1, saturation 2, hue 3 that are on, in order
-    jitter_factors: Tensor  # [N, 4]: three factors, where 1 changes nothing, and the hue's shift in turns
-    grayscale: Tensor  # bool
-    blur_sigma: Tensor  # pixels, 0 where the view is not blurred
-    solarize: Tensor  # bool
 
 
 def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int | None = None) -> Tensor:
@@ -56,78 +38,6 @@ def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int 
     parameters = draw(settings, key.flatten(), height, width)
     views = apply(images, parameters, settings, (size or height, size or width))
     return views.view(*key.shape, *views.shape[1:])
-
-
-def draw(settings: Augmentation, key: Tensor, height: int, width: int) -> Parameters:
-    """Draw parameters for images of `height` × `width` pixels from keys, int64 [N]."""
-    tries, scores, factors, rest = random_numbers.uniform(key, 2 * _CROP_ATTEMPTS + 20).split(
-        [2 * _CROP_ATTEMPTS, 4, 4, 12], dim=-1
-    )
-    top, left, crop, left_right, up_down, turn, turns, jitters, gray, blurs, sigma, sun = rest.unbind(-1)
-    low, high = settings.blur_sigma
-    return Parameters(
-        crop=_draw_crop(settings, tries, (top, left), crop < settings.crop_probability, height, width),
-        flip_horizontal=left_right < settings.horizontal_flip_probability,
-        flip_vertical=up_down < settings.vertical_flip_probability,
-        rotation=((2 * turn - 1) * settings.rotation_degrees).masked_fill(turns >= settings.rotation_probability, 0),
-        jitter_order=_draw_order(settings, scores),
-        jitter_factors=_draw_factors(settings, factors, jitters >= settings.jitter_probability),
-        grayscale=gray < settings.grayscale_probability,
-        blur_sigma=(low + sigma * (high - low)).masked_fill(blurs >= settings.blur_probability, 0),
-        solarize=sun < settings.solarize_probability,
-    )
-
-
-def _draw_order(settings: Augmentation, scores: Tensor) -> Tensor:
-    """Return the operations of the color jitter that are on, in the order of their scores, float [N, 4]."""
-    on = [strength > 0 for strength in _jitter_strengths(settings)]
-    off_last = [score + (0 if is_on else 1) for score, is_on in zip(scores.unbind(-1), on, strict=True)]
-    return torch.stack(off_last, dim=-1).argsort(dim=-1)[:, : sum(on)]
-
-
-def _draw_factors(settings: Augmentation, numbers: Tensor, left_out: Tensor) -> Tensor:
-    """Return factors about 1 and the hue's shift about 0 from numbers in [0, 1), float [N, 4]; neutral if left out."""
-    *strengths, hue = _jitter_strengths(settings)
-    numbers = 2 * numbers - 1
-    factors = [
-        (1 + number * strength).clamp_min(0).masked_fill(left_out, 1)
-        for number, strength in zip(numbers.unbind(-1)[:3], strengths, strict=True)
-    ]
-    return torch.stack([*factors, (numbers[:, _HUE] * hue).masked_fill(left_out, 0)], dim=-1)
-
-
-def _jitter_strengths(settings: Augmentation) -> tuple[float, float, float, float]:
-    return settings.brightness, settings.contrast, settings.saturation, settings.hue
-
-
-def _draw_crop(
-    settings: Augmentation, tries: Tensor, place: tuple[Tensor, Tensor], crops: Tensor, height: int, width: int
-) -> Tensor:
-    """Draw boxes as RandomResizedCrop does: the first of ten that fits, or else the largest of allowed ratio.
-
-    An image that is not cropped gets the box of all its pixels.
-    """
-    area = settings.crop_scale[0] + tries[..., :_CROP_ATTEMPTS] * (settings.crop_scale[1] - settings.crop_scale[0])
-    narrow, wide = (math.log(ratio) for ratio in settings.crop_ratio)
-    ratio = torch.exp(narrow + tries[..., _CROP_ATTEMPTS:] * (wide - narrow))
-    tried_width = torch.round(torch.sqrt(area * height * width * ratio))
-    tried_height = torch.round(torch.sqrt(area * height * width / ratio))
-    fits = (tried_width > 0) & (tried_width <= width) & (tried_height > 0) & (tried_height <= height)
-
-    first = fits.to(torch.int8).argmax(dim=-1, keepdim=True)
-    fallback = min(max(width / height, settings.crop_ratio[0]), settings.crop_ratio[1])
-    fallback_height = round(min(height, width / fallback))
-    fallback_width = round(min(width, height * fallback))
-    found = fits.any(dim=-1)
-    sides = []
-    for tried, otherwise, whole in ((tried_height, fallback_height, height), (tried_width, fallback_width, width)):
-        side = tried.gather(-1, first).squeeze(-1).masked_fill(~found, otherwise)
-        sides.append(side.masked_fill(~crops, whole))
-    top, left = (
-        torch.where(found, share * (whole - side + 1), (whole - side) / 2).floor()
-        for share, whole, side in zip(place, (height, width), sides, strict=True)
-    )
-    return torch.stack([top, left, *sides], dim=-1)
 
 
 def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: tuple[int, int]) -> Tensor:
@@ -226,12 +136,12 @@ def jitter(x: Tensor, order: Tensor, factors: Tensor, *, shifts_hue: bool = True
         return channels
     # A third of the color circle exchanges channels. Thirds are turned before all else, so that one pass does for both
     # shifts below; until the hue's turn, each channel has the weight in luma of the one that it comes from.
-    thirds = torch.round(3 * factors[:, _HUE])
-    rest = 6 * factors[:, _HUE] - 2 * thirds
+    thirds = torch.round(3 * factors[:, HUE])
+    rest = 6 * factors[:, HUE] - 2 * thirds
     origin = (own - thirds.long()[:, None]) % 3
     channels = x[torch.arange(len(x), device=x.device)[:, None], origin].unbind(1)
     origin_luma = _luma_weights(origin)
-    hue_turn = (order == _HUE).int().argmax(dim=1)
+    hue_turn = (order == HUE).int().argmax(dim=1)
     for turn, blend in enumerate(blends):
         channels = _blend(channels, torch.where(_per_image(turn < hue_turn), origin_luma, own_luma), *blend)
         if turn % 2 == 0:  # one shift serves two turns, as in its hue's own turn an image is not blended
@@ -244,9 +154,9 @@ def _blends(order: Tensor, factors: Tensor) -> list[tuple[Tensor, Tensor, Tensor
 
     An image is blended with black (brightness), its mean luma (contrast) or its luma (saturation).
     """
-    factor = factors.gather(1, order).masked_fill(order == _HUE, 1)
-    to_luma = (1 - factor).masked_fill(order != _SATURATION, 0)
-    to_mean = (1 - factor).masked_fill(order != _CONTRAST, 0)
+    factor = factors.gather(1, order).masked_fill(order == HUE, 1)
+    to_luma = (1 - factor).masked_fill(order != SATURATION, 0)
+    to_mean = (1 - factor).masked_fill(order != CONTRAST, 0)
     columns = (_per_image(values).unbind(1) for values in (factor, to_luma, to_mean))
     return list(zip(*columns, strict=True))
 

@@ -17,8 +17,8 @@ from torch.utils._pytree import tree_leaves
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
-from simclr_steps.methods import views as augmentation
-from simclr_steps.methods.views import Parameters, random_views
+from simclr_steps.methods.view_parameters import Parameters, draw
+from simclr_steps.methods.views import apply, blur, blur_reach, random_views, rotate
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.reading import check
 
@@ -35,7 +35,7 @@ def photos(count: int = 6, height: int = 32, width: int = 40, channels: int = 3)
 
 def drawn(settings: Augmentation, images: Tensor, views: int = 3) -> Parameters:
     key = random_numbers.keys(5, 7, torch.arange(len(images)), views)
-    return augmentation.draw(settings, key.flatten(), *images.shape[1:3])
+    return draw(settings, key.flatten(), *images.shape[1:3])
 
 
 def floats(images: Tensor, views: int) -> Tensor:
@@ -62,7 +62,7 @@ def test_crop_resize_and_flips_equal_torchvision(size: int, channels: int) -> No
     settings = only(crop_scale=(0.1, 1.0), crop_ratio=(0.5, 2.0), horizontal_flip_probability=0.5)
     settings = settings.model_copy(update={"vertical_flip_probability": 0.5})
     parameters = drawn(settings, images)
-    views = augmentation.apply(images, parameters, settings, (size, size))
+    views = apply(images, parameters, settings, (size, size))
     expected = []
     for image, box, left_right, up_down in zip(
         floats(images, 3), parameters.crop, parameters.flip_horizontal, parameters.flip_vertical, strict=True
@@ -84,7 +84,7 @@ def test_rotation_equals_torchvision(channels: int) -> None:
         tv.rotate(image, float(angle), interpolation=tv.InterpolationMode.BILINEAR)
         for image, angle in zip(x, degrees, strict=True)
     ]
-    assert (augmentation.rotate(x, degrees) - torch.stack(turned)).abs().max() < TOLERANCE
+    assert (rotate(x, degrees) - torch.stack(turned)).abs().max() < TOLERANCE
 
 
 OPERATIONS: list[Callable[[Tensor, float], Tensor]] = [
@@ -112,7 +112,7 @@ def test_color_jitter_equals_torchvisions_operations_in_each_images_own_order(on
             if channels == 3 or operation < 2:  # one channel has neither saturation nor hue
                 image = OPERATIONS[operation](image, float(factors[operation]))
         expected.append(image)
-    views = augmentation.apply(images, parameters, settings, (32, 32))
+    views = apply(images, parameters, settings, (32, 32))
     assert (views - torch.stack(expected)).abs().max() < TOLERANCE
     orders = {tuple(order) for order in parameters.jitter_order.tolist()}
     assert {tuple(sorted(order)) for order in orders} == {tuple(list(STRENGTHS).index(name) for name in on)}
@@ -121,7 +121,7 @@ def test_color_jitter_equals_torchvisions_operations_in_each_images_own_order(on
 
 def test_factors_are_drawsfrom_the_whole_range_and_jitter_is_left_out_as_often_as_asked() -> None:
     settings = only(jitter_probability=0.7, **STRENGTHS)
-    parameters = augmentation.draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
+    parameters = draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
     factors = parameters.jitter_factors - torch.tensor([1.0, 1.0, 1.0, 0.0])
     jittered = (factors != 0).any(dim=1)
     assert jittered.float().mean() == pytest.approx(0.7, abs=0.02)
@@ -137,12 +137,12 @@ def test_blur_equals_torchvision(channels: int) -> None:
     images = photos(channels=channels)
     sigmas = drawn(only(blur_probability=0.7), images).blur_sigma
     x = floats(images, 3)
-    taps = 2 * augmentation.blur_reach(2.0, 32) + 1
+    taps = 2 * blur_reach(2.0, 32) + 1
     expected = [
         tv.gaussian_blur(image, [taps, taps], [float(sigma)] * 2) if sigma > 0 else image
         for image, sigma in zip(x, sigmas, strict=True)
     ]
-    assert (augmentation.blur(x, sigmas, 2.0) - torch.stack(expected)).abs().max() < TOLERANCE
+    assert (blur(x, sigmas, 2.0) - torch.stack(expected)).abs().max() < TOLERANCE
     assert 0 < (sigmas > 0).float().mean() < 1
 
 
@@ -151,7 +151,7 @@ def test_grayscale_and_solarize_equal_torchvision(channels: int) -> None:
     images = photos(width=32, channels=channels)
     settings = only(grayscale_probability=0.5, solarize_probability=0.5, solarize_threshold=0.3)
     parameters = drawn(settings, images)
-    views = augmentation.apply(images, parameters, settings, (32, 32))
+    views = apply(images, parameters, settings, (32, 32))
     expected = []
     for image, gray, sun in zip(floats(images, 3), parameters.grayscale, parameters.solarize, strict=True):
         image = tv.rgb_to_grayscale(image, num_output_channels=channels) if gray else image
@@ -164,7 +164,7 @@ def test_grayscale_and_solarize_equal_torchvision(channels: int) -> None:
 def test_crops_are_distributed_as_torchvisions_random_resized_crop() -> None:
     settings = only(crop_scale=(0.2, 1.0), crop_ratio=(3 / 4, 4 / 3))
     key = random_numbers.keys(0, 0, torch.arange(4000), 1).flatten()
-    ours = augmentation.draw(settings, key, 32, 32).crop
+    ours = draw(settings, key, 32, 32).crop
     torch.manual_seed(0)
     from torchvision.transforms import RandomResizedCrop
 
@@ -188,7 +188,7 @@ def test_each_operation_is_made_as_often_as_asked() -> None:
         blur_probability=0.8,
         solarize_probability=0.1,
     )
-    draws = augmentation.draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
+    draws = draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
     whole_image = (draws.crop == torch.tensor([0.0, 0.0, 32.0, 32.0])).all(dim=1)
     shares = {
         "crop": (~whole_image, 0.6),
@@ -209,7 +209,7 @@ def test_each_operation_is_made_as_often_as_asked() -> None:
 def test_draws_of_a_batchs_images_and_views_are_unrelated() -> None:
     settings = Augmentation(crop_ratio=(1.0, 1.0), rotation_degrees=20, blur_probability=1.0, jitter_probability=1.0)
     keys = random_numbers.keys(3, 1, torch.arange(4000), 2).flatten()
-    parameters = augmentation.draw(settings, keys, 64, 64)
+    parameters = draw(settings, keys, 64, 64)
     columns = [parameters.crop[:, :3], parameters.jitter_factors]
     columns += [parameters.rotation[:, None], parameters.blur_sigma[:, None]]
     numbers = torch.cat(columns, dim=1).unflatten(0, (2, 4000))
@@ -270,7 +270,7 @@ def test_operations_move_few_times_the_bytes_of_a_view(preset: str, most: float)
     images = photos(count=2, height=224, width=224, channels=channels)
     parameters = drawn(settings, images, views=2)
     with MovedBytes() as moved:
-        views = augmentation.apply(images, parameters, settings, (224, 224))
+        views = apply(images, parameters, settings, (224, 224))
     assert moved.total / _bytes(views) < most
 
 
