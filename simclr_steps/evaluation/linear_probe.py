@@ -12,8 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
+from simclr_steps.data.splits import Labels, Rows
+
 Array = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
 
 _MAX_ITERATIONS = 5000
 _MANY_VALUES = 2**22  # where scikit-learn, which has no GPU, takes minutes; with fewer one thread is the fastest
@@ -44,7 +45,7 @@ def scaling_of(features: Array) -> Scaling:
 
 
 def logistic_regression(
-    features: dict[str, Array], labels: dict[str, Labels], rows: npt.NDArray[np.int64], device: torch.device
+    features: dict[str, Array], labels: dict[str, Labels], rows: Rows, device: torch.device
 ) -> dict[str, float]:
     """Fit logistic regression to some training rows, return its accuracy on each other split.
 

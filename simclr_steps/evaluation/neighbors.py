@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from simclr_steps.data.packed import NO_LABEL
+from simclr_steps.data.splits import Labels
 
 _DISTANCES_AT_A_TIME = 2**26  # 256 MiB in fp32
 
 Features = npt.NDArray[np.float32] | Tensor
-Labels = npt.NDArray[np.int64] | Tensor
 
 
 def nearest(
@@ -58,7 +58,7 @@ def nearest(
     return indices, distances
 
 
-def vote(neighbor_labels: Labels, weights: npt.ArrayLike = 1) -> npt.NDArray[np.int64]:
+def vote(neighbor_labels: Labels | Tensor, weights: npt.ArrayLike = 1) -> npt.NDArray[np.int64]:
     """Return the label of each row that has most votes, [Q, K] to int64 [Q]; the smaller of labels that tie.
 
     A vote counts as `weights` says, one number or [Q, K].
@@ -71,9 +71,9 @@ def vote(neighbor_labels: Labels, weights: npt.ArrayLike = 1) -> npt.NDArray[np.
 
 def knn_accuracy(
     bank_features: Features,
-    bank_labels: Labels,
+    bank_labels: Labels | Tensor,
     query_features: Features,
-    query_labels: Labels,
+    query_labels: Labels | Tensor,
     neighbors: int,
     *,
     temperature: float | None = None,
@@ -97,5 +97,5 @@ def knn_accuracy(
     return float(np.mean(vote(bank_labels[known][_as_array(indices)], weights) == query_labels[asked]))
 
 
-def _as_array(values: Features | Labels) -> npt.NDArray[Any]:
+def _as_array(values: Features | Labels | Tensor) -> npt.NDArray[Any]:
     return values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

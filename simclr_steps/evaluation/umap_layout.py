@@ -19,7 +19,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
 
 from simclr_steps.data.packed import NO_LABEL
-from simclr_steps.data.splits import proportional_draw
+from simclr_steps.data.splits import Labels, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.settings.umap import UmapSettings
 
@@ -27,7 +27,6 @@ VOTERS = 10  # neighbors in the kNN accuracies of quality.json
 _MOST_IN_QUALITY = 4000  # trustworthiness and silhouette compare all pairs of points
 MEASURES = ("knn_accuracy_plane", "knn_accuracy_features", "silhouette")  # which take labels
 Floats = npt.NDArray[np.floating[Any]]
-Labels = npt.NDArray[np.int64]
 
 
 def layout(settings: UmapSettings, features: Floats, labels: Labels) -> Floats:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from simclr_steps.data.packed import NO_LABEL, Split, read_description, read_split
-from simclr_steps.data.splits import stratified_draw
-from simclr_steps.evaluation.linear_probe import Array, Labels, linear_probe, logistic_regression
+from simclr_steps.data.splits import Labels, stratified_draw
+from simclr_steps.evaluation.linear_probe import Array, linear_probe, logistic_regression
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.files import write_json
 from simclr_steps.machine.errors import UserError

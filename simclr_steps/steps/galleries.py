@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simclr_steps.data.packed import NO_LABEL, read_description, read_split
-from simclr_steps.data.splits import proportional_draw
+from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.figures.mosaic import LARGEST_TILE, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
@@ -28,7 +28,6 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.galleries import GallerySettings
 
 Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
 
 ROWS = 8
 VIEWS = 7
@@ -40,8 +39,8 @@ _SAME, _OTHER = COLORS[0], COLORS[2]
 class Neighborhoods:
     """Some rows of a split and the rows whose features are nearest to theirs."""
 
-    queries: Labels  # [Q]
-    neighbors: Labels  # [Q, K], nearest first
+    queries: Rows  # [Q]
+    neighbors: Rows  # [Q, K], nearest first
 
 
 def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: int, out: Path) -> None:
@@ -72,7 +71,7 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     log.info("wrote %s", out)
 
 
-def views_of(images: Images, rows: Labels, augmentation: Augmentation, view_size: int | None, seed: int) -> Images:
+def views_of(images: Images, rows: Rows, augmentation: Augmentation, view_size: int | None, seed: int) -> Images:
     """Return views of some rows, of which training sees the first ones in its first epoch.
 
     Takes uint8 [N, H, W, C]; returns uint8 [len(rows), VIEWS, height, width, C].
