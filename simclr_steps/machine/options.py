@@ -13,8 +13,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Devices:
+    """What a step has claimed, for as long as it runs."""
+
+    gpus: int  # of all nodes
+    processes: int  # that compute together, of all nodes
+    nodes: int
+    workers: int | None
+    compile: str
+
+    @property
+    def device(self) -> torch.device:
+        """The device of a step that computes in one process."""
+        import torch
+
+        return torch.device("cuda", 0) if self.gpus else torch.device("cpu")
+
+
+@dataclass(frozen=True)
 class Hardware:
-    """The devices and processes of a step."""
+    """The devices and processes that a step is asked to use."""
 
     gpus: int | None = None  # None takes one GPU if there is any
     processes: int = 1  # without a GPU; with GPUs there is one process for each
@@ -22,10 +40,10 @@ class Hardware:
     workers: int | None = None  # processes that read images ahead, for each that computes; None: as many as will help
     compile: str = "auto"  # "always" or "never" compile the network that is trained
 
-    def resolved_gpus(self) -> int:
-        """Return the number of GPUs to use, of all nodes; those of this one are then taken.
+    def claim(self) -> Devices:
+        """Take this machine's share of the GPUs; a step calls it once, before it uses CUDA.
 
-        Raises UserError when more are asked for than there are.
+        Raises UserError when more are asked for than there are, or when the nodes cannot share the processes evenly.
         """
         import torch
 
@@ -34,23 +52,10 @@ class Hardware:
         if gpus > available * self.nodes:
             raise UserError(f"--gpus {gpus} asks for more GPUs than the {available} that there are: ask for fewer")
         take_gpus(gpus // self.nodes, available)
-        return gpus
-
-    def resolved_processes(self) -> int:
-        """Return the number of processes that compute together, on all nodes.
-
-        Raises UserError when the nodes cannot share them evenly.
-        """
-        processes = self.resolved_gpus() or self.processes
+        processes = gpus or self.processes
         if processes % self.nodes:
             raise UserError(f"{processes} processes cannot be shared by {self.nodes} nodes: ask for a multiple")
-        return processes
-
-    def device(self) -> torch.device:
-        """Return the device of a step that computes in one process."""
-        import torch
-
-        return torch.device("cuda", 0) if self.resolved_gpus() else torch.device("cpu")
+        return Devices(gpus, processes, self.nodes, self.workers, self.compile)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def embed(encoder: Path, *, images: Path, out: Path, hardware: Hardware) -> None
     base, names = _list_images(images)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
     schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
-    device = hardware.device()
+    device = hardware.claim().device
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     skipped: list[str] = []
     with whole_file(out) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:

@@ -60,7 +60,7 @@ def evaluate(
     knn: dict[str, Any] = {"neighbors": settings.knn_neighbors}
     linear: dict[str, Any] = {"results": []}
     if "train" in splits and len(splits) > 1:
-        device = hardware.device()
+        device = hardware.claim().device
         log.info("features of %d images", sum(map(len, splits.values())))
         with _unchanged(network):
             features = _features(network, splits, device)

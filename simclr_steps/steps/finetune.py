@@ -17,7 +17,7 @@ from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.files import checksum, read_json, read_table, whole_file, write_json, write_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
-from simclr_steps.machine.options import NORMAL_SAVING, Hardware, Saving
+from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network, save_network
@@ -61,14 +61,15 @@ def finetune(
     check_channels(pretrained, train.images)
     if settings.keep == "best" and not description.splits["validation"].labeled:
         raise UserError(f"keep: best needs labels in the hold-out, but that of {data} has none: set keep to last")
-    hardware = replace(hardware, gpus=min(1, hardware.resolved_gpus()), processes=1)
+    claimed = hardware.claim()
+    devices = replace(claimed, gpus=min(1, claimed.gpus), processes=1, nodes=1)
 
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, description.content_hash, checksum(encoder))
     with work_folder(work, *made_of, result=out / "metrics.json") as folder:
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():
-                module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, hardware, saving)
-                _judge(module, classes, data, draw, folder, hardware.device())
+                module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, devices, saving)
+                _judge(module, classes, data, draw, folder, devices.device)
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         _publish(settings, classes, folder, out, record)
         shutil.rmtree(folder)
@@ -82,7 +83,7 @@ def _train(
     data: Path,
     seed: tuple[int, int],
     folder: Path,
-    hardware: Hardware,
+    devices: Devices,
     saving: Saving,
 ) -> Supervised:
     """Train the classifier of one draw; `seed` is the run's seed and the draw's number."""
@@ -98,10 +99,10 @@ def _train(
     best = [BestEpoch(history)] if settings.keep == "best" else []
     checkpoint = folder / f"draw{seed[1]}.ckpt"
     trainer = build_trainer(
-        hardware,
+        devices,
         precision=settings.precision,
         epochs=settings.epochs,
-        callbacks=resumable(checkpoint, saving, history, *best),
+        callbacks=resumable(checkpoint, saving, number, history, *best),
     )
     frozen = _hash(network.backbone) if settings.freeze else None
     fit(trainer, module, checkpoint, if_memory_is_full=f"lower batch_size, which is {settings.batch_size}")

@@ -49,8 +49,9 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
         "model_hash": checksum(model),
     }
     warnings.filterwarnings("ignore", message=".*infer the batch indices.*")  # each batch carries its own rows
-    trainer = build_trainer(hardware, callbacks=[PartWriter(out, description, record)])
-    trainer.predict(Prediction(network, images, hardware.workers or 0), return_predictions=False)
+    devices = hardware.claim()
+    trainer = build_trainer(devices, callbacks=[PartWriter(out, description, record)])
+    trainer.predict(Prediction(network, images, devices.workers or 0), return_predictions=False)
     if trainer.is_global_zero:
         log.info("%s of %d images by %d processes: %s", kind, len(images), trainer.world_size, out)
 

@@ -14,7 +14,7 @@ from simclr_steps.files import whole_folder, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
-from simclr_steps.machine.options import NORMAL_SAVING, Hardware, Saving
+from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.candidates import Candidates, current_candidate, write_candidate
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
@@ -52,7 +52,8 @@ def pretrain(
     record = Record("pretrain", settings, description.content_hash, seed)
     train, unlabeled, validation = (read_split(data, split) for split in ("train", "unlabeled", "validation"))
     images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
-    _check_batch(settings, len(images), hardware)
+    devices = hardware.claim()
+    _check_batch(settings, len(images), devices.processes)
     architecture = resolve(settings, min(description.height, description.width), description.channels)
     log.info("%s, %d images", architecture, len(images))
     size = (settings.view_size, settings.view_size) if settings.view_size else (description.height, description.width)
@@ -64,29 +65,29 @@ def pretrain(
         monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, seed)
         encoder = Encoder(architecture)
         _check_encoder(encoder, size)
-        module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=hardware.workers)
+        module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History()
         candidates = Candidates(history)
         curves = TensorBoard(history, folder / "tensorboard")
         trainer = build_trainer(
-            hardware,
+            devices,
             precision=settings.precision,
             epochs=settings.epochs,
             callbacks=[
-                *_compiled(settings, module, hardware),
-                *resumable(folder / "training.ckpt", saving, history, candidates, curves),
+                *_compiled(settings, module, devices),
+                *resumable(folder / "training.ckpt", saving, seed, history, candidates, curves),
             ],
         )
         at_once = settings.micro_batch_size or settings.views * settings.global_batch_size // trainer.world_size
-        mend = f"set micro_batch_size to fewer than the {at_once} views that pass through the network at once"
-        fit(trainer, module, folder / "training.ckpt", if_memory_is_full=mend)
+        advice = f"set micro_batch_size to fewer than the {at_once} views that pass through the network at once"
+        fit(trainer, module, folder / "training.ckpt", if_memory_is_full=advice)
         if trainer.is_global_zero:
             _publish(out, module.encoder, candidates, history, curves, record)
             shutil.rmtree(folder)
 
 
-def _check_batch(settings: PretrainSettings, images: int, hardware: Hardware) -> None:
-    batch, processes = settings.global_batch_size, hardware.resolved_processes()
+def _check_batch(settings: PretrainSettings, images: int, processes: int) -> None:
+    batch = settings.global_batch_size
     if batch > images:
         raise UserError(f"global_batch_size {batch} exceeds the {images} training images: make it smaller")
     if batch % processes:
@@ -100,10 +101,9 @@ def _check_encoder(encoder: Encoder, size: tuple[int, int]) -> None:
         count_features(encoder.backbone, encoder.architecture, size)
 
 
-def _compiled(settings: PretrainSettings, module: SimCLR, hardware: Hardware) -> list[L.Callback]:
+def _compiled(settings: PretrainSettings, module: SimCLR, devices: Devices) -> list[L.Callback]:
     """Return the callback that compiles the training, if it is to be compiled."""
-    steps, gpu = settings.epochs * module.steps_per_epoch, hardware.resolved_gpus() > 0
-    processes = hardware.resolved_processes()
+    steps, processes = settings.epochs * module.steps_per_epoch, devices.processes
     obstacle = None
     views = settings.views * settings.global_batch_size // processes
     if processes > 1 and batch_norms(module.encoder):
@@ -111,8 +111,8 @@ def _compiled(settings: PretrainSettings, module: SimCLR, hardware: Hardware) ->
     elif settings.micro_batch_size and views % math.ceil(views / settings.micro_batch_size):
         size = settings.micro_batch_size
         obstacle = f"it needs equal micro-batches: set micro_batch_size to a divisor of {views} instead of {size}"
-    wanted = compiles(hardware.compile, gpu=gpu, steps=steps, obstacle=obstacle)
-    return [Compiled(insist=hardware.compile == "always")] if wanted else []
+    wanted = compiles(devices.compile, gpu=devices.gpus > 0, steps=steps, obstacle=obstacle)
+    return [Compiled(insist=devices.compile == "always")] if wanted else []
 
 
 def _publish(

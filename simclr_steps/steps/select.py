@@ -30,7 +30,7 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     record = Record("select", settings, description.content_hash, read_json(candidates / "run.json")["seed"])
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
     if settings.criterion == "knn":
-        device = hardware.device()
+        device = hardware.claim().device
         for row in table:
             row["knn_accuracy"] = _hold_out_accuracy(candidates / row["file"], data, settings.knn_neighbors, device)
     chosen, why = _choose(settings, table)

@@ -38,8 +38,8 @@ class SaveWork(L.Callback):
     training is saved before the epoch's last step, and left there if it is known to run out.
     """
 
-    def __init__(self, checkpoint: Path, saving: Saving, finite: FiniteTraining) -> None:
-        self._checkpoint, self._saving, self._finite = checkpoint, saving, finite
+    def __init__(self, checkpoint: Path, saving: Saving, seed: int, finite: FiniteTraining) -> None:
+        self._checkpoint, self._saving, self._seed, self._finite = checkpoint, saving, seed, finite
         self.signal = Noted()
         self._saved = self._acted = time.monotonic()
         self._slowest_save = self._slowest_step = self._slowest_end = 0.0
@@ -47,7 +47,6 @@ class SaveWork(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clocks."""
         self._agreement = Agreement()
-        self._seed = torch.initial_seed()
         self._saved = self._acted = time.monotonic()
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
@@ -111,10 +110,13 @@ def _stopped(trainer: L.Trainer, status: int) -> Stopped:
     return Stopped(f"stopped ({reason}), saved at step {step} of {steps}: run again to go on from there", status)
 
 
-def resumable(checkpoint: Path, saving: Saving, history: History, *callbacks: L.Callback) -> list[L.Callback]:
+def resumable(
+    checkpoint: Path, saving: Saving, seed: int, history: History, *callbacks: L.Callback
+) -> list[L.Callback]:
     """Return the callbacks of a training that survives: what these keep is judged before and saved after them."""
     finite = FiniteTraining(checkpoint)
-    return [finite, history, FiniteHoldOut(checkpoint, history), *callbacks, SaveWork(checkpoint, saving, finite)]
+    save_work = SaveWork(checkpoint, saving, seed, finite)
+    return [finite, history, FiniteHoldOut(checkpoint, history), *callbacks, save_work]
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path, *, if_memory_is_full: str) -> None:

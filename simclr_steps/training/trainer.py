@@ -9,7 +9,7 @@ import lightning.pytorch as L
 from lightning.fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
-from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.options import Devices
 from simclr_steps.machine.processes import keep_freed_memory
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
 from simclr_steps.training.checked_files import CheckedFiles
@@ -17,11 +17,10 @@ from simclr_steps.training.sync_batch_norm import SyncBatchNorm
 
 
 def build_trainer(
-    hardware: Hardware, *, precision: str = "fp32", epochs: int = 1, callbacks: list[L.Callback] | None = None
+    devices: Devices, *, precision: str = "fp32", epochs: int = 1, callbacks: list[L.Callback] | None = None
 ) -> L.Trainer:
-    """Return a trainer for the hardware that writes, logs and draws nothing by itself."""
-    gpus = hardware.resolved_gpus()
-    processes = hardware.resolved_processes()
+    """Return a trainer for the devices that writes, logs and draws nothing by itself."""
+    gpus, processes = devices.gpus, devices.processes
     if not gpus:
         keep_freed_memory()
     precision = resolve_precision(precision, gpu=gpus > 0)
@@ -34,8 +33,8 @@ def build_trainer(
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")  # processes are started without it
     trainer = L.Trainer(
         accelerator="gpu" if gpus else "cpu",
-        devices=processes // hardware.nodes,
-        num_nodes=hardware.nodes,
+        devices=processes // devices.nodes,
+        num_nodes=devices.nodes,
         strategy=_strategy(processes),
         # In a SLURM job Lightning would take the job's tasks for its processes and train alone.
         plugins=[LightningEnvironment(), CheckedFiles(), SyncBatchNorm()],

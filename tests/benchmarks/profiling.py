@@ -33,7 +33,7 @@ def profile_steps(data: Path, chosen: PretrainSettings, hardware: Hardware, firs
     in_an_epoch = len(read_split(data, "train")) // chosen.global_batch_size
     if in_an_epoch < first + 2 * steps:
         raise UserError(f"a profile takes {first + 2 * steps} steps, and an epoch has {in_an_epoch}: lower --steps")
-    watch = _Watch(hardware.device(), first, steps)
+    watch = _Watch(hardware.claim().device, first, steps)
     with tempfile.TemporaryDirectory() as folder:
         out, work = Path(folder, "out"), Path(folder, "work")
         one_epoch = chosen.model_copy(update={"epochs": 1})

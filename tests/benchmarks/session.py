@@ -39,7 +39,7 @@ class Session:
     @cached_property
     def device(self) -> torch.device:
         """Where the networks are."""
-        return self.hardware.device()
+        return self.hardware.claim().device
 
     @cached_property
     def images(self) -> Images:

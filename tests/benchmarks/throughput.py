@@ -56,7 +56,7 @@ def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: i
     Network, memory format, precision and optimizer are those of the pretraining; compile "auto" stands for "never".
     `mode` is torch.compile's, where it is compiled; the pretraining's own is None.
     """
-    device = hardware.device()
+    device = hardware.claim().device
     update = _update(data, chosen, hardware, mode)
     description = read_description(data)
     size = chosen.view_size or description.height
@@ -72,7 +72,7 @@ def torchvisions(data: Path, chosen: PretrainSettings, hardware: Hardware, steps
     """
     from torchvision.transforms import v2
 
-    device, wanted = hardware.device(), chosen.augmentation
+    device, wanted = hardware.claim().device, chosen.augmentation
     size = chosen.view_size or read_description(data).height
     jitter = v2.ColorJitter(wanted.brightness, wanted.contrast, wanted.saturation, wanted.hue)
     one_view = v2.Compose(
@@ -111,7 +111,7 @@ class _Several:
 
 def _update(data: Path, chosen: PretrainSettings, hardware: Hardware, mode: str | None) -> Callable[[Tensor], None]:
     """Return the model step: forward, loss, backward and update on views, [V·B, C, H, W] and channels_last."""
-    device = hardware.device()
+    device = hardware.claim().device
     gpu = device.type == "cuda"
     precision = resolve_precision(chosen.precision, gpu=gpu)
     allow_tf32(precision)
@@ -135,7 +135,7 @@ def _update(data: Path, chosen: PretrainSettings, hardware: Hardware, mode: str 
 
 def views(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) -> float:
     """Return the images/s of the augmentation alone, compiled as a pretraining does it if compile is "always"."""
-    device = hardware.device()
+    device = hardware.claim().device
     make_views = torch.compile(random_views) if hardware.compile == "always" else random_views
     if device.type != "cuda":
         keep_freed_memory()
@@ -160,7 +160,7 @@ def lightlys(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: in
     from lightly.loss import NTXentLoss
     from lightly.transforms import SimCLRTransform
 
-    device = hardware.device()
+    device = hardware.claim().device
     transform = SimCLRTransform(input_size=32, gaussian_blur=0.0)
     loader = _loader(data, transform, chosen.global_batch_size, device, workers)
     encoder: nn.Module = _encoder(data, chosen).to(device)

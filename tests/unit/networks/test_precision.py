@@ -35,7 +35,7 @@ def test_auto_is_bf16_on_a_gpu_that_does_not_emulate_it(
     [("fp32", "32-true", False), ("tf32", "32-true", True), ("bf16", "bf16-mixed", False)],
 )
 def test_trainer_computes_in_the_precision_that_was_asked_for(precision: str, lightning: str, tf32: bool) -> None:
-    trainer = build_trainer(Hardware(gpus=0), precision=precision)
+    trainer = build_trainer(Hardware(gpus=0).claim(), precision=precision)
     assert trainer.precision == lightning
     assert torch.backends.cudnn.allow_tf32 is tf32 and torch.backends.cuda.matmul.allow_tf32 is False
 
