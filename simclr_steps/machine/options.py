@@ -25,14 +25,14 @@ class Hardware:
     def resolved_gpus(self) -> int:
         """Return the number of GPUs to use, of all nodes; those of this one are then taken.
 
-        Raises UserError when more are asked for than there are.
+        Raises UserError if more are requested than are available.
         """
         import torch
 
         available = torch.cuda.device_count()
         gpus = min(available, 1) if self.gpus is None else self.gpus
         if gpus > available * self.nodes:
-            raise UserError(f"--gpus {gpus} asks for more GPUs than the {available} that there are: ask for fewer")
+            raise UserError(f"--gpus {gpus} exceeds the {available} available GPUs: request fewer")
         take_gpus(gpus // self.nodes, available)
         return gpus
 
@@ -43,7 +43,9 @@ class Hardware:
         """
         processes = self.resolved_gpus() or self.processes
         if processes % self.nodes:
-            raise UserError(f"{processes} processes cannot be shared by {self.nodes} nodes: ask for a multiple")
+            raise UserError(
+                f"{processes} processes cannot be divided evenly among {self.nodes} nodes: request a multiple"
+            )
         return processes
 
     def device(self) -> torch.device:
