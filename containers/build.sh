@@ -15,7 +15,7 @@ lock=$(sha256sum requirements.lock | cut -c1-12)
 hash=$(cat requirements.lock containers/simclr.def - <<<"$base" | sha256sum | cut -c1-12)
 image=containers/simclr-$version-$hash.sif
 if [[ -e $image ]]; then
-    echo "$image is there already: remove it to build it anew"
+    echo "$image already exists: remove it to rebuild it"
     ln -sfn "$(basename "$image")" containers/simclr.sif
     exit
 fi

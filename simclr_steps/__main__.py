@@ -42,9 +42,9 @@ def main() -> int:
             log.error("error: the disk is full (%s): free some space and run again", error)
             return 1
         if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
-            log.error("error: %s cannot be used (%s): mend the path or its permissions", error.filename, error.strerror)
+            log.error("error: %s cannot be used (%s): fix the path or its permissions", error.filename, error.strerror)
             return 1
-        log.exception("this is a defect of the program, not of your input: please report it with the lines below")
+        log.exception("this is a bug in the program, not in your input: please report it with the lines below")
         return 70
     return 0
 

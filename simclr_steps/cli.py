@@ -24,22 +24,22 @@ from simclr_steps.settings.umap import UmapSettings
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
 
-WATCH = "Show the steps that run, since when, and how far they are: those that log beside the results."
+WATCH = "Show the steps that are running and log next to the results: since when, and how far they are."
 
 
 def parser() -> Parser:
     """Return the parser of `python -m simclr_steps`; what it parses holds `step` and the function `run`."""
     top = Parser(
         prog="python -m simclr_steps",
-        description="The steps of simclr-workflow. Each reads files and writes files; STEP --help tells which.",
+        description="The steps of simclr-workflow. Each reads and writes files; see STEP --help for which.",
     )
     steps = top.add_subparsers(dest="step", metavar="STEP", required=True)
     for name, (text, add_options, run) in STEPS.items():
         command = steps.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         add_options(command)
-        command.add_argument("--log", type=Path, metavar="FILE", help="write what the step says to this file, too")
+        command.add_argument("--log", type=Path, metavar="FILE", help="also write the step's output to this file")
         command.set_defaults(run=run)
-    _add_watch(steps.add_parser("watch", help="show the steps that run", description=WATCH))
+    _add_watch(steps.add_parser("watch", help="show the running steps", description=WATCH))
     return top
 
 
@@ -54,11 +54,11 @@ def _add_path(command: Parser, name: str, text: str, *, required: bool = True) -
 
 
 def _add_data(command: Parser) -> None:
-    _add_path(command, "data", "folder of packed arrays that prepare made")
+    _add_path(command, "data", "folder of packed arrays written by prepare")
 
 
 def _add_split(command: Parser) -> None:
-    command.add_argument("--split", required=True, choices=SPLITS, help="which split of the data")
+    command.add_argument("--split", required=True, choices=SPLITS, help="split of the data")
 
 
 def _add_seed(command: Parser) -> None:
@@ -66,26 +66,32 @@ def _add_seed(command: Parser) -> None:
 
 
 def _add_hardware(command: Parser, *, parallel: bool = False) -> None:
-    command.add_argument("--gpus", type=_whole, help="GPUs to use; left out: one if there is any")
+    command.add_argument("--gpus", type=_whole, help="number of GPUs to use (default: one, if available)")
     if parallel:
-        command.add_argument("--processes", type=_positive, default=1, help="processes where no GPU is used (1)")
+        command.add_argument(
+            "--processes", type=_positive, default=1, help="number of processes if no GPU is used (default: 1)"
+        )
         command.add_argument(
             "--workers",
             type=_whole,
-            help="processes that read images ahead; left out: 4 where a GPU cannot hold them all, else none",
+            help="processes that read images ahead (default: 4 if the GPU cannot hold all images, otherwise 0)",
         )
 
 
 def _add_saving(command: Parser) -> None:
     command.add_argument(
-        "--save-minutes", type=_not_negative, default=1.0, metavar="MINUTES", help="save the training so often (1)"
+        "--save-minutes",
+        type=_not_negative,
+        default=1.0,
+        metavar="MINUTES",
+        help="save the training every MINUTES minutes (default: 1)",
     )
-    command.add_argument("--save-epochs", type=_positive, metavar="EPOCHS", help="save it after so many epochs, too")
+    command.add_argument("--save-epochs", type=_positive, metavar="EPOCHS", help="also save it every EPOCHS epochs")
     command.add_argument(
         "--time-budget",
         type=_not_negative,
         metavar="MINUTES",
-        help="save and leave with exit status 75 before so much time has passed, for a scheduler to start it again",
+        help="save and exit with status 75 before this time is up, so that a scheduler can restart the training",
     )
 
 
@@ -132,8 +138,8 @@ def _read(arguments: Arguments, kind: Any) -> Any:
 
 def _download_options(command: Parser) -> None:
     _add_settings(command, "a block of datasets")
-    _add_path(command, "folder", "where downloaded files are kept")
-    _add_path(command, "out", "the list of verified originals to write, a JSON file")
+    _add_path(command, "folder", "folder for downloaded files")
+    _add_path(command, "out", "JSON file to write the list of verified originals to")
 
 
 def _download(arguments: Arguments) -> None:
@@ -145,9 +151,11 @@ def _download(arguments: Arguments) -> None:
 
 def _prepare_options(command: Parser) -> None:
     _add_settings(command, "a block of datasets")
-    _add_path(command, "originals", "what download wrote; folder and arrays sources need none", required=False)
+    _add_path(
+        command, "originals", "file written by download; not needed for the sources folder and arrays", required=False
+    )
     _add_path(command, "out", "folder to write the packed arrays and dataset.json to")
-    command.add_argument("--workers", type=_positive, default=1, help="processes that decode images (1)")
+    command.add_argument("--workers", type=_positive, default=1, help="processes that decode images (default: 1)")
 
 
 def _prepare(arguments: Arguments) -> None:
@@ -158,7 +166,7 @@ def _prepare(arguments: Arguments) -> None:
 
 
 def _check_options(command: Parser) -> None:
-    _add_settings(command, "what is asked, {batch_sizes, criterion, finetunes, drawn, supervised}")
+    _add_settings(command, "the requirements, {batch_sizes, criterion, finetunes, drawn, supervised}")
     _add_data(command)
 
 
@@ -174,19 +182,19 @@ def _pretrain_options(command: Parser) -> None:
     _add_data(command)
     _add_seed(command)
     _add_path(command, "out", "folder to write checkpoints, checkpoints.csv, history.csv and run.json to")
-    _add_path(command, "work", "folder that keeps what a stopped training needs to go on")
+    _add_path(command, "work", "folder for what an interrupted training needs to resume")
     _add_hardware(command, parallel=True)
     command.add_argument(
         "--nodes",
         type=_positive,
         default=1,
-        help="machines that share the GPUs or processes, each of which starts this command, as srun does (1)",
+        help="machines that share the GPUs or processes; start this command on each, as srun does (default: 1)",
     )
     command.add_argument(
         "--compile",
         choices=COMPILE,
         default="auto",
-        help="compile the training; auto: on a GPU, from 25,000 steps on, unless that fails",
+        help="compile the training; auto compiles on a GPU if there are at least 25,000 steps, unless that fails",
     )
     _add_saving(command)
 
@@ -208,7 +216,7 @@ def _pretrain(arguments: Arguments) -> None:
 
 def _select_options(command: Parser) -> None:
     _add_settings(command, "the block selection")
-    _add_path(command, "candidates", "folder that pretrain wrote")
+    _add_path(command, "candidates", "folder written by pretrain")
     _add_data(command)
     _add_path(command, "out", "folder to write encoder.safetensors and selection.json to")
     _add_hardware(command)
@@ -229,7 +237,7 @@ def _select(arguments: Arguments) -> None:
 
 def _evaluate_options(command: Parser) -> None:
     _add_settings(command, "the block evaluation")
-    _add_path(command, "encoder", "encoder.safetensors that select wrote")
+    _add_path(command, "encoder", "encoder.safetensors written by select")
     _add_data(command)
     _add_seed(command)
     _add_path(command, "out", "folder to write knn.json and linear.json to")
@@ -252,11 +260,11 @@ def _evaluate(arguments: Arguments) -> None:
 
 def _finetune_options(command: Parser) -> None:
     _add_settings(command, "a block of finetunes")
-    _add_path(command, "encoder", "encoder.safetensors that select wrote")
+    _add_path(command, "encoder", "encoder.safetensors written by select")
     _add_data(command)
     _add_seed(command)
     _add_path(command, "out", "folder to write model.safetensors, metrics.json and history.csv to")
-    _add_path(command, "work", "folder that keeps what a stopped training needs to go on")
+    _add_path(command, "work", "folder for what an interrupted training needs to resume")
     _add_hardware(command)
     _add_saving(command)
 
@@ -281,7 +289,7 @@ def _predict_options(command: Parser) -> None:
     _add_path(command, "model", "encoder.safetensors or model.safetensors")
     _add_data(command)
     _add_split(command)
-    _add_path(command, "out", "folder to write one part for each process to")
+    _add_path(command, "out", "folder to write one part per process to")
     _add_hardware(command, parallel=True)
 
 
@@ -298,7 +306,7 @@ def _predict(arguments: Arguments) -> None:
 
 
 def _gather_options(command: Parser) -> None:
-    _add_path(command, "parts", "folder that predict wrote")
+    _add_path(command, "parts", "folder written by predict")
     _add_data(command)
     _add_split(command)
     _add_path(command, "out", "folder to write features and rows.parquet, or predictions.parquet, to")
@@ -312,7 +320,7 @@ def _gather(arguments: Arguments) -> None:
 
 def _umap_options(command: Parser) -> None:
     _add_settings(command, "the block umap")
-    _add_path(command, "features", "folder that gather wrote for an encoder")
+    _add_path(command, "features", "folder written by gather for an encoder")
     _add_data(command)
     _add_path(command, "out", "folder to write the plots, coordinates and quality.json to")
 
@@ -330,8 +338,8 @@ def _umap(arguments: Arguments) -> None:
 
 
 def _galleries_options(command: Parser) -> None:
-    _add_settings(command, "augmentation and view_size of a block of pretrains")
-    _add_path(command, "features", "folder that gather wrote for an encoder")
+    _add_settings(command, "augmentation and view_size from a block of pretrains")
+    _add_path(command, "features", "folder written by gather for an encoder")
     _add_data(command)
     _add_seed(command)
     _add_path(command, "out", "folder to write the galleries to")
@@ -346,8 +354,8 @@ def _galleries(arguments: Arguments) -> None:
 
 def _summarize_options(command: Parser) -> None:
     _add_settings(command, "the runs, {runs: [{dataset, pretrain, seed, finetunes}]}")
-    _add_path(command, "results", "folder that holds the results of all runs")
-    _add_path(command, "resources", "folder that holds the packed arrays of each data set, in a folder of its name")
+    _add_path(command, "results", "folder that contains the results of all runs")
+    _add_path(command, "resources", "folder that contains a folder of packed arrays for each data set, named after it")
     _add_path(command, "out", "folder to write summary.csv, summary.html and the plots in summary/ to")
 
 
@@ -360,10 +368,10 @@ def _summarize(arguments: Arguments) -> None:
 
 def _embed_options(command: Parser) -> None:
     _add_path(command, "encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
-    _add_path(command, "images", "folder of images at any depth, or a CSV file with a column path")
-    _add_path(command, "out", "Parquet file to write, one row for each image: path, features")
+    _add_path(command, "images", "folder of images, searched recursively, or a CSV file with a column path")
+    _add_path(command, "out", "Parquet file to write, with one row per image: path, features")
     _add_hardware(command)
-    command.add_argument("--workers", type=_positive, help="processes that decode images; left out: one for each core")
+    command.add_argument("--workers", type=_positive, help="processes that decode images (default: one per core)")
 
 
 def _embed(arguments: Arguments) -> None:
@@ -374,7 +382,7 @@ def _embed(arguments: Arguments) -> None:
 
 def _export_options(command: Parser) -> None:
     _add_path(command, "encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
-    _add_path(command, "out", "ONNX file to write, from uint8 images, N × H × W × C, to float32 features, N × D")
+    _add_path(command, "out", "ONNX file to write; it maps uint8 images, N × H × W × C, to float32 features, N × D")
 
 
 def _export(arguments: Arguments) -> None:
@@ -384,8 +392,10 @@ def _export(arguments: Arguments) -> None:
 
 
 def _add_watch(command: Parser) -> None:
-    command.add_argument("results", type=Path, help="folder that holds the results of all runs")
-    command.add_argument("--once", action="store_true", help="print once, as where the output is no terminal")
+    command.add_argument("results", type=Path, help="folder that contains the results of all runs")
+    command.add_argument(
+        "--once", action="store_true", help="print once and exit, as when the output is not a terminal"
+    )
     command.set_defaults(run=_watch, log=None)
 
 
@@ -396,18 +406,18 @@ def _watch(arguments: Arguments) -> None:
 
 
 STEPS: dict[str, tuple[str, Callable[[Parser], None], Callable[[Arguments], None]]] = {
-    "download": ("get the original files of a data set and verify them", _download_options, _download),
+    "download": ("fetch and verify the original files of a data set", _download_options, _download),
     "prepare": ("pack a data set's images into arrays and split it", _prepare_options, _prepare),
-    "check": ("see that a data set has what experiments ask of it, and write nothing", _check_options, _check),
+    "check": ("check that a data set meets the requirements of experiments; writes nothing", _check_options, _check),
     "pretrain": ("train an encoder with SimCLR, never reading the test split", _pretrain_options, _pretrain),
-    "select": ("choose one checkpoint and write its encoder", _select_options, _select),
-    "evaluate": ("judge frozen features with kNN and a linear probe", _evaluate_options, _evaluate),
-    "finetune": ("train a classifier on a share of the labels", _finetune_options, _finetune),
+    "select": ("select a checkpoint and write its encoder", _select_options, _select),
+    "evaluate": ("evaluate frozen features with kNN and linear probes", _evaluate_options, _evaluate),
+    "finetune": ("train a classifier on a fraction of the labels", _finetune_options, _finetune),
     "predict": ("compute features and predictions, one part for each process", _predict_options, _predict),
     "gather": ("merge the parts of a prediction, each row exactly once", _gather_options, _gather),
     "umap": ("draw gathered features in the plane", _umap_options, _umap),
     "galleries": ("show augmented views of images, and their nearest neighbors", _galleries_options, _galleries),
     "summarize": ("collect the results of all runs in one table, plots and a page", _summarize_options, _summarize),
-    "embed": ("compute features of image files, which need no data set", _embed_options, _embed),
+    "embed": ("compute features of image files without a data set", _embed_options, _embed),
     "export": ("write an encoder as ONNX, which runs without torch", _export_options, _export),
 }

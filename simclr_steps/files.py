@@ -93,7 +93,7 @@ def _remove(path: Path) -> None:
 
 
 def is_full(error: Exception) -> bool:
-    """Tell whether "no space left" or "quota exceeded" is behind an error; torch hides it behind a RuntimeError."""
+    """Return whether "no space left" or "quota exceeded" is behind an error; torch hides it behind a RuntimeError."""
     reason = error if isinstance(error, OSError) else error.__context__
     return isinstance(reason, OSError) and reason.errno in (errno.ENOSPC, errno.EDQUOT)
 
@@ -145,7 +145,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run the step that makes it") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid JSON ({error}): delete it and run the step that makes it") from error
+        raise UserError(f"{path} is not valid JSON ({error}): delete it and run the step that makes it") from error
 
 
 def canonical_json(content: Any) -> str:

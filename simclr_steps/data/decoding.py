@@ -46,7 +46,7 @@ def decode(path: Path, side: int, channels: int) -> Decoded:
 
 
 def decode_all(paths: Sequence[Path], side: int, channels: int, workers: int) -> Iterator[Decoded]:
-    """Decode files with so many processes and yield the results in the order of `paths`.
+    """Decode files with `workers` processes and yield the results in the order of `paths`.
 
     Raises UserError when a process dies.
     """
@@ -63,7 +63,7 @@ def decode_all(paths: Sequence[Path], side: int, channels: int, workers: int) ->
                 yield from decoded
     except BrokenProcessPool as error:
         raise UserError(
-            "a process that decodes images died, perhaps for want of memory: run again with fewer --workers"
+            "a process that decodes images died, perhaps out of memory: run again with fewer --workers"
         ) from error
 
 

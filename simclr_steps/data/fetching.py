@@ -29,9 +29,9 @@ def fetch(original: Original, addresses: Sequence[str], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if path.exists():
         if original.matches(path):
-            log.info("%s is there already", path)
+            log.info("%s already exists", path)
             return path
-        log.warning("%s is damaged and is fetched again", path)
+        log.warning("%s is damaged and will be fetched again", path)
         path.unlink()
     failures = []
     for address in addresses:
@@ -41,14 +41,14 @@ def fetch(original: Original, addresses: Sequence[str], folder: Path) -> Path:
             if isinstance(error, OSError):
                 raise_if_full(error, partial)
             failures.append(f"{address} ({_reason(error)})")
-            log.warning("not from %s", failures[-1])
+            log.warning("could not fetch it from %s", failures[-1])
         else:
             partial.replace(path)
             log.info("fetched %s from %s", path, address)
             return path
     raise UserError(
-        f"{original.name} could not be had from {', '.join(failures)}: check the network, add an address to `mirrors`, "
-        "or name the folder that has the file as `path`"
+        f"{original.name} could not be downloaded from {', '.join(failures)}: check the network, add an address to "
+        "`mirrors`, or set `path` to a folder that contains the file"
     )
 
 
@@ -77,7 +77,7 @@ def _transfer(address: str, partial: Path) -> None:
         except (OSError, http.client.HTTPException):
             if _size(partial) <= before:
                 raise
-            log.info("the connection broke after %d bytes; going on", _size(partial))
+            log.info("the connection broke after %d bytes; resuming", _size(partial))
 
 
 def _transfer_once(address: str, partial: Path) -> None:

@@ -22,7 +22,7 @@ def find_images(folder: Path) -> list[PurePath]:
     """Return all images below a folder, relative to it and sorted; hidden files and other files are left out.
 
     Links to folders are followed, and each folder is read once, however many lead to it. Raises UserError when there is
-    no image, or a name is no text in UTF-8.
+    no image, or a name is not valid UTF-8.
     """
     images, others = [], Counter[str]()
     for file in _files_below(folder):
@@ -33,10 +33,10 @@ def find_images(folder: Path) -> list[PurePath]:
             file.path.encode()
         except UnicodeEncodeError:
             name = os.fsencode(file.path).decode(errors="backslashreplace")
-            raise UserError(f"path: the name of {name} is no text in UTF-8: rename the file or its folder") from None
+            raise UserError(f"path: the name of {name} is not valid UTF-8: rename the file or its folder") from None
         images.append(PurePath(file.path).relative_to(folder))
     if not images:
-        raise UserError(f"path: {folder} holds no image ({', '.join(sorted(SUFFIXES))}): put some there")
+        raise UserError(f"path: {folder} contains no images ({', '.join(sorted(SUFFIXES))}): add some")
     if others:
         listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
         log.info("ignored %d other files: %s", others.total(), listed)
@@ -50,7 +50,7 @@ def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
         here = waiting.popleft()
         real = os.path.realpath(here)
         if real in seen:
-            log.info("%s is left out: its images are found by another way", here)
+            log.info("skipped %s: its images are already found through another path", here)
             continue
         seen.add(real)
         with os.scandir(here) as entries:
@@ -107,5 +107,5 @@ def read_lines(table: TextIO) -> csv.DictReader[str]:
 
 
 def is_image(name: str) -> bool:
-    """Tell by its name whether a file is an image."""
+    """Return, judging by its name, whether a file is an image."""
     return name.lower().endswith(tuple(SUFFIXES))

@@ -101,7 +101,7 @@ def index_folder(folder: Path) -> list[ImageFile]:
         ]
     occupied = {folder / parent for image in images for parent in image.parents}
     for empty in sorted(set(expected) - occupied):
-        raise UserError(f"path: {empty} holds no image: put some there or delete it")
+        raise UserError(f"path: {empty} contains no images: add some or delete it")
     return [_classify(image, by_split) for image in images]
 
 
@@ -115,14 +115,14 @@ def _classify(image: PurePath, by_split: bool) -> ImageFile:
 
 
 def _holds_splits(folder: Path) -> bool:
-    """Tell whether all sub-folders are named like splits; raise UserError if only some are."""
+    """Return whether all sub-folders are named like splits; raise UserError if only some are."""
     names = {sub_folder.name for sub_folder in _sub_folders(folder)}
     like_splits = sorted(name for name in names if name.lower() in SPLIT_OF)
     others = sorted(names.difference(like_splits))
     if like_splits and others:
         raise UserError(
-            f"path: {folder} holds {like_splits[0]}, named like a split, beside {others[0]}, which is none: keep only "
-            "splits there (train, val, test, unlabeled), or move all classes into a new folder train"
+            f"path: {folder} holds {like_splits[0]}, named like a split, next to {others[0]}, which is not one: keep "
+            "only splits there (train, val, test, unlabeled), or move all classes into a new folder train"
         )
     return bool(names) and not others
 
@@ -149,9 +149,9 @@ def index_table(table: Path) -> list[ImageFile]:
                     raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
                 files.append(file)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"path: {table} is no CSV file in UTF-8 ({error}): save it as such") from error
+        raise UserError(f"path: {table} is not a CSV file in UTF-8 ({error}): save it as one") from error
     if not files:
-        raise UserError(f"path: {table} lists no image: add lines to it")
+        raise UserError(f"path: {table} lists no images: add some")
     return files
 
 
@@ -162,7 +162,7 @@ def _check_columns(table: Path, columns: Sequence[str]) -> None:
         for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
             raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
     if "path" not in columns:
-        raise UserError(f"path: {table} line 1 names no column path: add it to {columns or 'the file'}")
+        raise UserError(f"path: {table} line 1 has no column path: add it to {columns or 'the file'}")
 
 
 def _listed(table: Path, line: int, cells: dict[str, str | None]) -> ImageFile:
@@ -173,12 +173,12 @@ def _listed(table: Path, line: int, cells: dict[str, str | None]) -> ImageFile:
     if split and split.lower() not in SPLIT_OF:
         raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
     if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
-        raise UserError(f"{where} names {name}, which is missing: mend the path (relative to {table.parent})")
+        raise UserError(f"{where} names {name}, which is missing: fix the path (relative to {table.parent})")
     split = SPLIT_OF[split.lower() or "train"]
     return ImageFile(name, "" if split == "unlabeled" else label, split)
 
 
 def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:
     if not skip:
-        raise UserError(f"{path} is unreadable ({reason}): mend or remove it, or set `unreadable: skip`")
+        raise UserError(f"{path} is unreadable ({reason}): fix or remove it, or set `unreadable: skip`")
     log.warning("skipped %s: %s", path, reason)

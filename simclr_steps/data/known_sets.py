@@ -26,7 +26,7 @@ class Original:
     members: tuple[Original, ...] = ()  # of an archive: files that do as well when it is unpacked
 
     def matches(self, path: Path) -> bool:
-        """Tell by its checksum whether a file is the original."""
+        """Check by its checksum whether a file is the original."""
         return checksum(path, self.algorithm) == self.checksum
 
 

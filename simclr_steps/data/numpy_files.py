@@ -42,13 +42,15 @@ def read_arrays(dataset: ArraysDataset) -> ImageSource:
     stored = _open(Path(dataset.path))
     if BRITISH in stored:
         if AMERICAN in stored:
-            raise UserError(f"path: {dataset.path} holds {AMERICAN} and {BRITISH}, which mean the same: keep one")
+            raise UserError(f"path: {dataset.path} contains {AMERICAN} and {BRITISH}, which mean the same: keep one")
         stored[AMERICAN] = stored.pop(BRITISH)
     for name in stored:
         if name not in NAMES:
-            raise UserError(f'path: {dataset.path} holds an array "{name}"; {did_you_mean(name, NAMES)}')
+            raise UserError(f'path: {dataset.path} contains an array "{name}"; {did_you_mean(name, NAMES)}')
     if "train_images" not in stored:
-        raise UserError(f"path: {dataset.path} holds no array train_images: name the images to train on so")
+        raise UserError(
+            f"path: {dataset.path} contains no array train_images: give that name to the images to train on"
+        )
     images = {split: stored[f"{split}_images"] for split in SPLITS if f"{split}_images" in stored}
     for name in stored:
         if name.endswith("_labels") and name.replace("labels", "images") not in stored:
@@ -113,7 +115,7 @@ def _intact(path: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"path: {path} holds no intact arrays of numbers ({error}): save it again") from error
+        raise UserError(f"path: {path} contains no intact arrays of numbers ({error}): save it again") from error
 
 
 def _common_shape(images: Sequence[StoredArray]) -> tuple[int, int, int]:
@@ -123,10 +125,10 @@ def _common_shape(images: Sequence[StoredArray]) -> tuple[int, int, int]:
     """
     for array in images:
         if array.dtype != np.uint8:
-            raise UserError(f"{array.name} is {array.dtype} and must be uint8: scale it to 0 to 255 and convert it")
+            raise UserError(f"{array.name} is {array.dtype} but must be uint8: scale it to 0 to 255 and convert it")
         if len(array.shape) not in (3, 4) or array.shape[3:] not in ((), (1,), (3,)) or 0 in array.shape[1:]:
             raise UserError(
-                f"{array.name} has the shape {array.shape} and must have N × H × W, or N × H × W × C with 1 or 3 "
+                f"{array.name} has shape {array.shape} but must be N × H × W, or N × H × W × C with 1 or 3 "
                 "channels: move its axes"
             )
     first = _image_shape(images[0])
@@ -153,12 +155,16 @@ def _labels(stored: StoredArray | None, images: StoredArray, classes: list[str] 
     if stored is None:
         return np.full(count, NO_LABEL, dtype=np.int64)
     if not np.issubdtype(stored.dtype, np.integer):
-        raise UserError(f"{stored.name} is {stored.dtype} and must be whole numbers: convert it to int64")
+        raise UserError(f"{stored.name} is {stored.dtype} but must be whole numbers: convert it to int64")
     if stored.shape != (count,):
-        raise UserError(f"{stored.name} has the shape {stored.shape}, and {images.name} {count} images: mend one")
+        raise UserError(f"{stored.name} has shape {stored.shape}, but {images.name} has {count} images: fix one")
     labels = stored.load().astype(np.int64)
     if labels.min(initial=NO_LABEL) < NO_LABEL:
-        raise UserError(f"{stored.name} has the label {labels.min()}: count from 0, and write -1 where there is none")
+        raise UserError(
+            f"{stored.name} has the label {labels.min()}: count from 0, and use -1 for images without a label"
+        )
     if classes is not None and labels.max(initial=NO_LABEL) >= len(classes):
-        raise UserError(f"{stored.name} has the label {labels.max()}, but classes only {len(classes)} names: add more")
+        raise UserError(
+            f"{stored.name} has the label {labels.max()}, but classes has only {len(classes)} names: add more"
+        )
     return labels

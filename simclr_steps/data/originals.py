@@ -40,8 +40,8 @@ class Originals:
         for name, path in paths.items():
             if not path.is_file() or not files[name].matches(path):
                 raise UserError(
-                    f"{path} is gone or has changed since it was downloaded: run download again, in the workflow with "
-                    "-R download"
+                    f"{path} is missing or has changed since it was downloaded: run download again (in the workflow: "
+                    "-R download)"
                 )
 
     def __enter__(self) -> Originals:
@@ -73,7 +73,7 @@ class Originals:
             content = stream.read()
         member = self._members[name]
         if hashlib.new(member.algorithm, content).hexdigest() != member.checksum:
-            raise UserError(f"{name} is not the original, its {member.algorithm} is another: run download again")
+            raise UserError(f"{name} is not the original (its {member.algorithm} differs): run download again")
         entries: dict[bytes, Any] = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
         return entries
 

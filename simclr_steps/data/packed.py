@@ -67,7 +67,7 @@ def read_description(folder: Path) -> Description:
     try:
         return Description.model_validate(read_json(folder / "dataset.json"))
     except ValidationError as error:
-        raise UserError(f"{folder / 'dataset.json'} is no data set's description: run prepare again") from error
+        raise UserError(f"{folder / 'dataset.json'} is not a valid data set description: run prepare again") from error
 
 
 def read_split(folder: Path, split: str) -> Split:

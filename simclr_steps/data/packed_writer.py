@@ -77,7 +77,7 @@ def pack(source: ImageSource, splits: SplitNames, out: Path, *, origin: dict[str
         written = _write_splits(source, splits, place, out)
         trained_on = written["train"].histogram + written["unlabeled"].histogram
         if not trained_on.any():
-            raise UserError(f"{out} would hold no image to train on: check the data set's path and fractions")
+            raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
         mean, std = _mean_and_std(trained_on)
         description = Description(
             classes=source.classes,

@@ -34,16 +34,16 @@ def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) 
         least = sizes.min() if classes else 0
         if budget.per_class > least:
             raise UserError(
-                f"labels: {budget.per_class} of each class is more than the {least} that a class has: take fewer"
+                f"labels: {budget.per_class} per class exceeds the {least} labels of the smallest class: use fewer"
             )
         return np.sort(order[_number_in_class(labels[order]) < budget.per_class])
     count = round(budget * len(labeled)) if isinstance(budget, float) else budget
     if count < classes or count < 1:
         raise UserError(
-            f"labels: {budget} takes {count} of {len(labeled)} labels, too few for {classes} classes: take more"
+            f"labels: {budget} gives {count} of {len(labeled)} labels, too few for {classes} classes: use more"
         )
     if count > len(labeled):
-        raise UserError(f"labels: {budget} is more than the {len(labeled)} labels that there are: take fewer")
+        raise UserError(f"labels: {budget} exceeds the {len(labeled)} available labels: use fewer")
     return np.sort(order[:count])
 
 

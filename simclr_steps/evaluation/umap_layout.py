@@ -96,7 +96,7 @@ def layout_quality(
     }
     known = labels != NO_LABEL
     if len(np.unique(labels[known])) < 2:
-        return quality | {"note": "Accuracy and silhouette cannot be measured: that takes labels of two classes."}
+        return quality | {"note": "Accuracy and silhouette cannot be measured without labels of two classes."}
     in_plane = own_votes(plane, labels, "euclidean")
     for name, votes in (("plane", in_plane), ("features", predictions)):
         quality[f"knn_accuracy_{name}"] = float(np.mean(votes[known].to_numpy(dtype=np.int64) == labels[known]))

@@ -150,7 +150,7 @@ def _help(points: Points, folder: str) -> list[str]:
         )
     lines = [text]
     if len(points.classes) > DISTINCT:
-        lines.append(f"There are more than {DISTINCT} classes, so colors and shapes occur again.")
+        lines.append(f"There are more than {DISTINCT} classes, so colors and shapes repeat.")
     if folder:
         lines.append(f"Paths begin with {folder}")
     return lines

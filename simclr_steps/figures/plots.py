@@ -45,7 +45,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def as_text(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Return a user's name as matplotlib shows it letter by letter, cut where it is longer than so many characters."""
+    """Return a user's name as matplotlib shows it letter by letter, shortened to `longest` characters."""
     short = name if len(name) <= longest else f"{name[: longest - 1]}…"
     return short.replace("$", r"\$")
 

@@ -37,7 +37,7 @@ class Points:
 
     @property
     def labeled(self) -> bool:
-        """Tell whether any point has a label."""
+        """Return whether any point has a label."""
         return bool(self.table["label"].notna().any())
 
     def groups(self) -> list[Group]:

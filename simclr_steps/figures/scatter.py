@@ -36,7 +36,7 @@ def draw(points: Points) -> Figure:
     if points.labeled and not legend:
         what += f"\n{len(groups)} classes are too many for a legend here: the interactive plot has one"
     if len(points.classes) > DISTINCT:
-        what += f"\nAs there are more than {DISTINCT} classes, colors and shapes occur again"
+        what += f"\nWith more than {DISTINCT} classes, colors and shapes repeat"
     axes.set_xlabel("\n".join([what, *points.quality]))
     if legend:
         _add_legend(figure, groups, beside=beside)

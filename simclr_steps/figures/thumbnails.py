@@ -28,7 +28,7 @@ def thumbnails(images: Images, side: int) -> Images:
 
 
 def sprite_columns(count: int) -> int:
-    """Return how many small images stand side by side in a sprite of so many."""
+    """Return the number of columns in a sprite of `count` small images."""
     return int(np.ceil(np.sqrt(count)))
 
 

@@ -1,8 +1,8 @@
-"""Errors that a user can mend."""
+"""Errors that a user can fix."""
 
 
 class UserError(Exception):
-    """One sentence that names the key or the file, and the mend; shown without a traceback."""
+    """One sentence that names the key or file and the fix; shown without a traceback."""
 
 
 class Stopped(BaseException):

@@ -17,7 +17,7 @@ _log = logging.getLogger("simclr_steps")
 
 
 def machine_shows_gpu() -> bool:
-    """Tell whether CUDA_VISIBLE_DEVICES or else the driver shows a GPU, without the seconds that torch would take."""
+    """Return whether CUDA_VISIBLE_DEVICES or else the driver shows a GPU, without the seconds that torch would take."""
     visible = os.environ.get(_VISIBLE)
     if visible is not None:  # CUDA reads the list up to the first name that it cannot use, as SLURM's NoDevFiles
         return re.match(r"\s*(\d+|GPU-.*|MIG-.*)\s*(,|$)", visible) is not None
@@ -32,13 +32,15 @@ def _driver_answers(answer: IO[bytes]) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        _log.warning("warning: going on as without a GPU, as nvidia-smi cannot be run: %s", error.strerror)
+        _log.warning("warning: continuing without a GPU because nvidia-smi cannot be run: %s", error.strerror)
         return False
     try:
         status = asked.wait(timeout=_SECONDS_TO_ANSWER)
     except subprocess.TimeoutExpired:
         asked.kill()  # and not waited for, as a driver that hangs may hold it
-        _log.warning("warning: going on as without a GPU, as nvidia-smi has not answered in %g s", _SECONDS_TO_ANSWER)
+        _log.warning(
+            "warning: continuing without a GPU because nvidia-smi did not answer within %g s", _SECONDS_TO_ANSWER
+        )
         return False
     answer.seek(0)
     return status == 0
@@ -57,7 +59,7 @@ def take_gpus(count: int, available: int) -> None:
             free.append(gpu)
     shared = [gpu for gpu in range(available) if gpu not in free][: count - len(free)]
     if shared:
-        _log.warning("warning: other steps use all GPUs, so one is shared: let Snakemake know how many there are")
+        _log.warning("warning: all GPUs are in use by other steps, so one is shared: tell Snakemake how many there are")
     os.environ[_VISIBLE] = ",".join(map(str, free + shared))
 
 

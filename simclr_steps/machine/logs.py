@@ -40,7 +40,7 @@ def _lock(handler: logging.FileHandler) -> None:
 
 
 def is_written(file: Path) -> bool:
-    """Tell whether a running step holds the lock on its log."""
+    """Return whether a running step holds the lock on its log."""
     try:
         with file.open("r+b") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -43,18 +43,20 @@ class Hardware:
     def claim(self) -> Devices:
         """Take this machine's share of the GPUs; a step calls it once, before it uses CUDA.
 
-        Raises UserError when more are asked for than there are, or when the nodes cannot share the processes evenly.
+        Raises UserError if more are requested than are available, or if the nodes cannot share the processes evenly.
         """
         import torch
 
         available = torch.cuda.device_count()
         gpus = min(available, 1) if self.gpus is None else self.gpus
         if gpus > available * self.nodes:
-            raise UserError(f"--gpus {gpus} asks for more GPUs than the {available} that there are: ask for fewer")
+            raise UserError(f"--gpus {gpus} exceeds the {available} available GPUs: request fewer")
         take_gpus(gpus // self.nodes, available)
         processes = gpus or self.processes
         if processes % self.nodes:
-            raise UserError(f"{processes} processes cannot be shared by {self.nodes} nodes: ask for a multiple")
+            raise UserError(
+                f"{processes} processes cannot be divided evenly among {self.nodes} nodes: request a multiple"
+            )
         return Devices(gpus, processes, self.nodes, self.workers, self.compile)
 
 

@@ -13,7 +13,7 @@ _PR_SET_PDEATHSIG = 1  # of prctl.h
 
 
 def leads() -> bool:
-    """Tell whether this process speaks and writes for all that compute together."""
+    """Return whether this process speaks and writes for all that compute together."""
     return all(os.environ.get(rank, "0") == "0" for rank in ("LOCAL_RANK", "NODE_RANK"))
 
 

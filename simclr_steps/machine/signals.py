@@ -19,7 +19,7 @@ def end_on_sigterm() -> None:
 
 
 def _end(number: int, frame: Any) -> NoReturn:
-    raise Stopped(f"stopped ({signal.Signals(number).name}): run again to go on", 128 + number)
+    raise Stopped(f"stopped ({signal.Signals(number).name}): run again to resume", 128 + number)
 
 
 def ignore() -> None:

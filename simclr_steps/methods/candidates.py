@@ -51,7 +51,9 @@ def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run pretrain again") from error
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is damaged or no checkpoint of pretrain: delete it and run pretrain again") from error
+        raise UserError(
+            f"{path} is damaged or not a checkpoint from pretrain: delete it and run pretrain again"
+        ) from error
     encoder = Encoder(architecture)
     load_weights(encoder, candidate.weights, path)
     return candidate, encoder

@@ -82,7 +82,7 @@ def count_features(backbone: nn.Module, architecture: Architecture, size: tuple[
         raise _does_not_fit(architecture, error, size) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != len(images):
         found = list(features.shape) if isinstance(features, torch.Tensor) else f"a {type(features).__name__}"
-        raise UserError(f"encoder: {architecture.encoder} makes {found} of 2 images: make it return [2, features]")
+        raise UserError(f"encoder: {architecture.encoder} returns {found} for 2 images: make it return [2, features]")
     backbone.train()
     return features.shape[1]
 
@@ -92,5 +92,5 @@ def _does_not_fit(architecture: Architecture, error: Exception, size: tuple[int,
     reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(
         f"encoder: {architecture.encoder} cannot read images of {height} × {width} pixels and {architecture.channels} "
-        f"channels ({reason}): take another, or set view_size to a size that it reads"
+        f"channels ({reason}): use another network, or set view_size to a size that it supports"
     )

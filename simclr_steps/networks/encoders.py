@@ -109,7 +109,7 @@ def load_network(path: Path) -> Encoder | Classifier:
     except (SafetensorError, ValueError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run the step that makes it") from error
     if "architecture" not in description:
-        raise UserError(f"{path} holds no network of this workflow: give an encoder or a model made by it")
+        raise UserError(f"{path} contains no network from this workflow: give an encoder or a model that it made")
     architecture = Architecture.model_validate(description["architecture"])
     if architecture.own_code_hash and architecture.own_code_hash != own_code_hash(architecture.encoder):
         log.warning("%s has changed since %s was trained: features may differ", architecture.encoder, path)
@@ -132,5 +132,5 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
         raise UserError(
-            f"{path} holds another architecture than asked for ({first}): use the settings it was trained with"
+            f"{path} does not match the requested architecture ({first}): use the settings it was trained with"
         ) from error

@@ -44,7 +44,7 @@ def check_channels(network: Encoder | Classifier, images: Images) -> None:
     expected, found = network.architecture.channels, images.shape[3]
     if expected != found:
         raise UserError(
-            f"the network reads images of {expected} channels, but these have {found}: give it the data it was made for"
+            f"the network expects images with {expected} channels, but these have {found}: use the data it was made for"
         )
 
 

@@ -43,6 +43,6 @@ def _gpu_has_bf16() -> bool:
 
 
 def _cpu_has_bf16() -> bool:
-    """Tell whether the CPU multiplies bf16; PyTorch takes it on others, too, at less than half the speed of fp32."""
+    """Return whether the CPU multiplies bf16; PyTorch takes it on others, too, at less than half the speed of fp32."""
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -17,7 +17,7 @@ from simclr_steps.machine.errors import UserError
 
 
 def is_own(encoder: str) -> bool:
-    """Tell whether an encoder's name is one of `module:function`."""
+    """Return whether an encoder's name is one of `module:function`."""
     return ":" in encoder and not encoder.startswith("timm:")
 
 
@@ -52,7 +52,7 @@ def _file(encoder: str) -> Path:
         try:
             found = importlib.util.find_spec(module)  # a dotted name imports the packages around the module
             if found is None or not str(found.origin).endswith(".py"):
-                raise ModuleNotFoundError(f"no file of {module} in {Path.cwd()} or among what is installed")
+                raise ModuleNotFoundError(f"no file of {module} in {Path.cwd()} or among installed packages")
             file = Path(str(found.origin))
             bare_source(file)
         except Exception as error:
@@ -61,7 +61,7 @@ def _file(encoder: str) -> Path:
 
 
 def _fails(encoder: str, error: Exception, place: str = "") -> UserError:
-    return UserError(f"encoder: {encoder} fails{place} ({type(error).__name__}: {error}): mend it")
+    return UserError(f"encoder: {encoder} fails{place} ({type(error).__name__}: {error}): fix it")
 
 
 @contextmanager

@@ -37,31 +37,37 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs fro
 
 
 class Augmentation(Settings):
-    """How random views are made: as a preset says, but for the keys written beside it."""
+    """How random views are generated: a preset, which the other keys override."""
 
     preset: Literal["color", "digits", "photos"] = Field(
         "color",
         description="`color`: the defaults below, for small color images such as CIFAR-10's. `digits`: crops from "
-        "0.5, no flip, turns of up to 20 degrees, no gray. `photos`: as SimCLR for ImageNet, crops from 0.08, strong "
-        "jitter of 0.8, 0.8, 0.8, 0.2, gray in 0.2 and blur in 0.5 of the views.",
+        "0.5, no flips, rotations of up to 20 degrees, no grayscale. `photos`: as in SimCLR for ImageNet, crops from "
+        "0.08, strong jitter (0.8, 0.8, 0.8, 0.2), grayscale in 0.2 and blur in 0.5 of the views.",
     )
-    crop_probability: Probability = Field(1.0, description="Chance of a crop; the view else shows the whole image.")
-    crop_scale: tuple[float, float] = Field((0.2, 1.0), description="Range of the crop's share of the image's area.")
-    crop_ratio: tuple[float, float] = Field((3 / 4, 4 / 3), description="Range of the crop's width by its height.")
-    horizontal_flip_probability: Probability = Field(0.5, description="Chance of a left-right flip.")
-    vertical_flip_probability: Probability = Field(0.0, description="Chance of an up-down flip.")
-    rotation_probability: Probability = Field(1.0, description="Chance of a turn.")
-    rotation_degrees: float = Field(0.0, ge=0, le=180, description="Largest turn to either side, in degrees.")
-    jitter_probability: Probability = Field(0.8, description="Chance that the four color changes are made at all.")
-    brightness: float = Field(0.4, ge=0, description="Largest change of brightness, as a share.")
-    contrast: float = Field(0.4, ge=0, description="Largest change of contrast, as a share.")
-    saturation: float = Field(0.4, ge=0, description="Largest change of saturation, as a share; color images only.")
-    hue: float = Field(0.1, ge=0, le=0.5, description="Largest turn of the hue, as a share of the color circle.")
-    grayscale_probability: Probability = Field(0.1, description="Chance that a color image turns gray.")
-    blur_probability: Probability = Field(0.0, description="Chance of a Gaussian blur.")
+    crop_probability: Probability = Field(
+        1.0, description="Probability of a crop; otherwise, the view shows the whole image."
+    )
+    crop_scale: tuple[float, float] = Field(
+        (0.2, 1.0), description="Range of the crop's area as a fraction of the image's."
+    )
+    crop_ratio: tuple[float, float] = Field(
+        (3 / 4, 4 / 3), description="Range of the crop's aspect ratio, width / height."
+    )
+    horizontal_flip_probability: Probability = Field(0.5, description="Probability of a left-right flip.")
+    vertical_flip_probability: Probability = Field(0.0, description="Probability of an up-down flip.")
+    rotation_probability: Probability = Field(1.0, description="Probability of a rotation.")
+    rotation_degrees: float = Field(0.0, ge=0, le=180, description="Maximum rotation in either direction, in degrees.")
+    jitter_probability: Probability = Field(0.8, description="Probability of applying the four color changes below.")
+    brightness: float = Field(0.4, ge=0, description="Maximum relative change in brightness.")
+    contrast: float = Field(0.4, ge=0, description="Maximum relative change in contrast.")
+    saturation: float = Field(0.4, ge=0, description="Maximum relative change in saturation; only for color images.")
+    hue: float = Field(0.1, ge=0, le=0.5, description="Maximum shift in hue, as a fraction of the color wheel.")
+    grayscale_probability: Probability = Field(0.1, description="Probability of converting a color image to grayscale.")
+    blur_probability: Probability = Field(0.0, description="Probability of a Gaussian blur.")
     blur_sigma: tuple[float, float] = Field((0.1, 2.0), description="Range of the blur's sigma in pixels.")
-    solarize_probability: Probability = Field(0.0, description="Chance that bright pixels are inverted.")
-    solarize_threshold: Probability = Field(0.5, description="Least brightness that is inverted; 1 is white.")
+    solarize_probability: Probability = Field(0.0, description="Probability of inverting bright pixels.")
+    solarize_threshold: Probability = Field(0.5, description="Brightness from which pixels are inverted; 1 is white.")
 
     @model_validator(mode="wrap")
     @classmethod

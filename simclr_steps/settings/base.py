@@ -30,7 +30,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that offers the nearest known word, or all of them."""
     known = sorted(known)
     near = difflib.get_close_matches(word, known, n=1)
-    return f'did you mean "{near[0]}"?' if near else f"known are: {', '.join(known) or 'none'}"
+    return f'did you mean "{near[0]}"?' if near else f"available: {', '.join(known) or 'none'}"
 
 
 class Settings(BaseModel):

@@ -17,13 +17,13 @@ from simclr_steps.settings.umap import UmapSettings
 
 
 class Experiment(Settings):
-    """Data sets, pretrainings, fine-tunings and seeds that are run together."""
+    """A data set, a pretraining, fine-tunings and seeds to run together."""
 
     dataset: str = Field(description="Name of a block of `datasets`.")
     pretrain: str = Field(description="Name of a block of `pretrains`.")
     finetunes: list[str] = Field([], description="Names of blocks of `finetunes`.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        [0], min_length=1, description="Seeds; each trains and evaluates anew."
+        [0], min_length=1, description="Seeds; each one is trained and evaluated separately."
     )
     grid: dict[str, list[Any]] = Field(
         {},
@@ -33,18 +33,18 @@ class Experiment(Settings):
 
 
 class Config(Settings):
-    """The whole config."""
+    """The top-level keys."""
 
     datasets: dict[BlockName, Dataset] = Field(min_length=1, description="Named data sets.")
-    pretrains: dict[BlockName, PretrainSettings] = Field(min_length=1, description="Named ways to pretrain.")
-    finetunes: dict[BlockName, FinetuneSettings] = Field({}, description="Named ways to fine-tune.")
+    pretrains: dict[BlockName, PretrainSettings] = Field(min_length=1, description="Named pretraining settings.")
+    finetunes: dict[BlockName, FinetuneSettings] = Field({}, description="Named fine-tuning settings.")
     selection: SelectionSettings = Field(SelectionSettings(), description="How the checkpoint is chosen.")
-    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How frozen features are judged.")
-    prediction: PredictionSettings = Field(PredictionSettings(), description="Which rows get features.")
-    umap: UmapSettings = Field(UmapSettings(), description="How features are drawn.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How frozen features are evaluated.")
+    prediction: PredictionSettings = Field(PredictionSettings(), description="Which splits get features.")
+    umap: UmapSettings = Field(UmapSettings(), description="How features are plotted.")
     container: str = Field(
         "containers/simclr.sif",
-        description="The image that steps run in where Snakemake is told to use Apptainer: a file that "
-        "containers/build.sh made, or an address such as `docker://…`. It changes no result, and so reruns nothing.",
+        description="Image that steps run in if Snakemake uses Apptainer: a file built by containers/build.sh, "
+        "or an address such as `docker://…`. It does not affect results, so changing it reruns nothing.",
     )
-    experiments: list[Experiment] = Field(min_length=1, description="What is run.")
+    experiments: list[Experiment] = Field(min_length=1, description="The experiments to run.")

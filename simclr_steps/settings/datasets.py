@@ -17,20 +17,20 @@ class DatasetBlock(Settings):
         0.1,
         ge=0,
         lt=1,
-        description="Share of the images to train on, labeled and unlabeled, held out to choose checkpoints, "
-        "stratified by label. 0 trains on all images, and `selection.criterion` must then be `last`. Unused where the "
-        "data bring a validation split.",
+        description="Fraction of the training images, labeled and unlabeled, held out for selecting checkpoints, "
+        "stratified by label. 0 trains on all images and requires `selection.criterion: last`. Ignored if the data "
+        "have a validation split.",
     )
     test_fraction: float = Field(
         0.2,
         ge=0,
         lt=1,
-        description="Share of the labeled training images, or of all where none has a label, set apart as the test "
-        "split, stratified by label, where the data have none.",
+        description="Fraction of the labeled training images, or of all if none is labeled, used as the test split, "
+        "stratified by label. Ignored if the data have a test split.",
     )
-    split_seed: int = Field(0, ge=0, description="Seed of the two splits above and of `subset`.")
+    split_seed: int = Field(0, ge=0, description="Seed for the two splits above and for `subset`.")
     subset: int | None = Field(
-        None, gt=0, description="Use at most so many images of each split, drawn by `split_seed`: for a quick try."
+        None, gt=0, description="Maximum number of images per split, drawn with `split_seed`; for a quick try."
     )
 
 
@@ -48,26 +48,26 @@ class TorchvisionDataset(DatasetBlock):
         description="Name of the class in torchvision.datasets."
     )
     path: LocalPath | None = Field(
-        None, description="Folder that holds the original files already; they are verified and used as they are."
+        None, description="Folder that already contains the original files; they are verified and used in place."
     )
     mirrors: list[Address] = Field(
-        [], description="Base addresses (https, http, file) tried in order after the official one."
+        [], description="Base URLs (https, http, file) to try in order after the official one."
     )
 
 
 class FolderDataset(DatasetBlock):
-    """Images of any size and mode in a folder, or listed by a CSV file."""
+    """Images of any size and mode in a folder or listed in a CSV file."""
 
     source: Literal["folder"] = Field(description="`folder`")
     path: LocalPath = Field(
-        description="A folder of class sub-folders, below train/val/test/unlabeled if there are such; or a CSV file "
-        "with the columns path, label, split, its paths relative to itself. Images without a label are used for "
-        "pretraining only, unless no image has one."
+        description="A folder with one subfolder per class, optionally grouped under train/val/test/unlabeled; or a "
+        "CSV file with the columns path, label and split, whose paths are relative to the file. Images without a label "
+        "are used only for pretraining, unless no image has one."
     )
-    image_size: int = Field(ge=4, description="Side in pixels to which images are resized and center-cropped, once.")
-    channels: Literal[1, 3] = Field(3, description="1 packs gray images, 3 color.")
+    image_size: int = Field(ge=4, description="Side in pixels; images are resized and center-cropped to it once.")
+    channels: Literal[1, 3] = Field(3, description="1 for grayscale, 3 for color.")
     unreadable: Literal["stop", "skip"] = Field(
-        "stop", description="What an unreadable image does: stop the run, or be left out and counted."
+        "stop", description="On an unreadable image, stop the run, or skip the image and report it."
     )
 
 
@@ -76,17 +76,17 @@ class ArraysDataset(DatasetBlock):
 
     source: Literal["arrays"] = Field(description="`arrays`")
     path: LocalPath = Field(
-        description="An .npz file, or a folder of .npy files, with train_images and, as far as there are any, "
+        description="An .npz file or a folder of .npy files with train_images and, optionally, "
         "train_labels, validation_images, validation_labels, test_images, test_labels, unlabeled_images."
     )
-    classes: list[str] | None = Field(None, description="Names of the classes 0, 1, …; null names them by number.")
+    classes: list[str] | None = Field(None, description="Names of the classes 0, 1, …; null uses the numbers.")
 
     @field_validator("classes")
     @classmethod
     def _check_classes(cls, value: list[str] | None) -> list[str] | None:
         repeated = [name for name, count in Counter(value or []).items() if count > 1]
         if repeated:
-            raise ValueError(f'must give each class a name of its own, and "{repeated[0]}" is there twice')
+            raise ValueError(f'must not repeat a name, but "{repeated[0]}" is there more than once')
         return value
 
 

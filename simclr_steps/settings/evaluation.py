@@ -10,20 +10,20 @@ from simclr_steps.settings.labels import LabelBudget
 
 
 class EvaluationSettings(Settings):
-    """How frozen features are judged, on the hold-out and on the test split."""
+    """How frozen features are evaluated on the hold-out and the test split."""
 
-    knn_neighbors: int = Field(10, gt=0, description="Neighbors that vote, by cosine similarity.")
+    knn_neighbors: int = Field(10, gt=0, description="Number of neighbors that vote, by cosine similarity.")
     labels: list[LabelBudget] = Field(
         [0.01, 0.1, 1.0],
         min_length=1,
-        description="Label budgets of logistic regression, each as `labels` of a fine-tuning: a fraction, a whole "
+        description="Label budgets for logistic regression, given like a fine-tuning's `labels`: a fraction, a whole "
         "number, or `{per_class: number}`.",
     )
-    draws: int = Field(3, gt=0, description="Independent draws of the labels for each budget.")
+    draws: int = Field(3, gt=0, description="Independent draws of the labels per budget.")
     augmentation: Augmentation | None = Field(
         Augmentation(
             crop_scale=(0.8, 1.0), horizontal_flip_probability=0.0, jitter_probability=0.0, grayscale_probability=0.0
         ),
-        description="Random views for the linear probe that is trained, with all labels, on views instead of plain "
-        "images, see the augmentation's keys. null leaves that probe out.",
+        description="Random views for the additional linear probe that is trained on views instead of plain images, "
+        "with all labels; see the augmentation's keys. null omits this probe.",
     )

@@ -10,9 +10,9 @@ from simclr_steps.settings.base import Settings
 
 
 class PerClass(Settings):
-    """The same number of labels of each class."""
+    """The same number of labels for each class."""
 
-    per_class: int = Field(gt=0, description="Labels of each class.")
+    per_class: int = Field(gt=0, description="Number of labels per class.")
 
 
 def _check_budget(value: Any) -> Any:

@@ -31,5 +31,5 @@ class ProjectionHead(Settings):
     hidden_size: int = Field(1024, gt=0, description="Width of the hidden layers.")
     output_size: int = Field(128, gt=0, description="Size of the projections that the loss compares.")
     batch_norm: bool = Field(
-        False, description="Batch norm before each ReLU; the output is not normalized, unlike in SimCLR's own code."
+        False, description="Batch norm before each ReLU; unlike in SimCLR's own code, the output is not normalized."
     )

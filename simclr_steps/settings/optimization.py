@@ -1,4 +1,4 @@
-"""What every training asks of its optimizer."""
+"""Optimizer settings that every training shares."""
 
 from __future__ import annotations
 
@@ -19,39 +19,41 @@ class Optimization(Settings):
     weight_decay: float = Field(
         5e-4,
         ge=0,
-        description="Weight decay; never applied to biases and batch-norm parameters, and nor is the adaptation of "
-        "`lars`. SimCLR takes 1e-6 with `lars`.",
+        description="Weight decay. Neither weight decay nor the adaptation of `lars` applies to biases and batch-norm "
+        "parameters. SimCLR uses 1e-6 with `lars`.",
     )
     warmup_epochs: float = Field(0, ge=0, description="Epochs over which the learning rate rises from 0.")
     warmup_steps: int | None = Field(
         None, gt=0, description="Updates over which the learning rate rises from 0, instead of `warmup_epochs`."
     )
     step_epochs: list[Annotated[int, Field(gt=0)]] = Field(
-        [], description="Epochs after which the learning rate falls under the schedule `step`, counted from the start."
+        [], description="Epochs, counted from the start, after which the schedule `step` lowers the learning rate."
     )
-    step_factor: float = Field(0.1, gt=0, lt=1, description="What the learning rate is multiplied by at each fall.")
+    step_factor: float = Field(
+        0.1, gt=0, lt=1, description="Factor applied to the learning rate at each of `step_epochs`."
+    )
     schedule: Literal["cosine", "constant", "step"] = Field(
         "cosine",
         validate_default=True,
-        description="What the learning rate does after the warm-up; `cosine` ends at 0, `step` falls at `step_epochs`.",
+        description="Learning rate schedule after the warm-up; `cosine` ends at 0, `step` drops at `step_epochs`.",
     )
     precision: Literal["auto", "bf16", "tf32", "fp32"] = Field(
         "auto",
-        description="Number format of the network: `fp32` in full, `tf32` with the faster convolutions of a GPU that "
-        "has them, `bf16`; `auto` is bf16 where the hardware multiplies it at full speed, else fp32. The loss is "
-        "always in full fp32.",
+        description="Numeric precision of the network: `fp32`, `tf32` (faster convolutions on GPUs that support it) or "
+        "`bf16`; `auto` uses bf16 if the hardware runs it at full speed and fp32 otherwise. The loss is always "
+        "computed in full fp32.",
     )
 
     @field_validator("warmup_steps")
     @classmethod
     def _check_one_warmup(cls, value: int | None, others: ValidationInfo) -> int | None:
         if value is not None and others.data.get("warmup_epochs"):
-            raise ValueError("must be left out where warmup_epochs is given")
+            raise ValueError("must be omitted if warmup_epochs is given")
         return value
 
     @field_validator("schedule")
     @classmethod
     def _check_steps(cls, value: str, others: ValidationInfo) -> str:
         if (value == "step") != bool(others.data.get("step_epochs", value == "step")):
-            raise ValueError("must be step where step_epochs are given, and only there")
+            raise ValueError("must be step if, and only if, step_epochs are given")
         return value

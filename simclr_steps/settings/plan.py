@@ -1,4 +1,4 @@
-"""What the experiments of a config ask for: the runs, and what each step is told of them."""
+"""What the experiments of a config ask for: the runs, and what each step needs to know about them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Plan:
 def read_config(content: Any) -> Config:
     """Return the checked config.
 
-    Raises UserError that names the key to mend: an unknown key, a wrong value, a block that does not exist, or a
+    Raises UserError that names the key to fix: an unknown key, a wrong value, a block that does not exist, or a
     hold-out that a choice needs and a data set surely lacks.
     """
     config: Config = check(Config, content)
@@ -131,7 +131,7 @@ def plan(config: Config) -> Plan:
     for name, settings in pretrains.items():
         if config.selection.criterion == "rankme" and not settings.monitor_epochs:
             raise UserError(
-                f"selection.criterion: rankme is not measured of {name}, whose monitor_epochs is 0: write 1 or more"
+                f"selection.criterion: rankme is not measured for {name}, whose monitor_epochs is 0: write 1 or more"
             )
     return Plan(tuple(runs.values()), pretrains)
 
@@ -149,7 +149,7 @@ def _grid(config: Config, number: int) -> Iterator[tuple[str, dict[str, Any], Pr
     base = config.pretrains[experiment.pretrain].model_dump(mode="json", exclude_unset=True)  # as it was written
     for key, values in experiment.grid.items():
         if not values:
-            raise UserError(f"experiments.{number}.grid.{key}: the list is empty: give it values or leave it out")
+            raise UserError(f"experiments.{number}.grid.{key}: the list is empty: add values or omit the key")
     keys = sorted(experiment.grid)  # whatever the order they are written in, a combination has one name
     for combination in itertools.product(*(experiment.grid[key] for key in keys)):
         content = json.loads(json.dumps(base))
@@ -170,6 +170,6 @@ def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def _slug(value: Any) -> str:
-    """Return a value as part of a folder's name: letters, digits, dots, underscores and minus signs alone."""
+    """Return a value as part of a folder's name: only letters, digits, dots, underscores and minus signs."""
     text = "_".join(map(_slug, value)) if isinstance(value, list) else str(value)
     return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)

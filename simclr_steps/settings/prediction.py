@@ -10,8 +10,8 @@ from simclr_steps.settings.base import Settings
 
 
 class PredictionSettings(Settings):
-    """Which rows get features and predictions."""
+    """Which splits get features and predictions."""
 
     splits: list[Literal["train", "validation", "test", "unlabeled"]] = Field(
-        ["test"], min_length=1, description="Splits whose features are gathered."
+        ["test"], min_length=1, description="Splits to compute features for."
     )

@@ -13,33 +13,34 @@ from simclr_steps.settings.optimization import Optimization
 
 
 class PretrainSettings(Optimization):
-    """One way to pretrain an encoder with SimCLR."""
+    """Settings for pretraining an encoder with SimCLR."""
 
     encoder: str = Field(
         "resnet18",
         json_schema_extra={"anyOf": [{"enum": list(ENCODERS)}, {"pattern": ":"}]},
-        description=f"A torchvision network ({', '.join(f'`{name}`' for name in ENCODERS)}); `timm:NAME`, any network "
-        "of timm, such as `timm:vit_small_patch16_224`, made for the images' size; or your own `MODULE:FUNCTION`, "
-        "imported from the working folder or what is installed, called as `FUNCTION(channels=3, image_size=32)`, which "
-        "returns a torch module from float [N, channels, image_size, image_size] in [0, 1] to float [N, features].",
+        description=f"A torchvision network ({', '.join(f'`{name}`' for name in ENCODERS)}); `timm:NAME`, any timm "
+        "network, such as `timm:vit_small_patch16_224`, built for the images' size; or your own `MODULE:FUNCTION`, "
+        "imported from the working folder or an installed package. It is called as `FUNCTION(channels=3, "
+        "image_size=32)` and must return a torch module that maps float [N, channels, image_size, image_size] in "
+        "[0, 1] to float [N, features].",
     )
     stem: Literal["auto", "small", "imagenet"] = Field(
         "auto",
-        description="First layers of a torchvision network: `small` is one 3 × 3 convolution of stride 1 and no "
-        "max-pool, `imagenet` is torchvision's own; `auto` takes `small` for images of up to 64 pixels.",
+        description="First layers of a torchvision network: `small` is a 3 × 3 convolution with stride 1 and no "
+        "max-pool, `imagenet` is torchvision's own; `auto` uses `small` for images of up to 64 pixels.",
     )
     projection_head: ProjectionHead = Field(ProjectionHead(), description="See the projection head's keys.")
     augmentation: Augmentation = Field(Augmentation(), description="See the augmentation's keys.")
-    views: int = Field(2, ge=2, description="Random views of each image in a batch; all pairs of them are positives.")
+    views: int = Field(2, ge=2, description="Random views per image in a batch; all pairs of them are positives.")
     view_size: int | None = Field(None, ge=4, description="Side of the views in pixels; null keeps the image's size.")
     temperature: float = Field(0.5, gt=0, description="Temperature of the NT-Xent loss.")
     loss_chunk_size: int | None = Field(
         None,
         gt=0,
-        description="Views whose similarities to all others the loss holds at a time; null holds all of the batch. "
-        "Fewer take less memory and give the same loss.",
+        description="Number of views whose similarities to all others are kept in memory at once; null keeps those of "
+        "the whole batch. A smaller number uses less memory and gives the same loss.",
     )
-    learning_rate: float = Field(0.03, gt=0, description="Highest learning rate, before the scaling below.")
+    learning_rate: float = Field(0.03, gt=0, description="Peak learning rate, before the scaling below.")
     learning_rate_scaling: Literal["linear", "sqrt", "none"] = Field(
         "linear", description="Multiplies the learning rate by global_batch_size / 256, by its square root, or by 1."
     )
@@ -47,20 +48,20 @@ class PretrainSettings(Optimization):
     global_batch_size: int = Field(
         512,
         ge=2,
-        description="Images in a batch over all processes; the last incomplete batch of an epoch is left out.",
+        description="Images per batch across all processes; the last incomplete batch of an epoch is dropped.",
     )
     monitor_epochs: int = Field(
         10,
         ge=0,
-        description="Every so many epochs, and after the last, the hold-out's features are judged: kNN accuracy where "
-        "there are labels, alignment and uniformity, and effective rank (RankMe). 0 is never. Training stays the same.",
+        description="Evaluate the hold-out's features every this many epochs and after the last: kNN accuracy if there "
+        "are labels, alignment and uniformity, and effective rank (RankMe). 0 disables it. Training is not affected.",
     )
     micro_batch_size: int | None = Field(
         None,
         ge=2,
-        description="Views that pass through the network at once in each process; null is all of a batch. Fewer fit "
-        "big batches on small GPUs for about a third more time: loss and gradients stay those of the whole batch, but "
-        "batch norm then normalizes each micro-batch by itself.",
+        description="Views that pass through the network at once in each process; null means the whole batch. A "
+        "smaller number fits large batches on small GPUs and takes about a third longer: loss and gradients remain "
+        "those of the whole batch, but batch norm normalizes each micro-batch separately.",
     )
 
     @field_validator("encoder")

@@ -1,4 +1,4 @@
-"""Turn what a user wrote into settings, or into one sentence that says what to mend."""
+"""Turn what a user wrote into settings, or into one sentence that says what to fix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 def check(kind: Any, content: Any, where: str = "") -> Any:
     """Return `content` as settings of type `kind`, a settings class or an annotated union of them.
 
-    Raises UserError that tells the first mistake; `where` names the block, as in "pretrains.simclr".
+    Raises UserError that reports the first mistake; `where` names the block, as in "pretrains.simclr".
     """
     try:
         return TypeAdapter(kind).validate_python(_with_numbers(content))
@@ -40,14 +40,14 @@ def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
         try:
             return check(kind, json.loads(text_or_path), where)
         except json.JSONDecodeError as error:
-            raise UserError(f"{where}: the settings are no valid JSON ({error}): mend them") from None
+            raise UserError(f"{where}: the settings are not valid JSON ({error}): fix them") from None
     path = Path(text_or_path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{where}: cannot read the settings file {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{where}: {path} is no valid YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{where}: {path} is not valid YAML: {' '.join(str(error).split())}") from None
     return check(kind, content, where)
 
 
@@ -78,11 +78,11 @@ def _sentence(mistake: Mapping[str, Any], path: str) -> str:
         known = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return f'{prefix}"{value}" is not known; {did_you_mean(value, known)}'
     if kind == "string_pattern_mismatch":
-        return f'{prefix}the name "{value}" must hold letters, digits, "_", "." and "-" alone'
+        return f'{prefix}the name "{value}" must contain only letters, digits, "_", "." and "-"'
     if kind == "unknown_key":
         return f"{prefix}{mistake['msg']}"
     if kind == "too_short":
-        return f"{prefix}{_shown(value)} is wrong: it must hold {context['min_length']} or more"
+        return f"{prefix}{_shown(value)} is wrong: it must contain at least {context['min_length']}"
     reason = (
         mistake["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("Tuple should", "must")
     )

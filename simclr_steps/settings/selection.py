@@ -10,12 +10,12 @@ from simclr_steps.settings.base import Settings
 
 
 class SelectionSettings(Settings):
-    """How one checkpoint is chosen from the three of least validation loss and the last; never on the test split."""
+    """How a checkpoint is selected from the last and the three of lowest validation loss, never on the test split."""
 
     criterion: Literal["validate_loss", "knn", "rankme", "last"] = Field(
         "validate_loss",
-        description="`validate_loss`: least loss on the hold-out. `knn`: best kNN accuracy on the hold-out, its "
-        "neighbors from the training split. `rankme`: highest effective rank of the hold-out's features, which takes "
+        description="`validate_loss`: lowest loss on the hold-out. `knn`: best kNN accuracy on the hold-out, with "
+        "neighbors from the training split. `rankme`: highest effective rank of the hold-out's features, which needs "
         "no labels, among the checkpoints of monitored epochs (`monitor_epochs`). `last`: the last checkpoint.",
     )
-    knn_neighbors: int = Field(10, gt=0, description="Neighbors that vote under `knn`, by cosine similarity.")
+    knn_neighbors: int = Field(10, gt=0, description="Number of neighbors that vote with `knn`, by cosine similarity.")

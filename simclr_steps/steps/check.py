@@ -13,9 +13,9 @@ from simclr_steps.settings.plan import Demands
 
 
 def check(demands: Demands, *, data: Path) -> None:
-    """Compare what is asked of a packed data set with its dataset.json, which alone is read.
+    """Compare what is asked of a packed data set with its dataset.json, the only file that is read.
 
-    Raises UserError that names the key to mend when an experiment would fail for want of images or labels.
+    Raises UserError that names the key to fix if an experiment would fail for lack of images or labels.
     """
     description = read_description(data)
     _check_pretraining(demands, description, data.name)
@@ -34,7 +34,7 @@ def _check_pretraining(demands: Demands, description: Description, name: str) ->
             )
     if criterion != "last" and splits["validation"].images < 2:
         raise UserError(
-            f"selection.criterion: {criterion} needs a hold-out of two images or more, and that of {name} has "
+            f"selection.criterion: {criterion} needs a hold-out of at least two images, but that of {name} has "
             f'{splits["validation"].images}: raise datasets.{name}.validation_fraction, or write "last"'
         )
     if criterion == "knn" and not (splits["train"].labeled and splits["validation"].labeled):
@@ -50,8 +50,8 @@ def _check_finetuning(demands: Demands, description: Description, name: str) -> 
     for finetune, block in demands.finetunes.items():
         if np.count_nonzero(per_class) < 2:
             raise UserError(
-                f"finetunes.{finetune}: a classifier takes labels of two classes or more, and the training split of "
-                f"{name} has {np.count_nonzero(per_class)}: leave finetunes out of its experiments, or label images"
+                f"finetunes.{finetune}: a classifier needs labels of at least two classes, but the training split of "
+                f"{name} has {np.count_nonzero(per_class)}: omit finetunes from its experiments, or label images"
             )
         try:
             stratified_draw(labels, block.labels, seed=0)
@@ -59,7 +59,7 @@ def _check_finetuning(demands: Demands, description: Description, name: str) -> 
             raise UserError(f"finetunes.{finetune}.{error}") from None
         if block.keep == "best" and not description.splits["validation"].labeled:
             raise UserError(
-                f"finetunes.{finetune}.keep: best needs labels in the hold-out, and that of {name} has none: write "
+                f"finetunes.{finetune}.keep: best needs labels in the hold-out, but that of {name} has none: write "
                 '"last"'
             )
 
@@ -68,7 +68,7 @@ def _check_drawing(demands: Demands, description: Description, name: str) -> Non
     split = description.splits[demands.drawn]
     if not split.images:
         raise UserError(
-            f"umap.split: {demands.drawn} of {name} has no image to draw: name another split, or raise "
+            f"umap.split: {demands.drawn} of {name} has no images to draw: choose another split, or raise "
             f"datasets.{name}.{demands.drawn}_fraction"
         )
     if demands.supervised and not split.labeled:

@@ -36,7 +36,7 @@ def download(dataset: Dataset, *, folder: Path, out: Path) -> None:
     download.
     """
     if isinstance(dataset, FolderDataset | ArraysDataset):
-        raise UserError(f"source: {dataset.source} is on disk already and needs no download: run prepare")
+        raise UserError(f"source: {dataset.source} is already on disk and needs no download: run prepare")
     record = Record("download", dataset, None)
     known = image_set(dataset)
     if isinstance(dataset, TorchvisionDataset) and dataset.path is not None:
@@ -70,7 +70,7 @@ def _find(known: ImageSet, path: Path) -> dict[Original, Path]:
     paths: dict[Original, Path] = {}
     for original in known.originals:
         paths |= _find_one(original, [path, path / known.folder])
-    log.info("%s holds all originals, and they are verified", path)
+    log.info("%s contains all original files; their checksums are correct", path)
     return paths
 
 
@@ -86,7 +86,8 @@ def _find_one(original: Original, folders: Iterable[Path]) -> dict[Original, Pat
                     return paths
                 wrong += changed
     if wrong:
-        raise UserError(f"path: {wrong[0]} is not the original, its checksum is wrong: replace it or leave `path` out")
-    members = f", nor all of {', '.join(member.name for member in original.members)}," if original.members else ""
+        raise UserError(f"path: {wrong[0]} is not the original (its checksum is wrong): replace it or omit `path`")
+    members = ", ".join(member.name for member in original.members)
+    missing = f"neither {original.name} nor all of {members}" if members else f"no {original.name}"
     places = " or ".join(map(str, dict.fromkeys(folders)))
-    raise UserError(f"path: there is no {original.name}{members} in {places}: put it there or leave `path` out")
+    raise UserError(f"path: there is {missing} in {places}: put it there or omit `path`")

@@ -55,11 +55,13 @@ def embed(encoder: Path, *, images: Path, out: Path, hardware: Hardware) -> None
             column = pa.FixedSizeListArray.from_arrays(features.ravel(), network.feature_size)
             writer.write_batch(pa.record_batch([pa.array(some), column], schema=schema))
         if len(skipped) == len(names):
-            raise UserError(f"--images: none of the {len(names)} images of {images} is readable: see the lines above")
+            raise UserError(
+                f"--images: none of the {len(names)} images in {images} is readable: see the messages above"
+            )
         writer.add_key_value_metadata({"simclr": json.dumps({**facts, "skipped": skipped, "run": record.finish()})})
-    log.info("%d features of each of %d images: %s", network.feature_size, len(names) - len(skipped), out)
+    log.info("%d features for each of %d images: %s", network.feature_size, len(names) - len(skipped), out)
     if skipped:
-        log.warning("%d unreadable images have no row, they are named above", len(skipped))
+        log.warning("%d unreadable images have no row; they are listed above", len(skipped))
 
 
 def _list_images(images: Path) -> tuple[Path, list[str]]:

@@ -50,7 +50,7 @@ def evaluate(
     record = Record("evaluate", settings, description.content_hash, seed)
     network = load_network(encoder)
     if not isinstance(network, Encoder):
-        raise UserError(f"{encoder} is a classifier: give the encoder that select wrote")
+        raise UserError(f"{encoder} is a classifier: give the encoder.safetensors written by select")
     names: tuple[str, ...] = ("train", "validation", "test")
     splits = {name: read_split(data, name) for name in names if name in description.splits}
     facts: dict[str, Any] = {
@@ -71,7 +71,7 @@ def evaluate(
         inputs = {"simclr": features, "random": _features(_random_network(network, seed), splits, device)}
         linear |= _few_labels(settings, inputs | _pixels(splits), labels, seed, device)
     else:
-        note = "No accuracy can be measured: that takes labels in the train split and in the validation or test split."
+        note = "Accuracy cannot be measured without labels in the train split and in the validation or test split."
         log.warning("%s", note)
         facts["note"] = note
     write_json(out / "knn.json", {**knn, **facts, "run": record.finish()})
@@ -198,14 +198,14 @@ def _draws(
 ) -> Iterator[tuple[npt.NDArray[np.int64], int]]:
     """Yield the rows of each draw of each label budget, and the number of the draw; note which budgets are left out."""
     if len(np.unique(labels)) < 2:
-        notes.append("Linear classifiers were left out: they take two classes or more.")
+        notes.append("Linear classifiers were left out: they need at least two classes.")
         return
     counts: set[int] = set()
     for budget in settings.labels:
         for draw in range(settings.draws):
             try:
                 rows = stratified_draw(labels, budget, (seed, draw))
-            except UserError as error:  # the other budgets and the kNN still tell something
+            except UserError as error:  # the other budgets and kNN are still informative
                 notes.append(f"A label budget was left out: {error}.")
                 log.warning("left out: %s", error)
                 break
@@ -216,5 +216,5 @@ def _draws(
                 log.info("logistic regression with %d labels", len(rows))
             yield rows, draw
             if len(rows) == len(labels):
-                notes.append("Every draw of all labels is the same, so there is one.")
+                notes.append("All labels can be drawn in only one way, so there is only one draw.")
                 break

@@ -47,8 +47,8 @@ def export(encoder: Path, *, out: Path) -> None:
         difference = _difference(partial, reader)
         if not difference <= _TOLERANCE:
             raise UserError(
-                f"{network.architecture} computes other features in onnxruntime than in torch (off by {difference:.1g} "
-                "of the largest feature): it has a layer that ONNX does not know as torch does, take another"
+                f"{network.architecture} computes different features in onnxruntime and in torch (off by "
+                f"{difference:.1g} of the largest feature): a layer behaves differently in ONNX, so use another network"
             )
     size, channels = network.architecture.image_size, network.architecture.channels
     log.info("images, uint8 [N, %d, %d, %d] → features, float32 [N, %d]", size, size, channels, network.feature_size)

@@ -50,14 +50,14 @@ def finetune(
     description = read_description(data)
     classes = description.classes
     if not classes:
-        raise UserError(f"{data} has no labels to fine-tune on: leave finetunes out of this data set's experiments")
+        raise UserError(f"{data} has no labels to fine-tune on: omit finetunes from this data set's experiments")
     if len(classes) == 1:
-        raise UserError(f"{data} has one class, {classes[0]}, and nothing to tell it from: leave finetunes out of it")
+        raise UserError(f"{data} has only one class, {classes[0]}: omit finetunes from this data set's experiments")
     record = Record("finetune", settings, description.content_hash, seed)
     train = read_split(data, "train")
     pretrained = load_network(encoder)
     if not isinstance(pretrained, Encoder):
-        raise UserError(f"{encoder} is a classifier: give the encoder.safetensors that select wrote")
+        raise UserError(f"{encoder} is a classifier: give the encoder.safetensors written by select")
     check_channels(pretrained, train.images)
     if settings.keep == "best" and not description.splits["validation"].labeled:
         raise UserError(f"keep: best needs labels in the hold-out, but that of {data} has none: set keep to last")

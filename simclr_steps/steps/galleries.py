@@ -53,7 +53,7 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     record = Record("galleries", settings, description.content_hash, seed)
     facts = read_json(features / "run.json")
     if facts["run"]["data_hash"] != description.content_hash:
-        raise UserError(f"{features} was computed from other data than {data}: run predict and gather again")
+        raise UserError(f"{features} was computed from data other than {data}: run predict and gather again")
     train, split = read_split(data, "train"), read_split(data, facts["split"])
     if not len(train):  # all that is trained on is without labels
         train = read_split(data, "unlabeled")
@@ -84,8 +84,8 @@ def views_of(images: Images, rows: Rows, augmentation: Augmentation, view_size: 
 def neighborhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) -> Neighborhoods:
     """Choose rows, [N, D] features and [N] labels, and find their nearest others by cosine similarity.
 
-    Where there are labels, half of the chosen rows are such that their neighbors vote for another class, if there
-    are so many; they come last.
+    If there are labels, half of the chosen rows, or as many as possible, have neighbors that vote for another class;
+    these come last.
     """
     known = np.flatnonzero(labels != NO_LABEL)
     candidates = known if len(known) else np.arange(len(labels))

@@ -36,7 +36,7 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     record = Record("gather", None, description.content_hash)
     facts = read_json(parts / "parts.json")
     if facts["split"] != split or facts["run"]["data_hash"] != description.content_hash:
-        raise UserError(f"{parts} was predicted from other data than {split} of {data}: run predict again")
+        raise UserError(f"{parts} was predicted from data other than {split} of {data}: run predict again")
     table = _row_table(data, split, description)
     arrays = _merge(parts, facts, len(table))
     origin = {key: facts[key] for key in ("kind", "split", "model", "model_hash")}
@@ -118,7 +118,7 @@ def _add_predictions(
 ) -> pd.DataFrame:
     if logits.shape[1] != len(classes):
         raise UserError(
-            f"{parts} holds scores of {logits.shape[1]} classes, but the data have {len(classes)}: "
+            f"{parts} contains scores for {logits.shape[1]} classes, but the data have {len(classes)}: "
             "predict with a classifier of these data"
         )
     scores = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -42,7 +42,7 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
     counts = ", ".join(f"{split} {part.images}" for split, part in description.splits.items())
     log.info("%d × %d × %d pixels, images: %s", description.height, description.width, description.channels, counts)
     if description.skipped:
-        log.warning("%d unreadable images were left out, they are named above", len(description.skipped))
+        log.warning("%d unreadable images were left out; they are listed above", len(description.skipped))
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def pretrain(
             ],
         )
         at_once = settings.micro_batch_size or settings.views * settings.global_batch_size // trainer.world_size
-        advice = f"set micro_batch_size to fewer than the {at_once} views that pass through the network at once"
+        advice = f"set micro_batch_size below {at_once}, the number of views that pass through the network at once"
         fit(trainer, module, folder / "training.ckpt", if_memory_is_full=advice)
         if trainer.is_global_zero:
             _publish(out, module.encoder, candidates, history, curves, record)
@@ -91,7 +91,9 @@ def _check_batch(settings: PretrainSettings, images: int, processes: int) -> Non
     if batch > images:
         raise UserError(f"global_batch_size {batch} exceeds the {images} training images: make it smaller")
     if batch % processes:
-        raise UserError(f"global_batch_size {batch} cannot be shared by {processes} processes: make it a multiple")
+        raise UserError(
+            f"global_batch_size {batch} cannot be divided evenly among {processes} processes: make it a multiple"
+        )
 
 
 def _check_encoder(encoder: Encoder, size: tuple[int, int]) -> None:
@@ -107,7 +109,7 @@ def _compiled(settings: PretrainSettings, module: SimCLR, devices: Devices) -> l
     obstacle = None
     views = settings.views * settings.global_batch_size // processes
     if processes > 1 and batch_norms(module.encoder):
-        obstacle = f"it cannot compile batch norm over {processes} processes: train in one"
+        obstacle = f"it cannot compile batch norm over {processes} processes: train in a single process"
     elif settings.micro_batch_size and views % math.ceil(views / settings.micro_batch_size):
         size = settings.micro_batch_size
         obstacle = f"it needs equal micro-batches: set micro_batch_size to a divisor of {views} instead of {size}"

@@ -23,7 +23,7 @@ from simclr_steps.settings.selection import SelectionSettings
 def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Path, hardware: Hardware) -> None:
     """Choose a candidate by the criterion and write encoder.safetensors and selection.json into `out`.
 
-    Reads the train and validation splits alone, and these for the criterion "knn" only. Raises UserError when the
+    Reads only the train and validation splits, and only for the criterion "knn". Raises UserError when the
     criterion needs a hold-out, its labels or its effective rank, and there is none.
     """
     description = read_description(data)
@@ -59,7 +59,7 @@ def _row(row: dict[str, str]) -> dict[str, Any]:
 def _choose(settings: SelectionSettings, table: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
     """Return the chosen row and the reason in words."""
     if settings.criterion == "last":
-        return next(row for row in table if row["file"] == "last.ckpt"), "it is the last"
+        return next(row for row in table if row["file"] == "last.ckpt"), "it is the last one"
     if settings.criterion == "knn":
         best = max(table, key=lambda row: row["knn_accuracy"])
         return best, f"its kNN accuracy on the hold-out is the highest, {best['knn_accuracy']:.4f}"
@@ -67,18 +67,18 @@ def _choose(settings: SelectionSettings, table: list[dict[str, Any]]) -> tuple[d
         measured = [row for row in table if row.get("validate_rankme") is not None]
         if not measured:
             raise UserError(
-                "selection.criterion: rankme was measured of no candidate: set monitor_epochs of the pretraining to 1 "
-                "or more, with a hold-out of two images or more"
+                "selection.criterion: rankme was not measured for any candidate: set the pretraining's monitor_epochs "
+                "to 1 or more, with a hold-out of at least two images"
             )
         best = max(measured, key=lambda row: row["validate_rankme"])
         return best, f"its effective rank on the hold-out is the highest, {best['validate_rankme']:.1f}"
     if table[0]["validate_loss"] is None:
         raise UserError(
-            'selection.criterion: validate_loss needs a hold-out of two images or more: write "last", or raise '
+            'selection.criterion: validate_loss needs a hold-out of at least two images: write "last", or raise '
             "validation_fraction of the data set"
         )
     best = min(table, key=lambda row: row["validate_loss"])
-    return best, f"its loss on the hold-out is the least, {best['validate_loss']:.4f}"
+    return best, f"its loss on the hold-out is the lowest, {best['validate_loss']:.4f}"
 
 
 def _hold_out_accuracy(checkpoint: Path, data: Path, neighbors: int, device: torch.device) -> float:

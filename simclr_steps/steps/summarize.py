@@ -34,7 +34,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
     """
     if not settings.runs:
-        raise UserError("runs: there is no run to summarize: name one")
+        raise UserError("runs: there are no runs to summarize: add one")
     record = Record("summarize", settings, None)
     runs = [read_run(run, results) for run in settings.runs]
     descriptions = {run.dataset: read_description(resources / run.dataset) for run in settings.runs}

@@ -51,7 +51,7 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
     record = Record("umap", settings, description.content_hash, settings.random_state)
     facts = read_json(features / "run.json")
     if facts["run"]["data_hash"] != description.content_hash:
-        raise UserError(f"{features} was computed from other data than {data}: run predict and gather again")
+        raise UserError(f"{features} was computed from data other than {data}: run predict and gather again")
     rows = pd.read_parquet(features / "rows.parquet")
     labels = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
     drawn = np.arange(len(rows))
@@ -102,9 +102,7 @@ def _points(
 
 def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]:
     """Write all layers' files for a split that is too small to lay out; return their quality, which has no value."""
-    text = (
-        f"No features were drawn in the plane: the {split} split has {len(rows)} images, and that takes {LEAST_ROWS}."
-    )
+    text = f"Features were not plotted: the {split} split has {len(rows)} images, and UMAP needs at least {LEAST_ROWS}."
     log.warning("%s", text)
     quality: dict[str, Any] = dict.fromkeys((*MEASURES, "trustworthiness"))
     for layer in LAYERS:
@@ -126,13 +124,13 @@ def _title(settings: UmapSettings, dataset: str, split: str, points: int, labels
     thinned = f", thinned from {len(labels):,}" if points < len(labels) else ""
     neighbors = f"n_neighbors {settings.n_neighbors}"
     if neighbors_kept(settings, points) < settings.n_neighbors:
-        neighbors = f"n_neighbors {points - 1} (not {settings.n_neighbors}, as there are too few points)"
+        neighbors = f"n_neighbors {points - 1} (instead of {settings.n_neighbors}: too few points)"
     lines = [
         f"{dataset}, {split} split",
         f"{points:,} points{thinned}; {neighbors}, min_dist {settings.min_dist:g}, {settings.metric}",
     ]
     if settings.supervised:
-        lines.append("supervised: UMAP was shown the labels")
+        lines.append("supervised: UMAP was given the labels")
     if (labels == NO_LABEL).all():
         lines.append("no image has a label")
     return lines

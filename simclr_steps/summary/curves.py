@@ -39,7 +39,7 @@ def label_efficiency(headlines: Sequence[Headline]) -> Figure:
     """Draw accuracy against the number of labels, mean ± standard deviation, a panel for each headline."""
     shown = [one for one in headlines if len(one.accuracy)]
     if not shown:
-        return sentence("No accuracy was measured: that takes labels in the data.")
+        return sentence("Accuracy was not measured: it requires labels in the data.")
     figure, drawn = panels(len(shown), *PANEL)
     names: dict[str, str] = {}
     for one, axes in zip(shown, drawn, strict=False):

@@ -23,7 +23,7 @@ MEANING = {
     "simclr": "logistic regression on the features of the frozen SimCLR encoder",
     "finetune-pretrained": "the whole network trained on the labels, from the SimCLR encoder",
     "finetune-pretrained-frozen": "a head trained on the labels, on the frozen SimCLR encoder",
-    "finetune-random": "the same network trained on the labels alone, from random weights",
+    "finetune-random": "the same network trained only on the labels, from random weights",
     "finetune-random-frozen": "a head trained on the labels, on the same network with random weights",
     "random": "logistic regression on features of the same network with random weights",
     "pixels": "logistic regression on the pixels",
@@ -153,7 +153,7 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
             parts.append(f"Accuracy on the {one.split} split in %, {SPREAD}\n")
             parts.append(_aligned(one.cells()))
         else:
-            parts.append("No accuracy was measured: that takes labels.\n")
+            parts.append("Accuracy was not measured: it requires labels.\n")
         parts.append("\n".join(f"- {sentence}" for sentence in [*one.measures, one.cost]) + "\n")
     meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
     if meanings:

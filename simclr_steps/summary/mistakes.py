@@ -1,4 +1,4 @@
-"""The mistakes that a classifier is surest of: often images that are labeled wrongly, or hard to tell."""
+"""A classifier's most confident mistakes: often images that are mislabeled or hard to recognize."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary as one page that needs nothing but itself."""
+"""The summary as a single, self-contained page."""
 
 from __future__ import annotations
 
@@ -55,39 +55,39 @@ _MOST_CLASSES = 20  # whose images are counted in a row
 _CAPTIONS = {
     "label_efficiency": (
         "Accuracy by number of labels",
-        "Where the curve of SimCLR lies above the others, pretraining without labels has replaced labels. Bars are "
+        "Where the SimCLR curve lies above the others, pretraining has saved labels. Bars are "
         "standard deviations over draws of labels and seeds.",
     ),
     "sweep": (
         "Sweep",
-        "What the values of the grid do to the accuracy of the frozen features and of the fine-tuned classifiers. Bars "
+        "How the values of the grid affect the accuracy of the frozen features and of the fine-tuned classifiers. Bars "
         "are standard deviations over draws of labels, seeds and, in a grid of several keys, the other keys' values.",
     ),
     "confusion": (
         "Confusion",
-        "Of the images of each class (rows), how many % the fine-tuned classifier takes for each class (columns). The "
-        "first draw's classifier, all seeds together.",
+        "Percentage of the images of each class (rows) that the fine-tuned classifier assigns to each class "
+        "(columns), for the first draw's classifier, with all seeds pooled.",
     ),
     "mistakes": (
-        "The surest mistakes",
-        "Test images that the fine-tuned classifier (first draw, first seed) takes for another class with the highest "
-        "probability: the class, what it was taken for, and how surely. Some are labeled wrongly; others show what "
-        "the classifier does not see.",
+        "Most confident mistakes",
+        "Test images that the fine-tuned classifier (first draw, first seed) assigns to the wrong class with the "
+        "highest probability: the true class, the predicted class and its probability. Some are mislabeled; others "
+        "show what the classifier misses.",
     ),
     "monitors": (
-        "What the hold-out tells while pretraining goes on",
-        "Mean over the seeds. Only kNN takes labels. The effective rank counts the directions that the features use: "
-        "one that falls low means that they collapse. Alignment is how near two views of an image are, uniformity how "
-        "evenly the projections spread; less is better of both.",
+        "Hold-out metrics during pretraining",
+        "Mean over the seeds. Only kNN needs labels. The effective rank counts the directions that the features "
+        "use; a low value means that they collapse. Alignment measures how close two views of an image are, "
+        "uniformity how evenly the projections are spread; lower is better for both.",
     ),
     "history": (
         "Pretraining",
-        "Loss on the images trained on and on those held out, kNN accuracy on the latter, and the learning rate. Each "
-        "seed is a line.",
+        "Loss on the training images and on the hold-out, kNN accuracy on the hold-out, and the learning rate. One "
+        "line per seed.",
     ),
     "finetune_history": (
         "Fine-tuning",
-        "Accuracy by epoch on the images trained on and on the hold-out. Each draw of each seed is a line.",
+        "Accuracy by epoch on the training images and on the hold-out. One line per draw and seed.",
     ),
 }
 

@@ -18,10 +18,10 @@ Row = dict[str, Any]
 
 SPLITS = ("validation", "test")
 PICTURES = {
-    "galleries/augmentation.png": "What the augmentation does: an image in each row, and random views of it.",
+    "galleries/augmentation.png": "The effect of the augmentation: each row shows an image and random views of it.",
     "galleries/neighbors.png": "Nearest neighbors by the cosine similarity of the backbone's features.",
-    "umap/backbone.png": "The backbone's features in the plane (UMAP), on which a classifier works.",
-    "umap/projection_head.png": "The projection head's features in the plane (UMAP), which the SimCLR loss compares.",
+    "umap/backbone.png": "UMAP of the backbone's features, which classifiers are trained on.",
+    "umap/projection_head.png": "UMAP of the projection head's features, which the SimCLR loss compares.",
 }
 
 
@@ -62,13 +62,13 @@ class RunResults:
 
 
 def read_run(run: Run, results: Path) -> RunResults:
-    """Read whatever stages of a run there are.
+    """Read the existing stages of a run.
 
     Raises UserError when there is none, or when a file is damaged.
     """
     folder = results / run.dataset / run.pretrain / f"seed{run.seed}"
     if not (folder / "pretrain" / "history.csv").exists():
-        raise UserError(f"{folder / 'pretrain' / 'history.csv'} does not exist: run pretrain, or mend --results")
+        raise UserError(f"{folder / 'pretrain' / 'history.csv'} does not exist: run pretrain, or fix --results")
     found = RunResults(run)
     try:
         _read_pretrain(found, folder)
@@ -80,7 +80,9 @@ def read_run(run: Run, results: Path) -> RunResults:
         _read(found, "galleries", folder / "galleries" / "run.json")
         found.pictures = _pictures(folder, quality)
     except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UserError(f"{folder} holds results of another version ({error!r}): run its stages again") from error
+        raise UserError(
+            f"{folder} contains results from a different version ({error!r}): run its stages again"
+        ) from error
     return found
 
 
@@ -163,7 +165,7 @@ def _read_finetune(found: RunResults, folder: Path, name: str) -> None:
         keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
         for split in SPLITS:
             for metric, value in (draw[split] or {}).items():
-                if isinstance(value, float):  # a confusion matrix and the number of images are no metrics
+                if isinstance(value, float):  # a confusion matrix and the number of images are not metrics
                     found.add("finetune", metric, value, split=split, **keys)
 
 

@@ -33,14 +33,14 @@ _ORDER = ("linear", "knn", "finetune")  # of the lines
 def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
     """Draw accuracy by each key of each grid, mean ± standard deviation: a panel for data set, block and key.
 
-    Takes the tidy rows of summary.csv with their `series`. A line is the logistic regression on SimCLR's features with
-    so many labels, kNN with all, or a fine-tuning of the pretrained encoder. Where a grid has several keys, the others'
-    values are averaged over. Grids of the same keys over the same block are one.
+    Takes the tidy rows of summary.csv with their `series`. A line is logistic regression on SimCLR's features for one
+    number of labels, kNN with all labels, or a fine-tuning of the pretrained encoder. If a grid has several keys, the
+    values of the others are averaged. Grids of the same keys over the same block are one.
     """
     rows = _with_grids(runs, table)
     shown = [(of_one, key) for _, of_one in rows.groupby("sweep", sort=False) for key in _keys(of_one)]
     if rows.empty:
-        return sentence("No accuracy was measured in the sweep: that takes labels in the data.")
+        return sentence("Accuracy was not measured in the sweep: it requires labels in the data.")
     if not shown:
         return sentence("No key of a grid takes more than one value, so there is nothing to compare.")
     figure, drawn = panels(len(shown), *PANEL)

@@ -100,7 +100,7 @@ def newest_intact(path: Path) -> Path | None:
         log.warning("warning: %s is damaged and was removed", file)
         file.unlink(missing_ok=True)
     if damaged:
-        log.warning("warning: no intact checkpoint is left, so the training starts anew")
+        log.warning("warning: no intact checkpoint is left, so training starts over")
     return None
 
 

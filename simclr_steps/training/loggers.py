@@ -17,7 +17,7 @@ class TensorBoard(L.Callback):
     """Writes each row of a history into an event file; a resumed training writes all its rows anew, so none is doubled.
 
     Every column is a scalar over the updates made so far. It must stand behind the history among the callbacks, and
-    does nothing where the package tensorboard is missing or the disk is full: no training ends for its sake.
+    does nothing if the package tensorboard is missing or the disk is full: it never ends a training.
     """
 
     def __init__(self, history: History, folder: Path) -> None:
@@ -26,14 +26,14 @@ class TensorBoard(L.Callback):
         self._written = 0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Begin anew, with the rows that there are."""
+        """Start over with the existing rows."""
         if not trainer.is_global_zero:
             return
         shutil.rmtree(self._folder, ignore_errors=True)
         try:
             from tensorboard.summary.writer.record_writer import RecordWriter
         except ImportError:
-            log.info("no TensorBoard logs are written: the package tensorboard is not installed")
+            log.info("TensorBoard logs are not written because the package tensorboard is not installed")
             return
         try:
             self._folder.mkdir(parents=True)

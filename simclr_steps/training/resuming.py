@@ -98,7 +98,7 @@ class SaveWork(L.Callback):
 
 
 def _ends_within(steps: int, trainer: L.Trainer) -> bool:
-    """Tell whether the epoch ends within so many steps."""
+    """Return whether the epoch ends within `steps` steps."""
     batches = int(trainer.num_training_batches)
     return batches - trainer.global_step % batches <= steps
 
@@ -107,7 +107,7 @@ def _stopped(trainer: L.Trainer, status: int) -> Stopped:
     reason = "the time budget is used up" if status == os.EX_TEMPFAIL else signal.Signals(status - 128).name
     steps = int(trainer.num_training_batches) * (trainer.max_epochs or 0)
     step = trainer.global_step
-    return Stopped(f"stopped ({reason}), saved at step {step} of {steps}: run again to go on from there", status)
+    return Stopped(f"stopped ({reason}), saved at step {step} of {steps}: run again to resume", status)
 
 
 def resumable(
@@ -128,7 +128,7 @@ def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path, *, if_m
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     newest = newest_intact(checkpoint)
     if newest:
-        log.info("going on from %s", newest)
+        log.info("resuming from %s", newest)
     callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # that is how the trainer keeps them
     save_work = next(callback for callback in callbacks if isinstance(callback, SaveWork))
     try:
@@ -142,6 +142,6 @@ def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path, *, if_m
         if not leads():
             raise SystemExit(1) from error
         raise UserError(
-            "another process of this training has died, perhaps for want of memory if no reason stands above: run "
-            "again to go on from the last save"
+            "another process of this training has died, perhaps out of memory if no reason is given above: run again "
+            "to resume from the last save"
         ) from error

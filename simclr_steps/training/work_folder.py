@@ -76,11 +76,11 @@ def _wait_for(lock: TextIO, folder: Path) -> None:
         log.warning("waiting for the process that trains in %s, perhaps on another machine", folder)
         fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
-        log.warning("warning: %s cannot be locked (%s): let no second process train there", folder, error.strerror)
+        log.warning("warning: %s cannot be locked (%s): do not start a second process there", folder, error.strerror)
 
 
 def _exists(file: TextIO) -> bool:
-    """Tell whether an open file still has a name."""
+    """Return whether an open file still has a name."""
     try:
         return os.fstat(file.fileno()).st_nlink > 0
     except OSError:  # what NFS says of a file that another machine removed

@@ -132,7 +132,7 @@ class Cluster:
             )
 
     def _controls(self) -> bool:
-        """Tell whether the controller answers."""
+        """Return whether the controller answers."""
         ping = ["scontrol", "ping"]
         return subprocess.run(ping, capture_output=True, check=False, env=self.environment).returncode == 0
 

@@ -35,7 +35,7 @@ GPU_RULES = ("pretrain", "select", "evaluate", "finetune", "predict_features", "
 ONE_THREAD = dict.fromkeys(PROFILE["set-threads"], 1)  # OpenMP is told of them, and this machine has few cores
 HANG = 600.0  # seconds in which anything happens, however busy the machine
 
-# Snakemake asks for its jobs every so many seconds, its first argument, and not less and less often.
+# Snakemake checks its jobs every N seconds, the first argument, instead of less and less often.
 SNAKEMAKE = """
 import sys
 from snakemake.cli import main
@@ -77,7 +77,7 @@ class Project:
         shutil.copy(SLOW_ENCODER, folder)
 
     def start(self, *arguments: str, ask_every: int = 2) -> subprocess.Popen[str]:
-        """Start Snakemake, which asks for its jobs every so many seconds; what it says goes to said.txt."""
+        """Start Snakemake, which checks its jobs every `ask_every` seconds; its output goes to said.txt."""
         files = {"configfile": self.folder / "config.yaml", "profile": self.folder / "profile"}
         files |= {"snakefile": REPOSITORY / "workflow/Snakefile"}
         options = [text for name, file in files.items() for text in (f"--{name}", str(file))]
@@ -301,7 +301,7 @@ def test_a_training_goes_on_after_its_time_budget_a_time_limit_a_requeue_a_preem
     assert process.wait() == 0, project.said()
     assert f"SLURM-job '{first}' failed, SLURM status is: 'FAILED'" in project.said()
     for seed in seeds:
-        assert "going on from" in project.log(seed)
+        assert "resuming from" in project.log(seed)
         places = project.places(seed)
         assert len(places) == len({place.process for place in places}) > 1  # in turn, never together
         assert project.made(seed) == project.undisturbed(seed, tmp_path / f"alone{seed}")
@@ -328,7 +328,7 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
 
     process = project.start("pretrain_all", ask_every=30)  # while it asks, a Ctrl-C misses its jobs
     project.wait_for_steps(0)
-    assert "going on from" in project.log(0)
+    assert "resuming from" in project.log(0)
     process.send_signal(signal.SIGINT)
     wait_until(lambda: not cluster.jobs(), 10, "the queue is empty", project.said)
     process.wait()
@@ -412,7 +412,7 @@ def test_a_step_that_asks_for_a_gpu_says_so_where_a_node_has_none(start_from: St
     assert {rule for rule, asked in PROFILE["set-resources"].items() if asked.get("gpu") == 1} == set(GPU_RULES)
     project = start_from(config([0]), contained=False, gpu=1)
     assert project.start("--retries", "0", "--", "pretrain_all").wait() == 1
-    assert "error: --gpus 1 asks for more GPUs than the 0 that there are" in project.said()
+    assert "error: --gpus 1 exceeds the 0 available GPUs" in project.said()
 
 
 def test_two_nodes_train_together_as_one_process_does(start_from: StartFrom, tmp_path: Path) -> None:

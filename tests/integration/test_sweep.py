@@ -50,7 +50,7 @@ def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretrainin
     assert found == set(itertools.product(names, (0, 1, 2), (20, 60, 200)))
 
     page = (tmp_path / "results/summary.html").read_text()
-    (compared,) = re.findall(r"digits: the pretrainings compared</h2>.*?</table>", page, re.DOTALL)
+    (compared,) = re.findall(r"digits: comparison of the pretrainings</h2>.*?</table>", page, re.DOTALL)
     cells = re.findall(r"<t[hd]>(.*?)</t[hd]>", compared)
     assert names < set(cells)
     assert {"20 labels", "60 labels", "200 labels"} < set(cells)

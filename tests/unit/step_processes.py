@@ -51,7 +51,7 @@ def run(arguments: list[str], folder: Path) -> None:
 
 
 def wait_for_saves(count: int, folder: Path, is_alive: Callable[[], bool]) -> None:
-    """Wait until the training in a folder has saved itself so often, or ended."""
+    """Wait until the training in a folder has saved itself `count` times or ended."""
     before, seen = _saves(folder), set[int]()
     while len(seen - before) < count and is_alive():
         time.sleep(0.001)
@@ -59,7 +59,7 @@ def wait_for_saves(count: int, folder: Path, is_alive: Callable[[], bool]) -> No
 
 
 def _saves(folder: Path) -> set[int]:
-    """Return when the checkpoints were written that there are."""
+    """Return when the existing checkpoints were written."""
     times = set()
     for file in folder.glob("work/*/*.ckpt"):
         with suppress(FileNotFoundError):  # it has just become the generation before

@@ -79,7 +79,7 @@ def test_absent_and_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="absent.json does not exist"):
         read_json(tmp_path / "absent.json")
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(UserError, match="broken.json is no valid JSON"):
+    with pytest.raises(UserError, match="broken.json is not valid JSON"):
         read_json(tmp_path / "broken.json")
 
 

@@ -1,4 +1,4 @@
-"""Bad input stops a run with one sentence that names what to mend, and what was done before it is kept."""
+"""Bad input stops a run with one sentence that names what to fix, and keeps what was done before."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def photos(write_images: Write) -> Path:
 def test_empty_folder(fresh: Project, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     use_folder(fresh, tmp_path / "photos")
-    assert f"{tmp_path / 'photos'} holds no image (" in refuse(fresh, "prepare_all")
+    assert f"{tmp_path / 'photos'} contains no images (" in refuse(fresh, "prepare_all")
 
 
 def test_class_without_images(fresh: Project, photos: Path) -> None:
     (photos / "bird").mkdir()
     use_folder(fresh, photos)
-    assert f"{photos / 'bird'} holds no image" in refuse(fresh, "prepare_all")
+    assert f"{photos / 'bird'} contains no images" in refuse(fresh, "prepare_all")
 
 
 def test_csv_row_whose_file_is_missing(fresh: Project, photos: Path) -> None:
@@ -154,7 +154,7 @@ def test_what_the_data_lack_is_told_before_any_pretraining(fresh: Project, photo
     fresh.config["umap"]["split"] = "train"
     fresh.write_config()
     said = refuse(fresh, "all", "--keep-going")
-    assert said.startswith("finetunes.pretrained.labels: 20 is more than the 5 labels that there are")
+    assert said.startswith("finetunes.pretrained.labels: 20 exceeds the 5 available labels")
     assert (fresh.folder / "resources/digits/dataset.json").exists()
     assert not (fresh.folder / "results").exists() and not (fresh.folder / "work").exists()
 
@@ -176,7 +176,7 @@ def test_checkpoint_of_another_architecture(project: Project) -> None:
     content["architecture"]["encoder"] = "resnet34"
     torch.save(content, path)
     said = refuse(project, "select_all", "--forcerun", "select", "--config", "selection={criterion: knn}")
-    assert said.startswith(f"{CANDIDATE} holds another architecture than asked for")
+    assert said.startswith(f"{CANDIDATE} does not match the requested architecture")
 
 
 def test_damaged_encoder_keeps_the_pretraining(project: Project) -> None:
@@ -189,4 +189,4 @@ def test_damaged_encoder_keeps_the_pretraining(project: Project) -> None:
 def test_more_gpus_than_there_are(project: Project) -> None:
     shutil.rmtree(project.folder / "results/digits/simclr/seed0/pretrain")
     said = refuse(project, "pretrain_all", "--set-resources", "pretrain:gpu=3", "--resources", "gpu=4")
-    assert "--gpus 3 asks for more GPUs than the 0 that there are" in said
+    assert "--gpus 3 exceeds the 0 available GPUs" in said

@@ -34,7 +34,7 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
         ("pretrains.simclr.epochs", "many", 'pretrains.simclr.epochs: "many" is wrong: it must be a valid integer'),
         ("pretrains.simclr.encoder", "resnet19", 'MODULE:FUNCTION; did you mean "resnet18"?'),
         ("finetunes.scratch.labels", 1.5, "finetunes.scratch.labels: 1.5 is wrong"),
-        ("experiments.0.seeds", [], "experiments.0.seeds: [] is wrong: it must hold 1 or more"),
+        ("experiments.0.seeds", [], "experiments.0.seeds: [] is wrong: it must contain at least 1"),
         (
             "datasets.digits",
             {"source": "torchvision", "name": "MNIST", "mirrors": ["ftp://here"]},
@@ -57,7 +57,7 @@ def test_experiment_that_names_no_block_is_refused(fresh: Project) -> None:
 
 def test_missing_config_is_named(fresh: Project) -> None:
     (fresh.folder / "config/config.yaml").unlink()
-    assert "write config/config.yaml, or name a file with --configfile" in refuse(fresh)
+    assert "write config/config.yaml, or pass a file with --configfile" in refuse(fresh)
 
 
 def test_wrong_value_on_the_command_line_is_named(fresh: Project) -> None:
@@ -66,7 +66,7 @@ def test_wrong_value_on_the_command_line_is_named(fresh: Project) -> None:
 
 def test_value_on_the_command_line_that_is_no_yaml_is_named(fresh: Project) -> None:
     said = refuse(fresh, "--config", 'datasets={digits: {path: "@data"}}')
-    assert "config error: --config: @data is no valid YAML" in said
+    assert "config error: --config: @data is not valid YAML" in said
 
 
 def test_more_gpus_for_a_job_than_for_all_jobs_are_refused_before_anything_runs(fresh: Project) -> None:

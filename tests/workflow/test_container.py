@@ -131,8 +131,9 @@ def test_image_whose_path_holds_a_space_stops_before_any_job(with_image: Project
     image.touch()
     done = with_image.snakemake(*APPTAINER, "--dry-run", "--config", f"container={image}")
     assert done.returncode != 0
-    assert f"config error: container: Snakemake can't start an image whose path holds a space, as does {image}" in (
-        done.stdout + done.stderr
+    assert (
+        f"config error: container: Snakemake can't start an image whose path contains a space: move or rename {image}"
+        in (done.stdout + done.stderr)
     )
 
 

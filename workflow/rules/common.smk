@@ -40,7 +40,7 @@ def typed(value):
     try:
         return yaml.safe_load(value) if isinstance(value, str) else value
     except yaml.YAMLError as error:
-        sys.exit(f"config error: --config: {value} is no valid YAML ({' '.join(str(error).split())}): quote or mend it")
+        sys.exit(f"config error: --config: {value} is not valid YAML ({' '.join(str(error).split())}): quote or fix it")
 
 
 def own_code(pretrain):
@@ -53,7 +53,7 @@ def read_plan():
     if not workflow.modifier.skip_configfile:
         update_config(config, typed(dict(workflow.config_settings.config)))
     if not config:
-        sys.exit("config error: there is none: write config/config.yaml, or name a file with --configfile")
+        sys.exit("config error: there is no config: write config/config.yaml, or pass a file with --configfile")
     try:
         content = read_config(config)
         runs = plan(content)
@@ -64,7 +64,7 @@ def read_plan():
     for name in {run.dataset for run in runs.runs}:
         path = getattr(content.datasets[name], "path", None)
         if path is not None and not Path(path).exists():
-            sys.exit(f"config error: datasets.{name}.path: {path} does not exist: mend the path")
+            sys.exit(f"config error: datasets.{name}.path: {path} does not exist: fix the path")
     return content, runs
 
 

@@ -43,7 +43,9 @@ def check_container():
             f"config error: container: {CONFIG.container} does not exist: make it with containers/build.sh, or name another"
         )
     if len(IMAGE.split()) > 1:
-        sys.exit(f"config error: container: Snakemake can't start an image whose path holds a space, as does {IMAGE}")
+        sys.exit(
+            f"config error: container: Snakemake can't start an image whose path contains a space: move or rename {IMAGE}"
+        )
     asked = workflow.resource_settings.overwrite_resources.values()
     gpus = [resources["gpu"] for resources in asked if "gpu" in resources]
     if (GPUS or any(gpu.is_evaluable() or gpu.value for gpu in gpus)) and "--nv" not in shlex.split(arguments):

@@ -189,7 +189,7 @@ def test_when_all_fail_each_address_is_named_with_its_reason(server: Server, tmp
 def test_what_is_no_address_fails_and_the_next_one_is_tried(server: Server, tmp_path: Path) -> None:
     wrong = ["http://[::1/images.bin", "http://localhost:port/images.bin", "http://127.0.0.1/größe/images.bin"]
     assert fetch(FILE, [*wrong, server.base("good")], tmp_path).read_bytes() == CONTENT
-    with pytest.raises(UserError, match="could not be had") as failure:
+    with pytest.raises(UserError, match="could not be downloaded") as failure:
         fetch(FILE, wrong, tmp_path / "new")
     assert [address for address in wrong if address not in str(failure.value)] == []
 

@@ -70,7 +70,7 @@ def test_splits_are_known_in_any_letter_case_and_valid_is_one(tmp_path: Path) ->
 
 def test_a_split_beside_another_folder_is_refused_as_both_cannot_be_meant(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"^path: .* holds train, named like a split, beside notes, which is none: keep"
+        UserError, match=r"^path: .* holds train, named like a split, next to notes, which is not one: keep"
     ):
         index_folder(put(tmp_path, "train/1.png", "notes/2.png"))
 
@@ -92,7 +92,7 @@ def test_a_linked_folder_elsewhere_is_read(tmp_path: Path) -> None:
 def test_a_name_that_is_no_text_is_named(tmp_path: Path) -> None:
     folder = put(tmp_path, "cat/1.png")
     (folder / "cat/1.png").rename(os.fsdecode(os.fsencode(folder / "cat") + b"/caf\xe9.png"))
-    with pytest.raises(UserError, match=r"^path: the name of .*caf\\xe9\.png is no text in UTF-8: rename") as error:
+    with pytest.raises(UserError, match=r"^path: the name of .*caf\\xe9\.png is not valid UTF-8: rename") as error:
         index_folder(folder)
     assert str(error.value).encode()
 
@@ -105,18 +105,18 @@ def test_hidden_files_and_other_files_are_ignored_and_counted(tmp_path: Path, ca
 
 
 def test_an_empty_folder_is_the_users_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"^path: {tmp_path} holds no image"):
+    with pytest.raises(UserError, match=f"^path: {tmp_path} contains no images"):
         index_folder(put(tmp_path, "notes.txt"))
 
 
 @pytest.mark.parametrize("layout", [("cat/1.png", "dog/readme.txt"), ("train/cat/1.png", "train/dog/x.txt")])
 def test_a_class_without_images_is_named(tmp_path: Path, layout: tuple[str, ...]) -> None:
-    with pytest.raises(UserError, match=r"^path: .*/dog holds no image"):
+    with pytest.raises(UserError, match=r"^path: .*/dog contains no images"):
         index_folder(put(tmp_path, *layout))
 
 
 def test_a_split_without_images_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^path: .*/unlabeled holds no image"):
+    with pytest.raises(UserError, match=r"^path: .*/unlabeled contains no images"):
         index_folder(put(tmp_path, "train/cat/1.png", "unlabeled/readme.txt"))
 
 
@@ -165,7 +165,7 @@ def test_spaces_around_columns_names_do_not_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["file,label", "a.png,cat"], "line 1 names no column path"),
+        (["file,label", "a.png,cat"], "line 1 has no column path"),
         (["path", "a.png", "gone.png"], r"line 3 names gone\.png, which is missing"),
         (["path,split", "a.png,tets"], r'line 2 has the unknown split "tets"; did you mean "test"\?'),
         (["path,label", ",cat"], "line 2 has no path"),
@@ -174,7 +174,7 @@ def test_spaces_around_columns_names_do_not_count(tmp_path: Path) -> None:
         (["path,label,spilt", "a.png,cat,test"], r'line 1 has the unknown column "spilt"; did you mean "split"\?'),
         (["path,label", "a.png,cat", "e.png,", "./a.png,dog"], r"names \./a\.png in line 2 and in line 4: keep one"),
         (["path", f"{'long' * 100}.png"], "line 2 names long.* which is missing"),
-        (["path,label"], "lists no image"),
+        (["path,label"], "lists no images"),
     ],
 )
 def test_a_wrong_table_is_named_with_the_line(tmp_path: Path, lines: list[str], message: str) -> None:
@@ -184,7 +184,7 @@ def test_a_wrong_table_is_named_with_the_line(tmp_path: Path, lines: list[str], 
 
 def test_a_table_that_is_no_text_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_bytes(b"path\n\xff\xfe\x00")
-    with pytest.raises(UserError, match="is no CSV file in UTF-8"):
+    with pytest.raises(UserError, match="is not a CSV file in UTF-8"):
         index_table(tmp_path / "images.csv")
 
 

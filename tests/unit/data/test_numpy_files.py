@@ -71,18 +71,18 @@ GOOD = {"train_images": images(6, 8, 8), "train_labels": np.array([0, 1, 0, 1, 0
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"train_labels": np.zeros(5, dtype=int)}, r"train_labels has the shape \(5,\), and train_images 6 images"),
-        ({"train_labels": np.zeros((6, 1), dtype=int)}, r"train_labels has the shape \(6, 1\)"),
-        ({"train_images": images(6, 8, 8) / 255}, "train_images is float64 and must be uint8"),
-        ({"train_images": images(6, 3, 8, 8)}, "train_images has the shape .* move its axes"),
-        ({"train_images": images(6, 64)}, "train_images has the shape"),
+        ({"train_labels": np.zeros(5, dtype=int)}, r"train_labels has shape \(5,\), but train_images has 6 images"),
+        ({"train_labels": np.zeros((6, 1), dtype=int)}, r"train_labels has shape \(6, 1\)"),
+        ({"train_images": images(6, 8, 8) / 255}, "train_images is float64 but must be uint8"),
+        ({"train_images": images(6, 3, 8, 8)}, "train_images has shape .* move its axes"),
+        ({"train_images": images(6, 64)}, "train_images has shape"),
         ({"test_images": images(2, 9, 8)}, r"test_images has images of \(9, 8, 1\) and train_images of \(8, 8, 1\)"),
         ({"train_labels": np.array([0, 1, 0, 1, 0, -2])}, "train_labels has the label -2"),
-        ({"train_labels": np.array([0, 1, 0, 1, 0, 2])}, "train_labels has the label 2, but classes only 2 names"),
-        ({"train_labels": np.zeros(6)}, "train_labels is float64 and must be whole numbers"),
-        ({"trian_images": images(2, 8, 8)}, 'holds an array "trian_images"; did you mean "train_images"'),
+        ({"train_labels": np.array([0, 1, 0, 1, 0, 2])}, "train_labels has the label 2, but classes has only 2 names"),
+        ({"train_labels": np.zeros(6)}, "train_labels is float64 but must be whole numbers"),
+        ({"trian_images": images(2, 8, 8)}, 'contains an array "trian_images"; did you mean "train_images"'),
         ({"test_labels": np.zeros(2, dtype=int)}, "test_labels has no images to label"),
-        ({"train_labels": np.array([None] * 6)}, r"object and must be whole numbers|holds no intact arrays"),
+        ({"train_labels": np.array([None] * 6)}, r"object but must be whole numbers|contains no intact arrays"),
     ],
 )
 def test_a_wrong_array_is_named(tmp_path: Path, kind: str, changed: dict[str, Any], message: str) -> None:
@@ -101,7 +101,7 @@ def test_a_file_that_was_cut_short_is_named(tmp_path: Path, kind: str) -> None:
     store(tmp_path, kind, **GOOD)
     file = tmp_path / ("data.npz" if kind == "npz" else "train_images.npy")
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(UserError, match=f"^path: {file} holds no intact arrays"):
+    with pytest.raises(UserError, match=f"^path: {file} contains no intact arrays"):
         read_arrays(block(file if kind == "npz" else tmp_path))
 
 
@@ -111,7 +111,7 @@ def test_a_damaged_byte_in_an_npz_file_is_found(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     source = read_arrays(block(file))
-    with pytest.raises(UserError, match="holds no intact arrays"):
+    with pytest.raises(UserError, match="contains no intact arrays"):
         list(source.read(np.arange(50)))
 
 

@@ -209,7 +209,7 @@ def test_the_digits_are_those_of_scikit_learn(tmp_path: Path) -> None:
 
 def test_an_original_that_changed_since_download_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "digits.csv.gz").write_bytes(b"changed")
-    with pytest.raises(UserError, match=r"digits\.csv\.gz is gone or has changed"):
+    with pytest.raises(UserError, match=r"digits\.csv\.gz is missing or has changed"):
         Originals(IMAGE_SETS["digits"], {"digits.csv.gz": tmp_path / "digits.csv.gz"})
 
 

@@ -100,7 +100,7 @@ def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:
 
 
 def test_no_image_to_train_on_is_the_users_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no image to train on"):
+    with pytest.raises(UserError, match="no images to train on"):
         run(tmp_path, source(), np.full(60, "test"))
     assert list(tmp_path.iterdir()) == []
 

@@ -55,7 +55,7 @@ def test_so_many_of_each_class_are_drawn_whatever_the_classes_sizes() -> None:
         assert np.bincount(labels[rows]).tolist() == [count] * 5
     assert all(set(smaller) < set(larger) for smaller, larger in pairwise(draws))
     assert np.array_equal(draws[0], stratified_draw(labels, 5, seed=5))
-    with pytest.raises(UserError, match="^labels: 6 of each class is more than the 5 that a class has: take fewer"):
+    with pytest.raises(UserError, match="^labels: 6 per class exceeds the 5 labels of the smallest class: use fewer"):
         stratified_draw(labels, PerClass(per_class=6), seed=5)
 
 

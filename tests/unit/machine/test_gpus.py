@@ -75,7 +75,7 @@ def test_one_gpu_too_few_is_shared_and_said(start: Start) -> None:
     assert seen(start(1)) == "0"
     third = start(2)
     assert seen(third) == "1,0"
-    assert "warning: other steps use all GPUs" in third.communicate()[1]
+    assert "warning: all GPUs are in use by other steps" in third.communicate()[1]
 
 
 def test_what_a_scheduler_or_the_user_chose_stays(start: Start) -> None:
@@ -125,8 +125,8 @@ def test_a_driver_that_hangs_or_may_not_be_asked_counts_as_no_gpu_and_is_named(
     assert machine_shows_gpu() is False
     program.unlink()
     assert machine_shows_gpu() is False
-    assert [line.split(", as ")[1] for line in caplog.messages] == [
-        "nvidia-smi has not answered in 0.5 s",
+    assert [line.split(" because ")[1] for line in caplog.messages] == [
+        "nvidia-smi did not answer within 0.5 s",
         "nvidia-smi cannot be run: Exec format error",
     ]
 

@@ -71,8 +71,8 @@ def train(folder: Path, data: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("moment", "sentence", "saved_step"),
     [
-        ("configure_optimizers", r"stopped \(SIGTERM\), saved at step 1 of 10: run again to go on from there", 1),
-        ("_publish", r"stopped \(SIGTERM\): run again to go on", 10),
+        ("configure_optimizers", r"stopped \(SIGTERM\), saved at step 1 of 10: run again to resume", 1),
+        ("_publish", r"stopped \(SIGTERM\): run again to resume", 10),
     ],
 )
 def test_sigterm_while_a_training_begins_or_is_published_is_told_and_loses_nothing(
@@ -105,7 +105,7 @@ def test_sigterm_while_a_classifier_is_judged_is_told_and_loses_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(finetune_step, "_judge", signaled(finetune_step._judge))
-        with pytest.raises(Stopped, match=r"stopped \(SIGTERM\): run again to go on"):
+        with pytest.raises(Stopped, match=r"stopped \(SIGTERM\): run again to resume"):
             run(tmp_path)
     saved = next((tmp_path / "work").glob("*/draw0.ckpt"))
     assert CheckedFiles().load_checkpoint(saved)["global_step"] == 2

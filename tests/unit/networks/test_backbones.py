@@ -84,8 +84,8 @@ def test_network_that_cannot_read_the_images_is_named() -> None:
     ("code", "message"),
     [
         ("lambda **_: 3", "returns a int: make it return a torch.nn.Module"),
-        ("lambda **_: torch.nn.Identity()", r"makes \[2, 3, 8, 8\] of 2 images: make it return \[2, features\]"),
-        ("lambda **_: torch.nn.Linear(5, 5)", "cannot read images of 8 × 8 pixels and 3 channels .*: take another"),
+        ("lambda **_: torch.nn.Identity()", r"returns \[2, 3, 8, 8\] for 2 images: make it return \[2, features\]"),
+        ("lambda **_: torch.nn.Linear(5, 5)", "cannot read images of 8 × 8 pixels and 3 channels .*: use another"),
     ],
 )
 def test_own_network_that_makes_no_features_is_named(

@@ -120,7 +120,7 @@ def test_damaged_absent_and_foreign_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="encoder.safetensors is damaged"):
         load_network(path)
     save_file({"weight": torch.zeros(1)}, path)
-    with pytest.raises(UserError, match="holds no network of this workflow"):
+    with pytest.raises(UserError, match="contains no network from this workflow"):
         load_network(path)
 
 
@@ -130,5 +130,5 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     network = Encoder(architecture("resnet34"))
     network.architecture = architecture("resnet18")
     save_network(path, network)
-    with pytest.raises(UserError, match="another architecture"):
+    with pytest.raises(UserError, match="does not match the requested architecture"):
         load_network(path)

@@ -52,7 +52,7 @@ def test_hash_follows_the_code_and_neither_comments_nor_the_folder(folder: Path)
     [
         (
             None,
-            r"encoder: mistaken\d:network fails .*no file of mistaken\d in .* or among what is installed.*: mend it",
+            r"encoder: mistaken\d:network fails .*no file of mistaken\d in .* or among installed packages.*: fix it",
         ),
         ("def network(:\n", r"encoder: mistaken\d:network fails \(SyntaxError: .*line 1"),
         ("import nothing_like_it\n", r"fails in line 1 of .*mistaken\d.py \(ModuleNotFoundError: .*nothing_like_it"),

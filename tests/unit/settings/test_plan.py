@@ -99,7 +99,7 @@ def test_grid_values_become_names_of_folders() -> None:
     ("experiment", "sentence"),
     [
         ({"dataset": "digit"}, 'experiments.0.dataset: there is no block "digit" in datasets; did you mean "digits"?'),
-        ({"pretrain": "x"}, 'experiments.0.pretrain: there is no block "x" in pretrains; known are: longer, same'),
+        ({"pretrain": "x"}, 'experiments.0.pretrain: there is no block "x" in pretrains; available: longer, same'),
         ({"finetunes": ["fewer"]}, 'experiments.0.finetunes: there is no block "fewer" in finetunes; did you mean'),
         ({"grid": {"temprature": [1]}}, 'experiments.0.grid: unknown key "temprature"; did you mean "temperature"?'),
         ({"grid": {"temperature": [0]}}, "experiments.0.grid.temperature: 0 is wrong"),
@@ -131,7 +131,7 @@ def test_two_pretrainings_under_one_name_are_refused() -> None:
 
 
 def test_rankme_that_is_never_measured_is_refused() -> None:
-    with pytest.raises(UserError, match=r"rankme is not measured of simclr, whose monitor_epochs is 0"):
+    with pytest.raises(UserError, match=r"rankme is not measured for simclr, whose monitor_epochs is 0"):
         planned({}, pretrains={"simclr": {"monitor_epochs": 0}}, selection={"criterion": "rankme"})
 
 

@@ -29,7 +29,7 @@ from simclr_steps.settings.umap import UmapSettings
         (FinetuneSettings, {"labels": {"per_class": 0}}, "labels.per_class: 0 is wrong: it must be greater than 0"),
         (FinetuneSettings, {"labels": 0}, "labels: 0 is wrong: it must be a fraction above 0"),
         (EvaluationSettings, {"labels": [0.1, -1]}, "labels.1: -1 is wrong: it must be a fraction above 0"),
-        (EvaluationSettings, {"labels": []}, "labels: [] is wrong: it must hold 1 or more"),
+        (EvaluationSettings, {"labels": []}, "labels: [] is wrong: it must contain at least 1"),
         (UmapSettings, {"metric": "cosin"}, 'metric: "cosin" is not known; did you mean "cosine"?'),
         (Dataset, {"source": "digit"}, 'source "digit" is not known; did you mean "digits"?'),
         (Dataset, {}, "the key source is required: add digits, torchvision, folder or arrays"),
@@ -43,7 +43,7 @@ from simclr_steps.settings.umap import UmapSettings
         (
             Dataset,
             {"source": "arrays", "path": "x", "classes": ["a", "b", "a"]},
-            'it must give each class a name of its own, and "a" is there twice',
+            'it must not repeat a name, but "a" is there more than once',
         ),
         (Dataset, {"source": "digits", "subset": "9"}, 'subset: "9" is wrong: it must be a valid integer'),
     ],
@@ -88,7 +88,7 @@ def test_settings_are_read_inline_and_from_a_file(text: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(None, "cannot read the settings file"), (b"a: [", "no valid YAML"), (b"\xff", "no valid")],
+    [(None, "cannot read the settings file"), (b"a: [", "not valid YAML"), (b"\xff", "not valid")],
 )
 def test_unreadable_settings_file_is_named(content: bytes | None, sentence: str, tmp_path: Path) -> None:
     file = tmp_path / "umap.yaml"
@@ -100,5 +100,5 @@ def test_unreadable_settings_file_is_named(content: bytes | None, sentence: str,
 
 
 def test_inline_settings_that_are_no_json_are_named() -> None:
-    with pytest.raises(UserError, match="umap: the settings are no valid JSON"):
+    with pytest.raises(UserError, match="umap: the settings are not valid JSON"):
         read_settings(UmapSettings, "{n_neighbors: 9", "umap")

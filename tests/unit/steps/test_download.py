@@ -71,7 +71,7 @@ def test_a_mirror_is_asked_for_what_the_official_address_lacks(two_files: Path, 
 
 
 def test_without_any_address_that_works_nothing_is_listed(two_files: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="one.gz could not be had"):
+    with pytest.raises(UserError, match="one.gz could not be downloaded"):
         run(dataset("KMNIST"), tmp_path)
     assert not (tmp_path / "originals.json").exists()
 
@@ -125,7 +125,7 @@ def test_an_archive_may_lie_unpacked(tmp_path: Path) -> None:
 def test_an_incomplete_unpacked_archive_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     shutil.copy(originals("data_batch_1") / "batches.meta", tmp_path / "mine")
-    with pytest.raises(UserError, match=r"no cifar-10-python\.tar\.gz, nor all of data_batch_1"):
+    with pytest.raises(UserError, match=r"neither cifar-10-python\.tar\.gz nor all of data_batch_1"):
         run(dataset("CIFAR10", path=str(tmp_path / "mine")), tmp_path)
 
 

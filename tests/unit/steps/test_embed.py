@@ -101,7 +101,7 @@ def test_command_names_what_is_unreadable_and_records_what_it_did(
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert f"skipped {photos}/b/cut.png: cannot identify image file" in done.stderr
-    assert "512 features of each of 3 images" in done.stderr
+    assert "512 features for each of 3 images" in done.stderr
     assert features_of(out)[0] == NAMES
     facts = json.loads(pq.read_metadata(out).metadata[b"simclr"])
     assert facts["skipped"] == ["b/cut.png"] and facts["encoder"] == str(model)
@@ -133,10 +133,10 @@ def test_mistakes_are_named_and_leave_an_earlier_table_alone(write_encoder: Writ
     with pytest.raises(UserError, match="--images: .*images does not exist: give a folder of images or a CSV file"):
         embed(model, images=images, out=out, hardware=CPU)
     images.mkdir()
-    with pytest.raises(UserError, match="images holds no image"):
+    with pytest.raises(UserError, match="images contains no images"):
         embed(model, images=images, out=out, hardware=CPU)
     (images / "cut.png").write_bytes(b"damaged")
-    with pytest.raises(UserError, match="none of the 1 images of .* is readable"):
+    with pytest.raises(UserError, match="none of the 1 images in .* is readable"):
         embed(model, images=images, out=out, hardware=CPU)
     assert out.read_text() == "earlier"
     with pytest.raises(UserError, match="images is a folder: give the name of a file"):

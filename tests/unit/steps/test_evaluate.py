@@ -155,7 +155,7 @@ def test_without_labels_to_train_on_it_says_what_cannot_be_measured(
     knn, linear = run(write_packed(splits), write_encoder(), tmp_path / "out")
     assert linear["results"] == []
     for result in (knn, linear):
-        assert "No accuracy can be measured" in result["note"]
+        assert "Accuracy cannot be measured" in result["note"]
     assert not {"validation", "test"} & set(knn)
 
 

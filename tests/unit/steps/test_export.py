@@ -64,7 +64,7 @@ def test_a_network_that_onnx_computes_otherwise_is_not_written(
     monkeypatch.setattr("simclr_steps.steps.export._difference", lambda *_: 0.5)
     monkeypatch.setattr("simclr_steps.steps.export._TOLERANCE", 0.4)
     model = write_network(tmp_path / "encoder.safetensors", "tests.own_encoders:without_batch_norm")
-    with pytest.raises(UserError, match="other features in onnxruntime than in torch .off by 0.5 of the largest"):
+    with pytest.raises(UserError, match="different features in onnxruntime and in torch .off by 0.5 of the largest"):
         export(model, out=tmp_path / "encoder.onnx")
     assert [file.name for file in tmp_path.iterdir()] == ["encoder.safetensors"]
 

@@ -169,7 +169,7 @@ def test_a_single_class_is_refused_before_anything_is_trained(
     splits = {split: (images, 0 * labels) for split, (images, labels) in {"train": digits(40)}.items()}
     nothing = digits(0)
     data = write_packed({**splits, "validation": nothing, "test": nothing}, classes=("photo",))
-    with pytest.raises(UserError, match="has one class, photo, and nothing to tell it from"):
+    with pytest.raises(UserError, match="has only one class, photo: omit finetunes"):
         train(tmp_path / "out", encoder, data)
     assert not (tmp_path / "work").exists()
 
@@ -183,7 +183,7 @@ def test_too_few_and_too_many_labels_are_refused(
 
 
 def test_encoder_for_other_channels_is_refused(tmp_path: Path, data: Path, write_encoder: Callable[..., Path]) -> None:
-    with pytest.raises(UserError, match="the network reads images of 3 channels, but these have 1"):
+    with pytest.raises(UserError, match="the network expects images with 3 channels, but these have 1"):
         train(tmp_path / "out", write_encoder(channels=3, name="color"), data)
 
 

@@ -85,5 +85,5 @@ def test_where_all_images_to_train_on_are_unlabeled_their_views_are_shown(
 
 def test_features_of_other_data_are_refused(write_packed: WritePacked, tmp_path: Path) -> None:
     data = write_packed(name="other")
-    with pytest.raises(UserError, match="computed from other data"):
+    with pytest.raises(UserError, match="computed from data other than"):
         galleries(GallerySettings(), features=write_features(tmp_path / "f", 60), data=data, seed=0, out=tmp_path)

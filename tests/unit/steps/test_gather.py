@@ -131,7 +131,7 @@ def test_a_classifier_of_other_classes_is_refused(data: Path, tmp_path: Path) ->
 def test_parts_of_other_data_are_refused(data: Path, write_packed: WritePacked, tmp_path: Path) -> None:
     parts = write_parts(tmp_path / "parts", [[0, 1, 2, 3, 4, 5, 6]])
     other = write_packed({"test": digits(7)}, name="other")
-    with pytest.raises(UserError, match="from other data"):
+    with pytest.raises(UserError, match="from data other than"):
         gather(parts, data=other, split="test", out=tmp_path / "out")
 
 

@@ -131,7 +131,11 @@ def test_unlabeled_images_are_trained_on(tmp_path: Path, write_packed: Callable[
     ("change", "hardware", "message"),
     [
         ({"global_batch_size": 400}, {"gpus": 0}, "global_batch_size 400 exceeds the 200 training images"),
-        ({"global_batch_size": 25}, {"gpus": 0, "processes": 2}, "global_batch_size 25 cannot be shared by 2"),
+        (
+            {"global_batch_size": 25},
+            {"gpus": 0, "processes": 2},
+            "global_batch_size 25 cannot be divided evenly among 2",
+        ),
         ({}, {"gpus": 99}, "--gpus 99 asks for more GPUs than the"),
         ({"learning_rate": 1e30, "optimizer": "sgd"}, {"gpus": 0}, "are not finite at step"),
     ],
@@ -303,7 +307,9 @@ def test_full_memory_is_one_sentence_that_names_the_key(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hungry.py").write_text(FULL_MEMORY)
     hungry = OWN.model_copy(update={"encoder": "hungry:encoder"})
-    sentence = "the GPU's memory is full at step 1: set micro_batch_size to fewer than the 80 views that pass through"
+    sentence = (
+        "the GPU's memory is full at step 1: set micro_batch_size below 80, the number of views that pass through"
+    )
     with pytest.raises(UserError, match=sentence):
         train(tmp_path / "out", data, hungry)
     encoder = tmp_path / "encoder.safetensors"

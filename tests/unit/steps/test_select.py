@@ -103,7 +103,10 @@ def test_rankme_chooses_the_highest_effective_rank_that_was_measured(candidates:
 
 
 def test_rankme_that_was_never_measured_is_refused(candidates: Path, data: Path) -> None:
-    with pytest.raises(UserError, match="selection.criterion: rankme was measured of no candidate: set monitor_epochs"):
+    with pytest.raises(
+        UserError,
+        match="selection.criterion: rankme was not measured for any candidate: set the pretraining's monitor_epochs",
+    ):
         choose("rankme", candidates, data)
 
 
@@ -111,7 +114,7 @@ def test_checkpoint_of_another_architecture_is_named(candidates: Path, data: Pat
     content = torch.load(candidates / "rank1.ckpt", weights_only=True)
     content["architecture"]["encoder"] = "resnet34"
     torch.save(content, candidates / "rank1.ckpt")
-    with pytest.raises(UserError, match="rank1.ckpt holds another architecture"):
+    with pytest.raises(UserError, match="rank1.ckpt does not match the requested architecture"):
         choose("validate_loss", candidates, data)
 
 

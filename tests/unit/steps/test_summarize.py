@@ -175,16 +175,16 @@ def test_results_without_labels_make_sentences_and_no_empty_panel(tmp_path: Path
     write_run(tmp_path, 0, labeled=False)
     summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)
     for file in ("summary.md", "summary.html"):
-        assert "No accuracy was measured" in (tmp_path / file).read_text()
+        assert "Accuracy was not measured" in (tmp_path / file).read_text()
     for name in ("label_efficiency", "history", "monitors"):
         for kind in ("png", "svg"):
             assert (tmp_path / "summary" / f"{name}.{kind}").stat().st_size > 1000
     page = (tmp_path / "summary.html").read_text()
     assert "Trustworthiness 0.90" in page
     headings = re.findall(r"<h2>(.*?)</h2>", page)
-    assert "What the hold-out tells while pretraining goes on" in headings
+    assert "Hold-out metrics during pretraining" in headings
     assert not {"Accuracy by number of labels", "Confusion"} & set(headings), "a sentence says why, not an empty panel"
-    assert "<li>No accuracy was measured: that takes labels in the data.</li>" in page
+    assert "<li>Accuracy was not measured: it requires labels in the data.</li>" in page
 
 
 def test_a_grid_of_two_seeds_is_aggregated_in_one_table_and_plot(tmp_path: Path, resources: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_grid_of_two_seeds_is_aggregated_in_one_table_and_plot(tmp_path: Path,
             )
     summarize(SummarySettings.model_validate({"runs": runs}), results=tmp_path, resources=resources, out=tmp_path)
     page = (tmp_path / "summary.html").read_text()
-    assert "digits: the pretrainings compared" in page
+    assert "digits: comparison of the pretrainings" in page
     plots = {"label_efficiency", "history", "monitors", "confusion", "mistakes", "finetune_history", "sweep"}
     files = {path.name for path in (tmp_path / "summary").iterdir()}
     assert files == {f"{name}.{kind}" for name in plots for kind in ("png", "svg")} | {"run.json"}
@@ -290,5 +290,5 @@ def test_a_run_that_has_not_run_is_named(tmp_path: Path, resources: Path) -> Non
 def test_a_damaged_result_is_named(tmp_path: Path, resources: Path) -> None:
     folder = write_run(tmp_path, 0)
     (folder / "evaluate" / "knn.json").write_text('{"neighbors": ')
-    with pytest.raises(UserError, match=r"knn\.json is no valid JSON"):
+    with pytest.raises(UserError, match=r"knn\.json is not valid JSON"):
         summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)

@@ -114,7 +114,7 @@ def test_labels_are_shown_to_umap_only_if_asked_and_the_plot_says_so(data: Path,
     coordinates = {name: pd.read_csv(out / "backbone.csv")[["x", "y"]].to_numpy() for name, out in outs.items()}
     np.testing.assert_array_equal(coordinates["plain"], coordinates["shuffled"])
     assert not np.array_equal(coordinates["plain"], coordinates["supervised"])
-    says = "supervised: UMAP was shown the labels"
+    says = "supervised: UMAP was given the labels"
     assert says in (outs["supervised"] / "backbone.html").read_text()
     assert says not in (outs["plain"] / "backbone.html").read_text()
 
@@ -146,7 +146,7 @@ def test_a_small_split_is_drawn_with_fewer_neighbors_and_the_plot_says_so(
     quality = run(write_features(tmp_path / "features", labels), data, tmp_path / "out", n_neighbors=15)
     assert 0 < quality["backbone"]["trustworthiness"] <= 1
     assert pd.read_csv(tmp_path / "out" / "backbone.csv")[["x", "y"]].notna().all().all()
-    assert f"n_neighbors {rows - 1} (not 15" in (tmp_path / "out" / "backbone.html").read_text()
+    assert f"n_neighbors {rows - 1} (instead of 15" in (tmp_path / "out" / "backbone.html").read_text()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 9])
@@ -228,10 +228,10 @@ def test_a_hundred_classes_are_a_hundred_pairs_of_color_and_shape_and_neighbors_
 @pytest.mark.parametrize("classes", [101, 130])
 def test_more_classes_than_pairs_or_than_a_legend_holds_are_said(classes: int) -> None:
     text = draw(points(classes)).axes[0].get_xlabel()
-    assert "colors and shapes occur again" in text
+    assert "colors and shapes repeat" in text
     assert ("too many for a legend" in text) == (classes == 130)
     page = interactive(points(classes), (4, 4))
-    assert "colors and shapes occur again" in page
+    assert "colors and shapes repeat" in page
     assert page.count('type="checkbox" checked') == classes
 
 

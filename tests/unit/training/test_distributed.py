@@ -108,7 +108,7 @@ def test_two_nodes_that_srun_starts_train_as_one_process_does(tmp_path: Path, da
     ("processes", "launcher", "sentence"),
     [
         ("2", {}, "--nodes 2 needs a process on each: start it with srun"),
-        ("3", {"NODE_RANK": "0"}, "3 processes cannot be shared by 2 nodes: ask for a multiple"),
+        ("3", {"NODE_RANK": "0"}, "3 processes cannot be divided evenly among 2 nodes: request a multiple"),
     ],
 )
 def test_nodes_without_a_launcher_or_an_equal_share_are_named(
@@ -135,7 +135,7 @@ def test_a_signal_to_any_process_ends_all_saved_and_they_go_on_together(tmp_path
     assert said(stopped).count("stopped (SIGTERM), saved at step") == 1
     for process in start_all(2, command, stopped):
         process.join()
-    assert "going on from" in said(stopped)
+    assert "resuming from" in said(stopped)
     assert content(stopped / "out") == content(whole / "out")
 
 
@@ -169,7 +169,7 @@ def test_two_processes_killed_at_any_moment_and_resumed_end_as_if_nothing_had_ha
     for process in start_all(2, command, killed):
         process.join()
         assert process.exitcode == 0, said(killed)
-    assert said(killed).count("going on from") == 2
+    assert said(killed).count("resuming from") == 2
     assert content(killed / "out") == content(whole / "out")
 
 
@@ -188,7 +188,7 @@ def test_a_killed_process_is_told_in_one_sentence_and_the_training_goes_on_from_
     assert "error: another process of this training has died" in said(folder) and "Traceback" not in said(folder)
     for process in start_all(2, command, folder):
         process.join()
-    assert "going on from" in said(folder)
+    assert "resuming from" in said(folder)
     assert content(folder / "out") == content(whole / "out")
 
 
@@ -232,7 +232,7 @@ def test_a_killed_leader_leaves_no_process_behind(tmp_path: Path, data: Path) ->
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process exists and is no zombie."""
+    """Return whether a process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -105,5 +105,5 @@ def test_without_the_package_training_goes_on_and_says_so_once(
     out = train(SETTINGS.model_copy(update={"epochs": 1}))
     assert (out / "history.csv").exists() and not (out / "tensorboard").exists()
     assert [record.getMessage() for record in caplog.records].count(
-        "no TensorBoard logs are written: the package tensorboard is not installed"
+        "TensorBoard logs are not written because the package tensorboard is not installed"
     ) == 1

@@ -146,7 +146,7 @@ def test_constant_schedule_stays_after_its_warm_up() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"warmup_epochs": 1, "warmup_steps": 5}, "warmup_steps: 5 is wrong: it must be left out where warmup_epochs"),
+        ({"warmup_epochs": 1, "warmup_steps": 5}, "warmup_steps: 5 is wrong: it must be omitted if warmup_epochs"),
         ({"schedule": "step"}, 'schedule: "step" is wrong: it must be step where step_epochs are given, and only'),
         ({"step_epochs": [3]}, '"cosine" is wrong: it must be step where step_epochs are given'),
         ({"schedule": "step", "step_epochs": [0]}, "step_epochs.0: 0 is wrong: it must be greater than 0"),

@@ -125,7 +125,7 @@ def test_training_killed_at_random_moments_ends_bit_equal(tmp_path: Path, data: 
             assert content(killed / "out") == whole
             assert not list(killed.glob("work/*"))
             ends += 1
-    assert said(killed).count("going on from") >= KILLS[step] / 4
+    assert said(killed).count("resuming from") >= KILLS[step] / 4
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_signal_saves_and_leaves_and_the_training_goes_on(
     process.join()
     assert process.exitcode == status, said(folder)
     last = said(folder).splitlines()[-1]
-    assert f"stopped ({number.name}), saved at step" in last and last.endswith("run again to go on from there")
+    assert f"stopped ({number.name}), saved at step" in last and last.endswith("run again to resume")
     assert list(folder.glob("work/*/*.previous.ckpt"))
     run(command, folder)
     assert content(folder / "out") == uninterrupted(step, data)
@@ -185,7 +185,7 @@ def test_a_frozen_backbone_stays_as_it_was_though_its_training_is_left_in_mid_ep
     while process is None or process.exitcode == 75:
         process = start(command, folder)
         process.join()
-    assert process.exitcode == 0 and said(folder).count("going on from") == 3, said(folder)
+    assert process.exitcode == 0 and said(folder).count("resuming from") == 3, said(folder)
     before, after = weights(data.parent / "encoder.safetensors"), weights(folder / "out" / "model.safetensors")
     backbone = [name for name in before if name.startswith("backbone.")]
     assert "backbone.1.running_mean" in backbone
@@ -224,7 +224,7 @@ def test_with_a_time_budget_a_kill_in_the_first_validation_costs_one_step(tmp_pa
     assert CheckedFiles().load_checkpoint(checkpoint(folder))["global_step"] == 4  # of 5 in the first epoch
     (folder / "go").touch()
     run(command, folder)
-    assert "going on from" in said(folder)
+    assert "resuming from" in said(folder)
     assert content(folder / "out") == uninterrupted("pretrain", data, epochs=2)
 
 
@@ -261,7 +261,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_serves(tmp_path
     newest.write_bytes(newest.read_bytes()[:-1000])
     run(command, folder)
     assert f"{newest.relative_to(folder)} is damaged and was removed" in said(folder)
-    assert "going on from work/" in said(folder) and "training.previous.ckpt" in said(folder)
+    assert "resuming from work/" in said(folder) and "training.previous.ckpt" in said(folder)
     assert content(folder / "out") == uninterrupted("pretrain", data)
 
 
@@ -281,7 +281,7 @@ def test_a_second_training_waits_and_goes_on_or_finds_the_result(
     for process in (first, second):
         process.join(60)
     assert second.exitcode == 0, said(folder)
-    assert ("going on from" in said(folder)) == killed
+    assert ("resuming from" in said(folder)) == killed
     assert ("was made by the process that was waited for" in said(folder)) == (not killed)
     assert content(folder / "out") == uninterrupted(step, data)
     assert not list(folder.glob("work/*"))
