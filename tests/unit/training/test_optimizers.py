@@ -147,8 +147,8 @@ def test_constant_schedule_stays_after_its_warm_up() -> None:
     ("content", "message"),
     [
         ({"warmup_epochs": 1, "warmup_steps": 5}, "warmup_steps: 5 is wrong: it must be omitted if warmup_epochs"),
-        ({"schedule": "step"}, 'schedule: "step" is wrong: it must be step where step_epochs are given, and only'),
-        ({"step_epochs": [3]}, '"cosine" is wrong: it must be step where step_epochs are given'),
+        ({"schedule": "step"}, 'schedule: "step" is wrong: it must be step if, and only if, step_epochs are given'),
+        ({"step_epochs": [3]}, '"cosine" is wrong: it must be step if, and only if, step_epochs are given'),
         ({"schedule": "step", "step_epochs": [0]}, "step_epochs.0: 0 is wrong: it must be greater than 0"),
         ({"optimizer": "larz"}, 'optimizer: "larz" is not known; did you mean "lars"?'),
     ],
