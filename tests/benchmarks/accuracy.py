@@ -13,7 +13,7 @@ import torch
 from simclr_steps.data.packed import read_split
 from simclr_steps.evaluation.linear_probe import linear_probe
 from simclr_steps.evaluation.neighbors import knn_accuracy
-from simclr_steps.files import checksum, read_json, read_table
+from simclr_steps.files import checksum, read_json, read_table, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Saving
 from simclr_steps.methods.candidates import read_candidate
@@ -23,6 +23,7 @@ from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
+from tests.benchmarks.record import read_part
 from tests.benchmarks.session import Session
 from tests.benchmarks.speed import peak_memory
 
@@ -80,7 +81,7 @@ def _pretrain(session: Session, out: Path) -> int:
         torch.cuda.reset_peak_memory_stats()
     if not (out / "run.json").exists():
         pretrain(
-            _settings(session),
+            settings_that_fit(session),
             data=session.packed,
             seed=session.options.seed,
             out=out,
@@ -91,13 +92,21 @@ def _pretrain(session: Session, out: Path) -> int:
     return peak_memory()
 
 
-def _settings(session: Session) -> PretrainSettings:
-    """Return the block, with --fit-epochs of no more epochs than time is left for."""
+def settings_that_fit(session: Session) -> PretrainSettings:
+    """Return the block, with --fit-epochs of no more epochs than there was time for when it was first asked for."""
     if not session.options.fit_epochs:
         return session.chosen
-    measured = read_json(session.options.work / "parts" / "epochs.json")
-    epochs = min(session.chosen.epochs, epochs_that_fit(measured, session.seconds_left()))
-    return session.chosen.model_copy(update={"epochs": epochs})
+    file = session.trained / "epochs.json"
+    if not file.exists():
+        write_json(file, _fitting_epochs(session))
+    return session.chosen.model_copy(update={"epochs": read_json(file)})
+
+
+def _fitting_epochs(session: Session) -> int:
+    measured = read_part(session, "epochs", session.basis)
+    if not measured.get("done"):
+        raise UserError("--fit-epochs needs the time of an epoch: run the part epochs first")
+    return min(session.chosen.epochs, epochs_that_fit(measured, session.seconds_left()))
 
 
 def epochs_that_fit(measured: Figures, seconds: float) -> int:

@@ -9,8 +9,8 @@ The CPU's half takes a minute that a rare GPU need not wait for. It is computed 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ import torch
 
 from simclr_steps.data.packed import read_description
 from simclr_steps.files import read_json, read_table, write_json
-from simclr_steps.machine.code_hash import PACKAGE, import_closure
+from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
@@ -112,13 +112,14 @@ def read_losses(file: Path, few: PretrainSettings, packed: Path) -> list[float]:
 
     Raises UserError when the file's are those of another one.
     """
+    if not file.exists():
+        raise UserError(f"{file} does not exist: write it with python -m tests.benchmarks.agreement")
     content = read_json(file)
     wanted = _made_of(few, packed)
     other = [key for key, value in wanted.items() if content["made_of"].get(key) != value]
     if other:
         raise UserError(
-            f"{file} holds losses of other {' and '.join(other)}: write it again with "
-            "python -m tests.benchmarks.agreement"
+            f"{file} holds losses of other {' and '.join(other)}: write it with python -m tests.benchmarks.agreement"
         )
     losses: list[float] = content["losses"]
     return losses
@@ -129,28 +130,25 @@ def _made_of(few: PretrainSettings, packed: Path) -> Figures:
     return {
         "settings": few.model_dump(mode="json"),
         "images": read_description(packed).content_hash,
-        "code": _code(),
+        "code": code_hash("pretrain"),
         "torch": torch.__version__.split("+")[0],
     }
 
 
-def _code() -> str:
-    """Return a hash of the files that pretrain imports; `code_hash` depends on the version of Python, too."""
-    digest = hashlib.sha256()
-    for module in sorted(import_closure("pretrain")):
-        digest.update((PACKAGE / f"{module}.py").read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Write the CPU's half."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="JSON file to write")
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--pretrain", default="resnet18_100", help="block of the recipe (resnet18_100)")
     options = parser.parse_args(arguments)
-    write_losses(options.file, few_steps(read_pretrain(options.recipe, options.pretrain)))
+    try:
+        write_losses(options.file, few_steps(read_pretrain(options.recipe, options.pretrain)))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.expected
 
 Nothing is computed, so no GPU is needed: the step runs on fake tensors, which have a shape and no content. GPU.md
-contains this output, against which measurements are held.
+contains this output; compare measurements with it.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ DEVICES = (Device("H100 SXM", 989e12, 67e12, 3.35e12), Device("H200", 989e12, 67
 REACHABLE_FLOPS, REACHABLE_BANDWIDTH = 0.6, 0.8
 ASSUMPTIONS = f"""\
 - A step of ResNet-18 in bf16 with SGD, on 512 images in two views, as `python -m tests.benchmarks.expected` counts it.
-- Bytes are the inputs and outputs of each operation, as if there were no cache; batch norm reads its inputs twice.
+- Bytes are the inputs and outputs of each operation, assuming no cache; batch norm reads its inputs twice.
 - An operation takes the longer of its FLOPs at {100 * REACHABLE_FLOPS:.0f} % and its bytes at \
 {100 * REACHABLE_BANDWIDTH:.0f} % of the data sheet; a part takes the sum of its operations.
-- Data sheets: {"; ".join(map(str, DEVICES))}. A PCIe H100 (2.0 TB/s) is not meant.
+- Data sheets: {"; ".join(map(str, DEVICES))}. They do not apply to a PCIe H100 (2.0 TB/s).
 - These shares are assumed: large copies and products come near the data sheet; strided reads, short kernels and
   convolutions of few channels stay below.
 """

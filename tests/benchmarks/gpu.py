@@ -3,9 +3,10 @@
     python -m tests.benchmarks.gpu --cifar10 FOLDER --work WORK --record gpu.json --minutes 9
     python -m tests.benchmarks.gpu … accuracy --pretrain resnet18_500
 
-It ends by itself before `--minutes` have passed, with exit status 75 when something is left; the same command then goes
-on from there: what is done by the same commit is not repeated, and a training goes on from where it was saved. The
-record is written anew whenever there is more to tell, so whatever kills the benchmark, what it had found is on disk.
+It ends by itself before `--minutes` have passed, with exit status 75 when something is left; the same command then
+continues: what the same commit has done with the same options is not repeated, and a training continues where it was
+saved. A part that leaves out a contestant, or whose tests fail, is not done, and the exit status is 1. The record is
+written anew whenever there is more to tell, so whatever kills the benchmark, what it had found is on disk.
 Neither Snakemake nor umap-learn is needed. GPU.md beside this file is the plan for a rare GPU.
 """
 
@@ -17,17 +18,19 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simclr_steps.machine.compilation import COMPILE
 from simclr_steps.machine.errors import Stopped, UserError
-from simclr_steps.machine.logs import start_logging
+from simclr_steps.machine.logs import log, start_logging
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from tests.benchmarks import accuracy, agreement, marked_tests, speed
 from tests.benchmarks.recipe import RECIPE
 from tests.benchmarks.record import Part, write_record
-from tests.benchmarks.session import Session
+from tests.benchmarks.session import OF_A_PRETRAINING, Session
 
 Figures = dict[str, Any]
 
@@ -38,31 +41,28 @@ def run_tests(session: Session) -> Iterator[Figures]:
     yield from marked_tests.run_tests(marked_tests.modules(), session.options.work / "tests.log", limit)
 
 
-# The most valuable first. Each yields all that it has found, as often as there is more of it.
-PARTS: dict[str, Callable[[Session], Iterator[Figures]]] = {
-    "epochs": speed.measure_epochs,
-    "step": speed.measure_step,
-    "profile": speed.profile_plain,
-    "tests": run_tests,
-    "compiled": speed.measure_compiled,
-    "agreement": agreement.compare_with_cpu,
-    "accuracy": accuracy.measure_accuracy,
-    "others": speed.measure_others,
-    "profile_compiled": speed.profile_compiled,
-    "processes": agreement.compare_processes,
-    "finetune": accuracy.measure_finetuning,
-}
-# What parts that do not go on where they were stopped should take: none is begun with less time left.
-_SECONDS = {
-    "epochs": 30,
-    "step": 20,
-    "profile": 30,
-    "tests": 90,
-    "compiled": 90,
-    "agreement": 30,
-    "others": 40,
-    "profile_compiled": 40,
-    "processes": 40,
+@dataclass(frozen=True)
+class Kind:
+    """A kind of part."""
+
+    run: Callable[[Session], Iterator[Figures]]  # yields all that it has found, as often as there is more of it
+    depends_on: tuple[str, ...] = ()  # options with which its figures change
+    seconds: float = 0.0  # it is not begun with less time left; 0: it continues where it was stopped
+
+
+# The most valuable first.
+PARTS = {
+    "epochs": Kind(speed.measure_epochs, ("rounds",), 30),
+    "step": Kind(speed.measure_step, ("steps", "rounds"), 20),
+    "profile": Kind(speed.profile_plain, ("steps",), 30),
+    "tests": Kind(run_tests, (), 90),
+    "compiled": Kind(speed.measure_compiled, ("steps", "rounds"), 90),
+    "agreement": Kind(agreement.compare_with_cpu, (), 30),
+    "accuracy": Kind(accuracy.measure_accuracy, OF_A_PRETRAINING),
+    "others": Kind(speed.measure_others, ("steps", "rounds", "workers"), 40),
+    "profile_compiled": Kind(speed.profile_compiled, ("steps",), 40),
+    "processes": Kind(agreement.compare_processes, (), 40),
+    "finetune": Kind(accuracy.measure_finetuning, (*OF_A_PRETRAINING, "seeds")),
 }
 
 
@@ -71,14 +71,16 @@ def run_parts(session: Session, names: Sequence[str]) -> int:
     facts = Record("pretrain", None, None)
     statuses = []
     for name in names:
-        part = Part(session, name, facts)
+        kind = PARTS[name]
+        of_a_pretraining = set(OF_A_PRETRAINING) <= set(kind.depends_on)
+        part = Part(session, f"{name}-{session.pretraining}" if of_a_pretraining else name, kind.depends_on, facts)
         if part.is_done():
             print(f"{part.name} is done already; remove {part.file} to run it again", flush=True)
-        elif session.seconds_left() <= _SECONDS.get(name, 0):
+        elif session.seconds_left() <= kind.seconds:
             print(f"no time is left for {part.name}", flush=True)
             statuses.append(os.EX_TEMPFAIL)
         else:
-            statuses.append(_run(part, PARTS[name](session)))
+            statuses.append(_run(part, kind.run(session)))
         if os.EX_TEMPFAIL in statuses:
             break
     write_record(session, facts)
@@ -93,6 +95,7 @@ def _run(part: Part, results: Iterator[Figures]) -> int:
         for figures in results:
             part.write(figures, done=False)
             found = figures
+        _check(found)
     except Stopped as stopped:
         status, end = os.EX_TEMPFAIL, {"stopped": str(stopped)}
     except Exception as error:  # the other parts are still worth their time
@@ -100,13 +103,36 @@ def _run(part: Part, results: Iterator[Figures]) -> int:
         if not isinstance(error, UserError):
             traceback.print_exc()
     part.write({**found, **end}, done=status == 0)
-    print(f"{part.name}: {_headline({**found, **end})}", flush=True)
+    print(f"{part.name}: {headline({**found, **end})}", flush=True)
     return status
 
 
-def _headline(figures: Figures) -> str:
-    """Return the figures that fit in a line."""
-    return ", ".join(f"{key} {value}" for key, value in figures.items() if not isinstance(value, list) and key != "run")
+def _check(figures: Figures) -> None:
+    """Raise UserError when a part has come to its end and has not found what it is for."""
+    if figures.get("left_out"):
+        raise UserError(f"left out: {'; '.join(figures['left_out'])}")
+    if not figures.get("agree", True):
+        raise UserError("the losses do not agree")
+    ended = figures.get("exit_status", 0)
+    if ended != 0:
+        raise UserError("pytest was killed" if ended is None else f"pytest ended with exit status {ended}")
+
+
+def headline(figures: Figures) -> str:
+    """Return figures in one line."""
+    shown = {key: _short(value) for key, value in figures.items() if key not in ("run", "rounds")}
+    return ", ".join(f"{key} {text}" for key, text in shown.items() if text)
+
+
+def _short(value: Any) -> str:
+    """Return a value in a few words: names if they are few, else their number; nothing for other lists."""
+    if isinstance(value, dict):
+        return f"({headline(value)})" if value else ""
+    if isinstance(value, list):
+        if not all(isinstance(item, str) for item in value):
+            return ""
+        return " and ".join(value) if 0 < len(value) <= 3 else str(len(value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,8 +140,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     options = parse(arguments)
     start_logging("gpu", None)
+    if options.commit is None:
+        log.warning("without --commit, what other code has measured counts as done: add --commit $(git rev-parse HEAD)")
     session = Session(options, Hardware(gpus=options.gpus, compile=options.compile), started + 60 * options.minutes)
-    return run_parts(session, options.parts or list(PARTS))
+    try:
+        session.check()
+        return run_parts(session, options.parts or list(PARTS))
+    except UserError as error:
+        log.error("error: %s", error)
+        return 1
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -138,9 +171,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=100, help="timed steps of each turn (100)")
     parser.add_argument("--rounds", type=int, default=1, help="turns of each contestant (1)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes of CPU augmentation (all cores)")
-    parser.add_argument("--compile", default="auto", help="of `accuracy` and `finetune`, as in pretrain (auto)")
+    parser.add_argument(
+        "--compile", choices=COMPILE, default="auto", help="of `accuracy` and `finetune`, as in pretrain (auto)"
+    )
     parser.add_argument("--gpus", type=int, help="0 keeps to the CPU")
-    parser.add_argument("--commit", help="what the code is, for the record")
+    parser.add_argument("--commit", help="commit of the code; what another one measured is measured anew")
     options = parser.parse_args(arguments)
     unknown = [part for part in options.parts if part not in PARTS]
     if unknown:

@@ -34,7 +34,7 @@ def choose_images(root: Path | None, recipe: Config, count: int) -> Images:
     """
     if root is None:
         what = f"{count:,} random images of CIFAR-10's size"
-        return Images("random", what, lambda folder: data.random_images(folder, count))
+        return Images(f"random-{count}", what, lambda folder: data.random_images(folder, count))
     if _is_complete(root):
         block = {**recipe.datasets["cifar10"].model_dump(mode="json", exclude_unset=True), "path": str(root)}
         return Images("cifar10", "CIFAR-10", lambda folder: data.pack(block, folder))

@@ -46,12 +46,13 @@ class _Watch(L.Callback):
     def __init__(self, device: torch.device, first: int, steps: int) -> None:
         self._device, self._first, self._steps = device, first, steps
         self._wall = 0.0
-        gpu = [ProfilerActivity.CUDA] if device.type == "cuda" else []
+        self._on_gpu = device.type == "cuda"
+        gpu = [ProfilerActivity.CUDA] if self._on_gpu else []
         self._profile = profile(activities=[ProfilerActivity.CPU, *gpu])
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         done = trainer.global_step - self._first
-        if done in (0, self._steps, 2 * self._steps) and self._device.type == "cuda":
+        if done in (0, self._steps, 2 * self._steps) and self._on_gpu:
             torch.cuda.synchronize(self._device)
         if done == 0:
             self._wall = time.perf_counter()
@@ -62,12 +63,15 @@ class _Watch(L.Callback):
             self._profile.stop()
 
     def figures(self) -> dict[str, Any]:
+        wall = 1e3 * self._wall
+        return {"steps": self._steps, "wall_ms": wall / self._steps, **(self._of_gpu(wall) if self._on_gpu else {})}
+
+    def _of_gpu(self, wall: float) -> dict[str, Any]:
         events = [event for event in self._profile.key_averages() if not event.is_user_annotation]
         kernels = [event for event in events if event.device_type.name == "CUDA"]
         kernels.sort(key=lambda event: -event.self_device_time_total)
-        wall, busy = 1e3 * self._wall, sum(event.self_device_time_total for event in kernels) / 1e3
+        busy = sum(event.self_device_time_total for event in kernels) / 1e3
         return {
-            "wall_ms": wall / self._steps,
             "kernels_ms": busy / self._steps,
             "busy": busy / wall,
             "kernels": sum(event.count for event in kernels) / self._steps,

@@ -16,7 +16,12 @@ RECIPE = REPOSITORY / "config/recipes/cifar10.yaml"
 
 
 def read_recipe(file: Path) -> Config:
-    """Return the config that the data set, the pretraining and the fine-tunings are of."""
+    """Return the config that the data set, the pretraining and the fine-tunings are of.
+
+    Raises UserError when there is no such file.
+    """
+    if not file.exists():
+        raise UserError(f"--recipe {file} does not exist")
     return read_config(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 

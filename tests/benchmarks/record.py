@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -19,45 +20,54 @@ from tests.benchmarks import speed
 from tests.benchmarks.session import Session
 
 Figures = dict[str, Any]
-_OF_A_PRETRAINING = ("accuracy", "finetune")
 
 
 class Part:
     """The figures of one part, written with those of all others whenever there are more of them."""
 
-    def __init__(self, session: Session, name: str, facts: Record) -> None:
-        self.name = f"{name}-{session.trained.name}" if name in _OF_A_PRETRAINING else name
-        self._session, self._facts = session, facts
-        self.file = session.options.work / "parts" / f"{self.name}.json"
-        self._before: Figures = read_json(self.file) if self.file.exists() else {"slices": 0, "seconds": 0.0}
-        self._made_of = {"commit": session.options.commit, "images": session.images.description}
+    def __init__(self, session: Session, name: str, depends_on: Sequence[str], facts: Record) -> None:
+        self.name = name
+        self.file = session.options.work / "parts" / f"{name}.json"
+        self._session, self._facts, self._made_of = session, facts, session.made_of(depends_on)
+        self._before = read_part(session, name, self._made_of)
         self._started, self._clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
 
     def is_done(self) -> bool:
-        """Tell whether an earlier run finished it, with the same code on the same images."""
-        same = all(self._before.get(key) == value for key, value in self._made_of.items())
-        return same and bool(self._before.get("done"))
+        """Tell whether an earlier run finished it, made of the same."""
+        return bool(self._before.get("done"))
 
     def write(self, figures: Figures, *, done: bool) -> None:
         """Write all that is known of this part, and the record anew."""
         part = {
             "done": done,
             "started": self._before.get("started", self._started),
-            "slices": self._before["slices"] + 1,
-            "seconds": round(self._before["seconds"] + time.monotonic() - self._clock, 2),
+            "slices": self._before.get("slices", 0) + 1,
+            "seconds": round(self._before.get("seconds", 0.0) + time.monotonic() - self._clock, 2),
             "command": shlex.join(["python", "-m", "tests.benchmarks.gpu", *sys.argv[1:]]),
-            **self._made_of,
-            "seed": self._session.options.seed,
+            "made_of": self._made_of,
             **figures,
         }
         write_json(self.file, part)
         write_record(self._session, self._facts)
 
 
+def read_part(session: Session, name: str, made_of: Figures) -> Figures:
+    """Return what an earlier run has found of a part that is made of the same, or nothing."""
+    file = session.options.work / "parts" / f"{name}.json"
+    part: Figures = read_json(file) if file.exists() else {}
+    return part if _is_made_of(part, made_of) else {}
+
+
+def _is_made_of(part: Figures, made_of: Figures) -> bool:
+    found: Figures = part.get("made_of", {})
+    return made_of.items() <= found.items()
+
+
 def write_record(session: Session, facts: Record) -> None:
-    """Write all that was found so far, by any run in this work folder."""
+    """Write all that was found so far, by any run in this work folder; speeds are compared within one commit only."""
     parts = {file.stem: read_json(file) for file in sorted((session.options.work / "parts").glob("*.json"))}
-    content = {"device": device_facts(), "speed": speed.summary(parts), "parts": parts, **facts.finish()}
+    alike = {name: part for name, part in parts.items() if _is_made_of(part, session.basis)}
+    content = {"device": device_facts(), "speed": speed.summary(alike), "parts": parts, **facts.finish()}
     write_json(session.options.record, content)
 
 

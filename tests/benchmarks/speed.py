@@ -21,7 +21,7 @@ from tests.benchmarks.turns import Call, in_turns
 
 Figures = dict[str, Any]
 EPOCHS = 3  # of a training end to end; the first is not timed
-PROFILED_STEPS, _STEPS_BEFORE = 20, 10  # 50 steps with those that are only timed; an epoch of 27,000 images has 52
+PROFILED_STEPS, _FEWEST_PROFILED, _STEPS_BEFORE = 20, 10, 10
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,11 @@ def measure_others(session: Session) -> Iterator[Figures]:
     """Measure trainings whose views are made by worker processes: lightly's, and one with torchvision's transforms."""
     images, workers = session.options.steps * session.chosen.global_batch_size, session.options.workers
     same = (session.packed, session.chosen, _plain(session), session.options.steps, workers)
-    contestants = {"lightly": (images, throughput.lightlys, *same)}
-    contestants["torchvision"] = (images, throughput.torchvisions, *same)
-    for figures in _measure(session, contestants):
-        yield {**figures, "workers": workers}
+    contestants = {"lightly": throughput.lightlys, "torchvision": throughput.torchvisions}
+    missing = [name for name in contestants if importlib.util.find_spec(name) is None]
+    calls = {name: (images, function, *same) for name, function in contestants.items() if name not in missing}
+    for figures in _measure(session, calls):
+        yield {**figures, "workers": workers, "missing": missing}
 
 
 def profile_plain(session: Session) -> Iterator[Figures]:
@@ -142,9 +143,12 @@ def _views(session: Session, hardware: Hardware) -> Call:
     return timed, throughput.views, session.packed, session.chosen, hardware, steps
 
 
+def _steps_per_epoch(session: Session) -> int:
+    return len(read_split(session.packed, "train")) // session.chosen.global_batch_size
+
+
 def _images_per_epoch(session: Session) -> int:
-    batch = session.chosen.global_batch_size
-    return len(read_split(session.packed, "train")) // batch * batch
+    return _steps_per_epoch(session) * session.chosen.global_batch_size
 
 
 def _measure(session: Session, contestants: Mapping[str, Call]) -> Iterator[Figures]:
@@ -181,8 +185,13 @@ def peak_memory() -> int:
     return torch.cuda.max_memory_allocated() if torch.cuda.is_initialized() else 0
 
 
+def profiled_steps(in_an_epoch: int, wanted: int) -> int:
+    """Return how many steps to profile, as an epoch has to hold those before and as many again that are only timed."""
+    return min(PROFILED_STEPS, wanted, max(_FEWEST_PROFILED, (in_an_epoch - _STEPS_BEFORE) // 2))
+
+
 def _profile(session: Session, name: str, hardware: Hardware) -> Iterator[Figures]:
-    steps = min(PROFILED_STEPS, session.options.steps)
+    steps = profiled_steps(_steps_per_epoch(session), session.options.steps)
     call = (profile_steps, session.packed, session.chosen, hardware, min(_STEPS_BEFORE, steps), steps)
     for turn in in_turns({name: call}, limit=session.limit()):
         yield {"left_out": {name: turn.failure}} if turn.failure else {name: turn.value}

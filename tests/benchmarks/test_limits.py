@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from simclr_steps.machine.errors import UserError
 from tests.benchmarks.marked_tests import run_tests
 from tests.benchmarks.turns import in_turns
 from tests.benchmarks.waiting import wait_until
@@ -16,6 +17,7 @@ def test_a_contestant_that_hangs_dies_with_all_that_it_started(tmp_path: Path) -
         "hangs": (os.system, f"echo $$ > {started}; while true; do sleep 1; done"),
         "dies": (os._exit, 3),
         "raises": (int, "x"),
+        "refuses": (refuse,),
         "returns": (int, "7"),
     }
     turns = [(turn.name, turn.value, turn.failure) for turn in in_turns(contestants, rounds=2, limit=2)]
@@ -23,10 +25,15 @@ def test_a_contestant_that_hangs_dies_with_all_that_it_started(tmp_path: Path) -
         ("hangs", None, "took more than 2 s and was killed"),
         ("dies", None, "its process died with exit status 3"),
         ("raises", None, "ValueError(\"invalid literal for int() with base 10: 'x'\")"),
+        ("refuses", None, "make it smaller"),
         ("returns", 7, ""),
         ("returns", 7, ""),
     ]
     wait_until(lambda: not is_running(int(started.read_text())))
+
+
+def refuse() -> None:
+    raise UserError("make it smaller")
 
 
 def is_running(process: int) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,11 +26,25 @@ def test_the_plans_commands_are_the_benchmarks() -> None:
     plan = (REPOSITORY / "tests/benchmarks/GPU.md").read_text()
     head = re.findall(r'G="python3 -m tests.benchmarks.gpu (.*)"', plan)
     commands = re.findall(r"\$G ([^;`]*)", plan)
+    (own,) = re.findall(r"python -m tests.benchmarks.gpu ([^`]*)\n```", plan)
     assert len(head) == 1 and len(commands) >= 5
-    for command in commands:
-        gpu.parse(shlex.split(f"{head[0]} {command}"))
+    own = own.replace("$(git rev-parse HEAD)", "COMMIT").replace("\\\n", "")
+    for command in (own, *(f"{head[0]} {command}" for command in commands)):
+        gpu.parse(shlex.split(command))
     with pytest.raises(SystemExit):
         gpu.parse(shlex.split(f"{head[0]} no_such_part"))
+
+
+@pytest.mark.parametrize("ended", [0, 75])
+def test_the_plan_returns_the_encoder_and_keeps_the_exit_status(tmp_path: Path, ended: int) -> None:
+    plan = (REPOSITORY / "tests/benchmarks/GPU.md").read_text()
+    (back,) = re.findall(r"^back\(\) .*", plan, re.MULTILINE)
+    encoder = tmp_path / "cifar10/resnet18_100-seed0-never-0123abcd/encoder.safetensors"
+    encoder.parent.mkdir(parents=True)
+    encoder.write_bytes(b"weights")
+    script = f"{back.replace('/tmp/gpu-work', str(tmp_path))}\n(exit {ended}); back cifar10/resnet18_100"
+    done = subprocess.run(["bash", "-c", script], env={**os.environ, "OUT": str(tmp_path)}, check=False)
+    assert done.returncode == ended and (tmp_path / "encoder.aa").read_bytes() == b"weights"
 
 
 def test_operations_flops_and_bytes_are_counted_and_views_are_free() -> None:

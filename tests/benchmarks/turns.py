@@ -1,6 +1,6 @@
 """Contestants run in turns, each in a process of its own, so that one that hangs or crashes costs no other its figures.
 
-In turns, so that a machine's moods meet all alike.
+In turns, so that timings that drift do so for all alike.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
+
+from simclr_steps.machine.errors import UserError
 
 Call = tuple[Any, ...]  # a function and its arguments
 _SECONDS_TO_DIE = 10
@@ -102,6 +104,8 @@ def _serve(pipe: Connection, function: Callable[..., Any], *arguments: Any) -> N
         pipe.recv()
         try:
             answer = function(*arguments), ""
+        except UserError as error:
+            answer = None, str(error)
         except Exception as error:
             traceback.print_exc()
             answer = None, repr(error)

@@ -139,16 +139,16 @@ def test_accuracy_goes_on_where_time_ran_out_and_what_is_done_is_not_done_again(
     real = ("--cifar10", originals)
     for doubled in range(8):  # how long it takes until the training has begun is the machine's affair
         parts = command.run("accuracy", *real, "--minutes", str(0.05 * 2**doubled), status=os.EX_TEMPFAIL)
-        if "accuracy-small-seed0" in parts:
+        if "accuracy-small-seed0-auto" in parts:
             break
-    assert "saved at step" in parts["accuracy-small-seed0"]["stopped"]
+    assert "saved at step" in parts["accuracy-small-seed0-auto"]["stopped"]
 
     parts = command.run("accuracy", "agreement", "finetune", *real, "--seeds", "1")
-    accuracy = parts["accuracy-small-seed0"]
+    accuracy = parts["accuracy-small-seed0-auto"]
     assert accuracy["done"] and accuracy["slices"] == 2 and accuracy["epochs"] == 40 == len(accuracy["losses"])
     assert 0 <= accuracy["knn_accuracy"] <= 1 and 0 <= accuracy["linear_accuracy"] <= 1
     assert parts["agreement"]["agree"] and parts["agreement"]["steps"] == 20
-    table = parts["finetune-small-seed0"]["table"]
+    table = parts["finetune-small-seed0-auto"]["table"]
     assert {(row["block"], row["labels"]) for row in table} == {
         (block, share) for block in ("pretrained", "scratch") for share in (0.01, 0.1, 0.3, 1.0)
     }
@@ -156,32 +156,32 @@ def test_accuracy_goes_on_where_time_ran_out_and_what_is_done_is_not_done_again(
     again = command.run("accuracy", "tests", *real, "--minutes", "1", status=os.EX_TEMPFAIL)
     assert again == parts  # what was done is not done again, and what was not takes longer than the time that is left
     other = command.run("agreement", *real, "--commit", "another")
-    assert other["agreement"]["commit"] == "another" and other["agreement"]["slices"] == 2
+    assert other["agreement"]["made_of"]["commit"] == "another" and other["agreement"]["slices"] == 1
 
 
 def test_parts_are_recorded_although_one_fails(originals: Path, command: Command) -> None:
     asked = ("finetune", "epochs", "step", "others", "processes", "tests", "profile", "compiled")
     parts = command.run(*asked, "--cifar10", originals, status=1)
-    assert parts["finetune-small-seed0"]["failed"].endswith("run the part accuracy first")
+    assert parts["finetune-small-seed0-auto"]["failed"].endswith("run the part accuracy first")
     speed = command.record()["speed"]
     assert speed["share_of_bare_step"]["plain"] > 0 and speed["times_as_fast_as"]["torchvision"] > 0
     assert speed["seconds_per_epoch"] == pytest.approx(960 / speed["images_per_second"]["end to end, plain"])
     assert parts["step"]["images_per_second"].keys() == {"bare step, plain", "views alone, plain"}
     assert parts["processes"]["agree"] and parts["processes"]["steps"] == 1000 // 64
     assert parts["tests"]["tests"] == len(parts["tests"]["skipped"]) > 0
-    assert parts["profile"]["plain"]["wall_ms"] > 0
+    assert parts["profile"]["plain"].keys() == {"steps", "wall_ms"}  # the rest is a GPU's
     assert "a GPU" in parts["compiled"]["missing"]
 
 
 def test_a_contestant_that_hangs_is_killed_and_the_figures_of_all_others_stand(command: Command) -> None:
-    parts = command.run("step", "epochs", "profile", "--rounds", "2", "--limit", "8", pretrain="hanging")
+    parts = command.run("step", "epochs", "profile", "--rounds", "2", "--limit", "8", pretrain="hanging", status=1)
     step = parts["step"]
     assert step["left_out"] == {"bare step, plain": "took more than 8 s and was killed"}
     assert {name: len(rates) for name, rates in step["rounds"].items()} == {
         "bare step, plain": 1,
         "views alone, plain": 2,
     }
-    assert parts["epochs"]["left_out"].keys() == {"end to end, plain"} and parts["epochs"]["done"]
+    assert parts["epochs"]["left_out"].keys() == {"end to end, plain"} and not parts["epochs"]["done"]
     assert parts["profile"]["left_out"].keys() == {"plain"}
 
 
@@ -222,6 +222,6 @@ def test_some_training_batches_are_a_data_set_with_a_hold_out(
     train, test = (read_split(packed, split) for split in ("train", "test"))
     assert len(train) == 9_000 and len(test) == 1_000
     assert np.ptp(np.bincount(test.labels, minlength=10)) < 20
-    accuracy = parts["accuracy-small-seed0"]
-    assert accuracy["images"].startswith("data_batch_2 of CIFAR-10")
+    accuracy = parts["accuracy-small-seed0-auto"]
+    assert accuracy["made_of"]["images"].startswith("data_batch_2 of CIFAR-10")
     assert 1 <= accuracy["epochs"] <= 40 and 0.1 < accuracy["knn_accuracy"] <= 1
