@@ -174,7 +174,7 @@ def _measure(session: Session, contestants: Mapping[str, Call]) -> Iterator[Figu
 
 
 def _measured(images: int, function: Callable[..., float], *arguments: Any) -> Measured:
-    """Call a function that returns the images/s of so many images."""
+    """Call a function that returns the images/s of a given number of images."""
     started = time.monotonic()
     rate = function(*arguments)
     return Measured(rate, time.monotonic() - started - images / rate, peak_memory())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,7 +59,9 @@ def test_several_processes_predict_every_row_exactly_once_and_as_one_does(
     assert all(len(part) for part in rows)
     np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(count))
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
-    assert len(done.stderr.splitlines()) == 1, done.stderr  # one process speaks, and Lightning advertises nothing
+    progress = re.compile(r"predicted \d+ of \d+ images, \d+ images/s, .* left$")  # every 5 s, on a slow machine
+    said = [line for line in done.stderr.splitlines() if not progress.search(line)]
+    assert len(said) == 1, done.stderr  # one process speaks, and Lightning advertises nothing
     gather(out, data=data, split="test", out=tmp_path / "gathered")
     found = pd.read_parquet(tmp_path / "gathered" / "predictions.parquet")
     logits = torch.from_numpy(compute_features(load_network(model), images, torch.device("cpu"))[1])
