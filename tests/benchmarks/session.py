@@ -96,7 +96,7 @@ class Session:
 
     def check(self) -> None:
         """Raise UserError now for options with which every part would fail."""
-        self.hardware.resolved_gpus()
+        self.hardware.claim()
         read_pretrain(self.options.recipe, self.options.pretrain)
         choose_images(self.options.cifar10, self.recipe, self.options.images)
 
