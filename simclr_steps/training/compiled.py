@@ -32,6 +32,7 @@ class Compiled(L.Callback):
         Raises UserError when it fails and `insist` is set.
         """
         started = time.monotonic()
+        log.info("compiling, which takes a minute or so")
         module.compile_parts()
         error = _error_of_trial(module)
         failed = torch.tensor(error is not None, dtype=torch.float64, device=module.device)

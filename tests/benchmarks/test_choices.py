@@ -17,7 +17,7 @@ def test_a_batch_that_is_not_the_original_is_refused(tmp_path: Path) -> None:
     batch = tmp_path / "cifar-10-batches-py/data_batch_1"
     batch.parent.mkdir()
     batch.write_bytes(b"cos\nsystem\n(S'touch /tmp/unpickled'\ntR.")
-    with pytest.raises(UserError, match="data_batch_1 is gone or has changed"):
+    with pytest.raises(UserError, match="data_batch_1 is missing or has changed"):
         pack_batches(tmp_path, ["data_batch_1"], tmp_path / "packed")
 
 

@@ -133,7 +133,7 @@ def test_as_many_steps_are_profiled_as_an_epoch_has() -> None:
     ("arguments", "says"),
     [
         (["--cifar10", "/nowhere"], "--cifar10 /nowhere: /nowhere/cifar-10-batches-py holds no training batch"),
-        (["--gpus", "99"], "--gpus 99 asks for more GPUs"),
+        (["--gpus", "99"], "--gpus 99 exceeds the"),
         (["--pretrain", "none"], "--pretrain none: "),
         (["--recipe", "/nowhere"], "--recipe /nowhere does not exist"),
     ],

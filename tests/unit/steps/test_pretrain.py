@@ -136,7 +136,7 @@ def test_unlabeled_images_are_trained_on(tmp_path: Path, write_packed: Callable[
             {"gpus": 0, "processes": 2},
             "global_batch_size 25 cannot be divided evenly among 2",
         ),
-        ({}, {"gpus": 99}, "--gpus 99 asks for more GPUs than the"),
+        ({}, {"gpus": 99}, "--gpus 99 exceeds the"),
         ({"learning_rate": 1e30, "optimizer": "sgd"}, {"gpus": 0}, "are not finite at step"),
     ],
 )
