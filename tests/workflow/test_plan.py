@@ -162,16 +162,20 @@ def test_another_workflow_uses_this_one_from_a_git_tag(fresh: Project, tmp_path:
     assert rules == {"simclr_pretrain", "simclr_pretrain_all"}
 
 
-def test_dry_run_of_200_experiments_takes_seconds(fresh: Project) -> None:
-    fresh.config["experiments"] = [{"dataset": "digits", "pretrain": "simclr", "seeds": [seed]} for seed in range(200)]
-    fresh.write_config()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = fresh.snakemake("--dry-run", "--cores", "2", "--quiet", "rules")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert re.search(r"^pretrain +200$", done.stdout + done.stderr, re.MULTILINE), done.stderr
-    # 4.6 s of CPU on a quiet machine, 4 of them Snakemake's own; on a busy one the same work takes up to twice as long.
-    assert used < 10, f"{used:.1f} s of CPU"
+def test_dry_run_of_200_experiments_takes_little_more_than_one_of_20(fresh: Project) -> None:
+    def seconds_of_cpu(experiments: int) -> float:
+        runs = [{"dataset": "digits", "pretrain": "simclr", "seeds": [seed]} for seed in range(experiments)]
+        fresh.config["experiments"] = runs
+        fresh.write_config()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = fresh.snakemake("--dry-run", "--cores", "2", "--quiet", "rules")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert re.search(rf"^pretrain +{experiments}$", done.stdout + done.stderr, re.MULTILINE), done.stderr
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    few, many = seconds_of_cpu(20), seconds_of_cpu(200)
+    # A ratio, as machines differ: 4.6 s for 200 on a quiet one (Zen 5), most of it Snakemake's own.
+    assert many < 4 * few, f"{many:.1f} s of CPU for 200, {few:.1f} s for 20"
 
 
 def test_trainings_get_a_time_budget_in_a_schedulers_job_only(fresh: Project) -> None:

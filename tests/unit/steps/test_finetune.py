@@ -174,7 +174,9 @@ def test_a_single_class_is_refused_before_anything_is_trained(
     assert not (tmp_path / "work").exists()
 
 
-@pytest.mark.parametrize(("labels", "message"), [(3, "too few for 10 classes"), (500, "exceeds the 200 available labels")])
+@pytest.mark.parametrize(
+    ("labels", "message"), [(3, "too few for 10 classes"), (500, "exceeds the 200 available labels")]
+)
 def test_too_few_and_too_many_labels_are_refused(
     tmp_path: Path, encoder: Path, data: Path, labels: int, message: str
 ) -> None:
