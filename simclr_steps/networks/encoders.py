@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,11 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
         raise UserError(
             f"{path} does not match the requested architecture ({first}): use the settings it was trained with"
         ) from error
+
+
+def hash_of_weights(network: nn.Module) -> str:
+    """Return a digest of all weights and statistics of a network, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,7 +24,7 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
-from simclr_steps.networks.encoders import Encoder, load_network
+from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.evaluation import EvaluationSettings
@@ -82,9 +81,9 @@ def evaluate(
 @contextmanager
 def _unchanged(network: Encoder) -> Iterator[None]:
     """Raise RuntimeError when the network is not what it was before, batch-norm statistics included."""
-    before = _hash(network)
+    before = hash_of_weights(network)
     yield
-    if _hash(network) != before:
+    if hash_of_weights(network) != before:
         raise RuntimeError("evaluation changed the encoder's weights or statistics")
 
 
@@ -111,13 +110,6 @@ def _features_of_views(
     return np.stack(
         [compute_features(network, train.images, device, view=partial(view, number=n))[0][known] for n in range(_VIEWS)]
     )
-
-
-def _hash(network: Encoder) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _random_network(network: Encoder, seed: int) -> Encoder:

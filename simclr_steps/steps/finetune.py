@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
-from simclr_steps.networks.encoders import Classifier, Encoder, load_network, save_network
+from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_network, save_network
 from simclr_steps.networks.features import check_channels
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.training.checked_files import CheckedFiles
@@ -104,20 +103,12 @@ def _train(
         epochs=settings.epochs,
         callbacks=resumable(checkpoint, saving, number, history, *best),
     )
-    frozen = _hash(network.backbone) if settings.freeze else None
+    frozen = hash_of_weights(network.backbone) if settings.freeze else None
     fit(trainer, module, checkpoint, if_memory_is_full=f"lower batch_size, which is {settings.batch_size}")
-    if frozen and _hash(network.backbone) != frozen:
+    if frozen and hash_of_weights(network.backbone) != frozen:
         raise RuntimeError("the frozen backbone has changed")
     write_table(folder / f"draw{seed[1]}.history.csv", [{"draw": seed[1], **row} for row in history.rows])
     return module
-
-
-def _hash(network: torch.nn.Module) -> str:
-    """Return a digest of all weights and statistics."""
-    digest = hashlib.sha256()
-    for tensor in network.state_dict().values():
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder: Path, device: torch.device) -> None:
