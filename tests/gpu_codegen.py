@@ -110,11 +110,14 @@ class Traced:
 
 
 def trace(function: Callable[..., Any], arguments: Sequence[Any], fake: FakeTensorMode) -> Traced:
-    """Trace a function; there may be no stand-in yet, as torch would then look for the device."""
+    """Trace a function as torch.compile does, without operations in place; there may be no stand-in yet.
+
+    With it, torch would look for the device.
+    """
     tensors, structure = tree_flatten(arguments)
     with fake:
         graph = make_fx(
-            lambda *tensors: function(*tree_unflatten(tensors, structure)),
+            torch.func.functionalize(lambda *tensors: function(*tree_unflatten(tensors, structure))),
             decomposition_table=select_decomp_table(),
             tracing_mode="real",
         )(*tensors)
@@ -192,7 +195,7 @@ def network(side: int, channels: int) -> Traced:
         return list(torch.func.grad(loss)(weights, moved, x).values())
 
     # Without a GPU there is no backward pass of its tensors, so the CPU's is traced and moved.
-    return _on_gpu(trace(torch.func.functionalize(gradients), (weights, buffers, x), fake))
+    return _on_gpu(trace(gradients, (weights, buffers, x), fake))
 
 
 def _on_gpu(traced: Traced) -> Traced:

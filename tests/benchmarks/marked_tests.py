@@ -31,6 +31,7 @@ def run_tests(modules: Sequence[Path], log: Path, limit: float) -> Iterator[dict
     """Run the tests marked `gpu` of some modules, and yield once a second what is decided, at last with the end.
 
     After `limit` seconds pytest is killed, with all that it started: a test that waits for a GPU hears no other signal.
+    What the environment adds to pytest's options is for the pytest that was called by hand, and left out.
     """
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-v", "--color=no", "-p", "no:cacheprovider"]
     kill_at = time.monotonic() + limit
@@ -38,6 +39,7 @@ def run_tests(modules: Sequence[Path], log: Path, limit: float) -> Iterator[dict
         pytest = subprocess.Popen(
             [*command, *map(str, modules)],
             cwd=REPOSITORY,
+            env={name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from simclr_steps.machine.errors import UserError
 from tests.benchmarks.marked_tests import run_tests
 from tests.benchmarks.turns import in_turns
@@ -56,7 +58,10 @@ def test_after_it(): pass
 """
 
 
-def test_pytest_is_killed_at_its_limit_and_what_it_had_decided_stands(tmp_path: Path) -> None:
+def test_pytest_is_killed_at_its_limit_and_what_it_had_decided_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--an-option-of-the-caller")
     module = tmp_path / "test_some.py"
     module.write_text(TESTS)
     found = list(run_tests([module], tmp_path / "log", limit=15))[-1]

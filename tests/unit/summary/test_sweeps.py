@@ -81,7 +81,7 @@ def test_each_data_set_shows_its_own_split() -> None:
     assert labels == ["test accuracy in %", "validation accuracy in %"]
 
 
-@pytest.mark.parametrize(("values", "says"), [([0.1, 0.5], "takes labels"), ([0.1], "more than one value")])
+@pytest.mark.parametrize(("values", "says"), [([0.1, 0.5], "requires labels"), ([0.1], "more than one value")])
 def test_a_sweep_with_nothing_to_show_says_why(values: list[float], says: str) -> None:
     swept = runs({"grid": {"temperature": values}})
     table = rows(swept)
