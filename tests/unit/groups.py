@@ -1,4 +1,4 @@
-"""Functions that several processes run as one group; the processes are forked from the server of the steps."""
+"""Functions that several processes run as one group; they are forked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from tests.unit.step_processes import SERVER
+from tests.forked import SERVER
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import sys
@@ -18,12 +17,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from simclr_steps.files import read_json, read_table
+from tests.forked import SERVER
 
 TIMES = ("images_per_second", "seconds")
 
 OWN_ENCODERS = Path(__file__).parents[1] / "own_encoders.py"
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["simclr_steps.steps.pretrain", "simclr_steps.steps.finetune"])
 
 
 def start(arguments: list[str], folder: Path, **environment: str) -> BaseProcess:

@@ -8,7 +8,7 @@ from tests.workflow.conftest import ROOT, Project
 
 
 def refuse(project: Project, *arguments: str) -> str:
-    done = project.snakemake("--cores", "1", *arguments)
+    done = project.forked_snakemake("--cores", "1", *arguments)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert not (project.folder / "resources").exists()
@@ -71,9 +71,9 @@ def test_value_on_the_command_line_that_is_no_yaml_is_named(fresh: Project) -> N
 
 def test_more_gpus_for_a_job_than_for_all_jobs_are_refused_before_anything_runs(fresh: Project) -> None:
     asked = ("--profile", str(ROOT / "workflow/profiles/workstation"), "--set-resources", "pretrain:gpu=4")
-    done = fresh.snakemake("--dry-run", *asked)
+    done = fresh.dry_run(*asked)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "error: pretrain asks for 4 GPUs, but jobs may use 1: add --resources gpu=4, or raise" in done.stderr
-    allowed = fresh.snakemake("--dry-run", "--printshellcmds", *asked, "--resources", "gpu=4")
+    allowed = fresh.dry_run("--printshellcmds", *asked, "--resources", "gpu=4")
     assert allowed.returncode == 0, allowed.stderr
     assert "--gpus 4 --processes 1" in allowed.stdout

@@ -103,7 +103,7 @@ def test_image_holds_no_code_of_the_project(tmp_path: Path) -> None:
 
 
 def test_missing_image_stops_before_any_job(fresh: Project) -> None:
-    done = fresh.snakemake(*APPTAINER, "--dry-run")
+    done = fresh.dry_run(*APPTAINER)
     assert done.returncode != 0
     assert "config error: container: containers/simclr.sif does not exist: make it with" in done.stdout + done.stderr
 
@@ -118,18 +118,18 @@ def with_image(fresh: Project) -> Project:
 
 @needs_apptainer
 def test_gpu_that_the_container_would_not_see_stops_before_any_job(with_image: Project) -> None:
-    asked = [*APPTAINER, "--dry-run", "--set-resources", "pretrain:gpu=1"]
-    done = with_image.snakemake(*asked)
+    asked = [*APPTAINER, "--set-resources", "pretrain:gpu=1"]
+    done = with_image.dry_run(*asked)
     assert done.returncode != 0
     assert "error: steps in the container would not see the GPU: add --nv" in done.stdout + done.stderr
-    assert with_image.snakemake(*asked, "--apptainer-args=--nv").returncode == 0
+    assert with_image.dry_run(*asked, "--apptainer-args=--nv").returncode == 0
 
 
 @needs_apptainer
 def test_image_whose_path_holds_a_space_stops_before_any_job(with_image: Project) -> None:
     image = with_image.folder / "an image.sif"
     image.touch()
-    done = with_image.snakemake(*APPTAINER, "--dry-run", "--config", f"container={image}")
+    done = with_image.dry_run(*APPTAINER, "--config", f"container={image}")
     assert done.returncode != 0
     assert (
         f"config error: container: Snakemake can't start an image whose path contains a space: move or rename {image}"
@@ -139,9 +139,9 @@ def test_image_whose_path_holds_a_space_stops_before_any_job(with_image: Project
 
 @needs_apptainer
 def test_a_number_of_gpus_that_is_computed_needs_the_gpu_seen_too(with_image: Project) -> None:
-    asked = [*APPTAINER, "--dry-run", "--set-resources", "pretrain:gpu=attempt"]
-    assert "add --nv" in with_image.snakemake(*asked).stderr
-    assert with_image.snakemake(*asked, "--apptainer-args=--nv").returncode == 0
+    asked = [*APPTAINER, "--set-resources", "pretrain:gpu=attempt"]
+    assert "add --nv" in with_image.dry_run(*asked).stderr
+    assert with_image.dry_run(*asked, "--apptainer-args=--nv").returncode == 0
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def refusal(project: Project, path: Path, *options: str, **environment: str) -> 
     """Return why Snakemake plans nothing with the data at this place; nothing if it does."""
     project.config["datasets"]["digits"] = {"source": "folder", "path": str(path), "image_size": 8}
     project.write_config()
-    done = project.snakemake(*APPTAINER, "--dry-run", *options, **environment)
+    done = project.dry_run(*APPTAINER, *options, **environment)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 

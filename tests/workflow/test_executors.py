@@ -106,7 +106,7 @@ def test_a_result_that_a_killed_snakemake_did_not_see_is_taken_over_as_documente
 
     done = fresh.snakemake("--cores", "1", "--unlock")
     assert done.returncode == 0, done.stderr
-    done = fresh.snakemake("--cores", "1", "--dry-run", "prepare_all")
+    done = fresh.dry_run("--cores", "1", "prepare_all")
     assert "Rules with missing metadata: prepare" in done.stdout + done.stderr
     done = fresh.snakemake("--cores", "1", "--touch", "--forcerun", "prepare", "--until", "prepare")
     assert done.returncode == 0, done.stderr

@@ -40,7 +40,7 @@ def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: 
     experiment = fresh.config["experiments"][0] | {"seeds": [0, 1, 2], "grid": {"temperature": [0.1, 0.5]}}
     fresh.config["experiments"] = [experiment | {"finetunes": [name]} for name in names]
     fresh.write_config()
-    planned = fresh.snakemake("--dry-run", "--cores", "2").stdout
+    planned = fresh.dry_run("--cores", "2").stdout
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE)}
     assert {rule: counts[rule] for rule in ("pretrain", "galleries", "umap", "finetune", "summary")} == {
         "pretrain": 6,
@@ -54,14 +54,14 @@ def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: 
 
 def test_options_of_a_training_that_are_hardware_are_set_as_resources(fresh: Project) -> None:
     resources = ("pretrain:workers=2", "pretrain:compile=never", "pretrain:save_minutes=5", "finetune:save_minutes=3")
-    shown = fresh.snakemake("--dry-run", "--printshellcmds", "--cores", "2", "--set-resources", *resources).stdout
+    shown = fresh.dry_run("--printshellcmds", "--cores", "2", "--set-resources", *resources).stdout
     assert re.search(r"pretrain --settings .* --workers 2 --compile never --save-minutes 5 --log", shown)
     assert re.search(r"finetune --settings .* --save-minutes 3 --log", shown)
-    assert "--save-minutes" not in fresh.snakemake("--dry-run", "--printshellcmds", "--cores", "2").stdout
+    assert "--save-minutes" not in fresh.dry_run("--printshellcmds", "--cores", "2").stdout
 
 
 def test_test_split_is_no_input_of_pretrain_and_select(fresh: Project) -> None:
-    shown = fresh.snakemake("--dry-run", "--cores", "2").stdout
+    shown = fresh.dry_run("--cores", "2").stdout
     inputs = dict(re.findall(r"^rule (\w+):\n    input: (.*)$", shown, re.MULTILINE))
     assert "/test." in inputs["evaluate"]
     for rule in ("pretrain", "select"):
@@ -94,7 +94,7 @@ def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
 
 def test_command_line_config_takes_numbers_below_its_first_level(fresh: Project) -> None:
     override = ("--config", "pretrains={simclr: {epochs: 2}}", "umap={n_neighbors: 9, supervised: true}")
-    done = fresh.snakemake("--dry-run", "--cores", "2", "--printshellcmds", *override)
+    done = fresh.dry_run("--cores", "2", "--printshellcmds", *override)
     assert done.returncode == 0, done.stderr
     assert '"epochs":2,' in done.stdout
     assert '"n_neighbors":9,' in done.stdout
@@ -105,7 +105,7 @@ def test_named_config_stands_alone(fresh: Project, tmp_path: Path) -> None:
     own = tmp_path / "own.json"
     block = {"datasets": {"d": {"source": "digits"}}, "pretrains": {"simclr": {}}}
     own.write_text(json.dumps({**block, "experiments": [{"dataset": "d", "pretrain": "simclr"}]}))
-    done = fresh.snakemake("--dry-run", "--cores", "2", "--printshellcmds", "--configfile", str(own))
+    done = fresh.dry_run("--cores", "2", "--printshellcmds", "--configfile", str(own))
     assert done.returncode == 0, done.stderr
     assert '"epochs":100,' in done.stdout  # the settings' default, not the other config's 1
     assert "rule finetune" not in done.stdout
@@ -180,6 +180,6 @@ def test_dry_run_of_200_experiments_takes_little_more_than_one_of_20(fresh: Proj
 
 def test_trainings_get_a_time_budget_in_a_schedulers_job_only(fresh: Project) -> None:
     for mode, budgets in (("default", set()), ("remote", {"1440", "480"})):
-        done = fresh.snakemake("--dry-run", "--printshellcmds", "--cores", "1", "--mode", mode)
+        done = fresh.dry_run("--printshellcmds", "--cores", "1", "--mode", mode)
         assert done.returncode == 0, done.stderr
         assert set(re.findall(r"--time-budget (\d+)", done.stdout + done.stderr)) == budgets
