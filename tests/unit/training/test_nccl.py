@@ -21,7 +21,7 @@ from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training import trainer
-from tests.unit.step_processes import SERVER
+from tests.forked import SERVER
 
 SETTINGS = PretrainSettings(
     encoder="tests.own_encoders:smooth_with_batch_norm",
