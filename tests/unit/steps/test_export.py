@@ -72,7 +72,7 @@ def test_a_network_that_onnx_computes_otherwise_is_not_written(
 
 @pytest.fixture
 def without_torchs_hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take back what torch 2.11 leaves of a failed export: a hook of all modules that breaks the graphs of torch.compile."""
+    """Take back what torch 2.11 leaves of a failed export: a hook of all modules that breaks torch.compile's graphs."""
     monkeypatch.setattr(torch.nn.modules.module, "_global_buffer_registration_hooks", OrderedDict())
 
 
