@@ -50,7 +50,16 @@ def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
         candidate = Candidate(**content)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run pretrain again") from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        RuntimeError,
+        OSError,
+        EOFError,
+        pickle.UnpicklingError,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise UserError(
             f"{path} is damaged or not a checkpoint from pretrain: delete it and run pretrain again"
         ) from error

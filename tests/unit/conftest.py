@@ -97,24 +97,28 @@ def write_packed(tmp_path: Path) -> WritePacked:
 
 @pytest.fixture
 def write_encoder(tmp_path: Path) -> WriteEncoder:
-    """Return a function that writes a ResNet-18 of random weights and returns its file.
+    """Return a function that writes a network of random weights, small unless it is named, and returns its file.
 
     With `classes` it is a classifier.
     """
 
     def write(
-        *, channels: int = 1, image_size: int = 8, classes: tuple[str, ...] | None = None, name: str = "encoder"
+        *,
+        encoder: str = "tests.own_encoders:smooth_with_batch_norm",
+        channels: int = 1,
+        image_size: int = 8,
+        classes: tuple[str, ...] | None = None,
+        name: str = "encoder",
     ) -> Path:
         import torch
 
-        from simclr_steps.networks.architecture import Architecture
+        from simclr_steps.networks.architecture import resolve
         from simclr_steps.networks.encoders import Classifier, Encoder, save_network
         from simclr_steps.settings.network import ProjectionHead
+        from simclr_steps.settings.pretrain import PretrainSettings
 
         head = ProjectionHead(hidden_size=32, output_size=16)
-        architecture = Architecture(
-            encoder="resnet18", stem="small", channels=channels, image_size=image_size, projection_head=head
-        )
+        architecture = resolve(PretrainSettings(encoder=encoder, projection_head=head), image_size, channels)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = Classifier(architecture, len(classes), "linear") if classes else Encoder(architecture)

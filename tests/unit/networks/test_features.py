@@ -28,7 +28,7 @@ def test_features_are_those_of_the_network_and_batches_change_nothing(write_enco
 
 def test_no_images_give_empty_features_of_the_right_width(write_encoder: WriteEncoder) -> None:
     features, projections = compute_features(load_network(write_encoder()), digits(0)[0], CPU)
-    assert features.shape == (0, 512)
+    assert features.shape == (0, 16)
     assert projections.shape == (0, 16)
 
 

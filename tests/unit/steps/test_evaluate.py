@@ -125,10 +125,10 @@ def test_random_weights_depend_on_the_seed_alone(write_encoder: WriteEncoder) ->
     weights = []
     for number, seed in enumerate((1, 1, 2)):
         torch.rand(number + 1)  # another state of the global generator
-        weights.append(module._random_network(network, seed).state_dict()["backbone.conv1.weight"])
+        weights.append(module._random_network(network, seed).state_dict()["backbone.0.weight"])
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    assert not torch.equal(weights[0], network.state_dict()["backbone.conv1.weight"])
+    assert not torch.equal(weights[0], network.state_dict()["backbone.0.weight"])
 
 
 def test_rows_without_a_label_are_left_out_and_counted(

@@ -38,7 +38,7 @@ def assert_same_features(model: Path, session: Any, images: Images) -> None:
 
 
 def test_digits_have_torchs_features_in_batches_of_any_size(write_encoder: WriteEncoder, tmp_path: Path) -> None:
-    model, out = write_encoder(), tmp_path / "encoder.onnx"
+    model, out = write_encoder(encoder="resnet18"), tmp_path / "encoder.onnx"
     export(model, out=out)
     session = onnxruntime.InferenceSession(out)
     (images,), (features,) = session.get_inputs(), session.get_outputs()

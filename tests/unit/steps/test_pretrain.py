@@ -39,6 +39,7 @@ from tests.unit.conftest import digits
 
 CPU = Hardware(gpus=0)
 SMALL = PretrainSettings(
+    encoder="tests.own_encoders:smooth_with_batch_norm",
     epochs=4,
     global_batch_size=40,
     temperature=0.2,
@@ -95,7 +96,7 @@ def test_candidates_are_the_three_of_least_validation_loss_and_the_last(tmp_path
 def test_record_tells_what_made_it_and_test_split_is_not_read(tmp_path: Path, data: Path) -> None:
     for file in data.glob("test.*"):
         file.unlink()
-    out = train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1}), seed=3)
+    out = train(tmp_path / "out", data, SMALL.model_copy(update={"encoder": "resnet18", "epochs": 1}), seed=3)
     run = read_json(out / "run.json")
     assert run["settings"]["temperature"] == 0.2 and run["seed"] == 3 and run["data_hash"] == "hash-of-data"
     assert run["architecture"]["stem"] == "small" and torch.__version__.startswith(run["versions"]["torch"])
@@ -151,7 +152,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(
 def test_truncated_checkpoint_is_named(tmp_path: Path, data: Path) -> None:
     out = train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1}))
     file = out / "last.ckpt"
-    file.write_bytes(file.read_bytes()[:100_000])
+    file.write_bytes(file.read_bytes()[:-1000])
     with pytest.raises(UserError, match="last.ckpt is damaged"):
         read_candidate(file)
 

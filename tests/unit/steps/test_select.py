@@ -37,14 +37,17 @@ def data(write_packed: Callable[..., Path]) -> Path:
 def candidates(tmp_path: Path) -> Path:
     """Write three candidates of random weights; the first one's features are all alike, so kNN can't like it."""
     folder = tmp_path / "pretrain"
-    settings = PretrainSettings(projection_head=ProjectionHead(hidden_size=8, output_size=4))
+    settings = PretrainSettings(
+        encoder="tests.own_encoders:smooth_with_batch_norm",
+        projection_head=ProjectionHead(hidden_size=8, output_size=4),
+    )
     architecture = resolve(settings, image_size=8, channels=1)
     rows = []
     for number, (name, loss) in enumerate(LOSSES.items()):
         torch.manual_seed(number)
         weights = Encoder(architecture).state_dict()
         if number == 0:
-            weights["backbone.conv1.weight"] *= 0
+            weights["backbone.0.weight"] *= 0
         write_candidate(folder / name, Candidate(number + 1, 10 * number, loss, weights), architecture)
         rows.append({"file": name, "epoch": number + 1, "step": 10 * number, "validate_loss": loss})
     write_table(folder / "checkpoints.csv", rows)
