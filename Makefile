@@ -54,14 +54,21 @@ container:
 	-$(BIN)/pip install --disable-pip-version-check --require-hashes --no-deps --upgrade --target $@ -r $<
 	@touch -c $@
 
-# A stamp is newer than its lock file as long as the environment holds what the lock file names.
-.venv/runtime: requirements.lock | .venv/bin/pip
-	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+# A stamp is newer than its lock file as long as the environment holds what the lock file names, and newer than
+# pyproject.toml as long as its command `simclr` is the one that pyproject.toml describes.
+.venv/runtime: requirements.lock pyproject.toml | .venv/bin/pip
+	$(INSTALL)
 	@touch $@
 
-.venv/dev: requirements-dev.lock | .venv/bin/pip
-	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+.venv/dev: requirements-dev.lock pyproject.toml | .venv/bin/pip
+	$(INSTALL)
 	@touch $@ .venv/runtime
+
+# The lock file holds setuptools, so that nothing is fetched for the second line.
+define INSTALL
+$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+endef
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: Python 3.11 or newer is needed, but $(PYTHON) is {sys.version.split()[0]}: name a newer one, as in: make demo PYTHON=python3.12")'

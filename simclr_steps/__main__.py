@@ -1,4 +1,4 @@
-"""Run a step: python -m simclr_steps STEP --help."""
+"""Run a step: simclr STEP --help, or python -m simclr_steps STEP --help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import errno
 import os
 import sys
 
-from simclr_steps.cli import parser
+from simclr_steps.cli.parser import parse, run
+from simclr_steps.cli.table import STEPS
 from simclr_steps.files import is_full
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.logs import log, start_logging
@@ -23,11 +24,11 @@ def main() -> int:
     if not leads():
         die_with_parent()
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each would tell when another is gone
-    arguments = parser().parse_args()
+    arguments = parse(sys.argv[1:])
     try:
-        join_nodes(getattr(arguments, "nodes", 1))
+        join_nodes(getattr(arguments, "hardware.nodes", 1))
         start_logging(arguments.step, arguments.log)
-        arguments.run(arguments)
+        run(STEPS[arguments.step], arguments)
     except UserError as error:
         log.error("error: %s", error)
         return 1

@@ -1,12 +1,19 @@
 import json
+import re
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from simclr_steps.cli import STEPS, parser
+from simclr_steps.cli.parser import keywords, parse
+from simclr_steps.cli.table import STEPS
+from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.settings.pretrain import PretrainSettings
+
+PRETRAIN = ["pretrain", "--settings", "{}", "--data", "d", "--seed", "0", "--out", "o", "--work", "w"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -21,9 +28,7 @@ def time_of_children() -> float:
 
 
 def test_help_loads_no_torch_and_answers_at_once() -> None:
-    code = (
-        "import sys; from simclr_steps.cli import parser; parser().format_help(); print(sorted(sys.modules), len('x'))"
-    )
+    code = "import sys; from simclr_steps.cli.parser import parser; parser().format_help(); print(sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'pydantic'" in modules
     assert not any(f"'{heavy}'" in modules for heavy in ("torch", "numpy", "pandas", "lightning", "sklearn"))
@@ -38,20 +43,61 @@ def test_help_loads_no_torch_and_answers_at_once() -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        parser().parse_args([step, "--help"])
+        parse([step, "--help"])
     assert end.value.code == 0
-    assert ("--out" in capsys.readouterr().out) == (step != "check")
+    assert ("--out" in capsys.readouterr().out) == (step not in ("check", "watch"))
 
 
 @pytest.mark.parametrize(
     ("option", "value"), [("--gpus", "-1"), ("--seed", "-3"), ("--seed", "x"), ("--processes", "0")]
 )
 def test_numbers_out_of_range_are_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = {"--settings": "{}", "--data": "d", "--seed": "0", "--out": "o", "--work": "w", option: value}
     with pytest.raises(SystemExit) as end:
-        parser().parse_args(["pretrain", *(word for pair in arguments.items() for word in pair)])
+        parse([*PRETRAIN, option, value])
     assert end.value.code == 2
-    assert option in capsys.readouterr().err
+    assert f'error: argument {option}: "{value}" is wrong: it must be a ' in capsys.readouterr().err
+
+
+def test_a_step_is_given_what_the_command_line_says() -> None:
+    more = ["--gpus", "0", "--nodes", "2", "--save-minutes", "0.5", "--time-budget", "2"]
+    before = time.monotonic()
+    given = keywords(STEPS["pretrain"], parse([*PRETRAIN, *more]))
+    saving = given.pop("saving")
+    assert given == {
+        "settings": PretrainSettings(),
+        "data": Path("d"),
+        "seed": 0,
+        "out": Path("o"),
+        "work": Path("w"),
+        "hardware": Hardware(gpus=0, nodes=2),
+    }
+    assert saving == Saving(0.5, None, saving.leave_by)
+    assert before + 108 <= saving.leave_by <= time.monotonic() + 108  # a tenth of the time is left to the job
+
+
+def test_what_the_command_line_leaves_out_has_the_defaults_of_hardware_and_saving() -> None:
+    given = keywords(STEPS["pretrain"], parse(PRETRAIN))
+    assert (given["hardware"], given["saving"]) == (Hardware(), Saving())
+
+
+@pytest.mark.parametrize(
+    ("word", "offer"), [("pretran", 'did you mean "pretrain"?'), ("xyz", "available: check, download, embed,")]
+)
+def test_a_step_that_does_not_exist_gets_an_offer(word: str, offer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse([word, "--gpus", "1"])
+    assert end.value.code == 2
+    assert f'error: there is no step "{word}"; {offer}' in capsys.readouterr().err
+
+
+def test_version_names_what_runs_and_loads_no_torch() -> None:
+    code = "import sys; sys.argv = ['simclr', '--version']; from simclr_steps.__main__ import main; main()"
+    shown = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True)
+    assert re.fullmatch(
+        r"simclr-workflow \d+\.\d+\.\d+ \(torch \d\S+, (no CUDA|CUDA [\d.]+), requirements.lock [0-9a-f]{12}\)\n",
+        shown.stdout,
+    )
+    assert "pydantic" in shown.stderr and not re.search(r"\| +torch$", shown.stderr, flags=re.MULTILINE)
 
 
 def test_mistake_of_the_user_ends_in_one_sentence_on_console_and_in_the_log(tmp_path: Path) -> None:
