@@ -74,12 +74,15 @@ endef
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: Python 3.11 or newer is needed, but $(PYTHON) is {sys.version.split()[0]}: name a newer one, as in: make demo PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 
-# Needs uv, and is run by hand only: a fresh clone must never make its own lock files.
+# Needs uv, and is run by hand only: a fresh clone must never make its own lock files. The environment for conda repeats the
+# lock file's pins, as no file beside it travels to where conda reads it.
 LOCK = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
 
 lock:
 	$(LOCK) -o requirements.lock
 	$(LOCK) --group dev --extra onnx -c requirements.lock -o requirements-dev.lock
+	{ printf '%s\n' 'channels: [conda-forge, nodefaults]' dependencies: '  - python =3.11' '  - pip' '  - pip:'; \
+		sed -n "s/^\([a-z].*[^ ]\) *\\\\$$/      - \1/p" requirements.lock; } >workflow/envs/simclr.yaml
 
 # Leaves results, resources and what Snakemake and stopped trainings know of them.
 clean:

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 
+from simclr_steps import __version__
 from simclr_steps.cli.parser import parse, run
 from simclr_steps.cli.table import STEPS
 from simclr_steps.files import is_full
@@ -16,6 +17,16 @@ from simclr_steps.machine.signals import end_on_sigterm
 
 # What the system says of a path that is a user's affair.
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}
+
+INSTALLING = (
+    f"install requirements.lock of simclr-workflow {__version__} with pip install -r, or run Snakemake with "
+    "--software-deployment-method conda or apptainer"
+)
+
+
+def is_dependency(module: str) -> bool:
+    """Return whether a module is neither Python's nor this package's."""
+    return module.split(".")[0] not in {"", "simclr_steps", *sys.stdlib_module_names}
 
 
 def main() -> int:
@@ -44,6 +55,9 @@ def main() -> int:
             return 1
         if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
             log.error("error: %s cannot be used (%s): fix the path or its permissions", error.filename, error.strerror)
+            return 1
+        if isinstance(error, ModuleNotFoundError) and is_dependency(error.name or ""):
+            log.error("error: %s is not installed: %s", error.name, INSTALLING)
             return 1
         log.exception("this is a bug in the program, not in your input: please report it with the lines below")
         return 70

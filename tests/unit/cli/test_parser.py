@@ -121,3 +121,26 @@ def test_a_path_that_cannot_be_written_is_named_without_a_traceback(tmp_path: Pa
         assert ended.returncode == 1
         assert "cannot be used" in ended.stderr and str(tmp_path) in ended.stderr
         assert "Traceback" not in ended.stderr and len(ended.stderr.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize(("step", "module"), [("download", "sklearn"), ("pretrain", "torch")])
+def test_a_missing_dependency_is_named_with_the_ways_to_install_it(step: str, module: str, tmp_path: Path) -> None:
+    data = ["--settings", '{"source": "digits"}', "--folder", str(tmp_path), "--out", str(tmp_path / "out.json")]
+    words = {"download": ["download", *data], "pretrain": PRETRAIN}[step]
+    code = f"import sys; sys.modules[{module!r}] = None; from simclr_steps.__main__ import main; sys.exit(main())"
+    ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"error: {module} is not installed: install requirements.lock of simclr-workflow 0." in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("module", ["simclr_steps.steps.attic", "json.attic"])
+def test_a_missing_module_that_is_no_dependency_is_a_bug(module: str) -> None:
+    code = (
+        "import sys; from simclr_steps import __main__ as main\n"
+        f"def run(*_): raise ModuleNotFoundError(name={module!r})\n"
+        "main.run = run; sys.exit(main.main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *PRETRAIN], capture_output=True, text=True, check=False)
+    assert ended.returncode == 70
+    assert "this is a bug in the program" in ended.stderr
