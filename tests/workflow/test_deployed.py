@@ -77,6 +77,7 @@ def test_other_rerun_triggers_are_warned_of(deployed: Deployed, flags: tuple[str
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # each job's Snakemake reads the tag anew
 def test_deployed_copy_runs_to_its_end_and_nothing_a_second_time(deployed: Deployed) -> None:
     done = deployed.snakemake(*FLAGS)
     assert done.returncode == 0, done.stderr
