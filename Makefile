@@ -54,25 +54,35 @@ container:
 	-$(BIN)/pip install --disable-pip-version-check --require-hashes --no-deps --upgrade --target $@ -r $<
 	@touch -c $@
 
-# A stamp is newer than its lock file as long as the environment holds what the lock file names.
-.venv/runtime: requirements.lock | .venv/bin/pip
-	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+# A stamp is newer than its lock file as long as the environment holds what the lock file names, and newer than
+# pyproject.toml as long as its command `simclr` is the one that pyproject.toml describes.
+.venv/runtime: requirements.lock pyproject.toml | .venv/bin/pip
+	$(INSTALL)
 	@touch $@
 
-.venv/dev: requirements-dev.lock | .venv/bin/pip
-	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+.venv/dev: requirements-dev.lock pyproject.toml | .venv/bin/pip
+	$(INSTALL)
 	@touch $@ .venv/runtime
+
+# The lock file holds setuptools, so that nothing is fetched for the second line.
+define INSTALL
+$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+endef
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"error: Python 3.11 or newer is needed, but $(PYTHON) is {sys.version.split()[0]}: name a newer one, as in: make demo PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 
-# Needs uv, and is run by hand only: a fresh clone must never make its own lock files.
+# Needs uv, and is run by hand only: a fresh clone must never make its own lock files. The environment for conda repeats the
+# lock file's pins, as no file beside it travels to where conda reads it.
 LOCK = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q
 
 lock:
 	$(LOCK) -o requirements.lock
 	$(LOCK) --group dev --extra onnx -c requirements.lock -o requirements-dev.lock
+	{ printf '%s\n' 'channels: [conda-forge, nodefaults]' dependencies: '  - python =3.11' '  - pip' '  - pip:'; \
+		sed -n "s/^\([a-z].*[^ ]\) *\\\\$$/      - \1/p" requirements.lock; } >workflow/envs/simclr.yaml
 
 # Leaves results, resources and what Snakemake and stopped trainings know of them.
 clean:

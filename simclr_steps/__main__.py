@@ -1,4 +1,4 @@
-"""Run a step: python -m simclr_steps STEP --help."""
+"""Run a step: simclr STEP --help, or python -m simclr_steps STEP --help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import errno
 import os
 import sys
 
-from simclr_steps.cli import parser
+from simclr_steps import __version__
+from simclr_steps.cli.parser import parse, run
+from simclr_steps.cli.table import STEPS
 from simclr_steps.files import is_full
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.logs import log, start_logging
@@ -16,6 +18,16 @@ from simclr_steps.machine.signals import end_on_sigterm
 # What the system says of a path that is a user's affair.
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}
 
+INSTALLING = (
+    f"install requirements.lock of simclr-workflow {__version__} with pip install -r, or run Snakemake with "
+    "--software-deployment-method conda or apptainer"
+)
+
+
+def is_dependency(module: str) -> bool:
+    """Return whether a module is neither Python's nor this package's."""
+    return module.split(".")[0] not in {"", "simclr_steps", *sys.stdlib_module_names}
+
 
 def main() -> int:
     """Run the step that the command line names; return the exit status."""
@@ -23,11 +35,11 @@ def main() -> int:
     if not leads():
         die_with_parent()
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each would tell when another is gone
-    arguments = parser().parse_args()
+    arguments = parse(sys.argv[1:])
     try:
-        join_nodes(getattr(arguments, "nodes", 1))
+        join_nodes(getattr(arguments, "hardware.nodes", 1))
         start_logging(arguments.step, arguments.log)
-        arguments.run(arguments)
+        run(STEPS[arguments.step], arguments)
     except UserError as error:
         log.error("error: %s", error)
         return 1
@@ -43,6 +55,9 @@ def main() -> int:
             return 1
         if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
             log.error("error: %s cannot be used (%s): fix the path or its permissions", error.filename, error.strerror)
+            return 1
+        if isinstance(error, ModuleNotFoundError) and is_dependency(error.name or ""):
+            log.error("error: %s is not installed: %s", error.name, INSTALLING)
             return 1
         log.exception("this is a bug in the program, not in your input: please report it with the lines below")
         return 70

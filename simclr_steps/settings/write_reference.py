@@ -27,8 +27,8 @@ _HEAD = """\
 
 `config.yaml` is the demo; `recipes/` contains configs to start from. Pass your own with `--configfile my.yaml`: it is
 not merged with the demo, and every key that it omits has the default below. A key that is not listed here is an error.
-Hardware (GPUs, threads, memory) is not part of the config: it is set in `workflow/profiles/`, and changing it reruns
-nothing.
+Hardware (GPUs, threads, memory) is not part of the config: it is set in a profile, such as those in the repository's
+`workflow/profiles/`, and changing it reruns nothing.
 
 Editors check and complete a config that starts with this line (with the path relative to the config):
 

@@ -61,7 +61,7 @@ def _scikit_learn_data() -> str:
     """Return the address of scikit-learn's own images, without importing it."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or spec.origin is None:
-        raise UserError("source: digits come with scikit-learn, which is not installed: install it")
+        raise ModuleNotFoundError("the digits come with scikit-learn", name="sklearn")
     return (Path(spec.origin).parent / "datasets" / "data").as_uri() + "/"
 
 

@@ -19,23 +19,7 @@ from tests.forked import SERVER
 
 ROOT = Path(__file__).parents[2]
 
-CONFIG: dict[str, Any] = {
-    "datasets": {"digits": {"source": "digits", "subset": 200}},
-    "pretrains": {
-        "simclr": {
-            "epochs": 1,
-            "global_batch_size": 32,
-            "projection_head": {"hidden_size": 16, "output_size": 8},
-        }
-    },
-    "finetunes": {
-        "pretrained": {"labels": 20, "epochs": 1},
-        "scratch": {"labels": 20, "epochs": 1, "init": "random"},
-    },
-    "evaluation": {"labels": [20], "draws": 1},
-    "umap": {"n_neighbors": 5},
-    "experiments": [{"dataset": "digits", "pretrain": "simclr", "finetunes": ["pretrained", "scratch"], "seeds": [0]}],
-}
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / ".test/config/config.yaml").read_text(encoding="utf-8"))
 
 Planned = set[tuple[str, ...]]
 
@@ -127,6 +111,26 @@ def _new(folder: Path) -> Project:
 def fresh(tmp_path: Path) -> Project:
     """A project in which nothing has run."""
     return _new(tmp_path / "fresh")
+
+
+def publish(folder: Path, place: Path) -> dict[str, str]:
+    """Move a folder below `place` and make it a git repository with the tag v1.2.3.
+
+    Returns the environment in which git finds it as https://github.com/owner/simclr-workflow, and nothing else there.
+    """
+    served = place / "served/owner/simclr-workflow"
+    served.parent.mkdir(parents=True)
+    folder.rename(served)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"], ["tag", "v1.2.3"]):
+        subprocess.run(["git", *command], cwd=served, check=True)
+    shutil.rmtree(served / "simclr_steps")  # so that only the tag's files can be read
+    return {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{place}/served/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/",
+        "XDG_CACHE_HOME": str(place / "cache"),
+    }
 
 
 @pytest.fixture(scope="session")

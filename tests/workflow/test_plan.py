@@ -3,13 +3,12 @@
 import json
 import re
 import resource
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.workflow.conftest import Project
+from tests.workflow.conftest import CONFIG, Project, publish
 
 
 def test_equal_pretrainings_of_two_experiments_are_planned_once(fresh: Project) -> None:
@@ -120,7 +119,7 @@ def test_workflow_runs_from_another_folder(fresh: Project, tmp_path: Path) -> No
     assert (elsewhere / "resources/digits/dataset.json").exists()
 
 
-def outer_workflow(folder: Path, inner: Project, snakefile: str) -> Project:
+def outer_workflow(folder: Path, snakefile: str) -> Project:
     """Return a workflow that uses this one as a module, with a config of its own."""
     folder.mkdir()
     (folder / "Snakefile").write_text(
@@ -128,33 +127,21 @@ def outer_workflow(folder: Path, inner: Project, snakefile: str) -> Project:
         f"module simclr:\n    snakefile: {snakefile}\n    config: config\n"
         f"use rule * from simclr as simclr_*\n"
     )
-    (folder / "config.yaml").write_text((inner.folder / "config/config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
     return Project(folder)
 
 
 def test_another_workflow_uses_this_one_from_a_folder(fresh: Project, tmp_path: Path) -> None:
-    outer = outer_workflow(tmp_path / "outer", fresh, repr(str(fresh.folder / "workflow/Snakefile")))
+    outer = outer_workflow(tmp_path / "outer", repr(str(fresh.folder / "workflow/Snakefile")))
     done = outer.snakemake("--cores", "2", "simclr_prepare_all")
     assert done.returncode == 0, done.stderr
     assert (outer.folder / "resources/digits/dataset.json").exists()
 
 
 def test_another_workflow_uses_this_one_from_a_git_tag(fresh: Project, tmp_path: Path) -> None:
-    served = tmp_path / "served/owner/simclr-workflow"
-    served.parent.mkdir(parents=True)
-    fresh.folder.rename(served)
-    author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "all"], ["tag", "v1.2.3"]):
-        subprocess.run(["git", *command], cwd=served, check=True)
-    shutil.rmtree(served / "simclr_steps")  # so that the tag's files alone can be read
-    environment = {
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"url.{tmp_path}/served/.insteadOf",
-        "GIT_CONFIG_VALUE_0": "https://github.com/",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
+    environment = publish(fresh.folder, tmp_path)
     snakefile = 'github("owner/simclr-workflow", path="workflow/Snakefile", tag="v1.2.3")'
-    outer = outer_workflow(tmp_path / "outer", Project(served), snakefile)
+    outer = outer_workflow(tmp_path / "outer", snakefile)
     done = outer.snakemake("--cores", "2", "simclr_prepare_all", **environment)
     assert done.returncode == 0, done.stderr
     assert (outer.folder / "resources/digits/dataset.json").exists()

@@ -110,7 +110,14 @@ def test_code_of_a_step_plans_the_step_and_what_follows(step: str, rules: set[st
 
 @pytest.mark.parametrize(
     "file",
-    ["machine/logs.py", "machine/provenance.py", "machine/gpus.py", "machine/options.py", "settings/reading.py"],
+    [
+        "cli/table.py",
+        "machine/logs.py",
+        "machine/provenance.py",
+        "machine/gpus.py",
+        "machine/options.py",
+        "settings/reading.py",
+    ],
 )
 def test_code_that_changes_no_result_plans_nothing(file: str, project: Project) -> None:
     path = project.folder / "simclr_steps" / file

@@ -3,6 +3,7 @@ import argparse
 from snakemake.settings.types import DeploymentMethod
 
 IN_CONTAINER = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+IN_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 # Where programs in the image, which is read-only, keep what they would else compute again in every job.
 CACHES = {
@@ -21,9 +22,9 @@ IMAGE = CONFIG.container if "://" in CONFIG.container else str(Path(CONFIG.conta
 
 
 def python():
-    """Return how a command starts Python: this one, or the image's with its caches in the folder work."""
+    """Return how a command starts Python: this one, conda's, or the image's with its caches in the folder work."""
     if not IN_CONTAINER:
-        return shlex.quote(sys.executable)
+        return "python" if IN_CONDA else shlex.quote(sys.executable)
     caches = [f'{key}="$PWD/work/cache/{name}"' for key, name in CACHES.items()]
     image = [f"SIMCLR_IMAGE={shlex.quote(IMAGE)}", f"SIMCLR_IMAGE_SHA256={image_digest()}"]
     return " ".join(["env", *caches, *image, "python"])

@@ -5,6 +5,8 @@ rule download:
         "logs/{dataset}/download.log",
     benchmark:
         "benchmarks/{dataset}/download.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -21,6 +23,7 @@ rule download:
 
 rule prepare:
     input:
+        no_files,
         lambda wildcards: originals(wildcards.dataset),
     output:
         "resources/{dataset}/dataset.json",
@@ -32,6 +35,8 @@ rule prepare:
         "logs/{dataset}/prepare.log",
     benchmark:
         "benchmarks/{dataset}/prepare.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: 16
     resources:
         mem_mb=8000,

@@ -9,6 +9,8 @@ rule evaluate:
         "logs/{dataset}/{pretrain}/seed{seed}/evaluate.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/evaluate.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: THREADS
     resources:
         gpu=GPUS,

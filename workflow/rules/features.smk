@@ -9,6 +9,8 @@ rule predict_features:
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/features/{split}.predict.tsv"
     priority: 1  # UMAP, which waits for the features, takes long
+    conda:
+        "../envs/simclr.yaml"
     threads: THREADS
     resources:
         gpu=GPUS,
@@ -39,6 +41,8 @@ rule gather_features:
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/features/{split}.gather.tsv"
     priority: 1
+    conda:
+        "../envs/simclr.yaml"
     threads: 1
     resources:
         mem_mb=16000,
@@ -90,6 +94,8 @@ rule umap:
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/umap.tsv"
     priority: 1
+    conda:
+        "../envs/simclr.yaml"
     threads: 1
     resources:
         mem_mb=16000,
@@ -130,6 +136,8 @@ rule galleries:
         "logs/{dataset}/{pretrain}/seed{seed}/galleries.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/galleries.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: 1
     resources:
         mem_mb=16000,

@@ -10,6 +10,8 @@ rule finetune:
         "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: THREADS
     resources:
         gpu=GPUS,
@@ -39,6 +41,8 @@ rule predict_classifier:
         "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.predict.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.predict.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: THREADS
     resources:
         gpu=GPUS,
@@ -65,6 +69,8 @@ rule gather_predictions:
         "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: 1
     resources:
         mem_mb=8000,

@@ -7,6 +7,8 @@ rule pretrain:
         "logs/{dataset}/{pretrain}/seed{seed}/pretrain.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/pretrain.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: 4 if GPUS else 16
     resources:
         gpu=GPUS,
@@ -40,6 +42,8 @@ rule select:
         "logs/{dataset}/{pretrain}/seed{seed}/select.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/select.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: THREADS
     resources:
         gpu=GPUS,

@@ -40,6 +40,8 @@ rule summary:
         "logs/summary.log",
     benchmark:
         "benchmarks/summary.tsv"
+    conda:
+        "../envs/simclr.yaml"
     threads: 1
     resources:
         mem_mb=4000,

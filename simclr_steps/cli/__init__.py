@@ -1,0 +1,1 @@
+"""The command line: what can be written there, and what it starts."""

@@ -1,0 +1,153 @@
+"""The options of all steps, each written once."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simclr_steps.machine.compilation import COMPILE
+from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.settings.base import SPLITS
+
+GROUPS: dict[str, Any] = {"hardware": Hardware, "saving": Saving}  # parameters that take several options
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option, or a positional argument where `flag` has no dashes."""
+
+    flag: str
+    to: str  # the parameter of the step's function that takes the value, or a field of one, as in hardware.gpus
+    keywords: Mapping[str, Any]  # of argparse's add_argument
+    settings: Any = None  # the kind of settings that the text is read as
+
+
+def settings(kind: Any, text: str, to: str = "settings") -> Option:
+    """Return --settings for one kind of settings, a class or an annotated union of them."""
+    form = f"{text}: inline JSON, or a YAML or JSON file"
+    return Option("--settings", to, {"required": True, "metavar": "JSON|FILE", "help": form}, kind)
+
+
+def path(name: str, text: str, *, required: bool = True) -> Option:
+    """Return the option of a file or folder, which goes to the parameter of its name."""
+    return Option(f"--{name}", name, {"type": Path, "required": required, "metavar": "PATH", "help": text})
+
+
+def out(text: str) -> Option:
+    """Return --out, whose text says what is written."""
+    return path("out", text)
+
+
+def _in_group(flag: str, to: str, text: str, **keywords: Any) -> Option:
+    """Return an option for one field of a group, with the field's default."""
+    group, _, field = to.partition(".")
+    return Option(flag, to, {"default": getattr(GROUPS[group], field), "help": text, **keywords})
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        with suppress(ValueError):
+            if (number := int(text)) >= least:
+                return number
+        raise argparse.ArgumentTypeError(f'"{text}" is wrong: it must be a whole number, {least} or more')
+
+    return whole
+
+
+def _minutes(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (number := float(text)) < float("inf"):
+            return number
+    raise argparse.ArgumentTypeError(f'"{text}" is wrong: it must be a number of minutes, 0 or more')
+
+
+def _leave_by(text: str) -> float:
+    """Return when to leave, on time.monotonic()'s clock, so that the job ends before its minutes are up."""
+    seconds = 60 * _minutes(text)
+    around = min(60.0, seconds / 10)  # what the job needs before this program starts and after it ends
+    return time.monotonic() + seconds - around
+
+
+DATA = path("data", "folder of packed arrays written by prepare")
+ENCODER = path("encoder", "encoder.safetensors written by select")
+ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
+FEATURES = path("features", "folder written by gather for an encoder")
+WORK = path("work", "folder for what an interrupted training needs to resume")
+SPLIT = Option("--split", "split", {"required": True, "choices": SPLITS, "help": "split of the data"})
+SEED = Option("--seed", "seed", {"required": True, "type": _at_least(0), "help": "the run's seed"})
+
+GPUS = _in_group(
+    "--gpus", "hardware.gpus", "number of GPUs to use (default: one, if available)", type=_at_least(0), metavar="N"
+)
+PROCESSES = _in_group(
+    "--processes",
+    "hardware.processes",
+    "number of processes if no GPU is used (default: %(default)s)",
+    type=_at_least(1),
+    metavar="N",
+)
+READERS = _in_group(
+    "--workers",
+    "hardware.workers",
+    "processes that read images ahead (default: 4 if the GPU cannot hold all images, otherwise 0)",
+    type=_at_least(0),
+    metavar="N",
+)
+DECODERS = _in_group(
+    "--workers",
+    "hardware.workers",
+    "processes that decode images (default: one per core)",
+    type=_at_least(1),
+    metavar="N",
+)
+PACKERS = Option(
+    "--workers",
+    "workers",
+    {
+        "type": _at_least(1),
+        "default": 1,
+        "metavar": "N",
+        "help": "processes that decode images (default: %(default)s)",
+    },
+)
+NODES = _in_group(
+    "--nodes",
+    "hardware.nodes",
+    "machines that share the GPUs or processes; start this command on each, as srun does (default: %(default)s)",
+    type=_at_least(1),
+    metavar="N",
+)
+COMPILATION = _in_group(
+    "--compile",
+    "hardware.compile",
+    "compile the training; auto compiles on a GPU if there are at least 25,000 steps, unless that fails",
+    choices=COMPILE,
+)
+SAVING = (
+    _in_group(
+        "--save-minutes",
+        "saving.every_minutes",
+        "save the training every MINUTES minutes (default: %(default)g)",
+        type=_minutes,
+        metavar="MINUTES",
+    ),
+    _in_group(
+        "--save-epochs",
+        "saving.every_epochs",
+        "also save it every EPOCHS epochs",
+        type=_at_least(1),
+        metavar="EPOCHS",
+    ),
+    _in_group(
+        "--time-budget",
+        "saving.leave_by",
+        "save and exit with status 75 before this time is up, so that a scheduler can restart the training",
+        type=_leave_by,
+        metavar="MINUTES",
+    ),
+)

@@ -1,0 +1,79 @@
+"""From the words of a command line to the call of a step's function. Torch is loaded by the step that runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from simclr_steps.cli.options import GROUPS
+from simclr_steps.cli.table import STEPS, Step
+from simclr_steps.machine.versions import version_line
+from simclr_steps.settings.base import did_you_mean
+from simclr_steps.settings.reading import read_settings
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return what a command line says: `step`, `log`, and a value for each option of the step, named by its `to`.
+
+    A mistake in it ends the program with status 2, as argparse does.
+    """
+    top = parser()
+    name = next((word for word in words if not word.startswith("-")), None)
+    if name is not None and name not in STEPS:
+        top.error(f'there is no step "{name}"; {did_you_mean(name, STEPS)}')
+    return top.parse_args(words)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `simclr` and of `python -m simclr_steps`, which are the same."""
+    top = argparse.ArgumentParser(
+        prog="simclr" if Path(sys.argv[0]).name == "simclr" else "python -m simclr_steps",
+        description="The steps of simclr-workflow. Each reads and writes files; see STEP --help for which.",
+    )
+    top.add_argument("--version", action=_Version, nargs=0, help="show the versions of this program and of torch")
+    commands = top.add_subparsers(dest="step", metavar="STEP", required=True)
+    for step in STEPS.values():
+        command = commands.add_parser(step.name, help=step.help, description=f"{step.help[0].upper()}{step.help[1:]}.")
+        for option in step.options:
+            dest: dict[str, Any] = {"dest": option.to} if option.flag.startswith("-") else {}
+            command.add_argument(option.flag, **dest, **option.keywords)
+        if step.logs:
+            command.add_argument("--log", type=Path, metavar="FILE", help="also write the step's output to this file")
+        else:
+            command.set_defaults(log=None)
+    return top
+
+
+def run(step: Step, arguments: argparse.Namespace) -> None:
+    """Call the step's function with what was parsed for it; settings are read first, as that needs no torch."""
+    module = f"simclr_steps.{step.wing}.{step.name}"
+    given = keywords(step, arguments)
+    getattr(importlib.import_module(module), step.name)(**given)
+
+
+def keywords(step: Step, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of a step's function. Raises UserError where its settings are wrong."""
+    given: dict[str, Any] = {}
+    fields: dict[str, dict[str, Any]] = {}
+    for option in step.options:
+        value = getattr(arguments, option.to)
+        group, _, field = option.to.rpartition(".")
+        if group:
+            fields.setdefault(group, {})[field] = value
+        elif option.settings:
+            given[option.to] = read_settings(option.settings, value, f"{step.name} settings")
+        else:
+            given[option.to] = value
+    return given | {group: GROUPS[group](**values) for group, values in fields.items()}
+
+
+class _Version(argparse.Action):
+    """Prints the versions, which are looked up no earlier, and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(version_line())
+        parser.exit()

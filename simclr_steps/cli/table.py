@@ -1,0 +1,224 @@
+"""Each step's command: what it does, and the options that give its function's arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from simclr_steps.cli.options import (
+    ANY_ENCODER,
+    COMPILATION,
+    DATA,
+    DECODERS,
+    ENCODER,
+    FEATURES,
+    GPUS,
+    NODES,
+    PACKERS,
+    PROCESSES,
+    READERS,
+    SAVING,
+    SEED,
+    SPLIT,
+    WORK,
+    Option,
+    out,
+    path,
+    settings,
+)
+from simclr_steps.settings.datasets import Dataset
+from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.galleries import GallerySettings
+from simclr_steps.settings.plan import Demands, SummarySettings
+from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.selection import SelectionSettings
+from simclr_steps.settings.umap import UmapSettings
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command. It calls the function of its name in the module of its name, which is imported no earlier."""
+
+    name: str
+    help: str
+    options: tuple[Option, ...]
+    wing: str = "steps"
+    logs: bool = True  # to the console and, with --log, to a file
+
+
+_TABLE = (
+    Step(
+        "download",
+        "fetch and verify the original files of a data set",
+        (
+            settings(Dataset, "a block of datasets", to="dataset"),
+            path("folder", "folder for downloaded files"),
+            out("JSON file to write the list of verified originals to"),
+        ),
+    ),
+    Step(
+        "prepare",
+        "pack a data set's images into arrays and split it",
+        (
+            settings(Dataset, "a block of datasets", to="dataset"),
+            path(
+                "originals",
+                "file written by download; not needed for the sources folder and arrays",
+                required=False,
+            ),
+            out("folder to write the packed arrays and dataset.json to"),
+            PACKERS,
+        ),
+    ),
+    Step(
+        "check",
+        "check that a data set meets the requirements of experiments; writes nothing",
+        (
+            settings(Demands, "the requirements, {batch_sizes, criterion, finetunes, drawn, supervised}", to="demands"),
+            DATA,
+        ),
+    ),
+    Step(
+        "pretrain",
+        "train an encoder with SimCLR, never reading the test split",
+        (
+            settings(PretrainSettings, "a block of pretrains"),
+            DATA,
+            SEED,
+            out("folder to write checkpoints, checkpoints.csv, history.csv and run.json to"),
+            WORK,
+            GPUS,
+            PROCESSES,
+            READERS,
+            NODES,
+            COMPILATION,
+            *SAVING,
+        ),
+    ),
+    Step(
+        "select",
+        "select a checkpoint and write its encoder",
+        (
+            settings(SelectionSettings, "the block selection"),
+            path("candidates", "folder written by pretrain"),
+            DATA,
+            out("folder to write encoder.safetensors and selection.json to"),
+            GPUS,
+        ),
+    ),
+    Step(
+        "evaluate",
+        "evaluate frozen features with kNN and linear probes",
+        (
+            settings(EvaluationSettings, "the block evaluation"),
+            ENCODER,
+            DATA,
+            SEED,
+            out("folder to write knn.json and linear.json to"),
+            GPUS,
+        ),
+    ),
+    Step(
+        "finetune",
+        "train a classifier on a fraction of the labels",
+        (
+            settings(FinetuneSettings, "a block of finetunes"),
+            ENCODER,
+            DATA,
+            SEED,
+            out("folder to write model.safetensors, metrics.json and history.csv to"),
+            WORK,
+            GPUS,
+            *SAVING,
+        ),
+    ),
+    Step(
+        "predict",
+        "compute features and predictions, one part for each process",
+        (
+            path("model", "encoder.safetensors or model.safetensors"),
+            DATA,
+            SPLIT,
+            out("folder to write one part per process to"),
+            GPUS,
+            PROCESSES,
+            READERS,
+        ),
+    ),
+    Step(
+        "gather",
+        "merge the parts of a prediction, each row exactly once",
+        (
+            path("parts", "folder written by predict"),
+            DATA,
+            SPLIT,
+            out("folder to write features and rows.parquet, or predictions.parquet, to"),
+        ),
+    ),
+    Step(
+        "umap",
+        "draw gathered features in the plane",
+        (
+            settings(UmapSettings, "the block umap"),
+            FEATURES,
+            DATA,
+            out("folder to write the plots, coordinates and quality.json to"),
+        ),
+    ),
+    Step(
+        "galleries",
+        "show augmented views of images, and their nearest neighbors",
+        (
+            settings(GallerySettings, "augmentation and view_size from a block of pretrains"),
+            FEATURES,
+            DATA,
+            SEED,
+            out("folder to write the galleries to"),
+        ),
+    ),
+    Step(
+        "summarize",
+        "collect the results of all runs in one table, plots and a page",
+        (
+            settings(SummarySettings, "the runs, {runs: [{dataset, pretrain, seed, finetunes}]}"),
+            path("results", "folder that contains the results of all runs"),
+            path("resources", "folder that contains a folder of packed arrays for each data set, named after it"),
+            out("folder to write summary.csv, summary.html and the plots in summary/ to"),
+        ),
+    ),
+    Step(
+        "embed",
+        "compute features of image files without a data set",
+        (
+            ANY_ENCODER,
+            path("images", "folder of images, searched recursively, or a CSV file with a column path"),
+            out("Parquet file to write, with one row per image: path, features"),
+            GPUS,
+            DECODERS,
+        ),
+    ),
+    Step(
+        "export",
+        "write an encoder as ONNX, which runs without torch",
+        (
+            ANY_ENCODER,
+            out("ONNX file to write; it maps uint8 images, N × H × W × C, to float32 features, N × D"),
+        ),
+    ),
+    Step(
+        "watch",
+        "show the steps that are running and log next to the results: since when, and how far they are",
+        (
+            Option("results", "results", {"type": Path, "help": "folder that contains the results of all runs"}),
+            Option(
+                "--once",
+                "once",
+                {"action": "store_true", "help": "print once and exit, as when the output is not a terminal"},
+            ),
+        ),
+        wing="machine",
+        logs=False,
+    ),
+)
+STEPS = {step.name: step for step in _TABLE}

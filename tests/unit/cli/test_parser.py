@@ -1,0 +1,146 @@
+import json
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.cli.parser import keywords, parse
+from simclr_steps.cli.table import STEPS
+from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.settings.pretrain import PretrainSettings
+
+PRETRAIN = ["pretrain", "--settings", "{}", "--data", "d", "--seed", "0", "--out", "o", "--work", "w"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "simclr_steps", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def time_of_children() -> float:
+    """Return the CPU seconds of all processes that have ended, which other work on the machine hardly changes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_help_loads_no_torch_and_answers_at_once() -> None:
+    code = "import sys; from simclr_steps.cli.parser import parser; parser().format_help(); print(sorted(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "'pydantic'" in modules
+    assert not any(f"'{heavy}'" in modules for heavy in ("torch", "numpy", "pandas", "lightning", "sklearn"))
+    times = []
+    for _ in range(3):
+        before = time_of_children()
+        assert run("--help").returncode == 0
+        times.append(time_of_children() - before)
+    assert min(times) < 0.5
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse([step, "--help"])
+    assert end.value.code == 0
+    assert ("--out" in capsys.readouterr().out) == (step not in ("check", "watch"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--gpus", "-1"), ("--seed", "-3"), ("--seed", "x"), ("--processes", "0")]
+)
+def test_numbers_out_of_range_are_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse([*PRETRAIN, option, value])
+    assert end.value.code == 2
+    assert f'error: argument {option}: "{value}" is wrong: it must be a ' in capsys.readouterr().err
+
+
+def test_a_step_is_given_what_the_command_line_says() -> None:
+    more = ["--gpus", "0", "--nodes", "2", "--save-minutes", "0.5", "--time-budget", "2"]
+    before = time.monotonic()
+    given = keywords(STEPS["pretrain"], parse([*PRETRAIN, *more]))
+    saving = given.pop("saving")
+    assert given == {
+        "settings": PretrainSettings(),
+        "data": Path("d"),
+        "seed": 0,
+        "out": Path("o"),
+        "work": Path("w"),
+        "hardware": Hardware(gpus=0, nodes=2),
+    }
+    assert saving == Saving(0.5, None, saving.leave_by)
+    assert before + 108 <= saving.leave_by <= time.monotonic() + 108  # a tenth of the time is left to the job
+
+
+def test_what_the_command_line_leaves_out_has_the_defaults_of_hardware_and_saving() -> None:
+    given = keywords(STEPS["pretrain"], parse(PRETRAIN))
+    assert (given["hardware"], given["saving"]) == (Hardware(), Saving())
+
+
+@pytest.mark.parametrize(
+    ("word", "offer"), [("pretran", 'did you mean "pretrain"?'), ("xyz", "available: check, download, embed,")]
+)
+def test_a_step_that_does_not_exist_gets_an_offer(word: str, offer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse([word, "--gpus", "1"])
+    assert end.value.code == 2
+    assert f'error: there is no step "{word}"; {offer}' in capsys.readouterr().err
+
+
+def test_version_names_what_runs_and_loads_no_torch() -> None:
+    code = "import sys; sys.argv = ['simclr', '--version']; from simclr_steps.__main__ import main; main()"
+    shown = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True)
+    assert re.fullmatch(
+        r"simclr-workflow \d+\.\d+\.\d+ \(torch \d\S+, (no CUDA|CUDA [\d.]+), requirements.lock [0-9a-f]{12}\)\n",
+        shown.stdout,
+    )
+    assert "pydantic" in shown.stderr and not re.search(r"\| +torch$", shown.stderr, flags=re.MULTILINE)
+
+
+def test_mistake_of_the_user_ends_in_one_sentence_on_console_and_in_the_log(tmp_path: Path) -> None:
+    settings = json.dumps({"temprature": 0.1})
+    log = tmp_path / "logs" / "pretrain.log"
+    arguments = ["--data", "none", "--seed", "0", "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    ended = run("pretrain", "--settings", settings, *arguments, "--log", str(log))
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert 'unknown key "temprature"; did you mean "temperature"?' in ended.stderr
+    date, _, line = log.read_text().partition(" ")
+    assert line == ended.stderr and date.count("-") == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_path_that_cannot_be_written_is_named_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    download = ["download", "--settings", '{"source": "digits"}', "--folder", str(tmp_path / "originals")]
+    for out, log in ((tmp_path / "file/out.json", tmp_path / "log"), (tmp_path / "out.json", tmp_path)):
+        ended = run(*download, "--out", str(out), "--log", str(log))
+        assert ended.returncode == 1
+        assert "cannot be used" in ended.stderr and str(tmp_path) in ended.stderr
+        assert "Traceback" not in ended.stderr and len(ended.stderr.strip().splitlines()) <= 2
+
+
+@pytest.mark.parametrize(("step", "module"), [("download", "sklearn"), ("pretrain", "torch")])
+def test_a_missing_dependency_is_named_with_the_ways_to_install_it(step: str, module: str, tmp_path: Path) -> None:
+    data = ["--settings", '{"source": "digits"}', "--folder", str(tmp_path), "--out", str(tmp_path / "out.json")]
+    words = {"download": ["download", *data], "pretrain": PRETRAIN}[step]
+    code = f"import sys; sys.modules[{module!r}] = None; from simclr_steps.__main__ import main; sys.exit(main())"
+    ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"error: {module} is not installed: install requirements.lock of simclr-workflow 0." in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("module", ["simclr_steps.steps.attic", "json.attic"])
+def test_a_missing_module_that_is_no_dependency_is_a_bug(module: str) -> None:
+    code = (
+        "import sys; from simclr_steps import __main__ as main\n"
+        f"def run(*_): raise ModuleNotFoundError(name={module!r})\n"
+        "main.run = run; sys.exit(main.main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *PRETRAIN], capture_output=True, text=True, check=False)
+    assert ended.returncode == 70
+    assert "this is a bug in the program" in ended.stderr
