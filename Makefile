@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: demo test test-slow test-cluster lint bench container clean lock
+.PHONY: demo test check test-slow test-cluster lint bench container clean lock
 .DELETE_ON_ERROR:
 
 demo: .venv/runtime
@@ -24,6 +24,10 @@ report.html: results/summary.csv results/summary.html workflow/report/*.rst
 # container's tests need the image that SIMCLR_TEST_IMAGE names.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not cluster and not slow"
+
+# What each change is checked with.
+check: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not slow" tests/unit
 
 # What takes minutes each.
 test-slow: .venv/dev

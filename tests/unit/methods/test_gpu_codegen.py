@@ -23,10 +23,6 @@ def kernels(*case: str) -> dict[str, str | None]:
     return found
 
 
-def test_views_of_small_images_compile_for_a_gpu() -> None:
-    assert_compiles("views", "color", "32", "3", least=10)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", ["1", "3"])
 @pytest.mark.parametrize("side", ["32", "224"])

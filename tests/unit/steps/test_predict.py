@@ -76,7 +76,7 @@ def test_an_empty_split_makes_an_empty_part(
     data = write_packed()
     predict(write_encoder(), data=data, split="unlabeled", out=tmp_path / "parts", hardware=CPU)
     with np.load(tmp_path / "parts" / "part-0.npz") as part:
-        assert part["features"].shape == (0, 512)
+        assert part["features"].shape == (0, 16)
 
 
 def test_data_of_other_channels_are_refused_before_anything_is_written(
