@@ -24,7 +24,7 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
-from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network
+from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_encoder
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.evaluation import EvaluationSettings
@@ -47,9 +47,7 @@ def evaluate(
     """
     description = read_description(data)
     record = Record("evaluate", settings, description.content_hash, seed)
-    network = load_network(encoder)
-    if not isinstance(network, Encoder):
-        raise UserError(f"{encoder} is a classifier: give the encoder.safetensors written by select")
+    network = load_encoder(encoder)
     names: tuple[str, ...] = ("train", "validation", "test")
     splits = {name: read_split(data, name) for name in names if name in description.splits}
     facts: dict[str, Any] = {

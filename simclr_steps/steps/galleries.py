@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simclr_steps.data.packed import NO_LABEL, read_description, read_split
+from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.figures.mosaic import LARGEST_TILE, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
 from simclr_steps.figures.thumbnails import thumbnails
-from simclr_steps.files import read_json, whole_folder, write_json
-from simclr_steps.machine.errors import UserError
+from simclr_steps.files import whole_folder, write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
@@ -51,10 +51,8 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     """
     description = read_description(data)
     record = Record("galleries", settings, description.content_hash, seed)
-    facts = read_json(features / "run.json")
-    if facts["run"]["data_hash"] != description.content_hash:
-        raise UserError(f"{features} was computed from data other than {data}: run predict and gather again")
-    train, split = read_split(data, "train"), read_split(data, facts["split"])
+    name = split_of_features(features, data, description.content_hash)
+    train, split = read_split(data, "train"), read_split(data, name)
     if not len(train):  # all that is trained on is without labels
         train = read_split(data, "unlabeled")
     rows = proportional_draw(train.labels, ROWS, seed)
@@ -62,12 +60,12 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     with whole_folder(out) as folder:
         save(draw_views(train.images[rows], shown), folder / "augmentation")
         if len(split) < 2:
-            figure = sentence(f"No neighbors to show: the {facts['split']} split has {len(split)} images.")
+            figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
         else:
             found = neighborhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
             figure = draw_neighbors(found, split.images, split.labels, description.classes)
         save(figure, folder / "neighbors")
-        write_json(folder / "run.json", {"split": facts["split"], "run": record.finish()})
+        write_json(folder / "run.json", {"split": name, "run": record.finish()})
     log.info("wrote %s", out)
 
 
