@@ -61,17 +61,17 @@ def panels(wanted: int, width: float, height: float, *, stacked: bool = False) -
     columns = min(count, _COLUMNS)
     rows = -(-count // columns)
     figure = new_figure(width * columns, height * rows + 0.4)
-    found: list[Axes] = []
+    axes: list[Axes] = []
     grid = figure.add_gridspec(rows, columns)
     for number in range(count):
         place = grid[divmod(number, columns)]
         if stacked:
             inner = place.subgridspec(2, 1, height_ratios=(3, 1))
             upper = figure.add_subplot(inner[0])
-            found += [upper, figure.add_subplot(inner[1], sharex=upper)]
+            axes += [upper, figure.add_subplot(inner[1], sharex=upper)]
         else:
-            found.append(figure.add_subplot(place))
-    return figure, found
+            axes.append(figure.add_subplot(place))
+    return figure, axes
 
 
 def share_y(drawn: Sequence[Axes]) -> None:

@@ -26,7 +26,7 @@ from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import images_at_a_time, network_input
 from simclr_steps.networks.precision import ieee_fp32
 
-Batch = tuple[list[str], npt.NDArray[np.uint8]]  # names, and their images [B, H, W, C]
+NamedImages = tuple[list[str], npt.NDArray[np.uint8]]  # names, and their images [B, H, W, C]
 
 _FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
 
@@ -75,7 +75,7 @@ def _list_images(images: Path) -> tuple[Path, list[str]]:
 
 def _batches(
     base: Path, names: list[str], network: Encoder | Classifier, workers: int | None, skipped: list[str]
-) -> Iterator[Batch]:
+) -> Iterator[NamedImages]:
     """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
     side = network.architecture.packed_size or network.architecture.image_size
     blank = np.empty((0, side, side, network.architecture.channels), dtype=np.uint8)

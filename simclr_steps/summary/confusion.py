@@ -22,9 +22,9 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     Takes what gather writes for a classifier: label, prediction and a probability_<class> for each class.
     """
     classes = [str(name).removeprefix("probability_") for name in predictions if str(name).startswith("probability_")]
-    known = predictions.dropna(subset="label")
+    labeled = predictions.dropna(subset="label")
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    np.add.at(counts, (known["label"].to_numpy(dtype=np.int64), known["prediction"].to_numpy(dtype=np.int64)), 1)
+    np.add.at(counts, (labeled["label"].to_numpy(dtype=np.int64), labeled["prediction"].to_numpy(dtype=np.int64)), 1)
     return pd.DataFrame(counts, index=classes, columns=classes)
 
 

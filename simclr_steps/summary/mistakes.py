@@ -35,8 +35,8 @@ def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) ->
 
     Takes what gather writes for a classifier, and the images of its split, uint8 [N, H, W, C].
     """
-    known = predictions.dropna(subset="label")
-    wrong = known[known["label"] != known["prediction"]]
+    labeled = predictions.dropna(subset="label")
+    wrong = labeled[labeled["label"] != labeled["prediction"]]
     sure = wrong.filter(like="probability_").max(axis=1).to_numpy()
     order = np.argsort(-sure, kind="stable")[:MOST]
     shown = wrong.iloc[order]
@@ -44,7 +44,7 @@ def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) ->
         f"{label}\n→ {guess}\n{100 * chance:.0f} %"
         for label, guess, chance in zip(shown["class"], shown["predicted_class"], sure[order], strict=True)
     ]
-    return Mistakes(np.asarray(images[shown["row"].to_numpy(dtype=np.int64)]), names, len(wrong), len(known))
+    return Mistakes(np.asarray(images[shown["row"].to_numpy(dtype=np.int64)]), names, len(wrong), len(labeled))
 
 
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
