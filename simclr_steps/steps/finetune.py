@@ -88,8 +88,8 @@ def _train(
         network.backbone.load_state_dict(pretrained.backbone.state_dict())
     log.info("draw %d of %d: %d labels, %s weights", seed[1] + 1, settings.draws, len(rows), settings.init)
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
-    history = History()
-    best = [BestEpoch(history)] if settings.keep == "best" else []
+    history = History(module)
+    best = [BestEpoch(history, module)] if settings.keep == "best" else []
     checkpoint = folder / f"draw{seed[1]}.ckpt"
     trainer = build_trainer(
         devices,

@@ -68,8 +68,8 @@ def pretrain(
         encoder = Encoder(architecture)
         _check_encoder(encoder, size)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
-        history = History()
-        candidates = Candidates(history)
+        history = History(module)
+        candidates = Candidates(history, module.encoder)
         curves = TensorBoard(history, folder / "tensorboard")
         trainer = build_trainer(
             devices,
@@ -114,7 +114,7 @@ def _compiled(settings: PretrainSettings, module: SimCLR, devices: Devices) -> l
         size = settings.micro_batch_size
         obstacle = f"it needs equal micro-batches: set micro_batch_size to a divisor of {views} instead of {size}"
     wanted = compiles(devices.compile, gpu=devices.gpus > 0, steps=steps, obstacle=obstacle)
-    return [Compiled(insist=devices.compile == "always")] if wanted else []
+    return [Compiled(module, insist=devices.compile == "always")] if wanted else []
 
 
 def _publish(
