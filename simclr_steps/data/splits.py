@@ -12,6 +12,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import SPLITS
 from simclr_steps.settings.labels import PerClass
 
+JUDGED = ("validation", "test")  # the splits that results are measured on
+
 Labels = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
 SplitNames = npt.NDArray[np.str_]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from simclr_steps.data.packed import NO_LABEL, Split, read_description, read_split
-from simclr_steps.data.splits import Labels, labeled_rows, stratified_draw
+from simclr_steps.data.splits import JUDGED, Labels, labeled_rows, stratified_draw
 from simclr_steps.evaluation.linear_probe import Array, linear_probe, logistic_regression
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.files import write_json
@@ -48,8 +48,7 @@ def evaluate(
     description = read_description(data)
     record = Record("evaluate", settings, description.content_hash, seed)
     network = load_encoder(encoder)
-    names: tuple[str, ...] = ("train", "validation", "test")
-    splits = {name: read_split(data, name) for name in names if name in description.splits}
+    splits = {name: read_split(data, name) for name in ("train", *JUDGED) if name in description.splits}
     facts: dict[str, Any] = {
         "unlabeled_left_out": {name: int((split.labels == NO_LABEL).sum()) for name, split in splits.items()}
     }

@@ -12,7 +12,7 @@ import torch
 
 from simclr_steps.data.packed import Split, read_description, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
-from simclr_steps.data.splits import stratified_draw
+from simclr_steps.data.splits import JUDGED, stratified_draw
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.files import checksum, read_json, read_table, whole_file, write_json, write_table
 from simclr_steps.machine.logs import log
@@ -111,7 +111,7 @@ def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder
     The device is named, as Lightning moves a module to the CPU when its training ends.
     """
     result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows), "epoch": module.kept_epoch}
-    for name in ("validation", "test"):
+    for name in JUDGED:
         logits, labels = labeled_logits(module.network, read_split(data, name), device)
         result[name] = classification_metrics(logits, labels, classes) if len(labels) else None
     if draw == 0:
@@ -137,5 +137,5 @@ def _publish(settings: FinetuneSettings, classes: list[str], folder: Path, out: 
     }
     write_json(out / "metrics.json", metrics)
     for draw in draws:
-        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in ("validation", "test") if draw[name])
+        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in JUDGED if draw[name])
         log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")
