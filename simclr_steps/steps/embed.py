@@ -46,12 +46,12 @@ def embed(encoder: Path, *, images: Path, out: Path, hardware: Hardware) -> None
     base, names = _list_images(images)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
     schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
-    device = hardware.claim().device
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    devices = hardware.claim()
+    network.to(devices.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     skipped: list[str] = []
     with whole_file(out) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:
-        for some, batch in _batches(base, names, network, hardware.workers, skipped):
-            features = _features(network, batch, device)
+        for some, batch in _batches(base, names, network, devices.workers, skipped):
+            features = _features(network, batch, devices.device)
             column = pa.FixedSizeListArray.from_arrays(features.ravel(), network.feature_size)
             writer.write_batch(pa.record_batch([pa.array(some), column], schema=schema))
         if len(skipped) == len(names):
