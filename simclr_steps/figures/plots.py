@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.files import whole_file
+
+T = TypeVar("T")
 
 # M. A. Petroff, "Accessible Color Sequences for Data Visualization", 2021, arXiv:2107.02270: ten colors.
 COLORS = (
@@ -72,6 +75,17 @@ def panels(wanted: int, width: float, height: float, *, stacked: bool = False) -
         else:
             axes.append(figure.add_subplot(place))
     return figure, axes
+
+
+def draw_each(shown: Mapping[str, T], draw: Callable[[str, T, Axes], None], height: float, *, nothing: str) -> Figure:
+    """Draw each in a panel of its own, under its title; without any, `nothing` is the sentence that says why."""
+    if not shown:
+        return sentence(nothing)
+    figure, drawn = panels(len(shown), PANEL[0], height)
+    for (title, one), axes in zip(shown.items(), drawn, strict=False):
+        draw(title, one, axes)
+    say_left_out(figure, len(shown))
+    return figure
 
 
 def share_y(drawn: Sequence[Axes]) -> None:

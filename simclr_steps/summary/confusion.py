@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simclr_steps.figures.plots import PANEL, as_text, as_title, panels, say_left_out, sentence
+from simclr_steps.figures.plots import as_text, as_title, draw_each
 
 _MOST_WITH_NUMBERS = 12  # classes
 _MOST_TICKS = 25
@@ -31,13 +31,9 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 def draw_confusions(confusions: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw each matrix in a panel below its title, each row in % of the images of its class."""
     shown = {title: counts for title, counts in confusions.items() if counts.to_numpy().any()}
-    if not shown:
-        return sentence("No confusion was measured: that takes labels in the split that is predicted.")
-    figure, drawn = panels(len(shown), PANEL[0], 3.5)
-    for (title, counts), axes in zip(shown.items(), drawn, strict=False):
-        _draw(title, counts, axes)
-    say_left_out(figure, len(shown))
-    return figure
+    return draw_each(
+        shown, _draw, 3.5, nothing="No confusion was measured: that takes labels in the split that is predicted."
+    )
 
 
 def _draw(title: str, counts: pd.DataFrame, axes: Axes) -> None:

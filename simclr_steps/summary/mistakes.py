@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.figures.mosaic import LARGEST_TILE, name_below, place
-from simclr_steps.figures.plots import PANEL, as_title, panels, say_left_out, sentence
+from simclr_steps.figures.plots import as_title, draw_each
 from simclr_steps.figures.thumbnails import thumbnails
 
 MOST = 12  # mistakes of a classifier
@@ -50,13 +50,9 @@ def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) ->
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
     """Draw the mistakes of each classifier in a panel below its title: image, class, what it was taken for."""
     shown = {title: one for title, one in mistakes.items() if one.labeled}
-    if not shown:
-        return sentence("No mistake was found: that takes labels in the split that is predicted.")
-    figure, drawn = panels(len(shown), PANEL[0], 2.2)
-    for (title, one), axes in zip(shown.items(), drawn, strict=False):
-        _draw(title, one, axes)
-    say_left_out(figure, len(shown))
-    return figure
+    return draw_each(
+        shown, _draw, 2.2, nothing="No mistake was found: that takes labels in the split that is predicted."
+    )
 
 
 def _draw(title: str, one: Mistakes, axes: Axes) -> None:
