@@ -88,8 +88,8 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
         files = [(path.name, path), *([] if arrays else _listed(path))]
     for name, file in files:
         with contextlib.suppress(OSError):  # one that is missing changes nothing but itself
-            found = file.stat()
-            yield name, found.st_size, found.st_mtime_ns
+            status = file.stat()
+            yield name, status.st_size, status.st_mtime_ns
 
 
 def _listed(table: Path) -> Iterator[tuple[str, Path]]:

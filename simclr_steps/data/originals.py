@@ -32,11 +32,11 @@ class Originals:
     Raises UserError when a file is not what the catalog says.
     """
 
-    def __init__(self, known: ImageSet, paths: Mapping[str, Path]) -> None:
-        self.known = known
+    def __init__(self, known_set: ImageSet, paths: Mapping[str, Path]) -> None:
+        self.known_set = known_set
         self._paths = paths
-        self._members: dict[str, Original] = {m.name: m for file in known.originals for m in file.members}
-        files = {file.name: file for file in known.originals} | self._members
+        self._members: dict[str, Original] = {m.name: m for file in known_set.originals for m in file.members}
+        files = {file.name: file for file in known_set.originals} | self._members
         for name, path in paths.items():
             if not path.is_file() or not files[name].matches(path):
                 raise UserError(
@@ -53,15 +53,15 @@ class Originals:
 
     @cached_property
     def _archive(self) -> tarfile.TarFile:
-        return tarfile.open(self._paths[self.known.originals[0].name])
+        return tarfile.open(self._paths[self.known_set.originals[0].name])
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file by its name, or the member of the archive that has it."""
         if name in self._paths:
             return self._paths[name].open("rb")
-        stream = self._archive.extractfile(f"{self.known.folder}/{name}")
+        stream = self._archive.extractfile(f"{self.known_set.folder}/{name}")
         if stream is None:
-            raise UserError(f"{self._paths[self.known.originals[0].name]} has no file {name}: run download again")
+            raise UserError(f"{self._paths[self.known_set.originals[0].name]} has no file {name}: run download again")
         return stream
 
     def unpickle(self, name: str) -> dict[bytes, Any]:
@@ -80,15 +80,15 @@ class Originals:
 
 def read_originals(files: Originals) -> ImageSource:
     """Return the images of a known set, as they are in its original files."""
-    known, layout = files.known, _LAYOUTS[files.known.layout]
-    labels = {split: layout.labels(files, names) for split, names in known.splits.items()}
+    known_set, layout = files.known_set, _LAYOUTS[files.known_set.layout]
+    labels = {split: layout.labels(files, names) for split, names in known_set.splits.items()}
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
-        return take((chunk for names in known.splits.values() for chunk in layout.images(files, names)), rows)
+        return take((chunk for names in known_set.splits.values() for chunk in layout.images(files, names)), rows)
 
     height, width, channels = layout.shape
     return ImageSource(
-        classes=list(known.classes) or _cifar_classes(files),
+        classes=list(known_set.classes) or _cifar_classes(files),
         height=height,
         width=width,
         channels=channels,
@@ -116,8 +116,8 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _cifar_classes(files: Originals) -> list[str]:
-    read = {name for names in files.known.splits.values() for name in names}
-    (meta,) = (member.name for member in files.known.originals[0].members if member.name not in read)
+    read = {name for names in files.known_set.splits.values() for name in names}
+    (meta,) = (member.name for member in files.known_set.originals[0].members if member.name not in read)
     entries = files.unpickle(meta)
     names = entries[b"label_names"] if b"label_names" in entries else entries[b"fine_label_names"]
     return [name.decode() for name in names]

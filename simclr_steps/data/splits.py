@@ -7,14 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import SPLITS
 from simclr_steps.settings.labels import PerClass
+
+JUDGED = ("validation", "test")  # the splits that results are measured on
 
 Labels = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
 SplitNames = npt.NDArray[np.str_]
 Seed = int | Sequence[int]
+
+
+def labeled_rows(labels: Labels) -> Rows:
+    """Return the rows that have a label: int64 [N] to int64, sorted."""
+    return np.flatnonzero(labels != NO_LABEL)
 
 
 def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) -> Rows:
@@ -26,7 +34,7 @@ def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) 
 
     Raises UserError when there are fewer rows to draw than classes, or more than there are.
     """
-    labeled = np.flatnonzero(labels >= 0)
+    labeled = labeled_rows(labels)
     order = labeled[_order_of_draw(labels[labeled], seed, each_class_first=True)]
     sizes = np.unique(labels[labeled], return_counts=True)[1]
     classes = len(sizes)
@@ -79,8 +87,8 @@ def assign_splits(
     Raises UserError when a split would take every image.
     """
     assigned = splits.astype(f"<U{max(map(len, SPLITS))}")
-    if (labels[splits == "train"] >= 0).any():
-        assigned[(splits == "train") & (labels < 0)] = "unlabeled"
+    if len(labeled_rows(labels[splits == "train"])):
+        assigned[(splits == "train") & (labels == NO_LABEL)] = "unlabeled"
     else:
         assigned[splits == "unlabeled"] = "train"
     drawn = [("test", test_fraction, ["train"]), ("validation", validation_fraction, ["train", "unlabeled"])]

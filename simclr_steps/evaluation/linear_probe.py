@@ -51,13 +51,13 @@ def logistic_regression(
 
     It is scikit-learn's, or for many rows the linear probe's, which has the same optimum.
     """
-    train, known = features["train"][rows], labels["train"][rows]
+    train, targets = features["train"][rows], labels["train"][rows]
     if train.size >= _MANY_VALUES:
-        return linear_probe(train[None], features, {**labels, "train": known}, device)
+        return linear_probe(train[None], features, {**labels, "train": targets}, device)
     scaled = scaling_of(train)
     model = LogisticRegression(max_iter=_MAX_ITERATIONS, tol=_LEAST_GRADIENT)
     with threadpool_limits(1):
-        model.fit(scaled(train), known)
+        model.fit(scaled(train), targets)
     return {
         split: float(np.mean(model.predict(scaled(values)) == labels[split]))
         for split, values in features.items()
@@ -80,14 +80,14 @@ def linear_probe(
     labels: by split, int64, train's [N].
     """
     scaled = scaling_of(views.reshape(-1, views.shape[-1]))
-    known, y = np.unique(labels["train"], return_inverse=True)
-    weight, bias = _fit(torch.from_numpy(scaled(views)).to(device), torch.from_numpy(y).to(device), len(known))
-    found = {}
+    classes, y = np.unique(labels["train"], return_inverse=True)
+    weight, bias = _fit(torch.from_numpy(scaled(views)).to(device), torch.from_numpy(y).to(device), len(classes))
+    accuracies = {}
     for split, values in features.items():
         if split != "train":
             logits = torch.from_numpy(scaled(values)).to(device) @ weight.T + bias
-            found[split] = float(np.mean(known[logits.argmax(dim=1).cpu().numpy()] == labels[split]))
-    return found
+            accuracies[split] = float(np.mean(classes[logits.argmax(dim=1).cpu().numpy()] == labels[split]))
+    return accuracies
 
 
 def _fit(x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from simclr_steps.data.packed import NO_LABEL
-from simclr_steps.data.splits import Labels
+from simclr_steps.data.splits import Labels, labeled_rows
 
 _DISTANCES_AT_A_TIME = 2**26  # 256 MiB in fp32
 
@@ -53,8 +52,8 @@ def nearest(
         here = 1 - queries[rows] @ bank.T if metric == "cosine" else torch.cdist(queries[rows], bank)
         if leave_one_out:
             here.diagonal(offset=start).fill_(torch.inf)
-        found = here.topk(neighbors, dim=1, largest=False)
-        indices[rows], distances[rows] = found.indices, found.values.clamp(min=0)
+        closest = here.topk(neighbors, dim=1, largest=False)
+        indices[rows], distances[rows] = closest.indices, closest.values.clamp(min=0)
     return indices, distances
 
 
@@ -85,16 +84,16 @@ def knn_accuracy(
     Discrimination", 2018, section 3.4), else 1. Raises ValueError when the bank or the queries have no label at all.
     """
     bank_labels, query_labels = _as_array(bank_labels), _as_array(query_labels)
-    known, asked = np.flatnonzero(bank_labels != NO_LABEL), np.flatnonzero(query_labels != NO_LABEL)
-    if not len(known) or not len(asked):
+    labeled, asked = labeled_rows(bank_labels), labeled_rows(query_labels)
+    if not len(labeled) or not len(asked):
         raise ValueError("kNN accuracy needs labels in the bank and in the queries")
     bank, queries = (
         features[torch.from_numpy(rows).to(features.device)]
-        for features, rows in ((torch.as_tensor(bank_features), known), (torch.as_tensor(query_features), asked))
+        for features, rows in ((torch.as_tensor(bank_features), labeled), (torch.as_tensor(query_features), asked))
     )
     indices, distances = nearest(bank, queries, neighbors)
     weights = np.exp(-_as_array(distances) / temperature) if temperature else 1  # all smaller by one factor
-    return float(np.mean(vote(bank_labels[known][_as_array(indices)], weights) == query_labels[asked]))
+    return float(np.mean(vote(bank_labels[labeled][_as_array(indices)], weights) == query_labels[asked]))
 
 
 def _as_array(values: Features | Labels | Tensor) -> npt.NDArray[Any]:

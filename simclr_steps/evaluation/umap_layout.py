@@ -19,7 +19,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
 
 from simclr_steps.data.packed import NO_LABEL
-from simclr_steps.data.splits import Labels, proportional_draw
+from simclr_steps.data.splits import Labels, labeled_rows, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.settings.umap import UmapSettings
 
@@ -38,7 +38,7 @@ def layout(settings: UmapSettings, features: Floats, labels: Labels) -> Floats:
     # Exact neighbors from torch take a second where UMAP's own approximate search compiles for half a minute.
     indices, distances = nearest(features, features, neighbors - 1, metric=settings.metric, leave_one_out=True)
     itself = torch.arange(len(features))[:, None]  # UMAP counts a point as its own first neighbor
-    known = (
+    neighbor_graph = (
         torch.cat([itself, indices], dim=1).numpy(),
         torch.cat([torch.zeros(len(features), 1), distances], dim=1).numpy(),
         None,
@@ -49,7 +49,7 @@ def layout(settings: UmapSettings, features: Floats, labels: Labels) -> Floats:
         metric=settings.metric,
         random_state=settings.random_state,
         n_jobs=1,
-        precomputed_knn=known,
+        precomputed_knn=neighbor_graph,
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*transform will be unavailable.*")
@@ -94,13 +94,13 @@ def layout_quality(
         if len(some) < len(labels)
         else None,
     }
-    known = labels != NO_LABEL
-    if len(np.unique(labels[known])) < 2:
+    labeled = labeled_rows(labels)
+    if len(np.unique(labels[labeled])) < 2:
         return quality | {"note": "Accuracy and silhouette cannot be measured without labels of two classes."}
     in_plane = own_votes(plane, labels, "euclidean")
     for name, votes in (("plane", in_plane), ("features", predictions)):
-        quality[f"knn_accuracy_{name}"] = float(np.mean(votes[known].to_numpy(dtype=np.int64) == labels[known]))
-    some = some[known[some]]
+        quality[f"knn_accuracy_{name}"] = float(np.mean(votes[labeled].to_numpy(dtype=np.int64) == labels[labeled]))
+    some = some[labels[some] != NO_LABEL]
     if 1 < len(np.unique(labels[some])) < len(some):
         quality["silhouette"] = float(silhouette_score(plane[some], labels[some]))
     return quality
@@ -109,8 +109,8 @@ def layout_quality(
 def own_votes(values: Floats, labels: Labels, metric: Any) -> pd.Series[Any]:
     """Return what each labeled point's nearest other labeled points vote for, Int64 [N], null for the others."""
     votes = pd.Series(pd.NA, index=range(len(labels)), dtype="Int64")
-    known = labels != NO_LABEL
-    if known.sum() > 1:
-        indices, _ = nearest(values[known], values[known], VOTERS, metric=metric, leave_one_out=True)
-        votes[known] = vote(labels[known][indices.numpy()])
+    labeled = labeled_rows(labels)
+    if len(labeled) > 1:
+        indices, _ = nearest(values[labeled], values[labeled], VOTERS, metric=metric, leave_one_out=True)
+        votes[labeled] = vote(labels[labeled][indices.numpy()])
     return votes

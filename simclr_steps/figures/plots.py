@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.files import whole_file
+
+T = TypeVar("T")
 
 # M. A. Petroff, "Accessible Color Sequences for Data Visualization", 2021, arXiv:2107.02270: ten colors.
 COLORS = (
@@ -61,17 +64,28 @@ def panels(wanted: int, width: float, height: float, *, stacked: bool = False) -
     columns = min(count, _COLUMNS)
     rows = -(-count // columns)
     figure = new_figure(width * columns, height * rows + 0.4)
-    found: list[Axes] = []
+    axes: list[Axes] = []
     grid = figure.add_gridspec(rows, columns)
     for number in range(count):
         place = grid[divmod(number, columns)]
         if stacked:
             inner = place.subgridspec(2, 1, height_ratios=(3, 1))
             upper = figure.add_subplot(inner[0])
-            found += [upper, figure.add_subplot(inner[1], sharex=upper)]
+            axes += [upper, figure.add_subplot(inner[1], sharex=upper)]
         else:
-            found.append(figure.add_subplot(place))
-    return figure, found
+            axes.append(figure.add_subplot(place))
+    return figure, axes
+
+
+def draw_each(shown: Mapping[str, T], draw: Callable[[str, T, Axes], None], height: float, *, nothing: str) -> Figure:
+    """Draw each in a panel of its own, under its title; without any, `nothing` is the sentence that says why."""
+    if not shown:
+        return sentence(nothing)
+    figure, drawn = panels(len(shown), PANEL[0], height)
+    for (title, one), axes in zip(shown.items(), drawn, strict=False):
+        draw(title, one, axes)
+    say_left_out(figure, len(shown))
+    return figure
 
 
 def share_y(drawn: Sequence[Axes]) -> None:

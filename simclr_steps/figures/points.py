@@ -70,8 +70,8 @@ def quality_lines(quality: Mapping[str, Any]) -> list[str]:
             f"{100 * quality['knn_accuracy_features']:.1f} % in the space of the features"
         )
     others = {"trustworthiness": "trustworthiness", "silhouette": "silhouette of the classes"}
-    found = [f"{name} {quality[key]:.2f}" for key, name in others.items() if quality.get(key) is not None]
-    if found:
-        text = ", ".join(found)
+    measured = [f"{name} {quality[key]:.2f}" for key, name in others.items() if quality.get(key) is not None]
+    if measured:
+        text = ", ".join(measured)
         lines.append(f"{text[0].upper()}{text[1:]} (1 is best)")
     return lines

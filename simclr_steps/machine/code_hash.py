@@ -53,12 +53,12 @@ def _tree(file: Path) -> ast.Module:
 @cache
 def _imports(module: str) -> frozenset[str]:
     """Return the modules of this package that a module imports, anywhere in it, but those without effect."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(_tree(_file(module))):
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{PACKAGE.name}."):
             origin = f"{node.module}.".removeprefix(f"{PACKAGE.name}.")  # of a wing, "data.", or of a module
-            found.update([origin.rstrip("."), *(f"{origin}{alias.name}" for alias in node.names)])
-    return frozenset(name for name in found if name.split(".")[0] not in WITHOUT_EFFECT and _file(name).exists())
+            names.update([origin.rstrip("."), *(f"{origin}{alias.name}" for alias in node.names)])
+    return frozenset(name for name in names if name.split(".")[0] not in WITHOUT_EFFECT and _file(name).exists())
 
 
 @cache

@@ -71,8 +71,8 @@ def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
 class Candidates(L.Callback):
     """Keeps the best candidates while a training runs; they are saved with it."""
 
-    def __init__(self, history: History) -> None:
-        self._history = history
+    def __init__(self, history: History, encoder: Encoder) -> None:
+        self._history, self._encoder = history, encoder
         self.best: list[Candidate] = []  # the least validation loss first
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,12 +83,12 @@ class Candidates(L.Callback):
         """Go on from a saved state."""
         self.best = [Candidate(**candidate) for candidate in state["best"]]
 
-    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Keep the encoder if it is among the best."""
         row = self._history.rows[-1]
         loss = row.get("validate_loss")
         if loss is not None and (len(self.best) < RANKS or loss < (self.best[-1].validate_loss or 0)):
-            self.best.append(current_candidate(module.encoder, row))
+            self.best.append(current_candidate(self._encoder, row))
             self.best = sorted(self.best, key=lambda candidate: candidate.validate_loss or 0)[:RANKS]
 
 

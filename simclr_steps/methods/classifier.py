@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from simclr_steps.data.packed import NO_LABEL, Split
-from simclr_steps.data.splits import Rows
+from simclr_steps.data.packed import Split
+from simclr_steps.data.splits import Rows, labeled_rows
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Classifier
@@ -21,10 +21,11 @@ from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.training.batches import GlobalBatches, batches_of_all
 from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images, outputs
-from simclr_steps.training.optimizers import configure_optimizers
+from simclr_steps.training.module import Trained
+from simclr_steps.training.optimizers import optimizer_and_schedule
 
 
-class Supervised(L.LightningModule):
+class Supervised(Trained):
     """Training of a classifier on some rows of the training split."""
 
     def __init__(
@@ -36,7 +37,7 @@ class Supervised(L.LightningModule):
         if settings.freeze:
             network.backbone.requires_grad_(False)
         self._images, self._hold_out = Images([train.images]), Images([hold_out.images])
-        self._hold_out_rows = np.flatnonzero(hold_out.labels != NO_LABEL)
+        self._hold_out_rows = labeled_rows(hold_out.labels)
         self._hold_out_labels = torch.from_numpy(hold_out.labels[self._hold_out_rows])
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
         self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
@@ -81,7 +82,7 @@ class Supervised(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimizer of what is not frozen, and its schedule, which is stepped after every update."""
         settings = self.settings
-        return configure_optimizers(
+        return optimizer_and_schedule(
             self.network.layers(), settings, settings.learning_rate, self.steps_per_epoch, settings.layer_decay
         )
 
@@ -89,8 +90,8 @@ class Supervised(L.LightningModule):
 class BestEpoch(L.Callback):
     """Keeps the classifier of the epoch with the highest accuracy on the hold-out; it is saved with the training."""
 
-    def __init__(self, history: History) -> None:
-        self._history = history
+    def __init__(self, history: History, module: Supervised) -> None:
+        self._history, self._module = history, module
         self.epoch, self._accuracy, self._weights = 0, -1.0, dict[str, Tensor]()
 
     def state_dict(self) -> dict[str, Any]:
@@ -101,21 +102,22 @@ class BestEpoch(L.Callback):
         """Go on from a saved state."""
         self.epoch, self._accuracy, self._weights = state["epoch"], state["accuracy"], state["weights"]
 
-    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Keep the classifier if it is better than all before."""
         row = self._history.rows[-1]
         if row["validate_accuracy"] > self._accuracy:
             self.epoch, self._accuracy = row["epoch"], row["validate_accuracy"]
-            self._weights = {name: tensor.to("cpu", copy=True) for name, tensor in module.network.state_dict().items()}
+            weights = self._module.network.state_dict()
+            self._weights = {name: tensor.to("cpu", copy=True) for name, tensor in weights.items()}
 
-    def on_fit_end(self, trainer: L.Trainer, module: Any) -> None:
+    def on_fit_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Give the network the weights that were kept."""
-        module.network.load_state_dict(self._weights)
-        module.kept_epoch = self.epoch
+        self._module.network.load_state_dict(self._weights)
+        self._module.kept_epoch = self.epoch
 
 
 def labeled_logits(network: Classifier, split: Split, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the logits, float32 [N, classes], and labels, int64 [N], of a split's labeled rows, on the CPU."""
-    rows = np.flatnonzero(split.labels != NO_LABEL)
+    rows = labeled_rows(split.labels)
     images = split.images if len(rows) == len(split) else split.images[rows]
     return torch.from_numpy(compute_features(network, images, device)[1]), torch.from_numpy(split.labels[rows])

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from simclr_steps.data.packed import NO_LABEL
-from simclr_steps.data.splits import Labels, proportional_draw
+from simclr_steps.data.splits import Labels, labeled_rows, proportional_draw
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.training.loading import Images, outputs
@@ -35,7 +33,7 @@ class HoldOutMonitor:
     ) -> None:
         self._train, self._train_labels = train, train_labels
         self._hold_out, self._hold_out_labels = hold_out, hold_out_labels
-        labeled = np.flatnonzero(train_labels != NO_LABEL)
+        labeled = labeled_rows(train_labels)
         self._bank = labeled[proportional_draw(train_labels[labeled], _MOST_IMAGES, seed)]
         self._rows = proportional_draw(hold_out_labels, _MOST_IMAGES, seed)
 
@@ -49,7 +47,7 @@ class HoldOutMonitor:
         labels = self._hold_out_labels[self._rows]
         features, _ = outputs(encoder, self._hold_out, self._rows, device)
         accuracy = None
-        if len(self._bank) and (labels != NO_LABEL).any():
+        if len(self._bank) and len(labeled_rows(labels)):
             bank, _ = outputs(encoder, self._train, self._bank, device)
             accuracy = knn_accuracy(bank, self._train_labels[self._bank], features, labels, _NEIGHBORS)
         projections = projections[:, torch.from_numpy(self._rows).to(device)]

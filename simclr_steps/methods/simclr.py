@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import lightning.pytorch as L
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,13 +17,14 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.batches import GlobalBatches
+from simclr_steps.training.compiled import Compilable
 from simclr_steps.training.loading import Images
-from simclr_steps.training.optimizers import configure_optimizers, scaled_learning_rate
+from simclr_steps.training.optimizers import optimizer_and_schedule, scaled_learning_rate
 
 _HOLD_OUT_EPOCH = -1  # the epoch from which the hold-out's views are drawn, the same each time
 
 
-class SimCLR(L.LightningModule):
+class SimCLR(Compilable):
     """Contrastive training of an encoder on two or more views of each image."""
 
     def __init__(
@@ -129,4 +129,4 @@ class SimCLR(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedule, which is stepped after every update."""
         rate = scaled_learning_rate(self.settings)
-        return configure_optimizers([self.encoder.parameters()], self.settings, rate, self.steps_per_epoch)
+        return optimizer_and_schedule([self.encoder.parameters()], self.settings, rate, self.steps_per_epoch)

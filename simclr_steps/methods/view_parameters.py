@@ -90,13 +90,13 @@ def _draw_crop(
     fallback = min(max(width / height, settings.crop_ratio[0]), settings.crop_ratio[1])
     fallback_height = round(min(height, width / fallback))
     fallback_width = round(min(width, height * fallback))
-    found = fits.any(dim=-1)
+    has_fit = fits.any(dim=-1)
     sides = []
     for tried, otherwise, whole in ((tried_height, fallback_height, height), (tried_width, fallback_width, width)):
-        side = tried.gather(-1, first).squeeze(-1).masked_fill(~found, otherwise)
+        side = tried.gather(-1, first).squeeze(-1).masked_fill(~has_fit, otherwise)
         sides.append(side.masked_fill(~crops, whole))
     top, left = (
-        torch.where(found, share * (whole - side + 1), (whole - side) / 2).floor()
+        torch.where(has_fit, share * (whole - side + 1), (whole - side) / 2).floor()
         for share, whole, side in zip(place, (height, width), sides, strict=True)
     )
     return torch.stack([top, left, *sides], dim=-1)

@@ -81,8 +81,10 @@ def count_features(backbone: nn.Module, architecture: Architecture, size: tuple[
     except Exception as error:
         raise _does_not_fit(architecture, error, size) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != len(images):
-        found = list(features.shape) if isinstance(features, torch.Tensor) else f"a {type(features).__name__}"
-        raise UserError(f"encoder: {architecture.encoder} returns {found} for 2 images: make it return [2, features]")
+        returned = list(features.shape) if isinstance(features, torch.Tensor) else f"a {type(features).__name__}"
+        raise UserError(
+            f"encoder: {architecture.encoder} returns {returned} for 2 images: make it return [2, features]"
+        )
     backbone.train()
     return features.shape[1]
 

@@ -123,6 +123,14 @@ def load_network(path: Path) -> Encoder | Classifier:
     return network.eval()
 
 
+def load_encoder(path: Path) -> Encoder:
+    """Load a network as `load_network` does; raise UserError when it is a classifier, too."""
+    network = load_network(path)
+    if not isinstance(network, Encoder):
+        raise UserError(f"{path} is a classifier: give the encoder.safetensors written by select")
+    return network
+
+
 def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     """Put weights into a network that must fit them exactly.
 

@@ -50,10 +50,10 @@ def _file(encoder: str) -> Path:
     module = encoder.partition(":")[0]
     with _working_folder_on_path():
         try:
-            found = importlib.util.find_spec(module)  # a dotted name imports the packages around the module
-            if found is None or not str(found.origin).endswith(".py"):
+            spec = importlib.util.find_spec(module)  # a dotted name imports the packages around the module
+            if spec is None or not str(spec.origin).endswith(".py"):
                 raise ModuleNotFoundError(f"no file of {module} in {Path.cwd()} or among installed packages")
-            file = Path(str(found.origin))
+            file = Path(str(spec.origin))
             bare_source(file)
         except Exception as error:
             raise _fails(encoder, error) from error

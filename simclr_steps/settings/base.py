@@ -26,11 +26,11 @@ Address = Annotated[str, AfterValidator(_check_address)]
 BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that offers the nearest known word, or all of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1)
-    return f'did you mean "{near[0]}"?' if near else f"available: {', '.join(known) or 'none'}"
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return the end of a sentence that offers the nearest of some words, or all of them."""
+    words = sorted(words)
+    near = difflib.get_close_matches(word, words, n=1)
+    return f'did you mean "{near[0]}"?' if near else f"available: {', '.join(words) or 'none'}"
 
 
 class Settings(BaseModel):

@@ -72,11 +72,11 @@ def _sentence(mistake: Mapping[str, Any], path: str) -> str:
     if kind == "union_tag_not_found":
         return f"{prefix}the key source is required: add digits, torchvision, folder or arrays"
     if kind == "union_tag_invalid":
-        known = context["expected_tags"].replace("'", "").split(", ")
-        return f'{prefix}source "{context["tag"]}" is not known; {did_you_mean(context["tag"], known)}'
+        words = context["expected_tags"].replace("'", "").split(", ")
+        return f'{prefix}source "{context["tag"]}" is not known; {did_you_mean(context["tag"], words)}'
     if kind == "literal_error" and isinstance(value, str):
-        known = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return f'{prefix}"{value}" is not known; {did_you_mean(value, known)}'
+        words = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return f'{prefix}"{value}" is not known; {did_you_mean(value, words)}'
     if kind == "string_pattern_mismatch":
         return f'{prefix}the name "{value}" must contain only letters, digits, "_", "." and "-"'
     if kind == "unknown_key":

@@ -38,12 +38,12 @@ def download(dataset: Dataset, *, folder: Path, out: Path) -> None:
     if isinstance(dataset, FolderDataset | ArraysDataset):
         raise UserError(f"source: {dataset.source} is already on disk and needs no download: run prepare")
     record = Record("download", dataset, None)
-    known = image_set(dataset)
+    known_set = image_set(dataset)
     if isinstance(dataset, TorchvisionDataset) and dataset.path is not None:
-        paths = _find(known, Path(dataset.path))
+        paths = _find(known_set, Path(dataset.path))
     else:
         bases = _base_addresses(dataset)
-        paths = {file: fetch(file, [base + file.name for base in bases], folder) for file in known.originals}
+        paths = {file: fetch(file, [base + file.name for base in bases], folder) for file in known_set.originals}
     files = [
         {"name": file.name, "path": str(path.absolute()), "size": path.stat().st_size, file.algorithm: file.checksum}
         for file, path in paths.items()
@@ -65,11 +65,11 @@ def _scikit_learn_data() -> str:
     return (Path(spec.origin).parent / "datasets" / "data").as_uri() + "/"
 
 
-def _find(known: ImageSet, path: Path) -> dict[Original, Path]:
+def _find(known_set: ImageSet, path: Path) -> dict[Original, Path]:
     """Return the verified originals below a user's folder, in which nothing is changed."""
     paths: dict[Original, Path] = {}
-    for original in known.originals:
-        paths |= _find_one(original, [path, path / known.folder])
+    for original in known_set.originals:
+        paths |= _find_one(original, [path, path / known_set.folder])
     log.info("%s contains all original files; their checksums are correct", path)
     return paths
 

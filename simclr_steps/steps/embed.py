@@ -26,7 +26,7 @@ from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import images_at_a_time, network_input
 from simclr_steps.networks.precision import ieee_fp32
 
-Batch = tuple[list[str], npt.NDArray[np.uint8]]  # names, and their images [B, H, W, C]
+NamedImages = tuple[list[str], npt.NDArray[np.uint8]]  # names, and their images [B, H, W, C]
 
 _FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
 
@@ -46,12 +46,12 @@ def embed(encoder: Path, *, images: Path, out: Path, hardware: Hardware) -> None
     base, names = _list_images(images)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
     schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
-    device = hardware.claim().device
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    devices = hardware.claim()
+    network.to(devices.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     skipped: list[str] = []
     with whole_file(out) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:
-        for some, batch in _batches(base, names, network, hardware.workers, skipped):
-            features = _features(network, batch, device)
+        for some, batch in _batches(base, names, network, devices.workers, skipped):
+            features = _features(network, batch, devices.device)
             column = pa.FixedSizeListArray.from_arrays(features.ravel(), network.feature_size)
             writer.write_batch(pa.record_batch([pa.array(some), column], schema=schema))
         if len(skipped) == len(names):
@@ -75,7 +75,7 @@ def _list_images(images: Path) -> tuple[Path, list[str]]:
 
 def _batches(
     base: Path, names: list[str], network: Encoder | Classifier, workers: int | None, skipped: list[str]
-) -> Iterator[Batch]:
+) -> Iterator[NamedImages]:
     """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
     side = network.architecture.packed_size or network.architecture.image_size
     blank = np.empty((0, side, side, network.architecture.channels), dtype=np.uint8)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from simclr_steps.data.packed import NO_LABEL, Split, read_description, read_split
-from simclr_steps.data.splits import Labels, stratified_draw
+from simclr_steps.data.splits import JUDGED, Labels, labeled_rows, stratified_draw
 from simclr_steps.evaluation.linear_probe import Array, linear_probe, logistic_regression
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.files import write_json
@@ -24,7 +24,7 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
-from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network
+from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_encoder
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.evaluation import EvaluationSettings
@@ -47,15 +47,12 @@ def evaluate(
     """
     description = read_description(data)
     record = Record("evaluate", settings, description.content_hash, seed)
-    network = load_network(encoder)
-    if not isinstance(network, Encoder):
-        raise UserError(f"{encoder} is a classifier: give the encoder.safetensors written by select")
-    names: tuple[str, ...] = ("train", "validation", "test")
-    splits = {name: read_split(data, name) for name in names if name in description.splits}
+    network = load_encoder(encoder)
+    splits = {name: read_split(data, name) for name in ("train", *JUDGED) if name in description.splits}
     facts: dict[str, Any] = {
         "unlabeled_left_out": {name: int((split.labels == NO_LABEL).sum()) for name, split in splits.items()}
     }
-    splits = {name: split for name, split in splits.items() if (split.labels != NO_LABEL).any()}
+    splits = {name: split for name, split in splits.items() if len(labeled_rows(split.labels))}
     knn: dict[str, Any] = {"neighbors": settings.knn_neighbors}
     linear: dict[str, Any] = {"results": []}
     if "train" in splits and len(splits) > 1:
@@ -64,7 +61,7 @@ def evaluate(
         with _unchanged(network):
             features = _features(network, splits, device)
             views = _features_of_views(network, splits["train"], settings.augmentation, seed, device)
-        labels = {name: split.labels[split.labels != NO_LABEL] for name, split in splits.items()}
+        labels = {name: split.labels[labeled_rows(split.labels)] for name, split in splits.items()}
         knn |= _neighbors_vote(features, labels, settings.knn_neighbors, device)
         linear |= _linear_probes(features, views, labels, device)
         inputs = {"simclr": features, "random": _features(_random_network(network, seed), splits, device)}
@@ -90,7 +87,7 @@ def _unchanged(network: Encoder) -> Iterator[None]:
 def _features(network: Encoder, splits: dict[str, Split], device: torch.device) -> dict[str, Array]:
     """Return the features of the labeled images of each split."""
     return {
-        name: compute_features(network, split.images, device)[0][split.labels != NO_LABEL]
+        name: compute_features(network, split.images, device)[0][labeled_rows(split.labels)]
         for name, split in splits.items()
     }
 
@@ -106,9 +103,12 @@ def _features_of_views(
     def view(images: Tensor, rows: Tensor, number: int) -> Tensor:
         return random_views(images, random_numbers.keys(seed, number, rows, views=1), augmentation, size)[0]
 
-    known = train.labels != NO_LABEL
+    labeled = labeled_rows(train.labels)
     return np.stack(
-        [compute_features(network, train.images, device, view=partial(view, number=n))[0][known] for n in range(_VIEWS)]
+        [
+            compute_features(network, train.images, device, view=partial(view, number=n))[0][labeled]
+            for n in range(_VIEWS)
+        ]
     )
 
 
@@ -123,7 +123,7 @@ def _pixels(splits: dict[str, Split]) -> dict[str, dict[str, Array]]:
     """Return the pixels of the labeled images of each split under the input's name; nothing if there are too many."""
     if np.prod(splits["train"].images.shape[1:]) > LARGEST_PIXEL_INPUT:
         return {}
-    images = {name: split.images[split.labels != NO_LABEL] for name, split in splits.items()}
+    images = {name: split.images[labeled_rows(split.labels)] for name, split in splits.items()}
     return {"pixels": {name: np.float32(1 / 255) * array.reshape(len(array), -1) for name, array in images.items()}}
 
 

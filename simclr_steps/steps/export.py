@@ -100,5 +100,5 @@ def _difference(file: Path, reader: _Features) -> float:
     images = reader.examples(3)
     with torch.inference_mode():
         expected = reader(images).numpy()
-    (found,) = session.run(["features"], {"images": images.numpy()})
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    (exported,) = session.run(["features"], {"images": images.numpy()})
+    return float(np.abs(exported - expected).max() / np.abs(expected).max())

@@ -11,15 +11,15 @@ import numpy as np
 import torch
 
 from simclr_steps.data.packed import Split, read_description, read_split
-from simclr_steps.data.splits import stratified_draw
+from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
+from simclr_steps.data.splits import JUDGED, stratified_draw
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.files import checksum, read_json, read_table, whole_file, write_json, write_table
-from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
-from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_network, save_network
+from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
 from simclr_steps.networks.features import check_channels
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.training.checked_files import CheckedFiles
@@ -43,23 +43,17 @@ def finetune(
     """Train one classifier for each draw of the labels and judge it on the hold-out and, at the end, on the test split.
 
     Writes into `out`: model.safetensors (the first draw's classifier), history.csv and metrics.json.
-    Raises UserError when the data set has no labels, only one class, or another kind of images than the encoder was
-    made for.
+    Raises UserError when fewer than two classes have labels, when the hold-out lacks the labels that `keep` needs, or
+    when the images are of another kind than the encoder was made for.
     """
     description = read_description(data)
     classes = description.classes
-    if not classes:
-        raise UserError(f"{data} has no labels to fine-tune on: omit finetunes from this data set's experiments")
-    if len(classes) == 1:
-        raise UserError(f"{data} has only one class, {classes[0]}: omit finetunes from this data set's experiments")
+    require_classes(description, data.name)
+    require_labeled_hold_out(description, data.name, settings.keep)
     record = Record("finetune", settings, description.content_hash, seed)
     train = read_split(data, "train")
-    pretrained = load_network(encoder)
-    if not isinstance(pretrained, Encoder):
-        raise UserError(f"{encoder} is a classifier: give the encoder.safetensors written by select")
+    pretrained = load_encoder(encoder)
     check_channels(pretrained, train.images)
-    if settings.keep == "best" and not description.splits["validation"].labeled:
-        raise UserError(f"keep: best needs labels in the hold-out, but that of {data} has none: set keep to last")
     claimed = hardware.claim()
     devices = replace(claimed, gpus=min(1, claimed.gpus), processes=1, nodes=1)
 
@@ -94,8 +88,8 @@ def _train(
         network.backbone.load_state_dict(pretrained.backbone.state_dict())
     log.info("draw %d of %d: %d labels, %s weights", seed[1] + 1, settings.draws, len(rows), settings.init)
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
-    history = History()
-    best = [BestEpoch(history)] if settings.keep == "best" else []
+    history = History(module)
+    best = [BestEpoch(history, module)] if settings.keep == "best" else []
     checkpoint = folder / f"draw{seed[1]}.ckpt"
     trainer = build_trainer(
         devices,
@@ -117,7 +111,7 @@ def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder
     The device is named, as Lightning moves a module to the CPU when its training ends.
     """
     result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows), "epoch": module.kept_epoch}
-    for name in ("validation", "test"):
+    for name in JUDGED:
         logits, labels = labeled_logits(module.network, read_split(data, name), device)
         result[name] = classification_metrics(logits, labels, classes) if len(labels) else None
     if draw == 0:
@@ -143,5 +137,5 @@ def _publish(settings: FinetuneSettings, classes: list[str], folder: Path, out: 
     }
     write_json(out / "metrics.json", metrics)
     for draw in draws:
-        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in ("validation", "test") if draw[name])
+        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in JUDGED if draw[name])
         log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simclr_steps.data.packed import NO_LABEL, read_description, read_split
-from simclr_steps.data.splits import Labels, Rows, proportional_draw
+from simclr_steps.data.requirements import split_of_features
+from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.figures.mosaic import LARGEST_TILE, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
 from simclr_steps.figures.thumbnails import thumbnails
-from simclr_steps.files import read_json, whole_folder, write_json
-from simclr_steps.machine.errors import UserError
+from simclr_steps.files import whole_folder, write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
@@ -51,10 +51,8 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     """
     description = read_description(data)
     record = Record("galleries", settings, description.content_hash, seed)
-    facts = read_json(features / "run.json")
-    if facts["run"]["data_hash"] != description.content_hash:
-        raise UserError(f"{features} was computed from data other than {data}: run predict and gather again")
-    train, split = read_split(data, "train"), read_split(data, facts["split"])
+    name = split_of_features(features, data, description.content_hash)
+    train, split = read_split(data, "train"), read_split(data, name)
     if not len(train):  # all that is trained on is without labels
         train = read_split(data, "unlabeled")
     rows = proportional_draw(train.labels, ROWS, seed)
@@ -62,12 +60,12 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     with whole_folder(out) as folder:
         save(draw_views(train.images[rows], shown), folder / "augmentation")
         if len(split) < 2:
-            figure = sentence(f"No neighbors to show: the {facts['split']} split has {len(split)} images.")
+            figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
         else:
-            found = neighborhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
-            figure = draw_neighbors(found, split.images, split.labels, description.classes)
+            around = neighborhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
+            figure = draw_neighbors(around, split.images, split.labels, description.classes)
         save(figure, folder / "neighbors")
-        write_json(folder / "run.json", {"split": facts["split"], "run": record.finish()})
+        write_json(folder / "run.json", {"split": name, "run": record.finish()})
     log.info("wrote %s", out)
 
 
@@ -87,17 +85,17 @@ def neighborhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) 
     If there are labels, half of the chosen rows, or as many as possible, have neighbors that vote for another class;
     these come last.
     """
-    known = np.flatnonzero(labels != NO_LABEL)
-    candidates = known if len(known) else np.arange(len(labels))
+    labeled = labeled_rows(labels)
+    candidates = labeled if len(labeled) else np.arange(len(labels))
     indices = nearest(features, features, NEIGHBORS, leave_one_out=True)[0].numpy()
-    if not len(known):
+    if not len(labeled):
         queries = candidates[proportional_draw(labels[candidates], ROWS, seed)]
         return Neighborhoods(queries, indices[queries])
-    if len(known) == 1:
-        return Neighborhoods(known, indices[known])
-    of_known = nearest(features[known], features[known], NEIGHBORS, leave_one_out=True)[0].numpy()
-    right = vote(labels[known][of_known]) == labels[known]
-    wrong_rows, right_rows = known[~right], known[right]
+    if len(labeled) == 1:
+        return Neighborhoods(labeled, indices[labeled])
+    of_labeled = nearest(features[labeled], features[labeled], NEIGHBORS, leave_one_out=True)[0].numpy()
+    right = vote(labels[labeled][of_labeled]) == labels[labeled]
+    wrong_rows, right_rows = labeled[~right], labeled[right]
     wrong = wrong_rows[proportional_draw(labels[wrong_rows], max(ROWS // 2, ROWS - len(right_rows)), seed)]
     queries = right_rows[proportional_draw(labels[right_rows], ROWS - len(wrong), seed)]
     queries = np.concatenate([queries, wrong])
@@ -115,11 +113,11 @@ def draw_views(originals: Images, views: Images) -> Figure:
     return figure
 
 
-def draw_neighbors(found: Neighborhoods, images: Images, labels: Labels, classes: list[str]) -> Figure:
+def draw_neighbors(shown: Neighborhoods, images: Images, labels: Labels, classes: list[str]) -> Figure:
     """Return a figure with a row for each query: the query and its neighbors, framed by their class."""
-    labeled = bool((labels != NO_LABEL).any())
-    figure, axes = canvas(len(found.queries), 1 + found.neighbors.shape[1], names=labeled)
-    for row, (query, near) in enumerate(zip(found.queries, found.neighbors, strict=True)):
+    labeled = len(labeled_rows(labels)) > 0
+    figure, axes = canvas(len(shown.queries), 1 + shown.neighbors.shape[1], names=labeled)
+    for row, (query, near) in enumerate(zip(shown.queries, shown.neighbors, strict=True)):
         tiles = thumbnails(images[np.array([query, *near])], LARGEST_TILE)
         for column, (tile, number) in enumerate(zip(tiles, [query, *near], strict=True)):
             label = labels[number]

@@ -80,9 +80,9 @@ def _read_part(path: Path, layers: list[str]) -> Arrays:
     return part
 
 
-def _check_rows(found: npt.NDArray[np.int64], rows: int, parts: Path) -> None:
-    foreign = found[(found < 0) | (found >= rows)]
-    count = np.bincount(found[(found >= 0) & (found < rows)], minlength=rows)
+def _check_rows(predicted: npt.NDArray[np.int64], rows: int, parts: Path) -> None:
+    foreign = predicted[(predicted < 0) | (predicted >= rows)]
+    count = np.bincount(predicted[(predicted >= 0) & (predicted < rows)], minlength=rows)
     for what, wrong in (
         ("holds rows that the split lacks", foreign),
         ("holds rows more than once", np.flatnonzero(count > 1)),

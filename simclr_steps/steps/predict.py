@@ -24,7 +24,7 @@ from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import check_channels, images_at_a_time, network_input
 from simclr_steps.training.trainer import build_trainer
 
-Batch = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, uint8 [B, H, W, C]
+RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, uint8 [B, H, W, C]
 Outputs = tuple[Tensor, Tensor, Tensor]  # rows, features, and projections or logits
 
 
@@ -65,7 +65,7 @@ class Prediction(L.LightningModule):
         self._images, self._workers = images, workers
         self._done = 0
 
-    def predict_dataloader(self) -> DataLoader[Batch]:
+    def predict_dataloader(self) -> DataLoader[RowsAndImages]:
         """Return the batches of this process."""
         rows = np.array_split(np.arange(len(self._images)), self.trainer.world_size)[self.trainer.global_rank]
         self._progress = Progress("predicted", len(rows))
@@ -76,7 +76,7 @@ class Prediction(L.LightningModule):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Outputs:
+    def predict_step(self, batch: RowsAndImages, batch_idx: int) -> Outputs:
         """Return the rows of a batch and the network's two outputs."""
         rows, images = batch
         features, second = self.network(network_input(images, self.network.architecture.image_size))
@@ -85,7 +85,7 @@ class Prediction(L.LightningModule):
         return rows, features, second
 
 
-class Batches(Dataset[Batch]):
+class Batches(Dataset[RowsAndImages]):
     """Some rows of an array of images in batches; a share without rows is one empty batch, so that it has a part."""
 
     def __init__(self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> None:
@@ -95,7 +95,7 @@ class Batches(Dataset[Batch]):
     def __len__(self) -> int:
         return max(1, -(-len(self._rows) // self._size))
 
-    def __getitem__(self, number: int) -> Batch:
+    def __getitem__(self, number: int) -> RowsAndImages:
         rows = self._rows[number * self._size : (number + 1) * self._size]
         return torch.from_numpy(rows), torch.from_numpy(self._images[rows])
 

@@ -10,6 +10,7 @@ import lightning.pytorch as L
 import torch
 
 from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.requirements import require_batch
 from simclr_steps.files import whole_folder, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
@@ -49,11 +50,12 @@ def pretrain(
     checkpoints.csv, history.csv, tensorboard/ and run.json. Never reads the test split.
     """
     description = read_description(data)
+    require_batch(description, data.name, settings.global_batch_size)
     record = Record("pretrain", settings, description.content_hash, seed)
     train, unlabeled, validation = (read_split(data, split) for split in ("train", "unlabeled", "validation"))
     images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
     devices = hardware.claim()
-    _check_batch(settings, len(images), devices.processes)
+    _check_processes(settings, devices.processes)
     architecture = resolve(settings, min(description.height, description.width), description.channels)
     log.info("%s, %d images", architecture, len(images))
     size = (settings.view_size, settings.view_size) if settings.view_size else (description.height, description.width)
@@ -66,8 +68,8 @@ def pretrain(
         encoder = Encoder(architecture)
         _check_encoder(encoder, size)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
-        history = History()
-        candidates = Candidates(history)
+        history = History(module)
+        candidates = Candidates(history, module.encoder)
         curves = TensorBoard(history, folder / "tensorboard")
         trainer = build_trainer(
             devices,
@@ -86,10 +88,8 @@ def pretrain(
             shutil.rmtree(folder)
 
 
-def _check_batch(settings: PretrainSettings, images: int, processes: int) -> None:
+def _check_processes(settings: PretrainSettings, processes: int) -> None:
     batch = settings.global_batch_size
-    if batch > images:
-        raise UserError(f"global_batch_size {batch} exceeds the {images} training images: make it smaller")
     if batch % processes:
         raise UserError(
             f"global_batch_size {batch} cannot be divided evenly among {processes} processes: make it a multiple"
@@ -114,7 +114,7 @@ def _compiled(settings: PretrainSettings, module: SimCLR, devices: Devices) -> l
         size = settings.micro_batch_size
         obstacle = f"it needs equal micro-batches: set micro_batch_size to a divisor of {views} instead of {size}"
     wanted = compiles(devices.compile, gpu=devices.gpus > 0, steps=steps, obstacle=obstacle)
-    return [Compiled(insist=devices.compile == "always")] if wanted else []
+    return [Compiled(module, insist=devices.compile == "always")] if wanted else []
 
 
 def _publish(

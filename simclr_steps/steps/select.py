@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from simclr_steps.data.packed import NO_LABEL, read_description, read_split
+from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.requirements import require_hold_out
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.files import read_json, read_table, write_json
 from simclr_steps.machine.errors import UserError
@@ -19,6 +21,12 @@ from simclr_steps.networks.encoders import save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.selection import SelectionSettings
 
+_MEASURES: dict[str, tuple[str, Callable[..., dict[str, Any]], str]] = {  # by criterion: column, what is best, reason
+    "validate_loss": ("validate_loss", min, "its loss on the hold-out is the lowest, {:.4f}"),
+    "knn": ("knn_accuracy", max, "its kNN accuracy on the hold-out is the highest, {:.4f}"),
+    "rankme": ("validate_rankme", max, "its effective rank on the hold-out is the highest, {:.1f}"),
+}
+
 
 def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Path, hardware: Hardware) -> None:
     """Choose a candidate by the criterion and write encoder.safetensors and selection.json into `out`.
@@ -27,13 +35,14 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     criterion needs a hold-out, its labels or its effective rank, and there is none.
     """
     description = read_description(data)
+    require_hold_out(description, data.name, settings.criterion)
     record = Record("select", settings, description.content_hash, read_json(candidates / "run.json")["seed"])
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
     if settings.criterion == "knn":
         device = hardware.claim().device
         for row in table:
             row["knn_accuracy"] = _hold_out_accuracy(candidates / row["file"], data, settings.knn_neighbors, device)
-    chosen, why = _choose(settings, table)
+    chosen, why = _choose(settings.criterion, table)
     _, encoder = read_candidate(candidates / chosen["file"])
     save_network(out / "encoder.safetensors", encoder)
     write_json(
@@ -56,38 +65,24 @@ def _row(row: dict[str, str]) -> dict[str, Any]:
     return {"file": row.pop("file"), **counts, **{name: float(cell) if cell else None for name, cell in row.items()}}
 
 
-def _choose(settings: SelectionSettings, table: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+def _choose(criterion: str, table: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
     """Return the chosen row and the reason in words."""
-    if settings.criterion == "last":
+    if criterion == "last":
         return next(row for row in table if row["file"] == "last.ckpt"), "it is the last one"
-    if settings.criterion == "knn":
-        best = max(table, key=lambda row: row["knn_accuracy"])
-        return best, f"its kNN accuracy on the hold-out is the highest, {best['knn_accuracy']:.4f}"
-    if settings.criterion == "rankme":
-        measured = [row for row in table if row.get("validate_rankme") is not None]
-        if not measured:
-            raise UserError(
-                "selection.criterion: rankme was not measured for any candidate: set the pretraining's monitor_epochs "
-                "to 1 or more, with a hold-out of at least two images"
-            )
-        best = max(measured, key=lambda row: row["validate_rankme"])
-        return best, f"its effective rank on the hold-out is the highest, {best['validate_rankme']:.1f}"
-    if table[0]["validate_loss"] is None:
+    column, best, reason = _MEASURES[criterion]
+    measured = [row for row in table if row.get(column) is not None]
+    if not measured:
         raise UserError(
-            'selection.criterion: validate_loss needs a hold-out of at least two images: write "last", or raise '
-            "validation_fraction of the data set"
+            f"selection.criterion: {criterion} was not measured for any candidate: set the pretraining's "
+            "monitor_epochs to 1 or more, and run pretrain again on the same data"
         )
-    best = min(table, key=lambda row: row["validate_loss"])
-    return best, f"its loss on the hold-out is the lowest, {best['validate_loss']:.4f}"
+    chosen = best(measured, key=lambda row: row[column])
+    return chosen, reason.format(chosen[column])
 
 
 def _hold_out_accuracy(checkpoint: Path, data: Path, neighbors: int, device: torch.device) -> float:
     """Return the kNN accuracy of a candidate's features on the hold-out, its neighbors from the training split."""
     train, hold_out = read_split(data, "train"), read_split(data, "validation")
-    if not (train.labels != NO_LABEL).any() or not (hold_out.labels != NO_LABEL).any():
-        raise UserError(
-            'selection.criterion: knn needs labels in the training split and the hold-out: write "validate_loss"'
-        )
     _, encoder = read_candidate(checkpoint)
     bank, queries = (compute_features(encoder, split.images, device)[0] for split in (train, hold_out))
     return knn_accuracy(bank, train.labels, queries, hold_out.labels, neighbors)

@@ -92,11 +92,11 @@ def _confusions(runs: list[RunResults]) -> dict[str, pd.DataFrame]:
 
 def _mistakes(runs: list[RunResults], resources: Path) -> dict[str, Mistakes]:
     """Return the surest mistakes of each data set, pretraining and fine-tuning, of the first seed."""
-    found: dict[str, Mistakes] = {}
+    mistakes: dict[str, Mistakes] = {}
     for run in runs:
         for name, path in run.predictions.items():
             title = f"{run.run.dataset}, {run.run.pretrain}, {name}"
-            if title not in found:
+            if title not in mistakes:
                 images = read_split(resources / run.run.dataset, "test").images
-                found[title] = surest_mistakes(pd.read_parquet(path), images)
-    return found
+                mistakes[title] = surest_mistakes(pd.read_parquet(path), images)
+    return mistakes

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_split
+from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.umap_layout import (
     MEASURES,
@@ -25,8 +26,7 @@ from simclr_steps.figures.plots import save, sentence
 from simclr_steps.figures.points import Points, quality_lines, shuffled
 from simclr_steps.figures.scatter import draw
 from simclr_steps.figures.thumbnails import thumbnails
-from simclr_steps.files import read_json, whole_folder, write_json, write_text
-from simclr_steps.machine.errors import UserError
+from simclr_steps.files import whole_folder, write_json, write_text
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.umap import UmapSettings
@@ -49,9 +49,7 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
     """
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)
-    facts = read_json(features / "run.json")
-    if facts["run"]["data_hash"] != description.content_hash:
-        raise UserError(f"{features} was computed from data other than {data}: run predict and gather again")
+    split = split_of_features(features, data, description.content_hash)
     rows = pd.read_parquet(features / "rows.parquet")
     labels = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
     drawn = np.arange(len(rows))
@@ -61,12 +59,11 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
     quality: dict[str, Any] = {}
     with whole_folder(out) as folder:
         if len(drawn) < LEAST_ROWS:
-            quality |= _say_too_few(rows, facts["split"], folder)
+            quality |= _say_too_few(rows, split, folder)
         else:
-            if settings.supervised and (labels == NO_LABEL).all():
-                raise UserError("umap.supervised: the split has no labels to show UMAP: set it to false")
-            title = _title(settings, data.resolve().name, facts["split"], len(drawn), labels)
-            images = _tiles(read_split(data, facts["split"]).images, drawn)
+            require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
+            title = _title(settings, data.resolve().name, split, len(drawn), labels)
+            images = _tiles(read_split(data, split).images, drawn)
             pages = {}
             for layer in LAYERS:
                 values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]

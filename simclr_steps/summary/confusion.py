@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from simclr_steps.figures.plots import PANEL, as_text, as_title, panels, say_left_out, sentence
+from simclr_steps.figures.plots import as_text, as_title, draw_each
 
 _MOST_WITH_NUMBERS = 12  # classes
 _MOST_TICKS = 25
@@ -22,22 +22,18 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     Takes what gather writes for a classifier: label, prediction and a probability_<class> for each class.
     """
     classes = [str(name).removeprefix("probability_") for name in predictions if str(name).startswith("probability_")]
-    known = predictions.dropna(subset="label")
+    labeled = predictions.dropna(subset="label")
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    np.add.at(counts, (known["label"].to_numpy(dtype=np.int64), known["prediction"].to_numpy(dtype=np.int64)), 1)
+    np.add.at(counts, (labeled["label"].to_numpy(dtype=np.int64), labeled["prediction"].to_numpy(dtype=np.int64)), 1)
     return pd.DataFrame(counts, index=classes, columns=classes)
 
 
 def draw_confusions(confusions: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw each matrix in a panel below its title, each row in % of the images of its class."""
     shown = {title: counts for title, counts in confusions.items() if counts.to_numpy().any()}
-    if not shown:
-        return sentence("No confusion was measured: that takes labels in the split that is predicted.")
-    figure, drawn = panels(len(shown), PANEL[0], 3.5)
-    for (title, counts), axes in zip(shown.items(), drawn, strict=False):
-        _draw(title, counts, axes)
-    say_left_out(figure, len(shown))
-    return figure
+    return draw_each(
+        shown, _draw, 3.5, nothing="No confusion was measured: that takes labels in the split that is predicted."
+    )
 
 
 def _draw(title: str, counts: pd.DataFrame, axes: Axes) -> None:

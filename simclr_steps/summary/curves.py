@@ -144,14 +144,14 @@ def monitors(histories: Histories) -> Figure:
         column: {title: table for title, table in tables.items() if column in table and table[column].notna().any()}
         for column in _MONITORS
     }
-    shown = {column: found for column, found in shown.items() if found}
+    shown = {column: by_title for column, by_title in shown.items() if by_title}
     if not shown:
         return sentence("The hold-out's features were not monitored: there is no hold-out, or monitor_epochs is 0.")
     figure, drawn = panels(len(shown), *PANEL)
-    for (column, found), axes in zip(shown.items(), drawn, strict=True):
+    for (column, by_title), axes in zip(shown.items(), drawn, strict=True):
         for number, title in enumerate(tables):
-            if title in found:
-                line = found[title].dropna(subset=column).groupby("epoch")[column].mean()
+            if title in by_title:
+                line = by_title[title].dropna(subset=column).groupby("epoch")[column].mean()
                 color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
                 axes.plot(line.index, line, label=as_text(title, 60), color=color, marker=marker, markersize=4)
         axes.set_title(_MONITORS[column])

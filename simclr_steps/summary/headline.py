@@ -80,9 +80,9 @@ class Headline:
             by_name = group.set_index("name")
             row = [f"{labels:,}"]
             for name in names:
-                found: Any = by_name.loc[name] if name in by_name.index else None
-                cell = "" if found is None else percent(found["mean"], found["sd"])
-                row.append(f"{cell} ({found['count']})" if cell and counted and found["count"] > 1 else cell)
+                values: Any = by_name.loc[name] if name in by_name.index else None
+                cell = "" if values is None else percent(values["mean"], values["sd"])
+                row.append(f"{cell} ({values['count']})" if cell and counted and values["count"] > 1 else cell)
             table.append(row)
         return table
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.figures.mosaic import LARGEST_TILE, name_below, place
-from simclr_steps.figures.plots import PANEL, as_title, panels, say_left_out, sentence
+from simclr_steps.figures.plots import as_title, draw_each
 from simclr_steps.figures.thumbnails import thumbnails
 
 MOST = 12  # mistakes of a classifier
@@ -35,8 +35,8 @@ def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) ->
 
     Takes what gather writes for a classifier, and the images of its split, uint8 [N, H, W, C].
     """
-    known = predictions.dropna(subset="label")
-    wrong = known[known["label"] != known["prediction"]]
+    labeled = predictions.dropna(subset="label")
+    wrong = labeled[labeled["label"] != labeled["prediction"]]
     sure = wrong.filter(like="probability_").max(axis=1).to_numpy()
     order = np.argsort(-sure, kind="stable")[:MOST]
     shown = wrong.iloc[order]
@@ -44,19 +44,15 @@ def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) ->
         f"{label}\n→ {guess}\n{100 * chance:.0f} %"
         for label, guess, chance in zip(shown["class"], shown["predicted_class"], sure[order], strict=True)
     ]
-    return Mistakes(np.asarray(images[shown["row"].to_numpy(dtype=np.int64)]), names, len(wrong), len(known))
+    return Mistakes(np.asarray(images[shown["row"].to_numpy(dtype=np.int64)]), names, len(wrong), len(labeled))
 
 
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
     """Draw the mistakes of each classifier in a panel below its title: image, class, what it was taken for."""
     shown = {title: one for title, one in mistakes.items() if one.labeled}
-    if not shown:
-        return sentence("No mistake was found: that takes labels in the split that is predicted.")
-    figure, drawn = panels(len(shown), PANEL[0], 2.2)
-    for (title, one), axes in zip(shown.items(), drawn, strict=False):
-        _draw(title, one, axes)
-    say_left_out(figure, len(shown))
-    return figure
+    return draw_each(
+        shown, _draw, 2.2, nothing="No mistake was found: that takes labels in the split that is predicted."
+    )
 
 
 def _draw(title: str, one: Mistakes, axes: Axes) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.points import quality_lines
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
@@ -16,7 +17,6 @@ from simclr_steps.summary.confusion import confusion
 
 Row = dict[str, Any]
 
-SPLITS = ("validation", "test")
 PICTURES = {
     "galleries/augmentation.png": "The effect of the augmentation: each row shows an image and random views of it.",
     "galleries/neighbors.png": "Nearest neighbors by the cosine similarity of the backbone's features.",
@@ -69,21 +69,21 @@ def read_run(run: Run, results: Path) -> RunResults:
     folder = results / run.dataset / run.pretrain / f"seed{run.seed}"
     if not (folder / "pretrain" / "history.csv").exists():
         raise UserError(f"{folder / 'pretrain' / 'history.csv'} does not exist: run pretrain, or fix --results")
-    found = RunResults(run)
+    collected = RunResults(run)
     try:
-        _read_pretrain(found, folder)
-        _read_selection(found, folder)
-        _read_evaluation(found, folder)
+        _read_pretrain(collected, folder)
+        _read_selection(collected, folder)
+        _read_evaluation(collected, folder)
         for name in run.finetunes:
-            _read_finetune(found, folder, name)
-        quality = _read_umap(found, folder)
-        _read(found, "galleries", folder / "galleries" / "run.json")
-        found.pictures = _pictures(folder, quality)
+            _read_finetune(collected, folder, name)
+        quality = _read_umap(collected, folder)
+        _read(collected, "galleries", folder / "galleries" / "run.json")
+        collected.pictures = _pictures(folder, quality)
     except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(
             f"{folder} contains results from a different version ({error!r}): run its stages again"
         ) from error
-    return found
+    return collected
 
 
 def _pictures(folder: Path, quality: dict[str, Any]) -> list[Picture]:
@@ -99,83 +99,83 @@ def _pictures(folder: Path, quality: dict[str, Any]) -> list[Picture]:
     return pictures
 
 
-def _read(found: RunResults, stage: str, path: Path) -> dict[str, Any] | None:
+def _read(collected: RunResults, stage: str, path: Path) -> dict[str, Any] | None:
     """Read a JSON file if it exists, and keep the record in it."""
     if not path.exists():
         return None
     content: dict[str, Any] = read_json(path)
-    found.records[stage] = content.get("run", content)
+    collected.records[stage] = content.get("run", content)
     return content
 
 
-def _read_pretrain(found: RunResults, folder: Path) -> None:
-    _read(found, "pretrain", folder / "pretrain" / "run.json")
-    found.history = history = pd.read_csv(folder / "pretrain" / "history.csv")
+def _read_pretrain(collected: RunResults, folder: Path) -> None:
+    _read(collected, "pretrain", folder / "pretrain" / "run.json")
+    collected.history = history = pd.read_csv(folder / "pretrain" / "history.csv")
     last = history.iloc[-1]
-    found.add("pretrain", "epochs", last["epoch"])
-    found.add("pretrain", "seconds", last["seconds"])
-    found.add("pretrain", "images_per_second", float(history["images_per_second"].median()))
-    found.add("pretrain", "loss", last["loss"], split="train")
-    found.add("pretrain", "loss", last.get("validate_loss"), split="validation")
+    collected.add("pretrain", "epochs", last["epoch"])
+    collected.add("pretrain", "seconds", last["seconds"])
+    collected.add("pretrain", "images_per_second", float(history["images_per_second"].median()))
+    collected.add("pretrain", "loss", last["loss"], split="train")
+    collected.add("pretrain", "loss", last.get("validate_loss"), split="validation")
 
 
-def _read_selection(found: RunResults, folder: Path) -> None:
-    selection = _read(found, "select", folder / "encoder" / "selection.json")
+def _read_selection(collected: RunResults, folder: Path) -> None:
+    selection = _read(collected, "select", folder / "encoder" / "selection.json")
     if selection:
         chosen = next(row for row in selection["candidates"] if row["file"] == selection["chosen"])
-        found.choice = f"{selection['chosen']} of epoch {selection['epoch']} was chosen: {selection['why']}."
-        found.add("select", "epoch", selection["epoch"])
-        found.add("select", "loss", chosen.get("validate_loss"), split="validation")
-        found.add("select", "knn_accuracy", chosen.get("knn_accuracy"), split="validation")
+        collected.choice = f"{selection['chosen']} of epoch {selection['epoch']} was chosen: {selection['why']}."
+        collected.add("select", "epoch", selection["epoch"])
+        collected.add("select", "loss", chosen.get("validate_loss"), split="validation")
+        collected.add("select", "knn_accuracy", chosen.get("knn_accuracy"), split="validation")
 
 
-def _read_evaluation(found: RunResults, folder: Path) -> None:
-    knn = _read(found, "knn", folder / "evaluate" / "knn.json")
-    linear = _read(found, "linear", folder / "evaluate" / "linear.json")
-    for split in SPLITS:
+def _read_evaluation(collected: RunResults, folder: Path) -> None:
+    knn = _read(collected, "knn", folder / "evaluate" / "knn.json")
+    linear = _read(collected, "linear", folder / "evaluate" / "linear.json")
+    for split in JUDGED:
         if knn and split in knn:
             for metric in ("accuracy", "weighted_accuracy"):
-                found.add("knn", metric, knn[split][metric], input="simclr", split=split)
+                collected.add("knn", metric, knn[split][metric], input="simclr", split=split)
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split")}
-        found.add("linear", "accuracy", row["accuracy"], series=row["input"], **keys)
+        collected.add("linear", "accuracy", row["accuracy"], series=row["input"], **keys)
     for key in ("probe", "probe_on_views") if linear else ():
         for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
-            found.add("linear", f"{key}_accuracy", accuracy, input="simclr", split=split)
+            collected.add("linear", f"{key}_accuracy", accuracy, input="simclr", split=split)
     if linear and linear["note"]:
-        found.notes.append(linear["note"])
+        collected.notes.append(linear["note"])
 
 
-def _read_finetune(found: RunResults, folder: Path, name: str) -> None:
-    metrics = _read(found, f"finetune {name}", folder / "finetune" / name / "metrics.json")
+def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
+    metrics = _read(collected, f"finetune {name}", folder / "finetune" / name / "metrics.json")
     if not metrics:
         return
     predictions = folder / "finetune" / name / "predictions.parquet"
     if predictions.exists():
-        found.confusions[name] = confusion(pd.read_parquet(predictions))
-        found.predictions[name] = predictions
+        collected.confusions[name] = confusion(pd.read_parquet(predictions))
+        collected.predictions[name] = predictions
     history = folder / "finetune" / name / "history.csv"
     if history.exists():
-        found.finetune_histories[name] = pd.read_csv(history)
+        collected.finetune_histories[name] = pd.read_csv(history)
     of_draws = [draw["test"].get("per_class", []) for draw in metrics["draws"] if draw["test"]]
-    found.per_class[name] = [row for rows in of_draws for row in rows]
+    collected.per_class[name] = [row for rows in of_draws for row in rows]
     series = f"finetune-{metrics['init']}{'-frozen' if metrics['freeze'] else ''}"
     for draw in metrics["draws"]:
         labels = draw.get("label_count", metrics["label_count"])
         keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
-        for split in SPLITS:
+        for split in JUDGED:
             for metric, value in (draw[split] or {}).items():
                 if isinstance(value, float):  # a confusion matrix and the number of images are not metrics
-                    found.add("finetune", metric, value, split=split, **keys)
+                    collected.add("finetune", metric, value, split=split, **keys)
 
 
-def _read_umap(found: RunResults, folder: Path) -> dict[str, Any]:
-    quality = _read(found, "umap", folder / "umap" / "quality.json") or {}
+def _read_umap(collected: RunResults, folder: Path) -> dict[str, Any]:
+    quality = _read(collected, "umap", folder / "umap" / "quality.json") or {}
     for layer in ("backbone", "projection_head") if quality else ():
         for metric, value in quality[layer].items():
             if isinstance(value, float):
-                split = found.records["umap"].get("settings", {}).get("split", "test")
-                found.add("umap", metric, value, input=layer, split=split)
+                split = collected.records["umap"].get("settings", {}).get("split", "test")
+                collected.add("umap", metric, value, input=layer, split=split)
     if quality and quality["backbone"]["note"]:
-        found.notes.append(f"UMAP: {quality['backbone']['note']}")
+        collected.notes.append(f"UMAP: {quality['backbone']['note']}")
     return quality

@@ -33,18 +33,18 @@ def frozen(rows: pd.DataFrame) -> Table:
     splits = [split for split in SPLIT_NAMES if (rows["split"] == split).any()]
     table = [["", *(SPLIT_NAMES[split] for split in splits)]]
     for (stage, metric), name in _FROZEN.items():
-        found = rows[(rows["stage"] == stage) & (rows["metric"] == metric)]
-        if len(found):
-            table.append([name, *(_cell(found[found["split"] == split]["value"]) for split in splits)])
+        measured = rows[(rows["stage"] == stage) & (rows["metric"] == metric)]
+        if len(measured):
+            table.append([name, *(_cell(measured[measured["split"] == split]["value"]) for split in splits)])
     return table if len(table) > 1 else []
 
 
 def finetuned(rows: pd.DataFrame) -> Table:
     """Return the metrics of each fine-tuning, on the test split and on the hold-out."""
-    found = rows[rows["stage"] == "finetune"]
-    metrics = [metric for metric in _FINETUNED if (found["metric"] == metric).any()]
+    of_stage = rows[rows["stage"] == "finetune"]
+    metrics = [metric for metric in _FINETUNED if (of_stage["metric"] == metric).any()]
     table = [["fine-tuning", "labels", "split", *(_FINETUNED[metric] for metric in metrics)]]
-    for (name, labels), of_one in found.groupby(["input", "labels"], sort=False):
+    for (name, labels), of_one in of_stage.groupby(["input", "labels"], sort=False):
         for split, shown in SPLIT_NAMES.items():
             here = of_one[of_one["split"] == split]
             if len(here):

@@ -3,50 +3,62 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from abc import abstractmethod
 
 import lightning.pytorch as L
 import torch
+from torch import Tensor
 
 from simclr_steps.durations import duration
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.networks.buffers import on_copies_of_buffers
 from simclr_steps.training.distributed import end_together, mean_of_all
+from simclr_steps.training.module import Trained
+
+
+class Compilable(Trained):
+    """A module whose training can be compiled."""
+
+    @abstractmethod
+    def compile_parts(self, *, disable: bool = False) -> None:
+        """Compile what is worth it; `disable` takes all of it back."""
+
+    @abstractmethod
+    def trial_step(self) -> Tensor:
+        """Return some loss of a step of the training's shapes, in its precision, with all that is compiled in it."""
 
 
 class Compiled(L.Callback):
     """Compiles a training on trial, by a step that changes nothing, in all of its processes or in none.
 
     torch.compile fails when what it compiled is first called, so that call is made before the training depends on it.
-    The module offers `compile_parts(disable=...)` and `trial_step()`, which returns the loss of a step of the shapes
-    and in the precision of the training.
     """
 
-    def __init__(self, *, insist: bool) -> None:
-        self._insist = insist
+    def __init__(self, module: Compilable, *, insist: bool) -> None:
+        self._module, self._insist = module, insist
 
-    def on_train_start(self, trainer: L.Trainer, module: Any) -> None:
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Compile the module, or go on without.
 
         Raises UserError when it fails and `insist` is set.
         """
         started = time.monotonic()
         log.info("compiling, which takes a minute or so")
-        module.compile_parts()
-        error = _error_of_trial(module)
-        failed = torch.tensor(error is not None, dtype=torch.float64, device=module.device)
+        self._module.compile_parts()
+        error = _error_of_trial(self._module)
+        failed = torch.tensor(error is not None, dtype=torch.float64, device=self._module.device)
         if float(mean_of_all(failed)) == 0:
             log.info("compiled in %s", duration(time.monotonic() - started))
             return
-        module.compile_parts(disable=True)
+        self._module.compile_parts(disable=True)
         reason = "another process could not compile it" if error is None else f"{type(error).__name__}: {_first(error)}"
         if self._insist:
             end_together(UserError(f"--compile always: torch.compile fails here ({reason}): leave --compile out"))
         log.warning("warning: training without torch.compile, which fails here: %s", reason)
 
 
-def _error_of_trial(module: Any) -> Exception | None:
+def _error_of_trial(module: Compilable) -> Exception | None:
     """Run a step forward and backward and leave weights, gradients and statistics as they were; return its error.
 
     Raises UserError when its images cannot be read, of which torch.compile is innocent.

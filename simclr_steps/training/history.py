@@ -14,6 +14,7 @@ from torch import Tensor
 from simclr_steps.durations import duration
 from simclr_steps.machine.logs import log
 from simclr_steps.training.distributed import mean_of_all
+from simclr_steps.training.module import Trained
 
 SPEAK_EVERY_SECONDS = 5.0
 _EPOCHS_SPEAK_EVERY_SECONDS = 2.0
@@ -32,12 +33,12 @@ class History(L.Callback):
     """Keeps one row for each epoch and says how far the training is.
 
     A row holds epoch (from 1), step, the means over the epoch's batches of what the training step returned, what
-    `validate` returned (None is what was not measured), learning_rate, images_per_second while training, and the
-    seconds of the whole training so far. The module that is trained offers `steps_per_epoch`, `images_per_step` (over
-    all processes) and `validate()`, called by every process after an epoch, with the same keys each time.
+    the module's `validate` returned (None is what was not measured), learning_rate, images_per_second while training,
+    and the seconds of the whole training so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: Trained) -> None:
+        self._module = module
         self.rows: list[dict[str, Any]] = []
         self._sums: dict[str, Tensor] = {}
         self._seconds = self._epoch_began = 0.0
@@ -69,7 +70,9 @@ class History(L.Callback):
         """Note the learning rate of the update, before the schedule moves on."""
         self._learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
 
-    def on_train_batch_end(self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Add up what the step returned, without waiting for the device."""
         outputs = outputs if isinstance(outputs, Mapping) else {"loss": outputs}
         for name, value in outputs.items():
@@ -78,28 +81,29 @@ class History(L.Callback):
             self._sums[name] = value if total is None else total.to(value.device) + value
         if time.monotonic() - self._spoke >= SPEAK_EVERY_SECONDS:
             pace = self._pace(trainer)
-            now = {"loss": float(outputs["loss"]), "images_per_second": module.images_per_step / pace}
-            self._speak(trainer, module, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", now)
+            now = {"loss": float(outputs["loss"]), "images_per_second": self._module.images_per_step / pace}
+            self._speak(trainer, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", now)
 
     def _pace(self, trainer: L.Trainer) -> float:
         """Return the seconds that a step takes, with all that happens between steps."""
         return (time.monotonic() - self._clock) / max(1, trainer.global_step - self._first_step)
 
-    def _speak(self, trainer: L.Trainer, module: Any, what: str, row: Mapping[str, Any]) -> None:
-        steps_left = module.steps_per_epoch * (trainer.max_epochs or 0) - trainer.global_step
+    def _speak(self, trainer: L.Trainer, what: str, row: Mapping[str, Any]) -> None:
+        steps_left = self._module.steps_per_epoch * (trainer.max_epochs or 0) - trainer.global_step
         facts = [text.format(row[name]) for name, text in _SPOKEN.items() if row.get(name) is not None]
         log.info("%s", ", ".join([what, *facts, f"{duration(steps_left * self._pace(trainer))} left"]))
         self._spoke = time.monotonic()
 
-    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Close the epoch's row and say what is in it, unless the last such line was just said."""
-        means = {name: float(mean_of_all(total)) / module.steps_per_epoch for name, total in self._sums.items()}
+        steps = self._module.steps_per_epoch
+        means = {name: float(mean_of_all(total)) / steps for name, total in self._sums.items()}
         self._sums = {}
         epoch = trainer.current_epoch + 1
         trained = self._seconds_so_far() - self._epoch_began
-        rate = module.steps_per_epoch * module.images_per_step / max(trained, 1e-9)
+        rate = steps * self._module.images_per_step / max(trained, 1e-9)
         with torch.compiler.set_stance("force_eager"):  # to compile for evaluation, too, would not pay
-            measured = module.validate()
+            measured = self._module.validate()
         self._epoch_began = self._seconds_so_far()
         self.rows.append(
             {
@@ -114,5 +118,5 @@ class History(L.Callback):
         )
         since = time.monotonic() - self._spoke_of_epoch
         if since >= _EPOCHS_SPEAK_EVERY_SECONDS or epoch == trainer.max_epochs:
-            self._speak(trainer, module, f"after epoch {epoch}/{trainer.max_epochs}", self.rows[-1])
+            self._speak(trainer, f"after epoch {epoch}/{trainer.max_epochs}", self.rows[-1])
             self._spoke_of_epoch = time.monotonic()

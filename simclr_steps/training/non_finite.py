@@ -29,7 +29,9 @@ class FiniteTraining(L.Callback):
         self._checkpoint = checkpoint
         self._first_bad = torch.tensor(_NEVER)
 
-    def on_train_batch_end(self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Note the step if its loss is not finite."""
         loss = (outputs["loss"] if isinstance(outputs, Mapping) else outputs).detach()
         bad = torch.where(loss.isfinite(), _NEVER, trainer.global_step)

@@ -16,12 +16,12 @@ from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.optimization import Optimization
 from simclr_steps.settings.pretrain import PretrainSettings
 
-Trained = PretrainSettings | FinetuneSettings
+TrainingSettings = PretrainSettings | FinetuneSettings
 Layers = Sequence[Iterable[nn.Parameter]]
 
 
-def configure_optimizers(
-    layers: Layers, settings: Trained, learning_rate: float, steps_per_epoch: int, layer_decay: float = 1.0
+def optimizer_and_schedule(
+    layers: Layers, settings: TrainingSettings, learning_rate: float, steps_per_epoch: int, layer_decay: float = 1.0
 ) -> OptimizerLRScheduler:
     """Return what Lightning asks for: the optimizer, and its schedule, which is stepped once after every update."""
     optimizer = build_optimizer(layers, settings, learning_rate, layer_decay)
@@ -72,7 +72,7 @@ def scaled_learning_rate(settings: PretrainSettings) -> float:
     return settings.learning_rate * factor
 
 
-def schedule(settings: Trained, steps_per_epoch: int) -> Callable[[int], float]:
+def schedule(settings: TrainingSettings, steps_per_epoch: int) -> Callable[[int], float]:
     """Return the learning rate of each step as a share of the highest: linear warm-up, then the schedule.
 
     The first step of a warm-up already learns: it has 1 / (steps of the warm-up) of the highest rate.

@@ -1,4 +1,4 @@
-"""Count the operations of some code, their FLOPs and the bytes that they move, without computing anything."""
+"""Count the operations of some code, their FLOPs and the bytes that they move."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Operation:
 
 
 class Counter(TorchDispatchMode):
-    """Notes the operations of a block that runs on fake tensors; a view of a tensor costs nothing and is not noted."""
+    """Notes the operations of a block, on fake tensors or real ones; a view costs nothing and is left out."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -95,8 +95,12 @@ def test_what_does_not_compile_is_trained_plain_or_refused_in_one_sentence(
 
 
 def test_images_that_cannot_be_read_are_no_failure_of_compiling() -> None:
-    class Unreadable(torch.nn.Module):
-        device = torch.device("cpu")
+    class Unreadable(compiled.Compilable):
+        def validate(self) -> dict[str, float]:
+            return {}
+
+        def compile_parts(self, *, disable: bool = False) -> None:
+            pass
 
         def trial_step(self) -> torch.Tensor:
             raise UserError("train.images.npy was cut short before image 9: run prepare again")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,6 @@ import torchvision.transforms.v2.functional as tv
 from torch import Tensor
 from torch._dynamo.utils import counters
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
@@ -21,6 +19,7 @@ from simclr_steps.methods.view_parameters import Parameters, draw
 from simclr_steps.methods.views import apply, blur, blur_reach, random_views, rotate
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.reading import check
+from tests.benchmarks.counting import Counter
 
 TOLERANCE = 2 / 255
 
@@ -242,36 +241,15 @@ def test_the_device_never_waits_for_the_host(device: str) -> None:
     assert values.seen == []
 
 
-class MovedBytes(TorchDispatchMode):
-    """Adds up the bytes that operations read and write; what is only a view of other memory moves nothing."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if not func.is_view and func._schema.name != "aten::_unsafe_view":
-            tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, Tensor)]
-            self.total += sum(_bytes(tensor) for tensor in tensors)
-        return result
-
-
-def _bytes(tensor: Tensor) -> int:
-    """Return the size of the memory behind a tensor, in which an expanded dimension lies once."""
-    sides = zip(tensor.shape, tensor.stride(), strict=True)
-    return tensor.element_size() * math.prod(side for side, stride in sides if stride > 0)
-
-
 @pytest.mark.parametrize(("preset", "most"), [("color", 100), ("photos", 107), ("digits", 50)])
 def test_operations_move_few_times_the_bytes_of_a_view(preset: str, most: float) -> None:
     channels = 1 if preset == "digits" else 3
     settings = check(Augmentation, {"preset": preset})
     images = photos(count=2, height=224, width=224, channels=channels)
     parameters = drawn(settings, images, views=2)
-    with MovedBytes() as moved:
+    with Counter() as counter:
         views = apply(images, parameters, settings, (224, 224))
-    assert moved.total / _bytes(views) < most
+    assert sum(operation.moved_bytes for operation in counter.operations) / views.nbytes < most
 
 
 def test_views_are_compiled_whole_and_once_for_all_epochs() -> None:

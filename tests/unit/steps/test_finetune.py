@@ -160,7 +160,7 @@ def test_a_data_set_without_labels_is_refused(tmp_path: Path, encoder: Path, wri
     nothing = (full.images[:0], full.labels[:0])
     unlabeled = (full.images, full.labels * 0 - 1)
     data = write_packed({"train": unlabeled, "validation": nothing, "test": nothing, "unlabeled": nothing}, classes=())
-    with pytest.raises(UserError, match="has no labels to fine-tune on"):
+    with pytest.raises(UserError, match="at least two classes, but the training split of data has 0: omit finetunes"):
         train(tmp_path / "out", encoder, data)
 
 
@@ -170,7 +170,7 @@ def test_a_single_class_is_refused_before_anything_is_trained(
     splits = {split: (images, 0 * labels) for split, (images, labels) in {"train": digits(40)}.items()}
     nothing = digits(0)
     data = write_packed({**splits, "validation": nothing, "test": nothing}, classes=("photo",))
-    with pytest.raises(UserError, match="has only one class, photo: omit finetunes"):
+    with pytest.raises(UserError, match="at least two classes, but the training split of data has 1: omit finetunes"):
         train(tmp_path / "out", encoder, data)
     assert not (tmp_path / "work").exists()
 

@@ -21,6 +21,7 @@ from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.steps.select import select
+from tests.unit.conftest import digits
 
 LOSSES = {"rank1.ckpt": 1.0, "rank2.ckpt": 2.0, "last.ckpt": 3.0}
 
@@ -89,10 +90,27 @@ def test_knn_chooses_the_best_by_scikit_learns_classifier(candidates: Path, data
     assert [row["knn_accuracy"] for row in table] == pytest.approx(list(scores.values()), abs=0.02)
 
 
-def test_without_a_hold_out_validate_loss_is_refused(candidates: Path, data: Path) -> None:
+def test_candidates_whose_hold_out_was_not_measured_are_refused(candidates: Path, data: Path) -> None:
     write_table(candidates / "checkpoints.csv", [{"file": "last.ckpt", "epoch": 3, "step": 9, "validate_loss": None}])
-    with pytest.raises(UserError, match="selection.criterion: validate_loss needs a hold-out"):
+    with pytest.raises(UserError, match="selection.criterion: validate_loss was not measured for any candidate"):
         choose("validate_loss", candidates, data)
+
+
+@pytest.mark.parametrize("criterion", ["validate_loss", "knn", "rankme"])
+def test_without_a_hold_out_only_the_last_can_be_chosen(
+    criterion: str, candidates: Path, write_packed: Callable[..., Path]
+) -> None:
+    data = write_packed({"train": digits(200), "validation": digits(1), "unlabeled": digits(0)})
+    assert choose("last", candidates, data) == "last.ckpt"
+    with pytest.raises(UserError, match=f"selection.criterion: {criterion} needs a hold-out of at least two images"):
+        choose(criterion, candidates, data)
+
+
+def test_knn_without_labels_is_refused(candidates: Path, write_packed: Callable[..., Path]) -> None:
+    images, labels = digits(60)
+    data = write_packed({"train": digits(200), "validation": (images, 0 * labels - 1), "unlabeled": digits(0)})
+    with pytest.raises(UserError, match="selection.criterion: knn needs labels in the training split and the hold-out"):
+        choose("knn", candidates, data)
 
 
 def test_rankme_chooses_the_highest_effective_rank_that_was_measured(candidates: Path, data: Path) -> None:

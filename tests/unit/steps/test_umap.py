@@ -119,14 +119,15 @@ def test_labels_are_shown_to_umap_only_if_asked_and_the_plot_says_so(data: Path,
     assert says not in (outs["plain"] / "backbone.html").read_text()
 
 
-def test_features_without_labels_get_no_invented_metric(data: Path, tmp_path: Path) -> None:
+def test_features_without_labels_get_no_invented_metric(write_packed: WritePacked, tmp_path: Path) -> None:
+    data = write_packed({"train": digits(9), "test": (digits(120, 260)[0], np.full(120, -1))})
     features = write_features(tmp_path / "features", np.full(60, -1))
     found = run(features, data, tmp_path / "out")["backbone"]
     assert (found["knn_accuracy_plane"], found["knn_accuracy_features"], found["silhouette"]) == (None, None, None)
     assert found["trustworthiness"] > 0.5
     assert "cannot be measured" in found["note"]
     assert "no image has a label" in (tmp_path / "out" / "backbone.html").read_text()
-    with pytest.raises(UserError, match=r"umap\.supervised"):
+    with pytest.raises(UserError, match=r"umap\.supervised: test of data has no labels to show UMAP"):
         run(features, data, tmp_path / "supervised", supervised=True)
 
 

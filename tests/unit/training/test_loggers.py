@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import lightning.pytorch as L
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -23,6 +22,7 @@ from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.history import History
 from simclr_steps.training.loggers import TensorBoard
+from simclr_steps.training.module import Trained
 from tests.unit.conftest import digits
 
 SETTINGS = PretrainSettings(
@@ -79,12 +79,17 @@ def test_stopped_and_resumed_training_shows_each_row_once(
     assert list(expected["loss"]) == [3, 6, 9] and list(expected["validate_rankme"]) == [6, 9]
 
 
+class Unmeasured(Trained):
+    def validate(self) -> dict[str, float]:
+        return {}
+
+
 def test_a_full_disk_is_told_once_and_the_training_goes_on(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = set(threading.enumerate())
-    history = History()
+    module = Unmeasured()
+    history = History(module)
     curves = TensorBoard(history, small_disk / "tensorboard")
     trainer: Any = SimpleNamespace(is_global_zero=True)
-    module = L.LightningModule()
     curves.on_train_start(trainer, module)
     (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
     for epoch in range(1, 200):

@@ -16,7 +16,7 @@ from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.optimization import Optimization
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
-from simclr_steps.training.optimizers import build_optimizer, configure_optimizers, scaled_learning_rate, schedule
+from simclr_steps.training.optimizers import build_optimizer, optimizer_and_schedule, scaled_learning_rate, schedule
 
 Array = npt.NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def test_each_layer_has_a_share_of_the_rate_of_the_layer_behind_it(name: str) ->
     first, middle, head = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.Linear(4, 2)
     settings = FinetuneSettings.model_validate({"optimizer": name, "schedule": "constant"})
     layers = [list(layer.parameters()) for layer in (first, middle, head)]
-    configured: Any = configure_optimizers(layers, settings, 0.8, steps_per_epoch=1, layer_decay=0.5)
+    configured: Any = optimizer_and_schedule(layers, settings, 0.8, steps_per_epoch=1, layer_decay=0.5)
     rates = {id(p): group["lr"] for group in configured["optimizer"].param_groups for p in group["params"]}
     for layer, rate in ((first, 0.2), (middle, 0.4), (head, 0.8)):
         assert {rates[id(parameter)] for parameter in layer.parameters()} == {rate}
@@ -93,7 +93,7 @@ def test_lars_equals_the_papers_algorithm(decay: float) -> None:
 
 def learning_rates(settings: PretrainSettings | FinetuneSettings, steps_per_epoch: int, highest: float) -> list[float]:
     """Return the rates of all updates of a training, stepped as Lightning does."""
-    configured: Any = configure_optimizers([network().parameters()], settings, highest, steps_per_epoch)
+    configured: Any = optimizer_and_schedule([network().parameters()], settings, highest, steps_per_epoch)
     assert configured["lr_scheduler"]["interval"] == "step"
     optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     rates = []

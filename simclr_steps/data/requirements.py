@@ -1,0 +1,79 @@
+"""What is required of a data set, said once: `check` asks before any training, and each step for itself.
+
+A data set is given by its description and its name. Keys of a block that has a name are named without it, as in `keep`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from simclr_steps.data.packed import Description
+from simclr_steps.data.splits import stratified_draw
+from simclr_steps.files import read_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.labels import LabelBudget
+
+
+def require_batch(data: Description, name: str, batch_size: int) -> None:
+    """Raise UserError if there are fewer images to pretrain on than one batch has."""
+    images = data.splits["train"].images + data.splits["unlabeled"].images
+    if batch_size > images:
+        raise UserError(
+            f"global_batch_size {batch_size} exceeds the {images} images of {name} to train on: make it smaller"
+        )
+
+
+def require_hold_out(data: Description, name: str, criterion: str) -> None:
+    """Raise UserError if the hold-out cannot show what a checkpoint is to be chosen by."""
+    train, hold_out = data.splits["train"], data.splits["validation"]
+    if criterion != "last" and hold_out.images < 2:
+        raise UserError(
+            f"selection.criterion: {criterion} needs a hold-out of at least two images, but that of {name} has "
+            f'{hold_out.images}: raise datasets.{name}.validation_fraction, or write "last"'
+        )
+    if criterion == "knn" and not (train.labeled and hold_out.labeled):
+        raise UserError(
+            f"selection.criterion: knn needs labels in the training split and the hold-out, and {name} lacks them: "
+            'write "validate_loss"'
+        )
+
+
+def require_classes(data: Description, name: str) -> None:
+    """Raise UserError if there is nothing for a classifier to tell apart."""
+    labeled = np.count_nonzero(data.splits["train"].per_class)
+    if labeled < 2:
+        raise UserError(
+            f"a classifier needs labels of at least two classes, but the training split of {name} has {labeled}: "
+            "omit finetunes from its experiments, or label images"
+        )
+
+
+def require_labels(data: Description, budget: LabelBudget) -> None:
+    """Raise UserError if the budget of labels cannot be drawn."""
+    per_class = data.splits["train"].per_class
+    stratified_draw(np.repeat(np.arange(len(per_class)), per_class), budget, seed=0)
+
+
+def require_labeled_hold_out(data: Description, name: str, keep: str) -> None:
+    """Raise UserError if the hold-out cannot show which epoch of a fine-tuning is to be kept."""
+    if keep == "best" and not data.splits["validation"].labeled:
+        raise UserError(f'keep: best needs labels in the hold-out, but that of {name} has none: write "last"')
+
+
+def require_labels_for_umap(data: Description, name: str, split: str, *, supervised: bool) -> None:
+    """Raise UserError if UMAP is to be shown labels and there are none."""
+    if supervised and not data.splits[split].labeled:
+        raise UserError(f"umap.supervised: {split} of {name} has no labels to show UMAP: set it to false")
+
+
+def split_of_features(features: Path, data: Path, content_hash: str) -> str:
+    """Return the split whose gathered features a folder holds.
+
+    Raises UserError if they were computed from other data than those of this content hash.
+    """
+    facts = read_json(features / "run.json")
+    if facts["run"]["data_hash"] != content_hash:
+        raise UserError(f"{features} was computed from data other than {data}: run predict and gather again")
+    return str(facts["split"])

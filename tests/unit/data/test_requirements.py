@@ -1,0 +1,107 @@
+"""What a step refuses is what `check` refuses before any training, in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simclr_steps.files import read_json, write_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Hardware
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.plan import Demands
+from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.selection import SelectionSettings
+from simclr_steps.settings.umap import UmapSettings
+from simclr_steps.steps.check import check
+from simclr_steps.steps.finetune import finetune
+from simclr_steps.steps.pretrain import pretrain
+from simclr_steps.steps.select import select
+from simclr_steps.steps.umap import umap
+from tests.unit.conftest import WriteEncoder, WritePacked, digits
+
+CPU = Hardware(gpus=0)
+MODEST = {"batch_sizes": {}, "criterion": "last", "finetunes": {}, "drawn": "test", "supervised": False}
+UNLABELED = digits(60)[0], np.full(60, -1, dtype=np.int64)
+
+
+def trained(**settings: Any) -> Callable[..., None]:
+    def run(data: Path, folder: Path, encoder: Path) -> None:
+        pretrain(
+            PretrainSettings(**settings), data=data, seed=0, out=folder / "out", work=folder / "work", hardware=CPU
+        )
+
+    return run
+
+
+def selected(criterion: str) -> Callable[..., None]:
+    def run(data: Path, folder: Path, encoder: Path) -> None:
+        settings = SelectionSettings.model_validate({"criterion": criterion})
+        select(settings, candidates=folder / "pretrain", data=data, out=folder / "out", hardware=CPU)
+
+    return run
+
+
+def finetuned(**settings: Any) -> Callable[..., None]:
+    def run(data: Path, folder: Path, encoder: Path) -> None:
+        places: dict[str, Any] = {"data": data, "out": folder / "out", "work": folder / "work"}
+        finetune(FinetuneSettings(**settings), encoder=encoder, seed=0, hardware=CPU, **places)
+
+    return run
+
+
+def drawn(data: Path, folder: Path, encoder: Path) -> None:
+    """Draw the features that gather would write of a test split without labels."""
+    features = folder / "features"
+    described = read_json(data / "dataset.json")
+    write_json(features / "run.json", {"split": "test", "run": {"data_hash": described["content_hash"]}})
+    rows = {"row": range(60), "source": "", "label": pd.Series([pd.NA] * 60, dtype="Int64"), "class": None}
+    pd.DataFrame(rows).to_parquet(features / "rows.parquet", index=False)
+    umap(UmapSettings(supervised=True), features=features, data=data, out=folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("splits", "demands", "block", "step"),
+    [
+        ({}, {"batch_sizes": {"large": 256}}, "large: ", trained(global_batch_size=256)),
+        ({"validation": digits(1)}, {"criterion": "validate_loss"}, "", selected("validate_loss")),
+        ({"validation": digits(1)}, {"criterion": "rankme"}, "", selected("rankme")),
+        ({"validation": UNLABELED}, {"criterion": "knn"}, "", selected("knn")),
+        ({"train": UNLABELED}, {"finetunes": {"few": {"labels": 10, "keep": "last"}}}, "finetunes.few: ", finetuned()),
+        (
+            {},
+            {"finetunes": {"few": {"labels": 9, "keep": "last"}}},
+            "finetunes.few.",
+            finetuned(labels=9, epochs=1),
+        ),
+        (
+            {"validation": UNLABELED},
+            {"finetunes": {"few": {"labels": 10, "keep": "best"}}},
+            "finetunes.few.",
+            finetuned(keep="best"),
+        ),
+        ({"test": UNLABELED}, {"supervised": True}, "", drawn),
+    ],
+)
+def test_check_says_what_the_step_would_say(
+    splits: dict[str, Any],
+    demands: dict[str, Any],
+    block: str,
+    step: Callable[..., None],
+    tmp_path: Path,
+    write_packed: WritePacked,
+    write_encoder: WriteEncoder,
+) -> None:
+    whole = {"train": digits(200), "validation": digits(60, 200), "test": digits(60, 260), "unlabeled": digits(0)}
+    data = write_packed(whole | splits)
+    with pytest.raises(UserError) as before:
+        check(Demands.model_validate(MODEST | demands), data=data)
+    with pytest.raises(UserError) as during:
+        step(data, tmp_path, write_encoder())
+    assert str(before.value) == f"{block}{during.value}"
+    assert not (tmp_path / "out").exists()
