@@ -89,7 +89,7 @@ def _transfer_once(address: str, partial: Path) -> None:
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            return  # no byte is missing: the checksum tells whether those that are there are right
+            return  # no byte is missing: the checksum shows whether those that are there are right
         raise
     with response, partial.open("ab" if response.status == http.HTTPStatus.PARTIAL_CONTENT else "wb") as stream:
         length = int(response.headers.get("Content-Length", 0))

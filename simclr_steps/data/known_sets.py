@@ -38,7 +38,7 @@ class ImageSet:
     originals: tuple[Original, ...]
     splits: Mapping[str, tuple[str, ...]]  # the files to read for each split
     folder: str = "."  # where torchvision keeps the files, and the members of an archive lie in it
-    classes: tuple[str, ...] = ()  # empty where an original tells them
+    classes: tuple[str, ...] = ()  # empty where an original names them
 
 
 def image_set(dataset: DigitsDataset | TorchvisionDataset) -> ImageSet:

@@ -164,7 +164,7 @@ def _svhn_images(files: Originals, names: Names) -> Iterator[Pixels]:
 
 
 def _matlab_array(files: Originals, names: Names, variable: str) -> npt.NDArray[np.uint8]:
-    from scipy.io import loadmat  # for this set alone
+    from scipy.io import loadmat  # only this set needs it
 
     with files.open(names[0]) as stream:
         array: npt.NDArray[np.uint8] = loadmat(stream, variable_names=[variable])[variable]  # type: ignore[arg-type]

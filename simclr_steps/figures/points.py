@@ -1,4 +1,4 @@
-"""Rows of a split as points in the plane, and how their classes are told apart: by ten colors in ten shapes."""
+"""Rows of a split as points in the plane, and how to tell their classes apart: by ten colors in ten shapes."""
 
 from __future__ import annotations
 

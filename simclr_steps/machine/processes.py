@@ -20,7 +20,7 @@ def leads() -> bool:
 def die_with_parent() -> None:
     """Have the system kill this process when the one that started it dies, however it dies, so that none is left."""
     libc = ctypes.CDLL(None)
-    if hasattr(libc, "prctl"):  # Linux alone knows it
+    if hasattr(libc, "prctl"):  # only Linux has it
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -50,7 +50,7 @@ def overview(logs: Path) -> list[str]:
 
 
 def _since(file: Path) -> str:
-    """Return since when a step has run: its log's first line tells, and an empty log is as old as its step."""
+    """Return since when a step has run: the first line of its log says when, and an empty log is as old as its step."""
     with file.open(encoding="utf-8", errors="replace") as stream:
         stamp = stream.readline()[:_STAMP]
     try:

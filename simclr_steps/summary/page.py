@@ -256,7 +256,7 @@ def _plain(value: Any) -> str:
 
 
 def _hardware(hardware: dict[str, Any] | None) -> str:
-    """Return what a record tells of its hardware; those of older versions tell less."""
+    """Return what a record says of its hardware; those of older versions say less."""
     if not hardware:
         return "unknown"
     cores = [f"{hardware['cores']} cores"] if "cores" in hardware else []

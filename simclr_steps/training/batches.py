@@ -1,4 +1,4 @@
-"""Which images make up each batch: tied to seed and step alone, so any number of processes sees the same batches."""
+"""Which images make up each batch: tied only to seed and step, so any number of processes sees the same batches."""
 
 from __future__ import annotations
 

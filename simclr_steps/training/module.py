@@ -1,4 +1,4 @@
-"""What any training trains: a Lightning module that tells how far an epoch goes, and measures its hold-out."""
+"""What any training trains: a Lightning module that says how long an epoch is, and measures its hold-out."""
 
 from __future__ import annotations
 
