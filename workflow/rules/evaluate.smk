@@ -15,7 +15,7 @@ rule evaluate:
         mem_mb=16000,
         runtime=240,
     params:
-        settings=settings_json("evaluation"),
+        settings=CONFIG.evaluation.as_json(),
         code=code_hash("evaluate"),
         out=subpath(output[0], parent=True),
         step=command("evaluate"),

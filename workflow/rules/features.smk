@@ -95,7 +95,7 @@ rule umap:
         mem_mb=16000,
         runtime=120,
     params:
-        settings=settings_json("umap"),
+        settings=CONFIG.umap.as_json(),
         code=code_hash("umap"),
         features=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
@@ -135,7 +135,7 @@ rule galleries:
         mem_mb=16000,
         runtime=60,
     params:
-        settings=lambda wildcards: gallery_settings(wildcards.pretrain),
+        settings=lambda wildcards: PLAN.gallery(wildcards.pretrain).as_json(),
         code=code_hash("galleries"),
         features=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),

@@ -16,7 +16,7 @@ rule finetune:
         mem_mb=16000,
         runtime=480,
     params:
-        settings=lambda wildcards: settings_json("finetunes", wildcards.finetune),
+        settings=lambda wildcards: CONFIG.finetunes[wildcards.finetune].as_json(),
         code=code_hash("finetune"),
         out=subpath(output[0], parent=True),
         work=lambda wildcards, output: "work/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}".format(**wildcards),

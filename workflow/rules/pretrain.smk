@@ -15,7 +15,7 @@ rule pretrain:
         mem_mb=16000,
         runtime=1440,
     params:
-        settings=lambda wildcards: settings_json("pretrains", wildcards.pretrain),
+        settings=lambda wildcards: PLAN.pretrains[wildcards.pretrain].as_json(),
         code=lambda wildcards: [code_hash("pretrain"), *own_code(PLAN.pretrains[wildcards.pretrain])],
         check=check_of_data,
         step=command("pretrain"),
@@ -46,7 +46,7 @@ rule select:
         mem_mb=8000,
         runtime=60,
     params:
-        settings=settings_json("selection"),
+        settings=CONFIG.selection.as_json(),
         code=code_hash("select"),
         out=subpath(output[0], parent=True),
         step=command("select"),

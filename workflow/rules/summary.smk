@@ -10,7 +10,7 @@ rule summary:
             classifier=CLASSIFIERS,
             file=["metrics.json", "history.csv", "predictions.parquet"],
         ),
-        collect("resources/{dataset}/dataset.json", dataset=DATASETS),
+        collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
         collect(
             "resources/{dataset}/test.{part}.npy",
             dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
@@ -32,9 +32,9 @@ rule summary:
                 category="Summary",
                 labels={"plot": name.replace("_", " ")},
             )
-            for name in summary_plots()
+            for name in PLAN.summary_plots
         ],
-        collect("results/summary/{name}.svg", name=summary_plots()),
+        collect("results/summary/{name}.svg", name=PLAN.summary_plots),
         "results/summary/run.json",
     log:
         "logs/summary.log",
@@ -45,7 +45,7 @@ rule summary:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=canonical_json({"runs": [run.model_dump(mode="json") for run in PLAN.runs]}),
+        settings=PLAN.summary.as_json(),
         code=code_hash("summarize"),
         step=command("summarize"),
     shell:
