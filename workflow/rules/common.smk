@@ -173,7 +173,7 @@ def gallery_report(kind):
 def umap_report(layer, kind):
     """Return how the report shows one plot of a layer."""
     return {
-        "caption": "../report/umap.rst",
+        "caption": f"../report/{layer}.rst",
         "category": "Features in the plane",
         "subcategory": "{dataset}",
         "labels": {
