@@ -82,7 +82,9 @@ with one_sentence("error"):
     if IN_CONTAINER and (GPUS or any(asked != 0 for asked in GPUS_ASKED.values())):
         check_gpu(APPTAINER_ARGUMENTS)
 
-PYTHON = python_in(image_of(CONFIG.container), "work/cache") if IN_CONTAINER else shlex.quote(sys.executable)
+PYTHON = (
+    python_in(image_of(CONFIG.container), undeclared("work/cache")) if IN_CONTAINER else shlex.quote(sys.executable)
+)
 
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
@@ -149,6 +151,17 @@ def check_of_data(wildcards, resources):
     return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps check --settings {settings}"
 
 
+def work_folder(name):
+    """Return a param: where a run's training keeps what it needs to go on, which is no output, and triggers no rerun."""
+    pattern = f"work/{{dataset}}/{{pretrain}}/seed{{seed}}/{name}"
+    return lambda wildcards, output: undeclared(pattern.format(**wildcards))
+
+
+def split_predicted(wildcards, output):
+    """Return the split to predict, which for a classifier is the test split; derived, it triggers no rerun."""
+    return wildcards.get("split", "test")
+
+
 def arrays(*splits):
     """Return the packed data that a step reads: these splits and no other."""
     files = [f"{split}.{part}.npy" for split in splits for part in ("images", "labels")]
@@ -158,6 +171,9 @@ def arrays(*splits):
 def split_drawn(*parts):
     """Return arrays of the split that UMAP and the neighbors' gallery show."""
     return [f"resources/{{dataset}}/{CONFIG.umap.split}.{part}.npy" for part in parts]
+
+
+FEATURES_DRAWN = f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{CONFIG.umap.split}"
 
 
 def gallery_report(kind):

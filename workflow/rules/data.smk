@@ -13,7 +13,7 @@ rule download:
         what=lambda wildcards: PLAN.what_is_downloaded(wildcards.dataset),
         code=code_hash("download"),
         settings=lambda wildcards, output: CONFIG.datasets[wildcards.dataset].as_json(),
-        folder=subpath(output[0], strip_suffix=".json"),
+        folder=lambda wildcards, output: undeclared(f"resources/{wildcards.dataset}/originals"),  # partial files stay
         step=command("download"),
     shell:
         "{params.step} --settings {params.settings:q} --folder {params.folder:q} --out {output:q} --log {log:q}"
@@ -41,9 +41,10 @@ rule prepare:
         code=code_hash("prepare"),
         own_files=lambda wildcards: own_files(wildcards.dataset),
         originals=lambda wildcards, input: ["--originals", *input] if input else [],
+        out=subpath(output[0], parent=True),
         step=command("prepare"),
     shell:
-        "{params.step} --settings {params.settings:q} {params.originals:q} --out resources/{wildcards.dataset:q}"
+        "{params.step} --settings {params.settings:q} {params.originals:q} --out {params.out:q}"
         " --workers {threads} --log {log:q}"
 
 

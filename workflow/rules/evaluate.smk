@@ -17,11 +17,12 @@ rule evaluate:
     params:
         settings=CONFIG.evaluation.as_json(),
         code=code_hash("evaluate"),
+        data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("evaluate"),
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
-        " --data resources/{wildcards.dataset:q} --seed {wildcards.seed} --out {params.out:q}"
+        " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q}"
         " --gpus {resources.gpu} --log {log:q}"
 
 

@@ -18,3 +18,10 @@ GPUS_ASKED = {
     for name, resources in workflow.resource_settings.overwrite_resources.items()
     if "gpu" in resources
 }
+
+PATHS = workflow.modifier.path_modifier
+
+
+def undeclared(path):
+    """Return the path of what is no input or output: below a module's prefix, and never in a storage."""
+    return str(PATHS.replace_prefix(path))

@@ -1,21 +1,27 @@
 rule summary:
     input:
         rules.evaluate_all.input,
-        collect("{run}/pretrain", run=RUNS),
         collect("{run}/encoder/selection.json", run=RUNS),
         collect("{run}/umap/quality.json", run=RUNS),
-        collect("{run}/galleries/run.json", run=RUNS),
+        collect(
+            "{run}/umap/{layer}.{kind}",
+            run=RUNS,
+            layer=["backbone", "projection_head"],
+            kind=["png", "html"],
+        ),
+        collect("{run}/galleries/{file}", run=RUNS, file=["augmentation.png", "neighbors.png", "run.json"]),
         collect(
             "{classifier}/{file}",
             classifier=CLASSIFIERS,
             file=["metrics.json", "history.csv", "predictions.parquet"],
         ),
-        collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
         collect(
             "resources/{dataset}/test.{part}.npy",
             dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
             part=["images", "labels"],
         ),
+        trained=collect("{run}/pretrain", run=RUNS),
+        described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
     output:
         "results/summary.csv",
         "results/summary.md",
@@ -47,7 +53,11 @@ rule summary:
     params:
         settings=PLAN.summary.as_json(),
         code=code_hash("summarize"),
+        # Names of all files would be longer than a command may be, so it gets the folders that hold them.
+        results=lambda wildcards, input: Path(input.trained[0]).parents[3],
+        resources=lambda wildcards, input: Path(input.described[0]).parents[1],
+        out=subpath(output[0], parent=True),
         step=command("summarize"),
     shell:
-        "{params.step} --settings {params.settings:q} --results results --resources resources --out results"
+        "{params.step} --settings {params.settings:q} --results {params.results:q} --resources {params.resources:q} --out {params.out:q}"
         " --log {log:q}"
