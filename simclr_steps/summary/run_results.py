@@ -62,7 +62,7 @@ def read_run(run: Run, results: Path) -> RunResults:
 
     Raises UserError when there is none, or when a file is damaged.
     """
-    folder = results / run.dataset / run.pretrain / f"seed{run.seed}"
+    folder = results / run.folder
     if not (folder / "pretrain" / "history.csv").exists():
         raise UserError(f"{folder / 'pretrain' / 'history.csv'} does not exist: run pretrain, or fix --results")
     found = RunResults(run)
