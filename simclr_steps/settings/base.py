@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os.path
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from simclr_steps.files import canonical_json
 
 SPLITS = ("train", "validation", "test", "unlabeled")
 SCHEMES = ("https://", "http://", "file://")
@@ -51,3 +53,7 @@ class Settings(BaseModel):
                 {"key": unknown[0], "advice": did_you_mean(unknown[0], cls.model_fields)},
             )
         return content
+
+    def as_json(self, without: Collection[str] = ()) -> str:
+        """Return the block as canonical JSON, as a step's --settings reads it, leaving out some keys."""
+        return canonical_json(self.model_dump(mode="json", exclude=set(without)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,8 @@ from simclr_steps.settings.base import Address, LocalPath, Settings
 
 class DatasetBlock(Settings):
     """What all data sets have in common."""
+
+    is_downloaded: ClassVar[bool] = False  # by the step download; otherwise the images are the user's own files
 
     validation_fraction: float = Field(
         0.1,
@@ -37,12 +39,14 @@ class DatasetBlock(Settings):
 class DigitsDataset(DatasetBlock):
     """The 1,797 handwritten digits of 8 × 8 pixels that scikit-learn ships: real images without a download."""
 
+    is_downloaded = True  # which writes them from scikit-learn
     source: Literal["digits"] = Field(description="`digits`")
 
 
 class TorchvisionDataset(DatasetBlock):
     """A labeled image set of torchvision.datasets."""
 
+    is_downloaded = True
     source: Literal["torchvision"] = Field(description="`torchvision`")
     name: Literal["CIFAR10", "CIFAR100", "MNIST", "FashionMNIST", "KMNIST", "SVHN", "STL10"] = Field(
         description="Name of the class in torchvision.datasets."

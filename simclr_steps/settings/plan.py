@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -14,7 +15,8 @@ from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import Settings, did_you_mean
 from simclr_steps.settings.config import Config, Experiment
-from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
+from simclr_steps.settings.datasets import ArraysDataset, FolderDataset, TorchvisionDataset
+from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
@@ -35,6 +37,11 @@ class Run(Settings):
     seed: int
     finetunes: list[str]
     grids: list[GridPoint] = Field([])  # what the run is in each grid that asks for it
+
+    @property
+    def folder(self) -> str:
+        """Where the run's results are, below those of all runs."""
+        return f"{self.dataset}/{self.pretrain}/seed{self.seed}"
 
 
 class FinetuneDemands(Settings):
@@ -62,10 +69,72 @@ class SummarySettings(Settings):
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a config asks for, each run once."""
+    """Everything that a config asks for, each run once, and the slice of it that each step is given."""
 
+    config: Config
     runs: tuple[Run, ...]
     pretrains: dict[str, PretrainSettings]  # by the name in Run.pretrain
+
+    @property
+    def datasets(self) -> list[str]:
+        """The names of the data sets that are used, sorted."""
+        return sorted({run.dataset for run in self.runs})
+
+    @property
+    def classifiers(self) -> list[str]:
+        """The folders of all fine-tunings, below those of all runs."""
+        return [f"{run.folder}/finetune/{name}" for run in self.runs for name in run.finetunes]
+
+    @property
+    def summary_plots(self) -> list[str]:
+        """The names of the summary's plots, some of which show classifiers or grids."""
+        of_classifiers = ["confusion", "mistakes", "finetune_history"] if self.classifiers else []
+        of_grids = ["sweep"] if any(run.grids for run in self.runs) else []
+        return ["label_efficiency", "history", "monitors", *of_classifiers, *of_grids]
+
+    @property
+    def summary(self) -> SummarySettings:
+        """What the summary is about."""
+        return SummarySettings(runs=list(self.runs))
+
+    def gallery(self, pretrain: str) -> GallerySettings:
+        """Return what the gallery shows of a pretraining: its augmentation, and not how it trains."""
+        settings = self.pretrains[pretrain]
+        return GallerySettings(augmentation=settings.augmentation, view_size=settings.view_size)
+
+    def demands(self, dataset: str) -> Demands:
+        """Return what the experiments ask of a data set."""
+        runs = [run for run in self.runs if run.dataset == dataset]
+        blocks = {name: self.config.finetunes[name] for run in runs for name in run.finetunes}
+        return Demands(
+            batch_sizes={run.pretrain: self.pretrains[run.pretrain].global_batch_size for run in runs},
+            criterion=self.config.selection.criterion,
+            finetunes={name: FinetuneDemands(labels=block.labels, keep=block.keep) for name, block in blocks.items()},
+            drawn=self.config.umap.split,
+            supervised=self.config.umap.supervised,
+        )
+
+    def what_is_downloaded(self, dataset: str) -> str:
+        """Return, as JSON, what decides the files that download gets; not from where."""
+        block = self.config.datasets[dataset]
+        return canonical_json([block.source, getattr(block, "name", None)])
+
+    def packing(self, dataset: str) -> str:
+        """Return, as JSON, what decides the packed images; a mirror or a folder of the same originals does not."""
+        block = self.config.datasets[dataset]
+        return block.as_json(without=("path", "mirrors") if isinstance(block, TorchvisionDataset) else ())
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The files or folders with the user's own data, by data set."""
+        given = {name: getattr(self.config.datasets[name], "path", None) for name in self.datasets}
+        return {name: Path(path) for name, path in given.items() if path is not None}
+
+    def check_paths(self) -> None:
+        """Raise UserError unless the user's own data are where the config says."""
+        for name, path in self.paths.items():
+            if not path.exists():
+                raise UserError(f"datasets.{name}.path: {path} does not exist: fix the path")
 
 
 def read_config(content: Any) -> Config:
@@ -115,7 +184,7 @@ def plan(config: Config) -> Plan:
     runs: dict[tuple[str, str, int], Run] = {}
     for number, experiment in enumerate(config.experiments):
         for name, values, settings in _grid(config, number):
-            name = name_of.setdefault(canonical_json(settings.model_dump(mode="json")), name)
+            name = name_of.setdefault(settings.as_json(), name)
             if pretrains.setdefault(name, settings) != settings:
                 raise UserError(
                     f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
@@ -133,7 +202,7 @@ def plan(config: Config) -> Plan:
             raise UserError(
                 f"selection.criterion: rankme is not measured for {name}, whose monitor_epochs is 0: write 1 or more"
             )
-    return Plan(tuple(runs.values()), pretrains)
+    return Plan(config, tuple(runs.values()), pretrains)
 
 
 def _joined(one: Run, other: Run) -> Run:

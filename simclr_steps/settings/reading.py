@@ -51,6 +51,22 @@ def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
     return check(kind, content, where)
 
 
+def typed(value: Any) -> Any:
+    """Return what was given to --config with its nested values read as YAML; Snakemake leaves them as text.
+
+    Raises UserError when a value is not valid YAML.
+    """
+    if isinstance(value, dict):
+        return {key: typed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [typed(item) for item in value]
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--config: {value} is not valid YAML ({reason}): quote or fix it") from None
+
+
 def _by_place(mistakes: Sequence[Mapping[str, Any]], content: Any) -> dict[tuple[str, ...], Mapping[str, Any]]:
     """Return the first mistake at each place; of a union, that of the member which got furthest into the content."""
     places: dict[tuple[str, ...], Mapping[str, Any]] = {}

@@ -15,6 +15,7 @@ from jinja2 import Environment
 
 from simclr_steps.data.packed import Description
 from simclr_steps.durations import duration
+from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.headline import SPREAD, Headline, shown_split
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
@@ -52,44 +53,6 @@ _PROTOCOL = {
 _STEPS = {"knn": "evaluate", "linear": "evaluate"}  # two files of one step
 _MOST_PICTURED = 12  # pretrainings
 _MOST_CLASSES = 20  # whose images are counted in a row
-_CAPTIONS = {
-    "label_efficiency": (
-        "Accuracy by number of labels",
-        "Where the SimCLR curve lies above the others, pretraining has saved labels. Bars are "
-        "standard deviations over draws of labels and seeds.",
-    ),
-    "sweep": (
-        "Sweep",
-        "How the values of the grid affect the accuracy of the frozen features and of the fine-tuned classifiers. Bars "
-        "are standard deviations over draws of labels, seeds and, in a grid of several keys, the other keys' values.",
-    ),
-    "confusion": (
-        "Confusion",
-        "Percentage of the images of each class (rows) that the fine-tuned classifier assigns to each class "
-        "(columns), for the first draw's classifier, with all seeds pooled.",
-    ),
-    "mistakes": (
-        "Most confident mistakes",
-        "Test images that the fine-tuned classifier (first draw, first seed) assigns to the wrong class with the "
-        "highest probability: the true class, the predicted class and its probability. Some are mislabeled; others "
-        "show what the classifier misses.",
-    ),
-    "monitors": (
-        "Hold-out metrics during pretraining",
-        "Mean over the seeds. Only kNN needs labels. The effective rank counts the directions that the features "
-        "use; a low value means that they collapse. Alignment measures how close two views of an image are, "
-        "uniformity how evenly the projections are spread; lower is better for both.",
-    ),
-    "history": (
-        "Pretraining",
-        "Loss on the training images and on the hold-out, kNN accuracy on the hold-out, and the learning rate. One "
-        "line per seed.",
-    ),
-    "finetune_history": (
-        "Fine-tuning",
-        "Accuracy by epoch on the training images and on the hold-out. One line per draw and seed.",
-    ),
-}
 
 
 def page(
@@ -132,7 +95,7 @@ def page(
         worst={title: _worst(title, runs) for title in rows},
         meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
         datasets={name: _data(description) for name, description in descriptions.items()},
-        figures=[_figure(name, plots[name]) for name in _CAPTIONS if name in plots],
+        figures=[_figure(name, plots[name]) for name in PLOTS if name in plots],
         firsts=list(firsts.values()),
         most_pictured=_MOST_PICTURED,
         provenance=_provenance(runs, descriptions),
@@ -224,8 +187,7 @@ def _config(runs: Sequence[RunResults], descriptions: Mapping[str, Description])
 
 
 def _figure(name: str, path: Path) -> dict[str, str]:
-    title, caption = _CAPTIONS[name]
-    return {"title": title, "caption": caption, "source": _inline(path)}
+    return {"title": PLOTS[name].title, "caption": PLOTS[name].short, "source": _inline(path)}
 
 
 def _inline(path: Path) -> str:

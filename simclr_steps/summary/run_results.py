@@ -13,16 +13,12 @@ from simclr_steps.figures.points import quality_lines
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.plan import Run
+from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.confusion import confusion
 
 Row = dict[str, Any]
 
-PICTURES = {
-    "galleries/augmentation.png": "The effect of the augmentation: each row shows an image and random views of it.",
-    "galleries/neighbors.png": "Nearest neighbors by the cosine similarity of the backbone's features.",
-    "umap/backbone.png": "UMAP of the backbone's features, which classifiers are trained on.",
-    "umap/projection_head.png": "UMAP of the projection head's features, which the SimCLR loss compares.",
-}
+_PICTURES = ("galleries/augmentation.png", "galleries/neighbors.png", "umap/backbone.png", "umap/projection_head.png")
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def read_run(run: Run, results: Path) -> RunResults:
 
     Raises UserError when there is none, or when a file is damaged.
     """
-    folder = results / run.dataset / run.pretrain / f"seed{run.seed}"
+    folder = results / run.folder
     if not (folder / "pretrain" / "history.csv").exists():
         raise UserError(f"{folder / 'pretrain' / 'history.csv'} does not exist: run pretrain, or fix --results")
     collected = RunResults(run)
@@ -88,13 +84,13 @@ def read_run(run: Run, results: Path) -> RunResults:
 
 def _pictures(folder: Path, quality: dict[str, Any]) -> list[Picture]:
     pictures = []
-    for name, text in PICTURES.items():
+    for name in _PICTURES:
         file = folder / name
         if not file.exists():
             continue
         page = file.with_suffix(".html")
         of_layer = quality.get(file.stem, {}) if file.parent.name == "umap" else {}
-        sentences = [text, *(f"{line}." for line in quality_lines(of_layer))]
+        sentences = [PICTURES[file.stem].short, *(f"{line}." for line in quality_lines(of_layer))]
         pictures.append(Picture(file, " ".join(sentences), page if page.exists() else None))
     return pictures
 

@@ -170,3 +170,17 @@ def test_trainings_get_a_time_budget_in_a_schedulers_job_only(fresh: Project) ->
         done = fresh.dry_run("--printshellcmds", "--cores", "1", "--mode", mode)
         assert done.returncode == 0, done.stderr
         assert set(re.findall(r"--time-budget (\d+)", done.stdout + done.stderr)) == budgets
+
+
+def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project, tmp_path: Path) -> None:
+    snakefile = f"{str(fresh.folder / 'workflow/Snakefile')!r}\n    prefix: 'ssl'"
+    outer = outer_workflow(tmp_path / "outer", fresh, snakefile)
+    done = outer.snakemake("--dry-run", "--printshellcmds", "--cores", "2", "--", "simclr_all")
+    assert done.returncode == 0, done.stderr
+    commands = re.findall(r"PYTHONSAFEPATH=1 .*", done.stdout)
+    steps = {step for command in commands for step in re.findall(r"-m simclr_steps (\w+)", command)}
+    assert len(steps) == 12
+    paths = [path for command in commands for path in re.findall(r" --(?!settings)[\w-]+ (?=\S*[a-z])(\S+)", command)]
+    assert [path for path in paths if not path.startswith("ssl/") and "/" in path] == []
+    assert {path.split("/")[1] for path in paths if "/" in path} == {"resources", "results", "work", "logs"}
+    assert {path for path in paths if "/" not in path} <= {"test"}

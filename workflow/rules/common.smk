@@ -1,11 +1,9 @@
-import gc
-import os
 import shlex
 import sys
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-import yaml
 from snakemake.utils import update_config
 
 
@@ -23,24 +21,13 @@ PACKAGE = copy_package()
 sys.path.insert(0, str(PACKAGE.parent))
 
 from simclr_steps.data.image_files import fingerprint
-from simclr_steps.files import canonical_json
 from simclr_steps.machine.code_hash import code_hash
+from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.networks.user_code import is_own, own_code_hash
 from simclr_steps.settings.plan import plan, read_config
-
-
-def typed(value):
-    """Return what was given to --config with its nested values read as YAML; Snakemake leaves them as text."""
-    if isinstance(value, dict):
-        return {key: typed(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [typed(item) for item in value]
-    try:
-        return yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError as error:
-        sys.exit(f"config error: --config: {value} is not valid YAML ({' '.join(str(error).split())}): quote or fix it")
+from simclr_steps.settings.reading import typed
 
 
 def own_code(pretrain):
@@ -48,50 +35,65 @@ def own_code(pretrain):
     return [own_code_hash(pretrain.encoder)] if is_own(pretrain.encoder) else []
 
 
-def read_plan():
-    """Return the checked config and the runs that it asks for; a mistake stops Snakemake with one sentence."""
-    if not workflow.modifier.skip_configfile:
-        update_config(config, typed(dict(workflow.config_settings.config)))
-    if not config:
-        sys.exit("config error: there is no config: write config/config.yaml, or pass a file with --configfile")
+@contextmanager
+def one_sentence(kind):
+    """Stop Snakemake with one sentence where what is done within finds a mistake of the user."""
     try:
-        content = read_config(config)
-        runs = plan(content)
-        for pretrain in runs.pretrains.values():
-            own_code(pretrain)
+        yield
     except UserError as error:
-        sys.exit(f"config error: {error}")
-    for name in {run.dataset for run in runs.runs}:
-        path = getattr(content.datasets[name], "path", None)
-        if path is not None and not Path(path).exists():
-            sys.exit(f"config error: datasets.{name}.path: {path} does not exist: fix the path")
-    return content, runs
+        sys.exit(f"{kind}: {error}")
 
 
-def check_gpus():
-    """Stop Snakemake where a job asks for more GPUs than all jobs may use, as it would get those and no more."""
-    if "gpu" not in workflow.global_resources:
-        return
-    limit = workflow.global_resources["gpu"].value
-    for name, resources in workflow.resource_settings.overwrite_resources.items():
-        asked = resources["gpu"].value if "gpu" in resources and not resources["gpu"].is_evaluable() else 0
-        if asked > limit:
-            sys.exit(
-                f"error: {name} asks for {asked} GPUs, but jobs may use {limit}: add --resources gpu={asked}, or raise "
+def read_plan():
+    """Return what the config asks for; UserError where it, or a file that it names, is wrong."""
+    update_config(config, typed(OVERRIDES))
+    if not config:
+        raise UserError("there is no config: write config/config.yaml, or pass a file with --configfile")
+    asked = plan(read_config(config))
+    asked.check_paths()
+    for pretrain in asked.pretrains.values():
+        own_code(pretrain)
+    return asked
+
+
+def check_gpu_limit():
+    """Raise UserError where a job asks for more GPUs than all jobs may use, as it would get those and no more."""
+    for name, asked in GPUS_ASKED.items():
+        if GPU_LIMIT is not None and (asked or 0) > GPU_LIMIT:
+            raise UserError(
+                f"{name} asks for {asked} GPUs, but jobs may use {GPU_LIMIT}: add --resources gpu={asked}, or raise "
                 "gpu in the profile's resources"
             )
 
 
-if workflow.is_main_process:
-    check_gpus()
+GPUS = int(machine_shows_gpu())
+# Without a GPU, two trainings of one thread each beat one of two threads, so the short ones run side by side.
+THREADS = 4 if GPUS else 1
 
-CONFIG, PLAN = read_plan()
+with one_sentence("config error"):
+    PLAN = read_plan()
+    CONFIG = PLAN.config
+    if IN_CONTAINER:
+        check_image(CONFIG.container)
+        check_data(PLAN.paths, APPTAINER_ARGUMENTS)
+with one_sentence("error"):
+    if IS_MAIN_PROCESS:
+        check_gpu_limit()
+    if IN_CONTAINER and (GPUS or any(asked != 0 for asked in GPUS_ASKED.values())):
+        check_gpu(APPTAINER_ARGUMENTS)
 
-DATASETS = sorted({run.dataset for run in PLAN.runs})
-RUNS = [f"results/{run.dataset}/{run.pretrain}/seed{run.seed}" for run in PLAN.runs]
-CLASSIFIERS = [
-    f"{folder}/finetune/{name}" for folder, run in zip(RUNS, PLAN.runs, strict=True) for name in run.finetunes
-]
+
+def python():
+    """Return how a command starts Python: this one, conda's, or the image's with its caches in the folder work."""
+    if IN_CONTAINER:
+        return python_in(image_of(CONFIG.container), undeclared("work/cache"))
+    return "python" if IN_CONDA else shlex.quote(sys.executable)
+
+
+PYTHON = python()
+
+RUNS = [f"results/{run.folder}" for run in PLAN.runs]
+CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
 
 
 wildcard_constraints:
@@ -102,17 +104,6 @@ wildcard_constraints:
     split="train|validation|test|unlabeled",
 
 
-@cache
-def settings_json(*keys, without=()):
-    """Return the canonical JSON of one block, such as ("pretrains", "simclr"), without some of its keys."""
-    if keys[0] == "pretrains":
-        block = PLAN.pretrains[keys[1]]
-    else:
-        block = getattr(CONFIG, keys[0])
-        block = block[keys[1]] if len(keys) > 1 else block
-    return canonical_json(block.model_dump(mode="json", exclude=set(without)))
-
-
 def command(step):
     """Return a param that starts a step's command; as it is derived from the resources, it triggers no rerun."""
     path = shlex.quote(str(PACKAGE.parent))
@@ -121,14 +112,14 @@ def command(step):
         # srun, unlike other launchers, would give each node's process one core of those that the job has
         cores = f"SRUN_CPUS_PER_TASK={threads}"
         launcher = f"{cores} {resources.mpi} -n {resources.nodes} " if "mpi" in resources.keys() else ""
-        return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {launcher}{python()} -m simclr_steps {step}"
+        return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {launcher}{PYTHON} -m simclr_steps {step}"
 
     return start
 
 
 def time_budget(wildcards, resources):
     """Return the option by which a training leaves in time, where a scheduler ends it: not in a local job."""
-    return f"--time-budget {resources.runtime}" if workflow.remote_exec else ""
+    return f"--time-budget {resources.runtime}" if IS_SCHEDULED else ""
 
 
 def options(*names):
@@ -141,47 +132,20 @@ def options(*names):
     return given
 
 
-def is_downloaded(dataset):
-    return CONFIG.datasets[dataset].source in ("digits", "torchvision")
-
-
 def originals(dataset):
     """Return what download wrote for prepare; the user's own files are known by their fingerprint instead."""
-    return [f"resources/{dataset}/originals.json"] if is_downloaded(dataset) else []
+    return [f"resources/{dataset}/originals.json"] if CONFIG.datasets[dataset].is_downloaded else []
 
 
 @cache
 def own_files(dataset):
     """Return the fingerprint of the user's own files, which is not the time of their folder."""
-    return [] if is_downloaded(dataset) else [fingerprint(CONFIG.datasets[dataset])]
-
-
-def what_is_downloaded(dataset):
-    block = CONFIG.datasets[dataset]
-    return canonical_json([block.source, getattr(block, "name", None)])
-
-
-# A mirror or a local folder of the same verified originals changes no packed image.
-def packed_settings(dataset):
-    is_torchvision = CONFIG.datasets[dataset].source == "torchvision"
-    return settings_json("datasets", dataset, without=("path", "mirrors") if is_torchvision else ())
+    return [] if CONFIG.datasets[dataset].is_downloaded else [fingerprint(CONFIG.datasets[dataset])]
 
 
 @cache
-def demands(dataset):
-    """Return what the experiments ask of a data set."""
-    runs = [run for run in PLAN.runs if run.dataset == dataset]
-    blocks = {name: CONFIG.finetunes[name] for run in runs for name in run.finetunes}
-    asked = {
-        "batch_sizes": {run.pretrain: PLAN.pretrains[run.pretrain].global_batch_size for run in runs},
-        "criterion": CONFIG.selection.criterion,
-        "finetunes": {
-            name: block.model_dump(mode="json", include={"labels", "keep"}) for name, block in blocks.items()
-        },
-        "drawn": CONFIG.umap.split,
-        "supervised": CONFIG.umap.supervised,
-    }
-    return canonical_json(asked)
+def demands_json(dataset):
+    return PLAN.demands(dataset).as_json()
 
 
 def check_of_data(wildcards, resources):
@@ -189,8 +153,19 @@ def check_of_data(wildcards, resources):
 
     It is part of the pretraining's rule, and derived: what a fine-tuning asks must rerun no pretraining.
     """
-    path, settings = shlex.quote(str(PACKAGE.parent)), shlex.quote(demands(wildcards.dataset))
-    return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {python()} -m simclr_steps check --settings {settings}"
+    path, settings = shlex.quote(str(PACKAGE.parent)), shlex.quote(demands_json(wildcards.dataset))
+    return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps check --settings {settings}"
+
+
+def work_folder(name):
+    """Return a param: where a run's training keeps what it needs to go on, which is no output, and triggers no rerun."""
+    pattern = f"work/{{dataset}}/{{pretrain}}/seed{{seed}}/{name}"
+    return lambda wildcards, output: undeclared(pattern.format(**wildcards))
+
+
+def split_predicted(wildcards, output):
+    """Return the split to predict, which for a classifier is the test split; derived, it triggers no rerun."""
+    return wildcards.get("split", "test")
 
 
 def arrays(*splits):
@@ -204,9 +179,7 @@ def split_drawn(*parts):
     return [f"resources/{{dataset}}/{CONFIG.umap.split}.{part}.npy" for part in parts]
 
 
-def gallery_settings(pretrain):
-    """Return what the gallery shows of a pretraining: its augmentation, and not how it trains."""
-    return canonical_json(PLAN.pretrains[pretrain].model_dump(mode="json", include={"augmentation", "view_size"}))
+FEATURES_DRAWN = f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{CONFIG.umap.split}"
 
 
 def gallery_report(kind):
@@ -219,17 +192,10 @@ def gallery_report(kind):
     }
 
 
-def summary_plots():
-    """Return the names of the summary's plots; some take classifiers, or a grid."""
-    of_classifiers = ["confusion", "mistakes", "finetune_history"] if CLASSIFIERS else []
-    of_grids = ["sweep"] if any(run.grids for run in PLAN.runs) else []
-    return ["label_efficiency", "history", "monitors", *of_classifiers, *of_grids]
-
-
 def umap_report(layer, kind):
     """Return how the report shows one plot of a layer."""
     return {
-        "caption": "../report/umap.rst",
+        "caption": f"../report/{layer}.rst",
         "category": "Features in the plane",
         "subcategory": "{dataset}",
         "labels": {
@@ -239,8 +205,3 @@ def umap_report(layer, kind):
             "plot": kind,
         },
     }
-
-
-GPUS = int(machine_shows_gpu())
-# Without a GPU, two trainings of one thread each beat one of two threads, so the short ones run side by side.
-THREADS = 4 if GPUS else 1

@@ -12,10 +12,10 @@ rule download:
         mem_mb=2000,
         runtime=240,
     params:
-        what=lambda wildcards: what_is_downloaded(wildcards.dataset),
+        what=lambda wildcards: PLAN.what_is_downloaded(wildcards.dataset),
         code=code_hash("download"),
-        settings=lambda wildcards, output: settings_json("datasets", wildcards.dataset),
-        folder=subpath(output[0], strip_suffix=".json"),
+        settings=lambda wildcards, output: CONFIG.datasets[wildcards.dataset].as_json(),
+        folder=lambda wildcards, output: undeclared(f"resources/{wildcards.dataset}/originals"),  # partial files stay
         step=command("download"),
     shell:
         "{params.step} --settings {params.settings:q} --folder {params.folder:q} --out {output:q} --log {log:q}"
@@ -42,13 +42,14 @@ rule prepare:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=lambda wildcards: packed_settings(wildcards.dataset),
+        settings=lambda wildcards: PLAN.packing(wildcards.dataset),
         code=code_hash("prepare"),
         own_files=lambda wildcards: own_files(wildcards.dataset),
-        originals=lambda wildcards, input: (["--originals", input[0]] if is_downloaded(wildcards.dataset) else []),
+        originals=lambda wildcards, input: ["--originals", *input] if input else [],
+        out=subpath(output[0], parent=True),
         step=command("prepare"),
     shell:
-        "{params.step} --settings {params.settings:q} {params.originals:q} --out resources/{wildcards.dataset:q}"
+        "{params.step} --settings {params.settings:q} {params.originals:q} --out {params.out:q}"
         " --workers {threads} --log {log:q}"
 
 
@@ -56,10 +57,10 @@ rule download_all:
     input:
         collect(
             "resources/{dataset}/originals.json",
-            dataset=filter(is_downloaded, DATASETS),
+            dataset=[name for name in PLAN.datasets if CONFIG.datasets[name].is_downloaded],
         ),
 
 
 rule prepare_all:
     input:
-        collect("resources/{dataset}/dataset.json", dataset=DATASETS),
+        collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),

@@ -17,13 +17,14 @@ rule evaluate:
         mem_mb=16000,
         runtime=240,
     params:
-        settings=settings_json("evaluation"),
+        settings=CONFIG.evaluation.as_json(),
         code=code_hash("evaluate"),
+        data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("evaluate"),
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
-        " --data resources/{wildcards.dataset:q} --seed {wildcards.seed} --out {params.out:q}"
+        " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q}"
         " --gpus {resources.gpu} --log {log:q}"
 
 

@@ -1,7 +1,7 @@
 rule predict_features:
     input:
         arrays("{split}"),
-        encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
+        model="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
     output:
         temp(directory("results/{dataset}/{pretrain}/seed{seed}/features/{split}/parts")),
     log:
@@ -19,9 +19,11 @@ rule predict_features:
         runtime=120,
     params:
         code=code_hash("predict"),
+        data=subpath(input[0], parent=True),
+        split=split_predicted,
         step=command("predict"),
     shell:
-        "{params.step} --model {input.encoder:q} --data resources/{wildcards.dataset:q} --split {wildcards.split}"
+        "{params.step} --model {input.model:q} --data {params.data:q} --split {params.split}"
         " --out {output:q} --gpus {resources.gpu} --processes {resources.processes} --log {log:q}"
 
 
@@ -50,21 +52,21 @@ rule gather_features:
     params:
         code=[code_hash("gather"), code_hash("predict")],  # a removed part remembers no code
         out=subpath(output[0], parent=True),
+        data=subpath(input[0], parent=True),
+        split=split_predicted,
         step=command("gather"),
     shell:
-        "{params.step} --parts {input.parts:q} --data resources/{wildcards.dataset:q} --split {wildcards.split}"
+        "{params.step} --parts {input.parts:q} --data {params.data:q} --split {params.split}"
         " --out {params.out:q} --log {log:q}"
 
 
 rule umap:
     input:
-        collect(
-            "results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{split}/{file}",
-            split=CONFIG.umap.split,
-            file=["backbone.npy", "projection_head.npy", "rows.parquet"],
-        ),
         "resources/{dataset}/dataset.json",
         split_drawn("images", "labels"),
+        f"{FEATURES_DRAWN}/projection_head.npy",
+        f"{FEATURES_DRAWN}/rows.parquet",
+        backbone=f"{FEATURES_DRAWN}/backbone.npy",
     output:
         report(
             "results/{dataset}/{pretrain}/seed{seed}/umap/backbone.png",
@@ -101,25 +103,23 @@ rule umap:
         mem_mb=16000,
         runtime=120,
     params:
-        settings=settings_json("umap"),
+        settings=CONFIG.umap.as_json(),
         code=code_hash("umap"),
-        features=subpath(input[0], parent=True),
+        data=subpath(input[0], parent=True),
+        features=subpath(input.backbone, parent=True),
         out=subpath(output[0], parent=True),
         step=command("umap"),
     shell:
         "{params.step} --settings {params.settings:q} --features {params.features:q}"
-        " --data resources/{wildcards.dataset:q} --out {params.out:q} --log {log:q}"
+        " --data {params.data:q} --out {params.out:q} --log {log:q}"
 
 
 rule galleries:
     input:
-        collect(
-            "results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{split}/{file}",
-            split=CONFIG.umap.split,
-            file=["backbone.npy", "run.json"],
-        ),
         arrays("train", "unlabeled"),
         split_drawn("images", "labels"),
+        f"{FEATURES_DRAWN}/run.json",
+        backbone=f"{FEATURES_DRAWN}/backbone.npy",
     output:
         report(
             "results/{dataset}/{pretrain}/seed{seed}/galleries/augmentation.png",
@@ -143,14 +143,15 @@ rule galleries:
         mem_mb=16000,
         runtime=60,
     params:
-        settings=lambda wildcards: gallery_settings(wildcards.pretrain),
+        settings=lambda wildcards: PLAN.gallery(wildcards.pretrain).as_json(),
         code=code_hash("galleries"),
-        features=subpath(input[0], parent=True),
+        data=subpath(input[0], parent=True),
+        features=subpath(input.backbone, parent=True),
         out=subpath(output[0], parent=True),
         step=command("galleries"),
     shell:
         "{params.step} --settings {params.settings:q} --features {params.features:q} --seed {wildcards.seed}"
-        " --data resources/{wildcards.dataset:q} --out {params.out:q} --log {log:q}"
+        " --data {params.data:q} --out {params.out:q} --log {log:q}"
 
 
 rule predict_all:

@@ -18,20 +18,21 @@ rule finetune:
         mem_mb=16000,
         runtime=480,
     params:
-        settings=lambda wildcards: settings_json("finetunes", wildcards.finetune),
+        settings=lambda wildcards: CONFIG.finetunes[wildcards.finetune].as_json(),
         code=code_hash("finetune"),
+        data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
-        work=lambda wildcards, output: "work/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}".format(**wildcards),
+        work=work_folder("finetune/{finetune}"),
         step=command("finetune"),
         time_budget=time_budget,
         options=options("save_minutes"),
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
-        " --data resources/{wildcards.dataset:q} --seed {wildcards.seed} --out {params.out:q} --work {params.work:q}"
+        " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q} --work {params.work:q}"
         " --gpus {resources.gpu} {params.time_budget} {params.options} --log {log:q}"
 
 
-rule predict_classifier:
+use rule predict_features as predict_classifier with:
     input:
         arrays("test"),
         model="results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/model.safetensors",
@@ -41,23 +42,10 @@ rule predict_classifier:
         "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.predict.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.predict.tsv"
-    conda:
-        "../envs/simclr.yaml"
-    threads: THREADS
-    resources:
-        gpu=GPUS,
-        processes=1,
-        mem_mb=16000,
-        runtime=120,
-    params:
-        code=code_hash("predict"),
-        step=command("predict"),
-    shell:
-        "{params.step} --model {input.model:q} --data resources/{wildcards.dataset:q} --split test --out {output:q}"
-        " --gpus {resources.gpu} --processes {resources.processes} --log {log:q}"
+    priority: 0
 
 
-rule gather_predictions:
+use rule gather_features as gather_predictions with:
     input:
         "resources/{dataset}/dataset.json",
         "resources/{dataset}/test.labels.npy",
@@ -69,19 +57,10 @@ rule gather_predictions:
         "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.tsv"
-    conda:
-        "../envs/simclr.yaml"
-    threads: 1
+    priority: 0
     resources:
         mem_mb=8000,
         runtime=30,
-    params:
-        code=[code_hash("gather"), code_hash("predict")],  # a removed part remembers no code
-        out=subpath(output[0], parent=True),
-        step=command("gather"),
-    shell:
-        "{params.step} --parts {input.parts:q} --data resources/{wildcards.dataset:q} --split test --out {params.out:q}"
-        " --log {log:q}"
 
 
 rule finetune_all:

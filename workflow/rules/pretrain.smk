@@ -4,7 +4,8 @@ rule pretrain:
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
     log:
-        "logs/{dataset}/{pretrain}/seed{seed}/pretrain.log",
+        pretrain="logs/{dataset}/{pretrain}/seed{seed}/pretrain.log",
+        check="logs/{dataset}/{pretrain}/seed{seed}/check.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/pretrain.tsv"
     conda:
@@ -17,18 +18,20 @@ rule pretrain:
         mem_mb=16000,
         runtime=1440,
     params:
-        settings=lambda wildcards: settings_json("pretrains", wildcards.pretrain),
+        settings=lambda wildcards: PLAN.pretrains[wildcards.pretrain].as_json(),
         code=lambda wildcards: [code_hash("pretrain"), *own_code(PLAN.pretrains[wildcards.pretrain])],
         check=check_of_data,
+        data=subpath(input[0], parent=True),
+        work=work_folder("pretrain"),
         step=command("pretrain"),
         time_budget=time_budget,
         options=options("workers", "compile", "save_minutes"),
     shell:
-        "{params.check} --data resources/{wildcards.dataset:q} --log {log:q} &&"
-        " {params.step} --settings {params.settings:q} --data resources/{wildcards.dataset:q} --seed {wildcards.seed}"
-        " --out {output:q} --work work/{wildcards.dataset:q}/{wildcards.pretrain:q}/seed{wildcards.seed}/pretrain"
+        "{params.check} --data {params.data:q} --log {log.check:q} &&"
+        " {params.step} --settings {params.settings:q} --data {params.data:q} --seed {wildcards.seed}"
+        " --out {output:q} --work {params.work:q}"
         " --gpus {resources.gpu} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
-        " {params.options} --log {log:q}"
+        " {params.options} --log {log.pretrain:q}"
 
 
 rule select:
@@ -50,13 +53,14 @@ rule select:
         mem_mb=8000,
         runtime=60,
     params:
-        settings=settings_json("selection"),
+        settings=CONFIG.selection.as_json(),
         code=code_hash("select"),
+        data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("select"),
     shell:
         "{params.step} --settings {params.settings:q} --candidates {input.candidates:q}"
-        " --data resources/{wildcards.dataset:q} --out {params.out:q} --gpus {resources.gpu} --log {log:q}"
+        " --data {params.data:q} --out {params.out:q} --gpus {resources.gpu} --log {log:q}"
 
 
 rule pretrain_all:

@@ -1,21 +1,27 @@
 rule summary:
     input:
         rules.evaluate_all.input,
-        collect("{run}/pretrain", run=RUNS),
         collect("{run}/encoder/selection.json", run=RUNS),
         collect("{run}/umap/quality.json", run=RUNS),
-        collect("{run}/galleries/run.json", run=RUNS),
+        collect(
+            "{run}/umap/{layer}.{kind}",
+            run=RUNS,
+            layer=["backbone", "projection_head"],
+            kind=["png", "html"],
+        ),
+        collect("{run}/galleries/{file}", run=RUNS, file=["augmentation.png", "neighbors.png", "run.json"]),
         collect(
             "{classifier}/{file}",
             classifier=CLASSIFIERS,
             file=["metrics.json", "history.csv", "predictions.parquet"],
         ),
-        collect("resources/{dataset}/dataset.json", dataset=DATASETS),
         collect(
             "resources/{dataset}/test.{part}.npy",
             dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
             part=["images", "labels"],
         ),
+        trained=collect("{run}/pretrain", run=RUNS),
+        described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
     output:
         "results/summary.csv",
         "results/summary.md",
@@ -32,9 +38,9 @@ rule summary:
                 category="Summary",
                 labels={"plot": name.replace("_", " ")},
             )
-            for name in summary_plots()
+            for name in PLAN.summary_plots
         ],
-        collect("results/summary/{name}.svg", name=summary_plots()),
+        collect("results/summary/{name}.svg", name=PLAN.summary_plots),
         "results/summary/run.json",
     log:
         "logs/summary.log",
@@ -47,9 +53,13 @@ rule summary:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=canonical_json({"runs": [run.model_dump(mode="json") for run in PLAN.runs]}),
+        settings=PLAN.summary.as_json(),
         code=code_hash("summarize"),
+        # Names of all files would be longer than a command may be, so it gets the folders that hold them.
+        results=lambda wildcards, input: Path(input.trained[0]).parents[3],
+        resources=lambda wildcards, input: Path(input.described[0]).parents[1],
+        out=subpath(output[0], parent=True),
         step=command("summarize"),
     shell:
-        "{params.step} --settings {params.settings:q} --results results --resources resources --out results"
+        "{params.step} --settings {params.settings:q} --results {params.results:q} --resources {params.resources:q} --out {params.out:q}"
         " --log {log:q}"

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -146,3 +147,75 @@ def test_selection_without_a_hold_out_is_refused(criterion: str) -> None:
 def test_empty_config_asks_for_its_first_key() -> None:
     with pytest.raises(UserError, match="datasets: this key is required"):
         read_config({})
+
+
+BLOCKS: dict[str, Any] = {
+    "datasets": {
+        "digits": {"source": "digits"},
+        "mnist": {"source": "torchvision", "name": "MNIST", "mirrors": ["https://example.org"]},
+        "own": {"source": "folder", "path": "/not/there", "image_size": 32},
+    },
+    "umap": {"split": "train"},
+}
+EXPERIMENTS: list[dict[str, Any]] = [
+    {"seeds": [0, 1], "finetunes": ["few"]},
+    {"dataset": "mnist", "pretrain": "longer"},
+]
+
+
+def test_every_run_and_classifier_has_a_folder() -> None:
+    result = planned(*EXPERIMENTS, **BLOCKS)
+    assert result.datasets == ["digits", "mnist"]
+    assert [run.folder for run in result.runs] == ["digits/simclr/seed0", "digits/simclr/seed1", "mnist/longer/seed0"]
+    assert result.classifiers == ["digits/simclr/seed0/finetune/few", "digits/simclr/seed1/finetune/few"]
+
+
+def test_demands_are_those_of_the_data_sets_own_experiments() -> None:
+    result = planned(*EXPERIMENTS, **BLOCKS)
+    digits, mnist = result.demands("digits"), result.demands("mnist")
+    assert digits.batch_sizes == {"simclr": result.pretrains["simclr"].global_batch_size}
+    assert (digits.finetunes["few"].labels, digits.finetunes["few"].keep) == (10, "last")
+    assert (digits.criterion, digits.drawn, digits.supervised) == ("validate_loss", "train", False)
+    assert set(mnist.batch_sizes) == {"longer"} and not mnist.finetunes
+
+
+def test_packing_ignores_where_verified_originals_come_from_and_download_where_they_go() -> None:
+    result, moved = (planned(*EXPERIMENTS, **BLOCKS | {"datasets": blocks}) for blocks in two_places())
+    assert result.packing("mnist") == moved.packing("mnist") != result.packing("digits")
+    assert '"name":"MNIST"' in result.packing("mnist") and "mirrors" not in result.packing("mnist")
+    assert result.packing("own") != moved.packing("own")
+    assert result.what_is_downloaded("mnist") == moved.what_is_downloaded("mnist") == '["torchvision","MNIST"]'
+    assert result.what_is_downloaded("digits") == '["digits",null]'
+
+
+def two_places() -> list[dict[str, Any]]:
+    """Return the data sets, and the same from other places."""
+    datasets = BLOCKS["datasets"]
+    mnist = datasets["mnist"] | {"mirrors": [], "path": "/elsewhere"}
+    return [datasets, datasets | {"mnist": mnist, "own": datasets["own"] | {"path": "/elsewhere"}}]
+
+
+def test_gallery_is_given_the_augmentation_and_not_how_it_trains() -> None:
+    result = planned({}, {"pretrain": "longer"})
+    assert result.gallery("simclr").as_json() == result.gallery("longer").as_json()
+    assert set(json.loads(result.gallery("simclr").as_json())) == {"augmentation", "view_size"}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "more"),
+    [
+        ({}, []),
+        ({"finetunes": ["few"]}, ["confusion", "mistakes", "finetune_history"]),
+        ({"grid": {"temperature": [0.1, 0.5]}}, ["sweep"]),
+    ],
+)
+def test_summary_draws_classifiers_and_grids_where_there_are_any(experiment: dict[str, Any], more: list[str]) -> None:
+    result = planned(experiment)
+    assert result.summary_plots == ["label_efficiency", "history", "monitors", *more]
+    assert result.summary.runs == list(result.runs)
+
+
+def test_own_data_that_are_not_there_are_named_if_an_experiment_uses_them() -> None:
+    planned(*EXPERIMENTS, **BLOCKS).check_paths()
+    with pytest.raises(UserError, match=r"^datasets\.own\.path: /not/there does not exist: fix the path$"):
+        planned({"dataset": "own"}, **BLOCKS).check_paths()

@@ -7,7 +7,7 @@ from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.settings.reading import check, read_settings
+from simclr_steps.settings.reading import check, read_settings, typed
 from simclr_steps.settings.umap import UmapSettings
 
 
@@ -102,3 +102,16 @@ def test_unreadable_settings_file_is_named(content: bytes | None, sentence: str,
 def test_inline_settings_that_are_no_json_are_named() -> None:
     with pytest.raises(UserError, match="umap: the settings are not valid JSON"):
         read_settings(UmapSettings, "{n_neighbors: 9", "umap")
+
+
+def test_command_line_text_becomes_yaml_at_every_depth() -> None:
+    given = {"umap": {"n_neighbors": "9", "supervised": "true"}, "seeds": ["1", 2], "name": "digits", "none": "null"}
+    read = {"umap": {"n_neighbors": 9, "supervised": True}, "seeds": [1, 2], "name": "digits", "none": None}
+    assert typed(given) == read
+
+
+def test_command_line_text_that_is_no_yaml_is_named_in_one_sentence() -> None:
+    with pytest.raises(UserError) as error:
+        typed({"datasets": {"digits": {"path": "@data"}}})
+    assert str(error.value).startswith("--config: @data is not valid YAML (")
+    assert "\n" not in str(error.value)

@@ -1,0 +1,34 @@
+# What Snakemake does not document and may change: nothing else here uses it. min_version names what it was tried with.
+from snakemake.settings.types import DeploymentMethod
+
+IS_MAIN_PROCESS = workflow.is_main_process  # and not that of a job
+IS_SCHEDULED = workflow.remote_exec  # this process runs a job that a scheduler has started
+IN_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+IN_CONTAINER = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+APPTAINER_ARGUMENTS = workflow.deployment_settings.apptainer_args
+NAMES_CONFIG = bool(workflow.overwrite_configfiles)  # on the command line, by --configfile
+
+# Of --config; a workflow that uses this one as a module passes a config of its own instead.
+OVERRIDES = {} if workflow.modifier.skip_configfile else dict(workflow.config_settings.config)
+
+# How many GPUs all jobs may use, None without a limit; and how many --set-resources and profiles ask for, by rule: None
+# where the number is computed later.
+GPU_LIMIT = workflow.global_resources["gpu"].value if "gpu" in workflow.global_resources else None
+GPUS_ASKED = {
+    name: None if resources["gpu"].is_evaluable() else resources["gpu"].value
+    for name, resources in workflow.resource_settings.overwrite_resources.items()
+    if "gpu" in resources
+}
+
+
+def rerun_triggers():
+    """Return the names of what makes Snakemake rerun a job, which it does not know while it reads the Snakefile."""
+    return {trigger.name.lower() for trigger in workflow.rerun_triggers}
+
+
+PATHS = workflow.modifier.path_modifier
+
+
+def undeclared(path):
+    """Return the path of what is no input or output: below a module's prefix, and never in a storage."""
+    return str(PATHS.replace_prefix(path))
