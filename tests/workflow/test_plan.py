@@ -174,8 +174,8 @@ def test_trainings_get_a_time_budget_in_a_schedulers_job_only(fresh: Project) ->
 
 def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project, tmp_path: Path) -> None:
     snakefile = f"{str(fresh.folder / 'workflow/Snakefile')!r}\n    prefix: 'ssl'"
-    outer = outer_workflow(tmp_path / "outer", fresh, snakefile)
-    done = outer.snakemake("--dry-run", "--printshellcmds", "--cores", "2", "--", "simclr_all")
+    outer = outer_workflow(tmp_path / "outer", snakefile)
+    done = outer.dry_run("--printshellcmds", "--cores", "2", "--", "simclr_all")
     assert done.returncode == 0, done.stderr
     commands = re.findall(r"PYTHONSAFEPATH=1 .*", done.stdout)
     steps = {step for command in commands for step in re.findall(r"-m simclr_steps (\w+)", command)}
