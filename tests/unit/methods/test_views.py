@@ -15,7 +15,6 @@ from torch._dynamo.utils import counters
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.view_parameters import Parameters, draw
 from simclr_steps.methods.views import apply, blur, blur_reach, random_views, rotate
@@ -291,19 +290,6 @@ def test_compiled_views_are_the_plain_ones() -> None:
     key = random_numbers.keys(0, 0, torch.arange(256, device="cuda"), 2)
     difference = (torch.compile(random_views)(images, key, settings) - random_views(images, key, settings)).abs()
     assert difference.mean() < 1e-5  # rounding may make a crop one pixel larger, or turn a hue the other way round
-
-
-def test_preset_gives_way_to_keys_beside_it_and_equal_augmentations_have_equal_dumps() -> None:
-    photo = check(Augmentation, {"preset": "photos", "hue": 0.05})
-    assert (photo.hue, photo.brightness, photo.blur_probability, photo.crop_scale) == (0.05, 0.8, 0.5, (0.08, 1.0))
-    dump = photo.model_dump(mode="json")
-    assert check(Augmentation, dump).model_dump(mode="json") == dump
-    spelled_out = {"crop_scale": [0.5, 1], "horizontal_flip_probability": 0, "rotation_degrees": 20}
-    digits = check(Augmentation, {"preset": "digits"})
-    assert digits.model_dump() == check(Augmentation, {**spelled_out, "grayscale_probability": 0}).model_dump()
-    assert check(Augmentation, {"preset": "color"}).model_dump() == Augmentation().model_dump()
-    with pytest.raises(UserError, match='preset: "photo" is not known; did you mean "photos"'):
-        check(Augmentation, {"preset": "photo"})
 
 
 def test_every_image_and_view_has_its_own_draw() -> None:

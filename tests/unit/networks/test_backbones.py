@@ -13,7 +13,6 @@ from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
 from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.settings.reading import check
 
 OWN = "tests.own_encoders:without_batch_norm"
 
@@ -96,18 +95,3 @@ def test_own_network_that_makes_no_features_is_named(
     (tmp_path / f"{name}.py").write_text(f"import torch\nnetwork = {code}\n")
     with pytest.raises(UserError, match=f"encoder: {name}:network {message}"):
         build(f"{name}:network", 8)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"encoder": "resnet19"}, 'encoder: "resnet19" is wrong: it must be a ResNet of torchvision, .*"resnet18"?'),
-        ({"encoder": "timm:hf-hub:somebody/network"}, "must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION"),
-        ({"encoder": "my-module:network"}, "must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION"),
-        ({"encoder": "timm:resnet18", "stem": "small"}, 'stem: "small" is wrong: it must be auto, as only'),
-        ({"encoder": "my:network", "stem": "imagenet"}, "stem: .* must be auto"),
-    ],
-)
-def test_wrong_names_and_stems_are_mistakes_of_the_config(content: dict[str, str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        check(PretrainSettings, content)
