@@ -59,11 +59,6 @@ def test_saved_network_is_built_again_by_its_name(name: str, tmp_path: Path) -> 
     assert loaded.architecture.encoder == name and loaded.architecture.stem is None
 
 
-def test_own_code_is_part_of_the_architecture() -> None:
-    assert len(str(resolve(PretrainSettings(encoder=OWN), 8, 1).own_code_hash)) == 16
-    assert resolve(PretrainSettings(encoder="timm:test_vit"), 8, 1).own_code_hash is None
-
-
 def test_unknown_timm_network_and_absent_timm_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match='has no network "convnext_tinny"; did you mean "timm:convnext_tiny"?'):
         build("timm:convnext_tinny")
