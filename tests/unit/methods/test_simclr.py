@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,8 @@ from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.steps import pretrain as pretrain_step
 from simclr_steps.training import resuming
-from tests.unit.pretraining import OWN, SMALL, train
+from tests.unit.conftest import digits
+from tests.unit.pretraining import OWN, train
 
 
 @pytest.fixture
@@ -34,9 +36,16 @@ def test_bf16_trains_nearly_as_fp32_does_and_keeps_weights_in_fp32(tmp_path: Pat
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02) and losses["bf16"] != losses["fp32"]
 
 
+@pytest.fixture
+def color_data(write_packed: Callable[..., Path]) -> Path:
+    """Data of three channels, as one channel is laid out alike whether it comes first or last."""
+    splits = {"train": digits(200), "validation": digits(60, 200), "test": digits(0), "unlabeled": digits(0)}
+    return write_packed({split: (np.repeat(images, 3, axis=3), labels) for split, (images, labels) in splits.items()})
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_training_is_channels_last_and_its_optimizer_fused(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+    tmp_path: Path, color_data: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
     seen: list[tuple[bool, ...]] = []
 
@@ -56,5 +65,5 @@ def test_training_is_channels_last_and_its_optimizer_fused(
 
     monkeypatch.setattr(pretrain_step, "Encoder", encoder_seen)
     monkeypatch.setattr(pretrain_step, "resumable", lambda *given: [*resuming.resumable(*given), Look()])
-    train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1, "optimizer": optimizer}))
+    train(tmp_path / "out", color_data, OWN.model_copy(update={"epochs": 1, "optimizer": optimizer}))
     assert len(seen) > 10 and all(all(found) for found in seen)

@@ -12,7 +12,7 @@ import pytest
 
 from simclr_steps.files import read_table
 from simclr_steps.training import history as history_module
-from tests.unit.pretraining import OWN, SMALL, train
+from tests.unit.pretraining import OWN, train
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_console_tells_of_epochs_without_flooding_and_always_of_the_last(
     monkeypatch.setattr(history_module, "_EPOCHS_SPEAK_EVERY_SECONDS", 1000.0)
     monkeypatch.setattr(history_module, "SPEAK_EVERY_SECONDS", 1000.0)
     monkeypatch.setattr(logging.getLogger("simclr_steps"), "level", logging.INFO)
-    train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 3}))
+    train(tmp_path / "out", data, OWN.model_copy(update={"epochs": 3}))
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("after epoch")]
     assert len(lines) == 2 and lines[0].startswith("after epoch 1/3, loss ") and "kNN" not in lines[0]
     last = read_table(tmp_path / "out" / "history.csv")[-1]
