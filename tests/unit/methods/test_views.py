@@ -13,13 +13,13 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.view_parameters import Parameters, draw
 from simclr_steps.methods.views import apply, blur, blur_reach, random_views, rotate
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.reading import check
 from tests.benchmarks.counting import Counter
+from tests.unit.methods.single_operations import STRENGTHS, only
 
 TOLERANCE = 2 / 255
 
@@ -40,18 +40,6 @@ def drawn(settings: Augmentation, images: Tensor, views: int = 3) -> Parameters:
 def floats(images: Tensor, views: int) -> Tensor:
     """Return the images once for each view, float [V·B, C, H, W]."""
     return (images.permute(0, 3, 1, 2).float() / 255).repeat(views, 1, 1, 1)
-
-
-def only(**settings: object) -> Augmentation:
-    """Return settings that do nothing but what is asked for."""
-    nothing: dict[str, object] = {
-        "crop_scale": (1.0, 1.0),
-        "crop_ratio": (1.0, 1.0),
-        "horizontal_flip_probability": 0.0,
-        "jitter_probability": 0.0,
-        "grayscale_probability": 0.0,
-    }
-    return Augmentation.model_validate(nothing | settings)
 
 
 @pytest.mark.parametrize("size", [16, 32, 48])
@@ -94,9 +82,6 @@ OPERATIONS: list[Callable[[Tensor, float], Tensor]] = [
 ]
 
 
-STRENGTHS = {"brightness": 0.8, "contrast": 0.8, "saturation": 0.8, "hue": 0.5}
-
-
 @pytest.mark.parametrize("on", [*([name] for name in STRENGTHS), ["contrast", "hue"], list(STRENGTHS)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_color_jitter_equals_torchvisions_operations_in_each_images_own_order(on: list[str], channels: int) -> None:
@@ -116,19 +101,6 @@ def test_color_jitter_equals_torchvisions_operations_in_each_images_own_order(on
     orders = {tuple(order) for order in parameters.jitter_order.tolist()}
     assert {tuple(sorted(order)) for order in orders} == {tuple(list(STRENGTHS).index(name) for name in on)}
     assert len(orders) >= {1: 1, 2: 2, 4: 11}[len(on)]
-
-
-def test_factors_are_drawsfrom_the_whole_range_and_jitter_is_left_out_as_often_as_asked() -> None:
-    settings = only(jitter_probability=0.7, **STRENGTHS)
-    parameters = draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
-    factors = parameters.jitter_factors - torch.tensor([1.0, 1.0, 1.0, 0.0])
-    jittered = (factors != 0).any(dim=1)
-    assert jittered.float().mean() == pytest.approx(0.7, abs=0.02)
-    strengths = torch.tensor(list(STRENGTHS.values()))
-    shares = (factors[jittered] / strengths + 1) / 2
-    assert (shares >= 0).all() and (shares <= 1).all()
-    for share in shares.T:
-        assert torch.allclose(share.quantile(torch.arange(0.1, 1, 0.1)), torch.arange(0.1, 1, 0.1), atol=0.03)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -158,64 +130,6 @@ def test_grayscale_and_solarize_equal_torchvision(channels: int) -> None:
     differ = (views - torch.stack(expected)).abs() > TOLERANCE
     assert differ.float().mean() < 1e-3  # a pixel at the threshold exactly may fall to either side
     assert parameters.grayscale.any() and parameters.solarize.any()
-
-
-def test_crops_are_distributed_as_torchvisions_random_resized_crop() -> None:
-    settings = only(crop_scale=(0.2, 1.0), crop_ratio=(3 / 4, 4 / 3))
-    key = random_numbers.keys(0, 0, torch.arange(4000), 1).flatten()
-    ours = draw(settings, key, 32, 32).crop
-    torch.manual_seed(0)
-    from torchvision.transforms import RandomResizedCrop
-
-    image = torch.zeros(3, 32, 32)
-    theirs = torch.tensor(
-        [RandomResizedCrop.get_params(image, [0.2, 1.0], [3 / 4, 4 / 3]) for _ in range(4000)], dtype=torch.float32
-    )
-    assert torch.allclose(ours.mean(dim=0), theirs.mean(dim=0), atol=0.4)
-    assert torch.allclose(ours.std(dim=0), theirs.std(dim=0), atol=0.4)
-    assert (ours[:, 0] + ours[:, 2] <= 32).all() and (ours[:, 1] + ours[:, 3] <= 32).all()
-
-
-def test_each_operation_is_made_as_often_as_asked() -> None:
-    settings = Augmentation(
-        crop_probability=0.6,
-        horizontal_flip_probability=0.4,
-        vertical_flip_probability=0.3,
-        rotation_probability=0.7,
-        rotation_degrees=30,
-        grayscale_probability=0.2,
-        blur_probability=0.8,
-        solarize_probability=0.1,
-    )
-    draws = draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32)
-    whole_image = (draws.crop == torch.tensor([0.0, 0.0, 32.0, 32.0])).all(dim=1)
-    shares = {
-        "crop": (~whole_image, 0.6),
-        "horizontal flip": (draws.flip_horizontal, 0.4),
-        "vertical flip": (draws.flip_vertical, 0.3),
-        "rotation": (draws.rotation != 0, 0.7),
-        "grayscale": (draws.grayscale, 0.2),
-        "blur": (draws.blur_sigma > 0, 0.8),
-        "solarize": (draws.solarize, 0.1),
-    }
-    for name, (made, expected) in shares.items():
-        assert made.float().mean() == pytest.approx(expected, abs=0.02), name
-    turned, blurred = draws.rotation[draws.rotation != 0], draws.blur_sigma[draws.blur_sigma > 0]
-    assert turned.min() < -29 and turned.max() < 30 < turned.max() + 1 and turned.mean().abs() < 1
-    assert 0.1 <= blurred.min() < 0.2 and 1.9 < blurred.max() <= 2.0 and abs(blurred.mean() - 1.05) < 0.03
-
-
-def test_draws_of_a_batchs_images_and_views_are_unrelated() -> None:
-    settings = Augmentation(crop_ratio=(1.0, 1.0), rotation_degrees=20, blur_probability=1.0, jitter_probability=1.0)
-    keys = random_numbers.keys(3, 1, torch.arange(4000), 2).flatten()
-    parameters = draw(settings, keys, 64, 64)
-    columns = [parameters.crop[:, :3], parameters.jitter_factors]
-    columns += [parameters.rotation[:, None], parameters.blur_sigma[:, None]]
-    numbers = torch.cat(columns, dim=1).unflatten(0, (2, 4000))
-    between_views = torch.corrcoef(torch.cat([numbers[0], numbers[1]], dim=1).T)[:9, 9:]
-    between_images = torch.corrcoef(torch.cat([numbers[0, :-1], numbers[0, 1:]], dim=1).T)[:9, 9:]
-    assert between_views.abs().max() < 0.06 and between_images.abs().max() < 0.06
-    assert (numbers.std(dim=(0, 1)) > 0.02).all()
 
 
 class HostValues(TorchDispatchMode):
@@ -269,19 +183,6 @@ def test_compiled_views_are_the_plain_ones() -> None:
     key = random_numbers.keys(0, 0, torch.arange(256, device="cuda"), 2)
     difference = (torch.compile(random_views)(images, key, settings) - random_views(images, key, settings)).abs()
     assert difference.mean() < 1e-5  # rounding may make a crop one pixel larger, or turn a hue the other way round
-
-
-def test_preset_gives_way_to_keys_beside_it_and_equal_augmentations_have_equal_dumps() -> None:
-    photo = check(Augmentation, {"preset": "photos", "hue": 0.05})
-    assert (photo.hue, photo.brightness, photo.blur_probability, photo.crop_scale) == (0.05, 0.8, 0.5, (0.08, 1.0))
-    dump = photo.model_dump(mode="json")
-    assert check(Augmentation, dump).model_dump(mode="json") == dump
-    spelled_out = {"crop_scale": [0.5, 1], "horizontal_flip_probability": 0, "rotation_degrees": 20}
-    digits = check(Augmentation, {"preset": "digits"})
-    assert digits.model_dump() == check(Augmentation, {**spelled_out, "grayscale_probability": 0}).model_dump()
-    assert check(Augmentation, {"preset": "color"}).model_dump() == Augmentation().model_dump()
-    with pytest.raises(UserError, match='preset: "photo" is not known; did you mean "photos"'):
-        check(Augmentation, {"preset": "photo"})
 
 
 def test_every_image_and_view_has_its_own_draw() -> None:

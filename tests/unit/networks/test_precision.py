@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.precision import allow_tf32, ieee_fp32, resolve_precision
-from simclr_steps.training.trainer import build_trainer
 
 CPU = torch.device("cpu")
 
@@ -28,16 +26,6 @@ def test_auto_is_bf16_on_a_gpu_that_does_not_emulate_it(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation or has_bf16)
     assert resolve_precision("auto", gpu=True) == expected
-
-
-@pytest.mark.parametrize(
-    ("precision", "lightning", "tf32"),
-    [("fp32", "32-true", False), ("tf32", "32-true", True), ("bf16", "bf16-mixed", False)],
-)
-def test_trainer_computes_in_the_precision_that_was_asked_for(precision: str, lightning: str, tf32: bool) -> None:
-    trainer = build_trainer(Hardware(gpus=0).claim(), precision=precision)
-    assert trainer.precision == lightning
-    assert torch.backends.cudnn.allow_tf32 is tf32 and torch.backends.cuda.matmul.allow_tf32 is False
 
 
 def test_features_are_in_full_fp32_inside_a_training_that_is_not() -> None:

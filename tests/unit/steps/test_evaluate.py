@@ -13,7 +13,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps.data.packed import read_split
 from simclr_steps.data.splits import stratified_draw
-from simclr_steps.evaluation import linear_probe
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.methods import random_numbers
@@ -98,18 +97,6 @@ def test_linear_probes_agree_with_scikit_learn_on_the_same_features(
             assert linear[name][split] == pytest.approx(expected, abs=0.002), (name, split)
     everything = [row for row in linear["results"] if row["labels"] == 600 and row["input"] == "simclr"]
     assert {row["split"]: row["accuracy"] for row in everything} == pytest.approx(linear["probe"], abs=0.002)
-
-
-def test_many_labels_are_fitted_on_the_device_with_the_same_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
-    images, labels = digits(1797)
-    pixels = images.reshape(len(images), -1).astype(np.float32)
-    given = {"train": pixels[:900], "test": pixels[900:]}
-    known = {"train": labels[:900] * 2, "test": labels[900:] * 2}  # the odd classes have no image
-    rows = stratified_draw(known["train"], 300, 0)
-    few = linear_probe.logistic_regression(given, known, rows, torch.device("cpu"))
-    monkeypatch.setattr(linear_probe, "_MANY_VALUES", 1)
-    many = linear_probe.logistic_regression(given, known, rows, torch.device("cpu"))
-    assert few["test"] > 0.85 and many == pytest.approx(few, abs=0.002)
 
 
 def test_no_augmentation_leaves_the_probe_on_views_out(

@@ -13,17 +13,14 @@ from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from simclr_steps.data.packed import read_split
-from simclr_steps.files import read_json, read_table
+from simclr_steps.files import read_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.augmentation import Augmentation
-from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.steps.finetune import finetune
 from tests.unit.conftest import digits
-
-SMALL = FinetuneSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
+from tests.unit.finetuning import changed, train
 
 
 @pytest.fixture
@@ -34,17 +31,6 @@ def data(write_packed: Callable[..., Path]) -> Path:
 @pytest.fixture
 def encoder(write_encoder: Callable[..., Path]) -> Path:
     return write_encoder()
-
-
-def train(out: Path, encoder: Path, data: Path, settings: FinetuneSettings = SMALL, seed: int = 0) -> dict[str, Any]:
-    hardware = Hardware(gpus=0)
-    finetune(settings, encoder=encoder, data=data, seed=seed, out=out, work=out.parent / "work", hardware=hardware)
-    metrics: dict[str, Any] = read_json(out / "metrics.json")
-    return metrics
-
-
-def changed(settings: FinetuneSettings = SMALL, **changes: Any) -> FinetuneSettings:
-    return FinetuneSettings.model_validate(settings.model_dump() | changes)
 
 
 def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder: Path, data: Path) -> None:
@@ -60,24 +46,6 @@ def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder:
         assert ours["auroc"] == pytest.approx(roc_auc_score(split.labels, chances, multi_class="ovr"), abs=1e-4)
         assert ours["confusion_matrix"] == confusion_matrix(split.labels, guesses).tolist()
     assert metrics["draws"][0]["test"]["images"] == 60
-
-
-def test_frozen_backbone_keeps_weights_and_statistics_and_the_head_learns(
-    tmp_path: Path, encoder: Path, data: Path
-) -> None:
-    train(tmp_path / "out", encoder, data, changed(freeze=True, epochs=6))
-    before, after = load_file(encoder), load_file(tmp_path / "out" / "model.safetensors")
-    backbone = [name for name in before if name.startswith("backbone.")]
-    assert backbone and all(torch.equal(before[name], after[name]) for name in backbone)
-    losses = [float(row["loss"]) for row in read_table(tmp_path / "out" / "history.csv")]
-    assert losses[-1] < losses[0]
-
-
-def test_unfrozen_backbone_and_its_statistics_change(tmp_path: Path, encoder: Path, data: Path) -> None:
-    train(tmp_path / "out", encoder, data, changed(epochs=1, augmentation=Augmentation()))
-    before, after = load_file(encoder), load_file(tmp_path / "out" / "model.safetensors")
-    for name in ("backbone.0.weight", "backbone.1.running_mean"):
-        assert not torch.equal(before[name], after[name])
 
 
 def test_random_init_takes_nothing_from_the_encoder(
@@ -116,17 +84,6 @@ def test_draws_use_other_labels_and_the_first_is_kept(tmp_path: Path, encoder: P
     kept, expected = (load_file(tmp_path / name / "model.safetensors") for name in ("several", "one"))
     assert all(torch.equal(kept[name], expected[name]) for name in kept)
     assert [row["draw"] for row in read_table(tmp_path / "several" / "history.csv")] == ["0", "1"]
-
-
-def test_the_epoch_of_highest_hold_out_accuracy_is_kept(tmp_path: Path, encoder: Path, data: Path) -> None:
-    wild = changed(epochs=8, learning_rate=1.0, schedule="constant", keep="best")
-    metrics = train(tmp_path / "best", encoder, data, wild)
-    accuracies = [float(row["validate_accuracy"]) for row in read_table(tmp_path / "best" / "history.csv")]
-    draw = metrics["draws"][0]
-    assert draw["epoch"] == 1 + int(np.argmax(accuracies)) != 8, "the last epoch is not the best here"
-    assert draw["validation"]["accuracy"] == pytest.approx(max(accuracies))
-    last = train(tmp_path / "last", encoder, data, changed(wild, keep="last"))["draws"][0]
-    assert last["epoch"] == 8 and last["validation"]["accuracy"] == pytest.approx(accuracies[-1])
 
 
 def test_keeping_the_best_without_a_labeled_hold_out_is_refused(

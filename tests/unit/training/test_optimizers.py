@@ -11,11 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.optimization import Optimization
 from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.settings.reading import check
 from simclr_steps.training.optimizers import build_optimizer, optimizer_and_schedule, scaled_learning_rate, schedule
 
 Array = npt.NDArray[np.float64]
@@ -141,21 +139,6 @@ def test_step_schedule_equals_torchs_own() -> None:
 def test_constant_schedule_stays_after_its_warm_up() -> None:
     share = schedule(PretrainSettings(epochs=5, schedule="constant", warmup_epochs=2), steps_per_epoch=2)
     assert [share(step) for step in range(10)] == [0.25, 0.5, 0.75, *[1.0] * 7]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"warmup_epochs": 1, "warmup_steps": 5}, "warmup_steps: 5 is wrong: it must be omitted if warmup_epochs"),
-        ({"schedule": "step"}, 'schedule: "step" is wrong: it must be step if, and only if, step_epochs are given'),
-        ({"step_epochs": [3]}, '"cosine" is wrong: it must be step if, and only if, step_epochs are given'),
-        ({"schedule": "step", "step_epochs": [0]}, "step_epochs.0: 0 is wrong: it must be greater than 0"),
-        ({"optimizer": "larz"}, 'optimizer: "larz" is not known; did you mean "lars"?'),
-    ],
-)
-def test_settings_that_contradict_each_other_are_mistakes(content: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        check(FinetuneSettings, content)
 
 
 def test_learning_rate_follows_the_global_batch_size() -> None:

@@ -1,0 +1,59 @@
+"""A packed data set is read without its images, and what is wrong with it is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.machine.errors import UserError
+from tests.unit.conftest import WritePacked, digits
+
+
+def test_split_is_mapped_from_its_files(write_packed: WritePacked) -> None:
+    folder = write_packed()
+    split = read_split(folder, "validation")
+    images, labels = digits(60, 200)
+    assert len(split) == 60 and isinstance(split.images, np.memmap)
+    np.testing.assert_array_equal(split.images, images)
+    np.testing.assert_array_equal(split.labels, labels)
+    assert read_description(folder).splits["validation"].images == 60
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def pickled(path: Path) -> None:
+    np.save(path, np.array([{"an": "object"}]), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (Path.unlink, r"test\.images\.npy does not exist: run prepare"),
+        (cut, r"test\.images\.npy is damaged .*: delete it and run prepare again"),
+        (pickled, r"test\.images\.npy is damaged .*: delete it and run prepare again"),
+        (lambda path: np.save(path, digits(59)[0]), r"test\.images\.npy does not fit its labels: run prepare again"),
+        (lambda path: np.save(path, np.zeros((60, 8, 8, 1))), r"test\.images\.npy does not fit its labels"),
+    ],
+)
+def test_wrong_images_are_named(damage: Any, sentence: str, write_packed: WritePacked) -> None:
+    folder = write_packed()
+    damage(folder / "test.images.npy")
+    with pytest.raises(UserError, match=sentence):
+        read_split(folder, "test")
+    assert len(read_split(folder, "train")) == 200
+
+
+def test_description_of_another_version_is_named(write_packed: WritePacked) -> None:
+    file = write_packed() / "dataset.json"
+    content = json.loads(file.read_text())
+    del content["mean"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"dataset\.json is not a valid data set description: run prepare again"):
+        read_description(file.parent)

@@ -1,0 +1,27 @@
+"""Points in the plane, and images for them, to draw."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simclr_steps.figures.points import Points, shuffled
+
+
+def points(classes: int, unlabeled: float = 0.0, names: str = "class {}", count: int = 400) -> Points:
+    random = np.random.default_rng(0)
+    labels = pd.Series(np.arange(count) % max(classes, 1), dtype="Int64").mask(random.random(count) < unlabeled)
+    if not classes:
+        labels = labels.mask(labels.notna())
+    x, y = random.normal(size=(2, count))
+    sources = [f"/photos/of/all/{row}.png" for row in range(count)]
+    table = pd.DataFrame({"row": range(count), "x": x, "y": y, "label": labels, "source": sources})
+    table["prediction"] = table["label"].where(random.random(count) > 0.1, (table["label"] + 1) % max(classes, 1))
+    quality = ["10-NN accuracy: 93.1 % in the plane, 97.2 % in the space of the features", "Trustworthiness 0.98"]
+    title = ["Title", "and a second line"]
+    return Points("backbone", title, quality, shuffled(table, 0), [names.format(number) for number in range(classes)])
+
+
+def tiles(count: int = 400, side: int = 4) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 255, (count, side, side, 3)).astype(np.uint8)

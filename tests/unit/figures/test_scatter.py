@@ -1,0 +1,77 @@
+"""The UMAP plot names every class where it can be read, and hides none behind another."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from simclr_steps.figures.interactive import SIGNS, interactive
+from simclr_steps.figures.plots import MARKERS
+from simclr_steps.figures.scatter import draw
+from tests.unit.figures.sample_points import points
+
+
+def drawn(figure: Figure) -> Figure:
+    for _ in range(2):  # as for a file: the layout is known after the first time
+        FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    return figure
+
+
+@pytest.mark.parametrize(
+    ("classes", "unlabeled", "entries"), [(10, 0, 10), (10, 0.5, 11), (26, 0, 26), (100, 0, 100), (0, 0, 0)]
+)
+@pytest.mark.parametrize("names", ["class {}", "a class with a very long name, number {}"])
+def test_the_legend_names_every_class_and_lies_within_the_figure_clear_of_the_points(
+    classes: int, unlabeled: float, entries: int, names: str
+) -> None:
+    figure = drawn(draw(points(classes, unlabeled, names)))
+    assert len(figure.legends) == (1 if entries else 0)
+    below = figure.axes[0].xaxis.label.get_window_extent()
+    for legend in figure.legends:
+        assert len(legend.get_texts()) == entries
+        box, axes, whole = legend.get_window_extent(), figure.axes[0].get_window_extent(), figure.bbox
+        extents = [text.get_window_extent() for text in legend.get_texts()]
+        assert box.x0 > axes.x1 or max(extent.y1 for extent in extents) < below.y0
+        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 < box.y1 <= whole.y1
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(extents, 2))
+
+
+def test_quality_stands_within_the_figure() -> None:
+    figure = drawn(draw(points(100)))
+    label = figure.axes[0].xaxis.label
+    assert all(line in label.get_text() for line in points(100).quality)
+    box = label.get_window_extent()
+    assert figure.bbox.y0 <= box.y0 and box.x1 <= figure.bbox.x1
+
+
+def test_a_hundred_classes_are_a_hundred_pairs_of_color_and_shape_and_neighbors_differ_in_color() -> None:
+    groups = points(100).groups()
+    assert len({(group.color, group.shape) for group in groups}) == 100
+    assert all(one.color != other.color for one, other in itertools.pairwise(groups))
+    assert {group.shape for group in points(10).groups()} == {0}
+    assert len(set(MARKERS)) == len(set(SIGNS)) == 10
+    figure = draw(points(100))
+    scatter: Any = figure.axes[0].collections[0]
+    marks = [
+        (to_hex(color), path.vertices.tobytes())
+        for color, path in zip(scatter.get_facecolors(), scatter.get_paths(), strict=True)
+    ]
+    labels = points(100).labels()
+    assert len(set(marks)) == 100
+    assert len(set(zip(marks, labels, strict=True))) == 100, "each class is one pair"
+
+
+@pytest.mark.parametrize("classes", [101, 130])
+def test_more_classes_than_pairs_or_than_a_legend_holds_are_said(classes: int) -> None:
+    text = draw(points(classes)).axes[0].get_xlabel()
+    assert "colors and shapes repeat" in text
+    assert ("too many for a legend" in text) == (classes == 130)
+    page = interactive(points(classes), (4, 4))
+    assert "colors and shapes repeat" in page
+    assert page.count('type="checkbox" checked') == classes

@@ -1,0 +1,37 @@
+"""Small copies of images keep their shape, and all of them fit into one picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simclr_steps.figures.thumbnails import sprite, sprite_columns, thumbnails
+from tests.unit.conftest import digits
+from tests.unit.figures.sample_points import tiles
+
+
+def test_images_too_many_for_a_lossless_sprite_are_compressed_more() -> None:
+    some = tiles(100, 16)
+    lossless = sprite(some, 1_000_000)
+    assert lossless.startswith("data:image/png;base64,")
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(lossless.partition(",")[2]))))
+    np.testing.assert_array_equal(picture[32:48, 16:32], some[2 * sprite_columns(100) + 1])
+    lossy = sprite(some, 30_000)
+    assert lossy.startswith("data:image/webp;base64,")
+    assert len(lossy) <= 30_000
+
+
+@pytest.mark.parametrize(("height", "width", "expected"), [(40, 80, (16, 32)), (300, 3, (32, 1)), (8, 6, (8, 6))])
+def test_copies_keep_their_shape_and_are_never_enlarged(height: int, width: int, expected: tuple[int, int]) -> None:
+    images = np.full((2, height, width, 3), (200, 100, 0), dtype=np.uint8)
+    small = thumbnails(images, 32)
+    np.testing.assert_array_equal(small, np.broadcast_to(images[:, :1, :1], (2, *expected, 3)))
+
+
+def test_gray_images_become_color_images_of_equal_channels() -> None:
+    images, _ = digits(5)
+    np.testing.assert_array_equal(thumbnails(images, 32), np.repeat(images, 3, axis=3))

@@ -1,0 +1,24 @@
+"""Small fine-tunings on digits, in the process of the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from simclr_steps.files import read_json
+from simclr_steps.machine.options import Hardware
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.steps.finetune import finetune
+
+SMALL = FinetuneSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
+
+
+def train(out: Path, encoder: Path, data: Path, settings: FinetuneSettings = SMALL, seed: int = 0) -> dict[str, Any]:
+    hardware = Hardware(gpus=0)
+    finetune(settings, encoder=encoder, data=data, seed=seed, out=out, work=out.parent / "work", hardware=hardware)
+    metrics: dict[str, Any] = read_json(out / "metrics.json")
+    return metrics
+
+
+def changed(settings: FinetuneSettings = SMALL, **changes: Any) -> FinetuneSettings:
+    return FinetuneSettings.model_validate(settings.model_dump() | changes)

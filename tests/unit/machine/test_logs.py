@@ -1,0 +1,55 @@
+"""A step says how far it is, and others can see whether its log is still written."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.machine.logs import Progress, is_written
+from tests.unit.step_processes import run, said
+from tests.unit.stoppable_trainings import arguments, folder_for
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    return write_packed()
+
+
+def test_progress_tells_done_rate_and_time_left(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        progress = Progress("packed", 400, every=0)
+        progress.update(0)
+        progress.update(100)
+    (said,) = caplog.messages
+    assert re.fullmatch(r"packed 100 of 400 images, \d+ images/s, 0 s left", said)
+
+
+def test_progress_is_told_no_more_often_than_asked(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        progress = Progress("packed", 400, every=1000)
+        for done in range(1, 400):
+            progress.update(done)
+    assert caplog.messages == []
+
+
+def test_a_log_is_written_as_long_as_its_step_holds_the_lock(tmp_path: Path) -> None:
+    file = tmp_path / "step.log"
+    assert not is_written(file)
+    with file.open("w") as stream:
+        assert not is_written(file)
+        fcntl.flock(stream, fcntl.LOCK_SH)  # as a step does
+        assert is_written(file)
+    assert not is_written(file)
+
+
+def test_a_log_on_a_full_disk_ends_nothing_and_floods_nobody(small_disk: Path, tmp_path: Path, data: Path) -> None:
+    folder = folder_for(tmp_path, "out")
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    run(arguments("pretrain", data, "--log", str(small_disk / "step.log"), epochs=1), folder)
+    assert "done: loss" in said(folder) and "Error" not in said(folder)

@@ -1,0 +1,68 @@
+"""Candidates are the encoders of the least validation loss and the last, whole and readable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from simclr_steps.data.packed import read_split
+from simclr_steps.files import read_table
+from simclr_steps.machine.errors import UserError
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.candidates import current_candidate, read_candidate, write_candidate
+from simclr_steps.methods.loss import nt_xent
+from simclr_steps.methods.views import random_views
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder
+from tests.unit.pretraining import OWN, SMALL, train
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    return write_packed()
+
+
+def test_candidates_are_the_three_of_least_validation_loss_and_the_last(tmp_path: Path, data: Path) -> None:
+    settings = SMALL.model_copy(update={"encoder": "tests.own_encoders:with_batch_norm"})
+    out = train(tmp_path / "out", data, settings)
+    table, rows = read_table(out / "checkpoints.csv"), read_table(out / "history.csv")
+    losses = sorted(float(row["validate_loss"]) for row in rows)
+    assert [row["file"] for row in table] == ["rank1.ckpt", "rank2.ckpt", "rank3.ckpt", "last.ckpt"]
+    assert [float(row["validate_loss"]) for row in table[:3]] == losses[:3]
+    assert table[3]["epoch"] == str(SMALL.epochs)
+    for row in table:
+        assert read_candidate(out / row["file"])[0].epoch == int(row["epoch"])
+
+    hold_out = torch.from_numpy(read_split(data, "validation").images.copy())
+    for name in ("rank1.ckpt", "rank2.ckpt", "rank3.ckpt"):
+        candidate, encoder = read_candidate(out / name)
+        total = 0.0
+        with torch.no_grad():  # in two batches of 30, from the same views in every epoch
+            for rows_ in torch.arange(60).chunk(2):
+                key = random_numbers.keys(0, -1, rows_, 2)
+                views = random_views(hold_out[rows_], key, SMALL.augmentation)
+                _, projections = encoder.eval()(views.flatten(0, 1))
+                total += float(nt_xent(projections.reshape(2, 30, -1), SMALL.temperature)) / 2
+        assert candidate.validate_loss == pytest.approx(total, rel=1e-4)
+
+
+def test_without_a_hold_out_the_last_is_the_only_candidate(tmp_path: Path, write_packed: Callable[..., Path]) -> None:
+    full = write_packed(name="full")
+    none = (np.zeros((0, 8, 8, 1), np.uint8), np.zeros(0, np.int64))
+    split = read_split(full, "train")
+    data = write_packed({"train": (split.images, split.labels), "validation": none, "test": none, "unlabeled": none})
+    out = train(tmp_path / "out", data, OWN.model_copy(update={"epochs": 1}))
+    assert [row["file"] for row in read_table(out / "checkpoints.csv")] == ["last.ckpt"]
+
+
+def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
+    encoder, file = Encoder(resolve(SMALL, 8, 1)), tmp_path / "last.ckpt"
+    write_candidate(file, current_candidate(encoder, {"epoch": 1, "step": 5}), encoder.architecture)
+    assert read_candidate(file)[0].step == 5
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(UserError, match="last.ckpt is damaged"):
+        read_candidate(file)

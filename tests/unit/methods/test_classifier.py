@@ -1,0 +1,54 @@
+"""A classifier trains what it should, and the best epoch is kept if that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from simclr_steps.files import read_table
+from simclr_steps.settings.augmentation import Augmentation
+from tests.unit.finetuning import changed, train
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    return write_packed()
+
+
+@pytest.fixture
+def encoder(write_encoder: Callable[..., Path]) -> Path:
+    return write_encoder()
+
+
+def test_frozen_backbone_keeps_weights_and_statistics_and_the_head_learns(
+    tmp_path: Path, encoder: Path, data: Path
+) -> None:
+    train(tmp_path / "out", encoder, data, changed(freeze=True, epochs=6))
+    before, after = load_file(encoder), load_file(tmp_path / "out" / "model.safetensors")
+    backbone = [name for name in before if name.startswith("backbone.")]
+    assert backbone and all(torch.equal(before[name], after[name]) for name in backbone)
+    losses = [float(row["loss"]) for row in read_table(tmp_path / "out" / "history.csv")]
+    assert losses[-1] < losses[0]
+
+
+def test_unfrozen_backbone_and_its_statistics_change(tmp_path: Path, encoder: Path, data: Path) -> None:
+    train(tmp_path / "out", encoder, data, changed(epochs=1, augmentation=Augmentation()))
+    before, after = load_file(encoder), load_file(tmp_path / "out" / "model.safetensors")
+    for name in ("backbone.0.weight", "backbone.1.running_mean"):
+        assert not torch.equal(before[name], after[name])
+
+
+def test_the_epoch_of_highest_hold_out_accuracy_is_kept(tmp_path: Path, encoder: Path, data: Path) -> None:
+    wild = changed(epochs=8, learning_rate=1.0, schedule="constant", keep="best")
+    metrics = train(tmp_path / "best", encoder, data, wild)
+    accuracies = [float(row["validate_accuracy"]) for row in read_table(tmp_path / "best" / "history.csv")]
+    draw = metrics["draws"][0]
+    assert draw["epoch"] == 1 + int(np.argmax(accuracies)) != 8, "the last epoch is not the best here"
+    assert draw["validation"]["accuracy"] == pytest.approx(max(accuracies))
+    last = train(tmp_path / "last", encoder, data, changed(wild, keep="last"))["draws"][0]
+    assert last["epoch"] == 8 and last["validation"]["accuracy"] == pytest.approx(accuracies[-1])

@@ -1,0 +1,69 @@
+"""SimCLR trains in the number format and memory layout that are fast, and its weights stay in fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import pytest
+import torch
+
+from simclr_steps.files import read_table
+from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.steps import pretrain as pretrain_step
+from simclr_steps.training import resuming
+from tests.unit.conftest import digits
+from tests.unit.pretraining import OWN, train
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    return write_packed()
+
+
+def test_bf16_trains_nearly_as_fp32_does_and_keeps_weights_in_fp32(tmp_path: Path, data: Path) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        settings = OWN.model_copy(update={"precision": precision})
+        out = train(tmp_path / precision / "out", data, settings)
+        losses[precision] = [float(row["loss"]) for row in read_table(out / "history.csv")]
+        weights = read_candidate(out / "last.ckpt")[0].weights
+        assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02) and losses["bf16"] != losses["fp32"]
+
+
+@pytest.fixture
+def color_data(write_packed: Callable[..., Path]) -> Path:
+    """Data of three channels, as one channel is laid out alike whether it comes first or last."""
+    splits = {"train": digits(200), "validation": digits(60, 200), "test": digits(0), "unlabeled": digits(0)}
+    return write_packed({split: (np.repeat(images, 3, axis=3), labels) for split, (images, labels) in splits.items()})
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_training_is_channels_last_and_its_optimizer_fused(
+    tmp_path: Path, color_data: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    seen: list[tuple[bool, ...]] = []
+
+    class Look(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, module: Any, *_: Any) -> None:
+            kernels = [parameter for parameter in module.encoder.parameters() if parameter.ndim == 4]
+            layouts = [kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels]
+            seen.append((bool(kernels), *layouts, *(group["fused"] for group in trainer.optimizers[0].param_groups)))
+
+    def look_at(module: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen.append((inputs[0].is_contiguous(memory_format=torch.channels_last),))
+
+    def encoder_seen(*arguments: Any) -> Encoder:
+        encoder = Encoder(*arguments)
+        encoder.register_forward_pre_hook(look_at)
+        return encoder
+
+    monkeypatch.setattr(pretrain_step, "Encoder", encoder_seen)
+    monkeypatch.setattr(pretrain_step, "resumable", lambda *given: [*resuming.resumable(*given), Look()])
+    train(tmp_path / "out", color_data, OWN.model_copy(update={"epochs": 1, "optimizer": optimizer}))
+    assert len(seen) > 10 and all(all(found) for found in seen)

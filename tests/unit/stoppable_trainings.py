@@ -1,0 +1,84 @@
+"""Small trainings as processes of their own, to be stopped and run again."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder, save_network
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.network import ProjectionHead
+from simclr_steps.settings.pretrain import PretrainSettings
+from tests.unit.step_processes import OWN_ENCODERS, content, run
+
+PRETRAIN = PretrainSettings(
+    encoder="own_encoders:with_batch_norm",
+    epochs=8,
+    global_batch_size=40,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    learning_rate_scaling="none",
+    projection_head=ProjectionHead(hidden_size=16, output_size=8),
+)
+FINETUNE = FinetuneSettings(labels=100, epochs=8, batch_size=20, learning_rate=0.02, draws=2, keep="best")
+FROZEN = FINETUNE.model_copy(update={"freeze": True})
+
+
+def arguments(step: str, data: Path, *options: str, **changes: Any) -> list[str]:
+    """Return the command line of a small training that writes to out, in the folder where it starts."""
+    kinds: dict[str, Any] = {"pretrain": PRETRAIN, "finetune": FINETUNE, "frozen": FROZEN}
+    places = ["--data", str(data), "--out", "out", "--work", "work"]
+    if step != "pretrain":
+        write_encoder(data.parent, changes.pop("encoder", PRETRAIN.encoder))
+        places += ["--encoder", str(data.parent / "encoder.safetensors")]
+    settings = kinds[step].model_copy(update=changes).model_dump_json()
+    command = "pretrain" if step == "pretrain" else "finetune"
+    return [command, "--settings", settings, *places, "--seed", "0", "--gpus", "0", *options]
+
+
+def write_encoder(folder: Path, encoder: str) -> None:
+    """Write an untrained encoder."""
+    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
+        shutil.copy(OWN_ENCODERS, folder)
+        patch.chdir(folder)
+        torch.manual_seed(0)
+        settings = PRETRAIN.model_copy(update={"encoder": encoder})
+        save_network(folder / "encoder.safetensors", Encoder(resolve(settings, 8, 1)))
+
+
+def folder_for(tmp_path: Path, name: str) -> Path:
+    folder = tmp_path / name
+    folder.mkdir()
+    return folder
+
+
+def checkpoint(folder: Path) -> Path | None:
+    return next(folder.glob("work/*/*[!s].ckpt"), None)
+
+
+def wait_for(condition: Callable[[], Any], process: BaseProcess) -> None:
+    """Wait until something is so, while a process runs."""
+    while not condition():
+        assert process.is_alive(), "it ended too early"
+        time.sleep(0.002)
+
+
+_WHOLE: dict[str, dict[str, Any]] = {}
+
+
+def uninterrupted(step: str, data: Path, **changes: int) -> dict[str, Any]:
+    """Return what a training writes that nothing disturbs; each is run once."""
+    key = f"{step} {changes}"
+    if key not in _WHOLE:
+        folder = folder_for(data.parent, "whole")
+        run(arguments(step, data, **changes), folder)
+        _WHOLE[key] = content(folder / "out")
+    return _WHOLE[key]

@@ -1,0 +1,29 @@
+"""Curves can be read: their axes are not crowded, and what has no room is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from simclr_steps.figures import plots
+from simclr_steps.summary import curves
+
+
+@pytest.mark.parametrize(
+    ("counts", "kept"),
+    [([10, 20, 50, 100, 130, 1437], [10, 20, 50, 100, 1437]), ([7], [7]), ([100, 130], [100, 130]), ([], [])],
+)
+def test_numbers_of_labels_that_would_overlap_are_left_out_of_the_axis(counts: list[int], kept: list[int]) -> None:
+    assert curves.spread(counts) == kept
+
+
+def test_more_pretrainings_than_panels_are_counted_in_the_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plots, "MOST_PANELS", 2)
+    frame = pd.DataFrame({"epoch": [1], "loss": [5.0], "learning_rate": [0.1]})
+    figure = curves.history({f"digits, {number}": {0: frame} for number in range(5)})
+    assert len(figure.axes) == 4  # loss and learning rate of two
+    assert "The first 2 of 5" in figure.get_suptitle()

@@ -1,0 +1,32 @@
+"""The surest mistakes of a classifier come first, each with its own image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from simclr_steps.summary.mistakes import MOST, draw_mistakes, surest_mistakes
+from tests.unit.conftest import DIGITS, digits
+
+
+def test_the_surest_mistakes_come_first_with_their_own_images() -> None:
+    images, labels = digits(60)
+    chances = np.random.default_rng(0).dirichlet(np.ones(10), 60)
+    guess = chances.argmax(axis=1)
+    table = pd.DataFrame({"row": range(60), "label": pd.Series(labels, dtype="Int64"), "prediction": guess})
+    table["class"], table["predicted_class"] = [[DIGITS[number] for number in column] for column in (labels, guess)]
+    named = pd.DataFrame(chances, columns=[f"probability_{digit}" for digit in DIGITS])
+    found = surest_mistakes(pd.concat([table, named], axis=1), images)
+    wrong = np.flatnonzero(labels != guess)
+    order = wrong[np.argsort(-chances.max(axis=1)[wrong])][:MOST]
+    np.testing.assert_array_equal(found.images, images[order])
+    first = order[0]
+    assert found.names[0] == f"{DIGITS[labels[first]]}\n→ {DIGITS[guess[first]]}\n{100 * chances[first].max():.0f} %"
+    assert (found.count, found.labeled) == (len(wrong), 60)
+
+
+def test_no_mistake_at_all_makes_an_empty_gallery() -> None:
+    table = pd.DataFrame({"row": [0], "label": [1], "prediction": [1], "class": ["b"], "predicted_class": ["b"]})
+    found = surest_mistakes(table.assign(probability_a=0.1, probability_b=0.9), digits(1)[0])
+    assert (len(found.images), found.names, found.count) == (0, [], 0)
+    assert "0 of 1 images wrong" in draw_mistakes({"tuned": found}).axes[0].get_title()

@@ -1,0 +1,27 @@
+"""The page's tables are means over draws and seeds."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from simclr_steps.summary.tables import comparison, worst_classes
+
+
+def test_pretrainings_of_one_data_set_are_compared_in_one_table() -> None:
+    rows = [
+        ("digits", pretrain, seed, "linear", "simclr", 10, "simclr", "test", "accuracy", value + seed / 10)
+        for pretrain, value in (("a", 0.5), ("b", 0.7))
+        for seed in (0, 1)
+    ]
+    columns = ["dataset", "pretrain", "seed", "stage", "input", "labels", "series", "split", "metric", "value"]
+    table = pd.DataFrame(rows, columns=columns)
+    assert comparison(table) == [["pretraining", "10 labels"], ["a", "55.0 ± 7.1 (2)"], ["b", "75.0 ± 7.1 (2)"]]
+    assert comparison(table[:2]) == []
+
+
+def test_worst_classes_are_those_of_least_mean_f1() -> None:
+    rows = [{"class": f"c{label}", "images": 5, "f1": label / 10 + draw / 100} for draw in (0, 2) for label in range(8)]
+    rows.append({"class": "absent", "images": 0, "f1": None})
+    header, found = worst_classes({"tuned": rows})
+    assert header == ["fine-tuning", "worst", "2.", "3.", "4.", "5."]
+    assert found == ["tuned", "c0: 1.0", "c1: 11.0", "c2: 21.0", "c3: 31.0", "c4: 41.0"]

@@ -1,0 +1,97 @@
+"""Results of runs, as the steps write them, and the settings of a summary of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from simclr_steps.settings.plan import SummarySettings
+from tests.unit.conftest import DIGITS
+
+RECORD = {
+    "step": "s",
+    "settings": {"split": "test"},
+    "code_hash": "c0de",
+    "data_hash": "da7a",
+    "seconds": 83.0,
+    "hardware": {"gpus": [], "processor": "<i>Chip</i>", "cores": 2},
+    "versions": {"torch": "2.11.0"},
+    "image": {"file": "simclr.sif", "sha256": "d1935t"},
+}
+
+
+def put(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**content, "run": RECORD}))
+
+
+def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str = "simclr") -> Path:
+    """Write the results of a run; its accuracies tell input, labels, draw and seed."""
+    folder = results / "digits" / pretrain / f"seed{seed}"
+    put(folder / "pretrain" / "run.json", {})
+    history = {"epoch": [1, 2], "step": [5, 10], "loss": [5.0, 4.0], "validate_loss": [5.5, 4.5]}
+    history |= {"validate_alignment": [0.5, 0.4], "validate_rankme": [20.0, 30.0]}
+    rest = {"learning_rate": [0.1, 0.0], "images_per_second": [100.0, 200.0], "seconds": [60.0, 125.0]}
+    pd.DataFrame(history | rest).to_csv(folder / "pretrain" / "history.csv", index=False)
+    candidates = [{"file": "rank1.ckpt", "epoch": 2, "validate_loss": 4.5}]
+    selection = {"chosen": "rank1.ckpt", "epoch": 2, "why": "least <b>loss</b>", "candidates": candidates}
+    put(folder / "encoder" / "selection.json", selection)
+    layer: dict[str, float | None] = {
+        "knn_accuracy_plane": 0.7,
+        "knn_accuracy_features": 0.8,
+        "trustworthiness": 0.9,
+        "silhouette": 0.3,
+    }
+    layer = {key: value if labeled or key == "trustworthiness" else None for key, value in layer.items()}
+    quality = {name: {**layer, "note": None} for name in ("backbone", "projection_head")}
+    put(folder / "umap" / "quality.json", {**quality, "neighbors": 10})
+    Image.new("RGB", (8, 8)).save(folder / "umap" / "backbone.png")
+    (folder / "umap" / "backbone.html").touch()
+    if not labeled:
+        put(folder / "evaluate" / "knn.json", {"neighbors": 10, "note": "No accuracy."})
+        put(folder / "evaluate" / "linear.json", {"results": [], "note": "No accuracy."})
+        return folder
+    voted = {"accuracy": 0.9, "weighted_accuracy": 0.8, "images": 50}
+    put(folder / "evaluate" / "knn.json", {"neighbors": 10, "test": voted, "note": None})
+    linear = [
+        {"input": name, "labels": labels, "fraction": 0.1, "draw": draw, "split": split, "accuracy": accuracy}
+        for name, base in (("simclr", 0.8), ("random", 0.5), ("pixels", 0.6))
+        for labels, draws in ((10, 2), (100, 1))
+        for draw in range(draws)
+        for split, accuracy in (("test", base + 0.02 * draw + 0.01 * seed), ("validation", 0.1))
+    ]
+    put(folder / "evaluate" / "linear.json", {"results": linear, "note": None})
+    return folder
+
+
+def write_finetune(folder: Path, name: str, init: str, accuracy: float) -> None:
+    test: dict[str, Any] = {
+        "images": 50,
+        "accuracy": accuracy,
+        "macro_f1": 0.5,
+        "auroc": None,
+        "confusion_matrix": [[1]],
+    }
+    test["per_class"] = [{"class": f"<{label}>", "images": 5, "f1": label / 10} for label in range(1, 9)]
+    draws = [{"draw": 0, "label_count": 10, "validation": None, "test": test}]
+    content = {"labels": 10, "label_count": 10, "init": init, "freeze": False, "classes": ["a"], "draws": draws}
+    put(folder / "finetune" / name / "metrics.json", content)
+    epochs = {"draw": [0, 0], "epoch": [1, 2], "accuracy": [0.3, 0.4], "validate_accuracy": [0.2, 0.25]}
+    pd.DataFrame(epochs).to_csv(folder / "finetune" / name / "history.csv", index=False)
+    label = pd.Series([*range(10)] * 6, dtype="Int64")
+    chances = np.full((60, 10), 0.05)
+    chances[np.arange(60), 3] = np.linspace(0.3, 0.9, 60)
+    predictions = {"row": range(60), "label": label, "class": [DIGITS[number] for number in label], "prediction": 3}
+    named = {f"probability_{digit}": chances[:, number] for number, digit in enumerate(DIGITS)}
+    table = pd.DataFrame({**predictions, "predicted_class": "three", **named})
+    table.to_parquet(folder / "finetune" / name / "predictions.parquet", index=False)
+
+
+def settings(*seeds: int, finetunes: tuple[str, ...] = (), pretrain: str = "simclr") -> SummarySettings:
+    runs = [{"dataset": "digits", "pretrain": pretrain, "seed": seed, "finetunes": list(finetunes)} for seed in seeds]
+    return SummarySettings.model_validate({"runs": runs})

@@ -1,0 +1,59 @@
+"""A training says how far it is, and keeps a row for each epoch."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simclr_steps.files import read_table
+from simclr_steps.training import history as history_module
+from tests.unit.pretraining import OWN, train
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    return write_packed()
+
+
+def test_console_tells_of_epochs_without_flooding_and_always_of_the_last(
+    tmp_path: Path, data: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_module, "_EPOCHS_SPEAK_EVERY_SECONDS", 1000.0)
+    monkeypatch.setattr(history_module, "SPEAK_EVERY_SECONDS", 1000.0)
+    monkeypatch.setattr(logging.getLogger("simclr_steps"), "level", logging.INFO)
+    train(tmp_path / "out", data, OWN.model_copy(update={"epochs": 3}))
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("after epoch")]
+    assert len(lines) == 2 and lines[0].startswith("after epoch 1/3, loss ") and "kNN" not in lines[0]
+    last = read_table(tmp_path / "out" / "history.csv")[-1]
+    assert lines[1] == (
+        f"after epoch 3/3, loss {float(last['loss']):.4f}, hold-out loss {float(last['validate_loss']):.4f}, "
+        f"hold-out kNN {float(last['validate_knn_accuracy']):.1%}, learning rate {float(last['learning_rate']):.2e}, "
+        f"{float(last['images_per_second']):.0f} images/s, 0 s left"
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "others"),
+    [
+        ("cosine", {"warmup_epochs": 1.0}),
+        ("constant", {"warmup_steps": 7}),
+        ("step", {"step_epochs": [2, 3], "step_factor": 0.1}),
+    ],
+)
+def test_history_records_the_learning_rate_of_each_epochs_last_update(
+    tmp_path: Path, data: Path, schedule: str, others: dict[str, Any]
+) -> None:
+    settings = OWN.model_copy(update={"schedule": schedule, "monitor_epochs": 0, **others})
+    rows = read_table(train(tmp_path / "out", data, settings) / "history.csv")
+    peak, steps = 1e-3, 20  # 4 epochs of 5
+    expected = {
+        "cosine": [peak, *(peak / 2 * (1 + math.cos(math.pi * (last - 5) / (steps - 5))) for last in (9, 14, 19))],
+        "constant": [peak * 5 / 7, peak, peak, peak],
+        "step": [peak, peak, peak / 10, peak / 100],
+    }[schedule]
+    assert [float(row["learning_rate"]) for row in rows] == pytest.approx(expected, rel=1e-6)

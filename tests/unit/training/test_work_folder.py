@@ -1,0 +1,78 @@
+"""A work folder belongs to one training, and to one process at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simclr_steps.machine import provenance
+from simclr_steps.machine.errors import Stopped
+from simclr_steps.machine.options import Saving
+from simclr_steps.networks import architecture
+from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.steps.pretrain import pretrain
+from tests.unit.pretraining import CPU, OWN
+from tests.unit.step_processes import content, said, start
+from tests.unit.stoppable_trainings import arguments, checkpoint, folder_for, uninterrupted, wait_for
+
+
+@pytest.fixture
+def data(write_packed: Callable[..., Path]) -> Path:
+    return write_packed()
+
+
+def test_any_change_of_what_a_result_is_made_of_leads_to_another_work_folder(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def folders() -> int:
+        return len(list((tmp_path / "work").iterdir()))
+
+    def begin(settings: PretrainSettings = OWN, seed: int = 0) -> None:
+        with pytest.raises(Stopped):
+            places = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
+            pretrain(settings, seed=seed, hardware=CPU, saving=Saving(leave_by=0.0), **places)
+
+    begin()
+    begin()
+    assert folders() == 1
+    begin(OWN.model_copy(update={"temperature": 0.3}))
+    begin(seed=1)
+    assert folders() == 3
+    with monkeypatch.context() as patched:
+        patched.setattr(provenance, "code_hash", lambda step: "another code")
+        begin()
+    assert folders() == 4
+    with monkeypatch.context() as patched:
+        patched.setattr(architecture, "own_code_hash", lambda encoder: "another own code")
+        begin()
+    assert folders() == 5
+    description = data / "dataset.json"
+    description.write_text(description.read_text().replace("hash-of-data", "hash-of-other-data"))
+    begin()
+    assert folders() == 6
+
+
+@pytest.mark.parametrize("step", ["pretrain", "finetune"])
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_second_training_waits_and_goes_on_or_finds_the_result(
+    tmp_path: Path, data: Path, step: str, killed: bool
+) -> None:
+    folder, command = folder_for(tmp_path, "shared"), arguments(step, data, "--save-minutes", "0")
+    first = start(command, folder)
+    wait_for(lambda: checkpoint(folder), first)
+    assert first.pid
+    os.kill(first.pid, signal.SIGSTOP)
+    second = start(command, folder)
+    wait_for(lambda: "waiting for the process that trains in work/" in said(folder), second)
+    os.kill(first.pid, signal.SIGKILL if killed else signal.SIGCONT)
+    for process in (first, second):
+        process.join(60)
+    assert second.exitcode == 0, said(folder)
+    assert ("resuming from" in said(folder)) == killed
+    assert ("was made by the process that was waited for" in said(folder)) == (not killed)
+    assert content(folder / "out") == uninterrupted(step, data)
+    assert not list(folder.glob("work/*"))
