@@ -169,7 +169,7 @@ def test_changed_statistics_are_an_error(
 ) -> None:
     def careless(network: Any, images: Any, device: Any, **options: Any) -> Any:
         result = compute_features(network, images, device, **options)
-        network.backbone.bn1.running_mean += 1e-6  # as a forgotten eval() does
+        network.backbone[1].running_mean += 1e-6  # as a forgotten eval() does
         return result
 
     monkeypatch.setattr(module, "compute_features", careless)
