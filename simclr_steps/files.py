@@ -23,8 +23,11 @@ from simclr_steps.machine.errors import UserError
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield an empty file beside `path`, to write to; it takes the place of `path` when the block ends well.
 
-    Raises UserError when the disk is full or `path` is a folder. A block that fails leaves nothing behind, and what a
-    killed one left is removed by the next.
+    Raises
+    ------
+    UserError
+        When the disk is full or `path` is a folder. A block that fails leaves nothing behind, and what a killed one
+        left is removed by the next.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder: give the name of a file")
@@ -39,7 +42,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; it takes the place of `path` when the block ends well.
 
-    Raises UserError when the disk is full. What a killed block left is removed by the next.
+    Raises
+    ------
+    UserError
+        When the disk is full. What a killed block left is removed by the next.
     """
     with _partial(path, Path.mkdir) as partial:
         yield partial
@@ -126,7 +132,10 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def read_table(path: Path) -> list[dict[str, str]]:
     """Read a CSV file as `write_table` writes it.
 
-    Raises UserError when it is absent.
+    Raises
+    ------
+    UserError
+        When it is absent.
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
@@ -138,7 +147,10 @@ def read_table(path: Path) -> list[dict[str, str]]:
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
-    Raises UserError when it is absent or no JSON.
+    Raises
+    ------
+    UserError
+        When it is absent or no JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -48,7 +48,10 @@ def decode(path: Path, side: int, channels: int) -> Decoded:
 def decode_all(paths: Sequence[Path], side: int, channels: int, workers: int) -> Iterator[Decoded]:
     """Decode files with `workers` processes and yield the results in the order of `paths`.
 
-    Raises UserError when a process dies.
+    Raises
+    ------
+    UserError
+        When a process dies.
     """
     job = partial(_decode_some, side=side, channels=channels)
     parts = (paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE))

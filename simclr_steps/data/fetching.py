@@ -22,7 +22,10 @@ def fetch(original: Original, addresses: Sequence[str], folder: Path) -> Path:
 
     What is not yet whole and verified is called `<name>.partial`, and a later call goes on with it.
 
-    Raises UserError when no address gives the file, or the disk is full.
+    Raises
+    ------
+    UserError
+        When no address gives the file, or the disk is full.
     """
     path = folder / original.name
     partial = folder / f"{original.name}.partial"

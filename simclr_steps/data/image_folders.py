@@ -46,8 +46,11 @@ class ImageFile:
 def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     """Return the images of a folder or a CSV file; they are decoded as they are read.
 
-    Raises UserError when there are none, a class has none, or the CSV file is wrong; and while it is read, when an
-    image is unreadable and the data set does not say to skip such.
+    Raises
+    ------
+    UserError
+        When there are none, a class has none, or the CSV file is wrong; and while it is read, when an image is
+        unreadable and the data set does not say to skip such.
     """
     path = Path(dataset.path)
     if path.is_dir():
@@ -90,7 +93,10 @@ def index_folder(folder: Path) -> list[ImageFile]:
     Sub-folders are classes; or, if all are named like splits, they hold classes, and `unlabeled` images at any depth.
     Images beside such sub-folders have no label.
 
-    Raises UserError when a class, a split or the whole folder has no image.
+    Raises
+    ------
+    UserError
+        When a class, a split or the whole folder has no image.
     """
     images = find_images(folder)
     by_split = _holds_splits(folder)
@@ -134,7 +140,10 @@ def _sub_folders(folder: Path) -> list[Path]:
 def index_table(table: Path) -> list[ImageFile]:
     """Return the images that a CSV file lists, with the columns path, label and split, the latter two if need be.
 
-    Raises UserError that names the line when a column, a file or a split is wrong, or a file is listed twice.
+    Raises
+    ------
+    UserError
+        When a column, a file or a split is wrong, or a file is listed twice, naming the line.
     """
     line_of: dict[str, int] = {}
     files = []

@@ -37,7 +37,10 @@ class StoredArray:
 def read_arrays(dataset: ArraysDataset) -> ImageSource:
     """Return the images of arrays; those of an .npz file are loaded one split after the other, as they are read.
 
-    Raises UserError that names the array when its name, dtype, shape, length or labels are wrong.
+    Raises
+    ------
+    UserError
+        When the name, dtype, shape, length or labels of an array are wrong, naming the array.
     """
     stored = _open(Path(dataset.path))
     if BRITISH in stored:
@@ -121,7 +124,10 @@ def _intact(path: Path) -> Iterator[None]:
 def _common_shape(images: Sequence[StoredArray]) -> tuple[int, int, int]:
     """Return the height, width and channels that all arrays of images have.
 
-    Raises UserError when an array's dtype or shape is not that of images, or not that of the first.
+    Raises
+    ------
+    UserError
+        When an array's dtype or shape is not that of images, or not that of the first.
     """
     for array in images:
         if array.dtype != np.uint8:
@@ -149,7 +155,10 @@ def _image_shape(array: StoredArray) -> tuple[int, int, int]:
 def _labels(stored: StoredArray | None, images: StoredArray, classes: list[str] | None) -> Labels:
     """Return the labels of one split's images, int64 [N], -1 for all of them if none are stored.
 
-    Raises UserError when they do not fit the images or the classes.
+    Raises
+    ------
+    UserError
+        When they do not fit the images or the classes.
     """
     count = images.shape[0]
     if stored is None:

@@ -29,7 +29,10 @@ Stream = IO[bytes] | gzip.GzipFile
 class Originals:
     """The original files of an image set, each beside the others or in its archive.
 
-    Raises UserError when a file is not what the catalog says.
+    Raises
+    ------
+    UserError
+        When a file is not what the catalog says.
     """
 
     def __init__(self, known_set: ImageSet, paths: Mapping[str, Path]) -> None:
@@ -67,7 +70,10 @@ class Originals:
     def unpickle(self, name: str) -> dict[bytes, Any]:
         """Return the content of a pickled member, if its bytes are the original's.
 
-        Raises UserError when they are not; then nothing is unpickled.
+        Raises
+        ------
+        UserError
+            When they are not; then nothing is unpickled.
         """
         with self.open(name) as stream:
             content = stream.read()

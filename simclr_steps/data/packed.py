@@ -62,7 +62,10 @@ class Split:
 def read_description(folder: Path) -> Description:
     """Read dataset.json.
 
-    Raises UserError when it is absent or wrong.
+    Raises
+    ------
+    UserError
+        When it is absent or wrong.
     """
     try:
         return Description.model_validate(read_json(folder / "dataset.json"))
@@ -73,7 +76,10 @@ def read_description(folder: Path) -> Description:
 def read_split(folder: Path, split: str) -> Split:
     """Open one split without reading its images.
 
-    Raises UserError when a file is absent, cut short or does not fit the other.
+    Raises
+    ------
+    UserError
+        When a file is absent, cut short or does not fit the other.
     """
     images, labels = (_open_array(folder / f"{split}.{part}.npy") for part in ("images", "labels"))
     if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:

@@ -68,10 +68,17 @@ def take(chunks: Iterable[Pixels], rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
 def pack(source: ImageSource, splits: SplitNames, out: Path, *, origin: dict[str, Any], record: Record) -> Description:
     """Write the arrays and rows of all splits and, last of all, dataset.json, whose content is returned.
 
-    Parameters: `splits` [N], the split of each row of the source, "" for one that is left out; `origin`, what
-    dataset.json says about where the originals came from.
+    Parameters
+    ----------
+    splits
+        [N], the split of each row of the source, "" for one that is left out.
+    origin
+        What dataset.json says about where the originals came from.
 
-    Raises UserError when the disk is full, or when there is no image to train on.
+    Raises
+    ------
+    UserError
+        When the disk is full, or when there is no image to train on.
     """
     with _workplace(out) as place:
         written = _write_splits(source, splits, place, out)

@@ -71,7 +71,10 @@ def require_labels_for_umap(data: Description, name: str, split: str, *, supervi
 def split_of_features(features: Path, data: Path, content_hash: str) -> str:
     """Return the split whose gathered features a folder holds.
 
-    Raises UserError if they were computed from other data than those of this content hash.
+    Raises
+    ------
+    UserError
+        If they were computed from other data than those of this content hash.
     """
     facts = read_json(features / "run.json")
     if facts["run"]["data_hash"] != content_hash:

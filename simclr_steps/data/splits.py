@@ -28,11 +28,23 @@ def labeled_rows(labels: Labels) -> Rows:
 def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) -> Rows:
     """Draw labeled rows so that each class has its share, and at least one; or the same number of each class.
 
-    Parameters: `labels`, int64 [N], -1 where there is no label, which is never drawn; `budget`, a whole number of rows,
-    as a float a fraction of the labeled rows, or a number of each class. Returns the drawn rows, int64, sorted. For
-    one seed a smaller draw is part of every larger one of its kind.
+    For one seed a smaller draw is part of every larger one of its kind.
 
-    Raises UserError when there are fewer rows to draw than classes, or more than there are.
+    Parameters
+    ----------
+    labels
+        int64 [N], -1 where there is no label, which is never drawn.
+    budget
+        A whole number of rows, as a float a fraction of the labeled rows, or a number of each class.
+
+    Returns
+    -------
+    The drawn rows, int64, sorted.
+
+    Raises
+    ------
+    UserError
+        When there are fewer rows to draw than classes, or more than there are.
     """
     labeled = labeled_rows(labels)
     order = labeled[_order_of_draw(labels[labeled], seed, each_class_first=True)]
@@ -79,12 +91,21 @@ def assign_splits(
 ) -> SplitNames:
     """Return the split of every row, "" for a row that is left out.
 
-    Parameters: `splits` [N], the split of each row in the source, train where it names none; `labels`, int64 [N].
     Training images without a label become unlabeled, unless none has a label: then all unlabeled images are for
     training. Where the source has no test split, it is drawn from the training split; and where it has no validation
     split, that is drawn from all images to be trained on, labeled and unlabeled ones in proportion.
 
-    Raises UserError when a split would take every image.
+    Parameters
+    ----------
+    splits
+        [N], the split of each row in the source, train where it names none.
+    labels
+        int64 [N].
+
+    Raises
+    ------
+    UserError
+        When a split would take every image.
     """
     assigned = splits.astype(f"<U{max(map(len, SPLITS))}")
     if len(labeled_rows(labels[splits == "train"])):

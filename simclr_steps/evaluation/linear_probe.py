@@ -75,9 +75,12 @@ def linear_probe(
 
     Parameters
     ----------
-    views: float32 [V, N, D], features of V views of the N training images, or of these themselves as the only view.
-    features: of the plain images, by split, [M, D]; those of train are not read.
-    labels: by split, int64, train's [N].
+    views
+        float32 [V, N, D], features of V views of the N training images, or of these themselves as the only view.
+    features
+        Of the plain images, by split, [M, D]; those of train are not read.
+    labels
+        By split, int64, train's [N].
     """
     scaled = scaling_of(views.reshape(-1, views.shape[-1]))
     classes, y = np.unique(labels["train"], return_inverse=True)

@@ -29,9 +29,14 @@ def nearest(
 
     Parameters
     ----------
-    bank: [N, D] floating-point features; queries: [Q, D].
-    neighbors: how many to find; fewer are found in a bank that has fewer.
-    leave_one_out: the queries are the bank, and no row is a neighbor of itself.
+    bank
+        [N, D] floating-point features.
+    queries
+        [Q, D].
+    neighbors
+        How many to find; fewer are found in a bank that has fewer.
+    leave_one_out
+        The queries are the bank, and no row is a neighbor of itself.
 
     Returns
     -------

@@ -20,7 +20,10 @@ def compiles(choice: str, *, gpu: bool, steps: int, obstacle: str | None = None)
 
     `obstacle` says in a sentence why this training cannot be compiled and what would change that, where it cannot.
 
-    Raises UserError when "always" is asked for and cannot be had.
+    Raises
+    ------
+    UserError
+        When "always" is asked for and cannot be had.
     """
     if choice == "never" or (choice == "auto" and not (gpu and steps >= STEPS_TO_PAY)):
         return False

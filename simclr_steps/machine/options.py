@@ -43,7 +43,10 @@ class Hardware:
     def claim(self) -> Devices:
         """Take this machine's share of the GPUs; a step calls it once, before it uses CUDA.
 
-        Raises UserError if more are requested than are available, or if the nodes cannot share the processes evenly.
+        Raises
+        ------
+        UserError
+            If more are requested than are available, or if the nodes cannot share the processes evenly.
         """
         import torch
 

@@ -23,7 +23,10 @@ _LINE = re.compile(r"^[\d-]{10} ([\d:]{8}) \w+: (.*)$")
 def watch(results: Path, *, once: bool = False) -> None:
     """Print the running steps that write their logs beside `results`; on a terminal again every two seconds.
 
-    Raises UserError when there are no logs.
+    Raises
+    ------
+    UserError
+        When there are no logs.
     """
     logs = results.resolve().parent / "logs"
     if not logs.is_dir():

@@ -33,7 +33,10 @@ class Candidate:
 def write_candidate(path: Path, candidate: Candidate, architecture: Architecture) -> None:
     """Write a candidate as a checkpoint that loads with `weights_only=True`.
 
-    Raises UserError when the disk is full.
+    Raises
+    ------
+    UserError
+        When the disk is full.
     """
     with whole_file(path) as partial, partial.open("wb") as stream:  # given a path, torch would hide why it failed
         torch.save({**vars(candidate), "architecture": architecture.model_dump(mode="json")}, stream)
@@ -42,7 +45,10 @@ def write_candidate(path: Path, candidate: Candidate, architecture: Architecture
 def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
     """Read a candidate and build its encoder, on the CPU.
 
-    Raises UserError when the file is absent, damaged or does not fit the architecture that it names.
+    Raises
+    ------
+    UserError
+        When the file is absent, damaged or does not fit the architecture that it names.
     """
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

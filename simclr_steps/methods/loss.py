@@ -24,10 +24,13 @@ def nt_xent(
 
     Parameters
     ----------
-    projections: float [V, B, D], V ≥ 2 views of this process's B images; every process holds the same B.
-    temperature: above 0.
-    chunk_size: anchors whose similarities to all projections are held at a time, None for all V·B of them. The loss
-        and its gradient do not depend on it, and neither do the products that they take.
+    projections
+        float [V, B, D], V ≥ 2 views of this process's B images; every process holds the same B.
+    temperature
+        Above 0.
+    chunk_size
+        Anchors whose similarities to all projections are held at a time, None for all V·B of them. The loss and its
+        gradient do not depend on it, and neither do the products that they take.
 
     Returns
     -------

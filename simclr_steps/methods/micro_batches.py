@@ -23,8 +23,10 @@ def in_micro_batches(network: nn.Module, images: Tensor, size: int | None) -> tu
 
     Parameters
     ----------
-    images: [N, ...].
-    size: most images of a micro-batch, which are as equal as can be; None takes them all at once.
+    images
+        [N, ...].
+    size
+        Most images of a micro-batch, which are as equal as can be; None takes them all at once.
     """
     if size is None or len(images) <= size:
         outputs: tuple[Tensor, ...] = network(images)

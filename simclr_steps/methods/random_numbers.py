@@ -20,8 +20,16 @@ _INVERSE_OF_GAMMA = pow(0x9E3779B97F4A7C15, -1, 1 << 64) - (1 << 64)
 def keys(seed: int, epoch: int, images: Tensor, views: int) -> Tensor:
     """Return one key for every image and view.
 
-    Parameters: `seed` and `epoch` as whole numbers; `images`, int64 [B], the images' indices in the data set;
-    `views`, how many views each image gets. Returns int64 [V, B].
+    Parameters
+    ----------
+    images
+        int64 [B], the images' indices in the data set.
+    views
+        How many views each image gets.
+
+    Returns
+    -------
+    int64 [V, B].
     """
     # One number, made on the CPU for the keys of any device: a GPU would take longer to start each operation.
     run = _mix(_mix(torch.full((), seed, dtype=torch.int64)) + epoch)

@@ -26,9 +26,12 @@ def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int 
 
     Parameters
     ----------
-    images: uint8 [B, H, W, C] with 1 or 3 channels.
-    key: int64 [V, B] of `random_numbers.keys`, which ties the views to seed, epoch and image.
-    size: side of the views in pixels; None keeps the images' own height and width.
+    images
+        uint8 [B, H, W, C] with 1 or 3 channels.
+    key
+        int64 [V, B] of `random_numbers.keys`, which ties the views to seed, epoch and image.
+    size
+        Side of the views in pixels; None keeps the images' own height and width.
 
     Returns
     -------
@@ -123,8 +126,16 @@ def _recolor(x: Tensor, parameters: Parameters, settings: Augmentation) -> Tenso
 def jitter(x: Tensor, order: Tensor, factors: Tensor, *, shifts_hue: bool = True) -> tuple[Tensor, ...]:
     """Change brightness, contrast, saturation and hue, in each image's own order, and return the channels [N, H, W].
 
-    Parameters: `x` float [N, C, H, W] in [0, 1]; `order` int64 [N, k] and `factors` float [N, 4] as in `Parameters`;
-    `shifts_hue` is whether hue is among the k. An image of one channel has neither saturation nor hue.
+    An image of one channel has neither saturation nor hue.
+
+    Parameters
+    ----------
+    x
+        float [N, C, H, W] in [0, 1].
+    order, factors
+        int64 [N, k] and float [N, 4], as in `view_parameters.Parameters`.
+    shifts_hue
+        Whether hue is among the k.
     """
     own = torch.arange(x.shape[1], device=x.device)
     own_luma = _luma_weights(own)
@@ -191,7 +202,14 @@ def shift_hue(channels: Sequence[Tensor], sixths: Tensor) -> tuple[Tensor, ...]:
 def blur(x: Tensor, sigma: Tensor, largest_sigma: float) -> Tensor:
     """Blur each image with its own Gaussian, reflecting at the edges; sigma 0 leaves it as it is.
 
-    Parameters: `x` float [N, C, H, W]; `sigma` float [N] in pixels. The kernel reaches two largest sigmas to each side.
+    The kernel reaches two largest sigmas to each side.
+
+    Parameters
+    ----------
+    x
+        float [N, C, H, W].
+    sigma
+        float [N], in pixels.
     """
     reach = blur_reach(largest_sigma, min(x.shape[-2:]))
     distance = torch.arange(-reach, reach + 1, device=x.device)

@@ -34,7 +34,10 @@ class Architecture(BaseModel):
 def resolve(settings: PretrainSettings, image_size: int, channels: int) -> Architecture:
     """Return the architecture for images of `image_size` pixels and `channels` channels.
 
-    Raises UserError when the file of a user's own encoder is not found or is no Python.
+    Raises
+    ------
+    UserError
+        When the file of a user's own encoder is not found or is no Python.
     """
     size = settings.view_size or image_size
     return Architecture(

@@ -16,7 +16,10 @@ from simclr_steps.networks.user_code import call_own
 def build_backbone(architecture: Architecture) -> tuple[nn.Module, int]:
     """Return a network of random weights, float [N, C, H, W] in [0, 1] to float [N, F], and its number of features F.
 
-    Raises UserError when timm or a user's own code does not give such a network.
+    Raises
+    ------
+    UserError
+        When timm or a user's own code does not give such a network.
     """
     if ":" not in architecture.encoder:
         return _from_torchvision(architecture)
@@ -71,7 +74,10 @@ def _own(architecture: Architecture) -> nn.Module:
 def count_features(backbone: nn.Module, architecture: Architecture, size: tuple[int, int]) -> int:
     """Return F of the [N, F] that a network makes of N images of this height and width.
 
-    Raises UserError when it makes something else of them, or cannot read them.
+    Raises
+    ------
+    UserError
+        When it makes something else of them, or cannot read them.
     """
     images = torch.zeros(2, architecture.channels, *size)
     backbone.eval()

@@ -99,7 +99,10 @@ def load_network(path: Path) -> Encoder | Classifier:
 
     Warns when it is a user's own encoder whose code has changed since it was trained.
 
-    Raises UserError when the file is absent, damaged, no network of this package, or does not fit its own description.
+    Raises
+    ------
+    UserError
+        When the file is absent, damaged, no network of this package, or does not fit its own description.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -134,7 +137,10 @@ def load_encoder(path: Path) -> Encoder:
 def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     """Put weights into a network that must fit them exactly.
 
-    Raises UserError that names the first weight that does not fit.
+    Raises
+    ------
+    UserError
+        When a weight does not fit, naming the first.
     """
     try:
         network.load_state_dict(weights, strict=True)

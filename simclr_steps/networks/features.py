@@ -59,11 +59,15 @@ def compute_features(
 
     Parameters
     ----------
-    network: it is moved to `device`; its training mode is as before when the function returns.
-    images: uint8 [N, H, W, C], an array (mapped from disk or not) or a tensor on any device; N may be 0.
-    batch_size: images that are on the device at a time; None takes 1024, and fewer of images above 64 × 64 pixels.
-    view: what turns a batch of images, uint8 [B, H, W, C], and their rows, int64 [B], into what the network reads;
-        None leaves them plain.
+    network
+        It is moved to `device`; its training mode is as before when the function returns.
+    images
+        uint8 [N, H, W, C], an array (mapped from disk or not) or a tensor on any device; N may be 0.
+    batch_size
+        Images that are on the device at a time; None takes 1024, and fewer of images above 64 × 64 pixels.
+    view
+        What turns a batch of images, uint8 [B, H, W, C], and their rows, int64 [B], into what the network reads; None
+        leaves them plain.
 
     Returns
     -------

@@ -140,8 +140,11 @@ class Plan:
 def read_config(content: Any) -> Config:
     """Return the checked config.
 
-    Raises UserError that names the key to fix: an unknown key, a wrong value, a block that does not exist, or a
-    hold-out that a choice needs and a data set surely lacks.
+    Raises
+    ------
+    UserError
+        For an unknown key, a wrong value, a block that does not exist, or a hold-out that a choice needs and a data set
+        surely lacks, naming the key to fix.
     """
     config: Config = check(Config, content)
     for number, experiment in enumerate(config.experiments):
@@ -177,7 +180,10 @@ def _check_hold_out(config: Config, experiment: Experiment) -> None:
 def plan(config: Config) -> Plan:
     """Return all runs of a config; equal pretrainings on one data set share one name and are trained once.
 
-    Raises UserError when two different pretrainings would have one name, or one lacks what it is to be chosen by.
+    Raises
+    ------
+    UserError
+        When two different pretrainings would have one name, or one lacks what it is to be chosen by.
     """
     pretrains: dict[str, PretrainSettings] = {}
     name_of: dict[str, str] = {}

@@ -20,7 +20,10 @@ _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 def check(kind: Any, content: Any, where: str = "") -> Any:
     """Return `content` as settings of type `kind`, a settings class or an annotated union of them.
 
-    Raises UserError that reports the first mistake; `where` names the block, as in "pretrains.simclr".
+    Raises
+    ------
+    UserError
+        When something is wrong, reporting the first mistake; `where` names the block, as in "pretrains.simclr".
     """
     try:
         return TypeAdapter(kind).validate_python(_with_numbers(content))
@@ -34,7 +37,10 @@ def check(kind: Any, content: Any, where: str = "") -> Any:
 def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
     """Read settings from inline JSON or from the path of a YAML or JSON file.
 
-    Raises UserError when the file is absent, unreadable, or wrong.
+    Raises
+    ------
+    UserError
+        When the file is absent, unreadable, or wrong.
     """
     if text_or_path.lstrip().startswith("{"):
         try:
@@ -54,7 +60,10 @@ def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
 def typed(value: Any) -> Any:
     """Return what was given to --config with its nested values read as YAML; Snakemake leaves them as text.
 
-    Raises UserError when a value is not valid YAML.
+    Raises
+    ------
+    UserError
+        When a value is not valid YAML.
     """
     if isinstance(value, dict):
         return {key: typed(item) for key, item in value.items()}

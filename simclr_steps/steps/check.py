@@ -22,7 +22,10 @@ from simclr_steps.settings.plan import Demands
 def check(demands: Demands, *, data: Path) -> None:
     """Compare what is asked of a packed data set with its dataset.json, the only file that is read.
 
-    Raises UserError that names the key to fix if an experiment would fail for lack of images or labels.
+    Raises
+    ------
+    UserError
+        If an experiment would fail for lack of images or labels, naming the key to fix.
     """
     description = read_description(data)
     for pretrain, batch_size in demands.batch_sizes.items():

@@ -32,8 +32,10 @@ def download(dataset: Dataset, *, folder: Path, out: Path) -> None:
     `out` is JSON: the data set's name, for each file its name, absolute path, size in bytes and checksum, and the
     record of the run.
 
-    Raises UserError when a file is not to be had or is not the original, the disk is full, or the source needs no
-    download.
+    Raises
+    ------
+    UserError
+        When a file is not to be had or is not the original, the disk is full, or the source needs no download.
     """
     if isinstance(dataset, FolderDataset | ArraysDataset):
         raise UserError(f"source: {dataset.source} is already on disk and needs no download: run prepare")

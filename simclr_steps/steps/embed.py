@@ -39,7 +39,10 @@ def embed(encoder: Path, *, images: Path, out: Path, hardware: Hardware) -> None
     images are found at any depth, or a CSV file with a column path; paths are relative to the folder, or to the file's.
     Images are cut and resized as prepare does it, to the size that the encoder was trained on.
 
-    Raises UserError when there is no image, none is readable, or the encoder is none.
+    Raises
+    ------
+    UserError
+        When there is no image, none is readable, or the encoder is none.
     """
     record = Record("embed", None, None)
     network = load_network(encoder)

@@ -30,7 +30,10 @@ def export(encoder: Path, *, out: Path) -> None:
     output is features, float32 [N, D]. N is free; the scaling to [0, 1] is part of the file. The file's metadata hold,
     under the key `simclr`, JSON with the architecture and the run record.
 
-    Raises UserError when a package is missing, the encoder is none, or its network cannot be exported.
+    Raises
+    ------
+    UserError
+        When a package is missing, the encoder is none, or its network cannot be exported.
     """
     missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
     if missing:

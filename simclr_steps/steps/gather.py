@@ -30,7 +30,10 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     predicted_class and a probability_<class> for each class), beside whatever else `out` holds; its metadata hold,
     under the key `simclr`, JSON with the classifier and the run record. A row without a label has a null there.
 
-    Raises UserError when a part is missing or damaged, or when rows are missing, repeated or foreign.
+    Raises
+    ------
+    UserError
+        When a part is missing or damaged, or when rows are missing, repeated or foreign.
     """
     description = read_description(data)
     record = Record("gather", None, description.content_hash)

@@ -23,10 +23,17 @@ from simclr_steps.settings.datasets import ArraysDataset, Dataset, DigitsDataset
 def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int) -> None:
     """Write the packed arrays of all splits and dataset.json to `out`; see data/packed.py for the format.
 
-    Parameters: `originals`, the list that download wrote, which digits and torchvision sets need; `workers`, processes
-    that decode images, which change nothing but the time it takes.
+    Parameters
+    ----------
+    originals
+        The list that download wrote, which digits and torchvision sets need.
+    workers
+        Processes that decode images; their number changes nothing but the time it takes.
 
-    Raises UserError when an input is wrong or missing, an image is unreadable, or the disk is full.
+    Raises
+    ------
+    UserError
+        When an input is wrong or missing, an image is unreadable, or the disk is full.
     """
     record = Record("prepare", dataset, None)
     with _opened(dataset, originals, workers) as (source, origin):

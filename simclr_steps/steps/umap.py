@@ -45,7 +45,10 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
     `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer neighbors than
     `n_neighbors`, and one of less than 10 rows not at all: the files then say so.
 
-    Raises UserError when there are no labels to supervise with.
+    Raises
+    ------
+    UserError
+        When there are no labels to supervise with.
     """
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)

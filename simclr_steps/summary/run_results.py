@@ -60,7 +60,10 @@ class RunResults:
 def read_run(run: Run, results: Path) -> RunResults:
     """Read the existing stages of a run.
 
-    Raises UserError when there is none, or when a file is damaged.
+    Raises
+    ------
+    UserError
+        When there is none, or when a file is damaged.
     """
     folder = results / run.folder
     if not (folder / "pretrain" / "history.csv").exists():

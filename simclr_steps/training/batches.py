@@ -14,10 +14,14 @@ class GlobalBatches(Sampler[npt.NDArray[np.int64]]):
 
     Parameters
     ----------
-    images: how many images there are, or the indices of those to use; they are shuffled anew in each epoch.
-    global_batch_size: images in a batch over all processes.
-    step: returns how many updates were made so far, so that a resumed epoch goes on where it stopped.
-    use_all: an epoch has every image, in batches of nearly equal size; else what does not fill a batch is left out.
+    images
+        How many images there are, or the indices of those to use; they are shuffled anew in each epoch.
+    global_batch_size
+        Images in a batch over all processes.
+    step
+        Returns how many updates were made so far, so that a resumed epoch goes on where it stopped.
+    use_all
+        An epoch has every image, in batches of nearly equal size; else what does not fill a batch is left out.
     """
 
     def __init__(

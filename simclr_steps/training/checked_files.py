@@ -27,7 +27,10 @@ class CheckedFiles(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a file whole or not at all, even if the machine loses its power.
 
-        Raises UserError when the disk is full; both generations are then as they were.
+        Raises
+        ------
+        UserError
+            When the disk is full; both generations are then as they were.
         """
         path = Path(path)
         partial = path.with_suffix(".partial")
@@ -50,7 +53,10 @@ class CheckedFiles(CheckpointIO):
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
         """Read a file, to the CPU; nothing of it is unpickled unless it matches its checksum.
 
-        Raises UserError when it does not.
+        Raises
+        ------
+        UserError
+            When it does not.
         """
         content = Path(path).read_bytes()
         if not _matches(content):

@@ -41,7 +41,10 @@ class Compiled(L.Callback):
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Compile the module, or go on without.
 
-        Raises UserError when it fails and `insist` is set.
+        Raises
+        ------
+        UserError
+            When it fails and `insist` is set.
         """
         started = time.monotonic()
         log.info("compiling, which takes a minute or so")
@@ -61,7 +64,10 @@ class Compiled(L.Callback):
 def _error_of_trial(module: Compilable) -> Exception | None:
     """Run a step forward and backward and leave weights, gradients and statistics as they were; return its error.
 
-    Raises UserError when its images cannot be read, of which torch.compile is innocent.
+    Raises
+    ------
+    UserError
+        When its images cannot be read, of which torch.compile is innocent.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:

@@ -109,7 +109,10 @@ class Images(Dataset[Any]):
     def on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the indices and the images of a batch that was moved to the device.
 
-        Raises UserError when the batch could not be read.
+        Raises
+        ------
+        UserError
+            When the batch could not be read.
         """
         if isinstance(batch, UserError):
             raise batch

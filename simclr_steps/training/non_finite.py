@@ -46,7 +46,10 @@ class FiniteTraining(L.Callback):
     def check(self, trainer: L.Trainer) -> None:
         """Stop if the loss of any step so far, or any weight or statistic, is not finite; every process calls it.
 
-        Raises UserError.
+        Raises
+        ------
+        UserError
+            When one is not.
         """
         weights = [weight for weight in trainer.lightning_module.state_dict().values() if weight.is_floating_point()]
         finite = torch.stack([weight.isfinite().all() for weight in weights]).all()
@@ -70,7 +73,10 @@ class FiniteHoldOut(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Stop before the epoch is compared with others.
 
-        Raises UserError.
+        Raises
+        ------
+        UserError
+            When a number of its row is not finite.
         """
         row = self._history.rows[-1]
         bad = [name for name, value in row.items() if value is not None and not math.isfinite(value)]

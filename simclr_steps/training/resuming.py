@@ -122,7 +122,10 @@ def resumable(
 def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path, *, if_memory_is_full: str) -> None:
     """Train with `resumable` callbacks, from the newest intact generation of `checkpoint` on if there is one.
 
-    Raises UserError when the training's memory is full, with what to do then, or when another of its processes died.
+    Raises
+    ------
+    UserError
+        When the training's memory is full, with what to do then, or when another of its processes died.
     """
     # Lightning would ask all processes about SIGTERM at every step, and wait for the device; SaveWork needs no waiting.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

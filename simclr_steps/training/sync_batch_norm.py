@@ -81,9 +81,12 @@ def batch_norm(
 
     Parameters
     ----------
-    x: float [N, C, ...] of this process, in any memory format, which the result has, too.
-    running_mean, running_var: [C], updated in place while training, with the unbiased variance of all images.
-    weight, bias: [C]. Their gradients are of this process's images, for DistributedDataParallel to take the mean.
+    x
+        float [N, C, ...] of this process, in any memory format, which the result has, too.
+    running_mean, running_var
+        [C], updated in place while training, with the unbiased variance of all images.
+    weight, bias
+        [C]. Their gradients are of this process's images, for DistributedDataParallel to take the mean.
 
     Returns
     -------
