@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_auroc,
@@ -24,36 +25,50 @@ def classification_metrics(logits: Tensor, labels: Tensor, classes: list[str]) -
 
     accuracy is top-1; top_5_accuracy is there for more than five classes. macro_f1 is a mean over the classes that have
     images or were guessed, and auroc (one class against the rest) over those that have images and are not all there is;
-    it is None where there is no such class. calibration_error is the expected one over 15 bins of confidence (Guo et
+    it is None where there is no such class. What ranks uses logits or their log-odds in float64, as probabilities round
+    to 0 and 1. calibration_error is the expected one over 15 bins of confidence (Guo et
     al., "On Calibration of Modern Neural Networks", 2017, equation 3). confusion_matrix has a row for each true class.
     per_class holds images, precision, recall and f1 of each class, all None for a class without images.
     """
     count = len(classes)
-    chances = logits.float().softmax(dim=1)
+    logits = logits.double()
     metrics: dict[str, Any] = {
         "images": len(labels),
-        "accuracy": float(multiclass_accuracy(chances, labels, count, average="micro")),
-        "macro_f1": float(multiclass_f1_score(chances, labels, count, average="macro")),
-        "auroc": _auroc(chances, labels),
-        "calibration_error": float(multiclass_calibration_error(chances, labels, count, n_bins=_CALIBRATION_BINS)),
-        "confusion_matrix": multiclass_confusion_matrix(chances, labels, count).tolist(),
-        "per_class": _per_class(chances, labels, classes),
+        "accuracy": float(multiclass_accuracy(logits, labels, count, average="micro")),
+        "macro_f1": float(multiclass_f1_score(logits, labels, count, average="macro")),
+        "auroc": _auroc(logits, labels),
+        "calibration_error": float(
+            multiclass_calibration_error(logits.softmax(dim=1), labels, count, n_bins=_CALIBRATION_BINS)
+        ),
+        "confusion_matrix": multiclass_confusion_matrix(logits, labels, count).tolist(),
+        "per_class": _per_class(logits, labels, classes),
     }
     if count > 5:
-        metrics["top_5_accuracy"] = float(multiclass_accuracy(chances, labels, count, average="micro", top_k=5))
+        metrics["top_5_accuracy"] = float(multiclass_accuracy(logits, labels, count, average="micro", top_k=5))
     return metrics
 
 
-def _auroc(chances: Tensor, labels: Tensor) -> float | None:
+def _auroc(logits: Tensor, labels: Tensor) -> float | None:
     present = labels.unique()
     if len(present) < 2:
         return None
-    return float(np.mean([float(binary_auroc(chances[:, label], (labels == label).long())) for label in present]))
+    odds = _log_odds(logits)
+    ranks = [odds[:, label].unique(return_inverse=True)[1] / len(odds) for label in present]  # in [0, 1), so used as is
+    return float(np.mean([float(binary_auroc(r, (labels == at).long())) for r, at in zip(ranks, present, strict=True)]))
 
 
-def _per_class(chances: Tensor, labels: Tensor, classes: list[str]) -> list[dict[str, Any]]:
+def _log_odds(logits: Tensor) -> Tensor:
+    """Return the log-odds of each class against all others, [N, C]; exact for a row's likeliest class, too."""
+    log_chances = logits.log_softmax(dim=1)
+    odds = log_chances - torch.log1p(-log_chances.exp())
+    likeliest = logits.argmax(dim=1, keepdim=True)
+    others = logits.scatter(1, likeliest, -torch.inf).logsumexp(dim=1, keepdim=True)
+    return odds.scatter(1, likeliest, logits.gather(1, likeliest) - others)
+
+
+def _per_class(logits: Tensor, labels: Tensor, classes: list[str]) -> list[dict[str, Any]]:
     measures = {"precision": multiclass_precision, "recall": multiclass_recall, "f1": multiclass_f1_score}
-    values = {name: measure(chances, labels, len(classes), average=None) for name, measure in measures.items()}
+    values = {name: measure(logits, labels, len(classes), average=None) for name, measure in measures.items()}
     images = labels.bincount(minlength=len(classes)).tolist()
     return [
         {"class": name, "images": images[row]}

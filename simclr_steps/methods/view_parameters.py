@@ -58,14 +58,17 @@ def _draw_order(settings: Augmentation, scores: Tensor) -> Tensor:
 
 
 def _draw_factors(settings: Augmentation, numbers: Tensor, left_out: Tensor) -> Tensor:
-    """Return factors about 1 and the hue's shift about 0 from numbers in [0, 1), float [N, 4]; neutral if left out."""
+    """Return factors about 1 and the hue's shift about 0 from numbers in [0, 1), float [N, 4]; neutral if left out.
+
+    A factor is uniform in [max(0, 1 - strength), 1 + strength], as torchvision's.
+    """
     *strengths, hue = _jitter_strengths(settings)
-    numbers = 2 * numbers - 1
-    factors = [
-        (1 + number * strength).clamp_min(0).masked_fill(left_out, 1)
-        for number, strength in zip(numbers.unbind(-1)[:3], strengths, strict=True)
-    ]
-    return torch.stack([*factors, (numbers[:, HUE] * hue).masked_fill(left_out, 0)], dim=-1)
+    *numbers_of_factors, number_of_hue = numbers.unbind(-1)
+    factors = []
+    for number, strength in zip(numbers_of_factors, strengths, strict=True):
+        least, most = max(0.0, 1 - strength), 1 + strength
+        factors.append((least + number * (most - least)).masked_fill(left_out, 1))
+    return torch.stack([*factors, ((2 * number_of_hue - 1) * hue).masked_fill(left_out, 0)], dim=-1)
 
 
 def _jitter_strengths(settings: Augmentation) -> tuple[float, float, float, float]:
@@ -77,7 +80,7 @@ def _draw_crop(
 ) -> Tensor:
     """Draw boxes as RandomResizedCrop does: the first of ten that fits, or else the largest of allowed ratio.
 
-    An image that is not cropped gets the box of all its pixels.
+    A box holds a pixel at least. An image that is not cropped gets the box of all its pixels.
     """
     area = settings.crop_scale[0] + tries[..., :_CROP_ATTEMPTS] * (settings.crop_scale[1] - settings.crop_scale[0])
     narrow, wide = (math.log(ratio) for ratio in settings.crop_ratio)
@@ -88,8 +91,8 @@ def _draw_crop(
 
     first = fits.to(torch.int8).argmax(dim=-1, keepdim=True)
     fallback = min(max(width / height, settings.crop_ratio[0]), settings.crop_ratio[1])
-    fallback_height = round(min(height, width / fallback))
-    fallback_width = round(min(width, height * fallback))
+    fallback_height = max(1, round(min(height, width / fallback)))
+    fallback_width = max(1, round(min(width, height * fallback)))
     has_fit = fits.any(dim=-1)
     sides = []
     for tried, otherwise, whole in ((tried_height, fallback_height, height), (tried_width, fallback_width, width)):

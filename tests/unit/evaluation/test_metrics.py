@@ -45,6 +45,21 @@ def test_auroc_is_the_mean_over_the_classes_that_have_images_and_none_where_one_
     json.dumps(alone, allow_nan=False)
 
 
+def test_ranks_are_exact_where_probabilities_round_to_one() -> None:
+    """One class of two leads by 50, 60, 70 and so on; as float32, its probability is 1 for all images."""
+    leads = torch.arange(50.0, 170.0, 10.0, dtype=torch.float64)
+    logits = torch.stack([leads, torch.zeros(12, dtype=torch.float64)], dim=1)
+    labels = (leads < 110).long()  # of the second class where the lead is small
+    assert classification_metrics(logits, labels, ["a", "b"])["auroc"] == 1
+
+
+def test_top_5_is_exact_where_probabilities_round_to_zero() -> None:
+    logits = torch.tensor([[1.0, 2, 3, 4, 5, 6, 1000]], dtype=torch.float64)
+    for label, among_5 in ((1, 0.0), (2, 1.0)):
+        metrics = classification_metrics(logits, torch.tensor([label]), list("abcdefg"))
+        assert metrics["top_5_accuracy"] == among_5
+
+
 def test_calibration_error_is_the_papers_formula_over_15_bins() -> None:
     chances = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
     confidence, right = chances.max(axis=1), chances.argmax(axis=1) == LABELS

@@ -24,6 +24,22 @@ def test_factors_are_drawn_from_the_whole_range_and_jitter_is_left_out_as_often_
         assert torch.allclose(share.quantile(torch.arange(0.1, 1, 0.1)), torch.arange(0.1, 1, 0.1), atol=0.03)
 
 
+def test_strengths_above_one_draw_from_zero_to_one_more_as_torchvision_does() -> None:
+    settings = only(jitter_probability=1.0, brightness=1.5, contrast=3.0, saturation=1.0)
+    factors = draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32).jitter_factors
+    for factor, largest in zip(factors.T[:3], (2.5, 4.0, 2.0), strict=True):
+        shares = factor / largest
+        assert (factor > 0).float().mean() > 0.999 and (shares <= 1).all()
+        assert torch.allclose(shares.quantile(torch.arange(0.1, 1, 0.1)), torch.arange(0.1, 1, 0.1), atol=0.03)
+
+
+@pytest.mark.parametrize("ratio", [100.0, 0.01])
+def test_a_crop_of_any_ratio_holds_a_pixel(ratio: float) -> None:
+    settings = only(crop_scale=(0.2, 1.0), crop_ratio=(ratio, ratio))
+    crop = draw(settings, random_numbers.keys(0, 0, torch.arange(100), 1).flatten(), 8, 8).crop
+    assert (crop[:, 2:] >= 1).all() and (crop[:, :2] + crop[:, 2:] <= 8).all()
+
+
 def test_crops_are_distributed_as_torchvisions_random_resized_crop() -> None:
     settings = only(crop_scale=(0.2, 1.0), crop_ratio=(3 / 4, 4 / 3))
     key = random_numbers.keys(0, 0, torch.arange(4000), 1).flatten()
