@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -49,12 +50,13 @@ def _in_group(flag: str, to: str, text: str, **keywords: Any) -> Option:
     return Option(flag, to, {"default": getattr(GROUPS[group], field), "help": text, **keywords})
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: float = math.inf) -> Callable[[str], int]:
     def whole(text: str) -> int:
         with suppress(ValueError):
-            if (number := int(text)) >= least:
+            if least <= (number := int(text)) <= most:
                 return number
-        raise argparse.ArgumentTypeError(f'"{text}" is wrong: it must be a whole number, {least} or more')
+        limits = f"{least} or more" if most == math.inf else f"from {least} to {most}"
+        raise argparse.ArgumentTypeError(f'"{text}" is wrong: it must be a whole number, {limits}')
 
     return whole
 
@@ -79,37 +81,37 @@ ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safe
 FEATURES = path("features", "folder written by gather for an encoder")
 WORK = path("work", "folder for what an interrupted training needs to resume")
 SPLIT = Option("--split", "split", {"required": True, "choices": SPLITS, "help": "split of the data"})
-SEED = Option("--seed", "seed", {"required": True, "type": _at_least(0), "help": "the run's seed"})
+SEED = Option("--seed", "seed", {"required": True, "type": _whole(0, 2**32 - 1), "help": "the run's seed"})
 
 GPUS = _in_group(
-    "--gpus", "hardware.gpus", "number of GPUs to use (default: one, if available)", type=_at_least(0), metavar="N"
+    "--gpus", "hardware.gpus", "number of GPUs to use (default: one, if available)", type=_whole(0), metavar="N"
 )
 PROCESSES = _in_group(
     "--processes",
     "hardware.processes",
     "number of processes if no GPU is used (default: %(default)s)",
-    type=_at_least(1),
+    type=_whole(1),
     metavar="N",
 )
 READERS = _in_group(
     "--workers",
     "hardware.workers",
     "processes that read images ahead (default: 4 if the GPU cannot hold all images, otherwise 0)",
-    type=_at_least(0),
+    type=_whole(0),
     metavar="N",
 )
 DECODERS = _in_group(
     "--workers",
     "hardware.workers",
     "processes that decode images (default: one per core)",
-    type=_at_least(1),
+    type=_whole(1),
     metavar="N",
 )
 PACKERS = Option(
     "--workers",
     "workers",
     {
-        "type": _at_least(1),
+        "type": _whole(1),
         "default": 1,
         "metavar": "N",
         "help": "processes that decode images (default: %(default)s)",
@@ -119,7 +121,7 @@ NODES = _in_group(
     "--nodes",
     "hardware.nodes",
     "machines that share the GPUs or processes; start this command on each, as srun does (default: %(default)s)",
-    type=_at_least(1),
+    type=_whole(1),
     metavar="N",
 )
 COMPILATION = _in_group(
@@ -140,7 +142,7 @@ SAVING = (
         "--save-epochs",
         "saving.every_epochs",
         "also save it every EPOCHS epochs",
-        type=_at_least(1),
+        type=_whole(1),
         metavar="EPOCHS",
     ),
     _in_group(

@@ -22,10 +22,11 @@ def _check_address(value: str) -> str:
     return value
 
 
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy takes
 Probability = Annotated[float, Field(ge=0, le=1)]
 LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]
 Address = Annotated[str, AfterValidator(_check_address)]
-BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

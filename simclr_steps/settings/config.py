@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
-from simclr_steps.settings.base import BlockName, Settings
+from simclr_steps.settings.base import BlockName, Seed, Settings
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
@@ -22,9 +22,7 @@ class Experiment(Settings):
     dataset: str = Field(description="Name of a block of `datasets`.")
     pretrain: str = Field(description="Name of a block of `pretrains`.")
     finetunes: list[str] = Field([], description="Names of blocks of `finetunes`.")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        [0], min_length=1, description="Seeds; each one is trained and evaluated separately."
-    )
+    seeds: list[Seed] = Field([0], min_length=1, description="Seeds; each one is trained and evaluated separately.")
     grid: dict[str, list[Any]] = Field(
         {},
         description="Keys of the pretrain block (`temperature`, `augmentation.hue`), each with a list of values; every "

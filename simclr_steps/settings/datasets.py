@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from simclr_steps.settings.base import Address, LocalPath, Settings
+from simclr_steps.settings.base import Address, LocalPath, Seed, Settings
 
 
 class DatasetBlock(Settings):
@@ -30,7 +30,7 @@ class DatasetBlock(Settings):
         description="Fraction of the labeled training images, or of all if none is labeled, used as the test split, "
         "stratified by label. Ignored if the data have a test split.",
     )
-    split_seed: int = Field(0, ge=0, description="Seed for the two splits above and for `subset`.")
+    split_seed: Seed = Field(0, description="Seed for the two splits above and for `subset`.")
     subset: int | None = Field(
         None, gt=0, description="Maximum number of images per split, drawn with `split_seed`; for a quick try."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,8 @@ from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
+
+_LONGEST_NAME = 240  # of a folder; file systems allow 255 bytes, and logs add an ending
 
 
 class GridPoint(Settings):
@@ -130,11 +132,25 @@ class Plan:
         given = {name: getattr(self.config.datasets[name], "path", None) for name in self.datasets}
         return {name: Path(path) for name, path in given.items() if path is not None}
 
-    def check_paths(self) -> None:
-        """Raise UserError unless the user's own data are where the config says."""
+    def check_paths(self, written: Iterable[str]) -> None:
+        """Raise UserError unless the user's own data are where the config says, and not in folders that are written."""
         for name, path in self.paths.items():
             if not path.exists():
                 raise UserError(f"datasets.{name}.path: {path} does not exist: fix the path")
+            searched = isinstance(self.config.datasets[name], FolderDataset) and path.is_dir()
+            for folder in written:
+                _check_apart(f"datasets.{name}.path", path, folder, searched=searched)
+
+
+def _check_apart(key: str, path: Path, folder: str, *, searched: bool) -> None:
+    """Raise UserError when data lie in a folder that the workflow writes, or are searched for in one that holds it."""
+    data, written = path.resolve(), Path(folder).resolve()
+    if data.is_relative_to(written):
+        raise UserError(f'{key}: {path} lies in "{folder}", which the workflow writes: move the data elsewhere')
+    if searched and written.is_relative_to(data):
+        raise UserError(
+            f'{key}: {path} contains "{folder}", which the workflow writes: name a folder that holds only the images'
+        )
 
 
 def read_config(content: Any) -> Config:
@@ -183,7 +199,7 @@ def plan(config: Config) -> Plan:
     Raises
     ------
     UserError
-        When two different pretrainings would have one name, or one lacks what it is to be chosen by.
+        When two different pretrainings would have one name or one too long, or one lacks what it is to be chosen by.
     """
     pretrains: dict[str, PretrainSettings] = {}
     name_of: dict[str, str] = {}
@@ -191,6 +207,11 @@ def plan(config: Config) -> Plan:
     for number, experiment in enumerate(config.experiments):
         for name, values, settings in _grid(config, number):
             name = name_of.setdefault(settings.as_json(), name)
+            if len(name) > _LONGEST_NAME:
+                raise UserError(
+                    f"experiments.{number}.grid: the folder of a combination would have a name of {len(name)} "
+                    f"characters, and {_LONGEST_NAME} are allowed: take fewer keys, or write blocks of your own"
+                )
             if pretrains.setdefault(name, settings) != settings:
                 raise UserError(
                     f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "

@@ -104,6 +104,8 @@ def _sentence(mistake: Mapping[str, Any], path: str) -> str:
         return f'{prefix}"{value}" is not known; {did_you_mean(value, words)}'
     if kind == "string_pattern_mismatch":
         return f'{prefix}the name "{value}" must contain only letters, digits, "_", "." and "-"'
+    if kind == "string_too_long" and isinstance(value, str):
+        return f'{prefix}the name "{value[:20]}…" has {len(value)} characters, and {context["max_length"]} are allowed'
     if kind == "unknown_key":
         return f"{prefix}{mistake['msg']}"
     if kind == "too_short":

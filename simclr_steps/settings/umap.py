@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from simclr_steps.settings.base import Settings
+from simclr_steps.settings.base import Seed, Settings
 
 
 class UmapSettings(Settings):
@@ -16,7 +16,7 @@ class UmapSettings(Settings):
     n_neighbors: int = Field(15, ge=2, description="Number of neighbors of each point that UMAP keeps close.")
     min_dist: float = Field(0.1, ge=0, le=1, description="Minimum distance between points in the plot.")
     metric: Literal["cosine", "euclidean"] = Field("cosine", description="Distance between features.")
-    random_state: int = Field(0, ge=0, description="Seed of the layout.")
+    random_state: Seed = Field(0, description="Seed of the layout.")
     supervised: bool = Field(
         False, description="Give UMAP the labels. It then separates classes even in noise, and the plot says so."
     )

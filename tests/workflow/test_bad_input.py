@@ -58,6 +58,17 @@ def test_empty_folder(fresh: Project, tmp_path: Path) -> None:
     assert f"{tmp_path / 'photos'} contains no images (" in refuse(fresh, "prepare_all")
 
 
+def test_images_among_the_results_are_refused_before_anything_runs(fresh: Project) -> None:
+    (fresh.folder / "results/photos").mkdir(parents=True)
+    fresh.config["datasets"]["digits"] = {"source": "folder", "path": "results/photos", "image_size": 8}
+    fresh.write_config()
+    done = fresh.forked_snakemake("--cores", "1")
+    assert done.returncode == 1 and not (fresh.folder / "resources").exists()
+    assert (
+        'config error: datasets.digits.path: results/photos lies in "results", which the workflow writes' in done.stderr
+    )
+
+
 def test_class_without_images(fresh: Project, photos: Path) -> None:
     (photos / "bird").mkdir()
     use_folder(fresh, photos)

@@ -50,7 +50,8 @@ def read_plan():
     if not config:
         raise UserError("there is no config: write config/config.yaml, or pass a file with --configfile")
     asked = plan(read_config(config))
-    asked.check_paths()
+    packed = [f"resources/{dataset}" for dataset in asked.datasets]
+    asked.check_paths([undeclared(folder) for folder in ("benchmarks", "logs", *packed, "results", "work")])
     for pretrain in asked.pretrains.values():
         own_code(pretrain)
     return asked

@@ -14,7 +14,8 @@ PRETRAIN = ["pretrain", "--settings", "{}", "--data", "d", "--seed", "0", "--out
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--gpus", "-1"), ("--seed", "-3"), ("--seed", "x"), ("--processes", "0")]
+    ("option", "value"),
+    [("--gpus", "-1"), ("--seed", "-3"), ("--seed", "4294967296"), ("--seed", "x"), ("--processes", "0")],
 )
 def test_numbers_out_of_range_are_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

@@ -33,6 +33,7 @@ def test_data_a_pretraining_and_an_experiment_are_enough() -> None:
         ({"experiments": []}, "experiments: [] is wrong: it must contain at least 1"),
         ({"datasets": {"my/photos": {"source": "digits"}}}, 'the name "my/photos" must contain only letters, digits'),
         ({"pretrains": {"..": {}}}, 'the name ".." must contain only letters, digits'),
+        ({"pretrains": {101 * "x": {}}}, 'the name "xxxxxxxxxxxxxxxxxxxx…" has 101 characters, and 100 are allowed'),
     ],
 )
 def test_mistake_is_one_sentence_that_names_the_key(blocks: dict[str, Any], sentence: str) -> None:

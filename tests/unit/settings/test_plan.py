@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,6 +97,9 @@ def test_grid_values_become_names_of_folders() -> None:
     assert set(result.pretrains) == {"simclr-augmentation.crop_scale=0.2_1.0-encoder=resnet18"}
 
 
+MANY_KEYS = [f"{name}_probability" for name in ("crop", "jitter", "grayscale", "blur", "solarize", "rotation")]
+
+
 @pytest.mark.parametrize(
     ("experiment", "sentence"),
     [
@@ -107,8 +111,14 @@ def test_grid_values_become_names_of_folders() -> None:
         ({"grid": {"temperature.high": [1]}}, 'experiments.0.grid.temperature: {"high": 1} is wrong'),
         ({"grid": {"augmentation.preset": ["photo"]}}, 'experiments.0.grid.augmentation.preset: "photo" is not known'),
         ({"grid": {"temperature": []}}, "experiments.0.grid.temperature: the list is empty"),
+        (
+            {"grid": {f"augmentation.{name}": [0.123456789] for name in MANY_KEYS}},
+            "experiments.0.grid: the folder of a combination would have a name of 273 characters, and 240 are allowed: "
+            "take fewer keys, or write blocks of your own",
+        ),
         ({"seeds": []}, "experiments.0.seeds"),
         ({"seeds": [-1]}, "experiments.0.seeds.0"),
+        ({"seeds": [2**32]}, "experiments.0.seeds.0"),
         ({"finetune": ["few"]}, 'experiments.0: unknown key "finetune"; did you mean "finetunes"?'),
     ],
 )
@@ -216,6 +226,31 @@ def test_summary_draws_classifiers_and_grids_where_there_are_any(experiment: dic
 
 
 def test_own_data_that_are_not_there_are_named_if_an_experiment_uses_them() -> None:
-    planned(*EXPERIMENTS, **BLOCKS).check_paths()
+    planned(*EXPERIMENTS, **BLOCKS).check_paths([])
     with pytest.raises(UserError, match=r"^datasets\.own\.path: /not/there does not exist: fix the path$"):
-        planned({"dataset": "own"}, **BLOCKS).check_paths()
+        planned({"dataset": "own"}, **BLOCKS).check_paths([])
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("results/images", 'results/images lies in "results", which the workflow writes: move the data elsewhere'),
+        ("resources/own", 'resources/own lies in "resources/own", which the workflow writes: move the data elsewhere'),
+        ("link", 'link lies in "work", which the workflow writes: move the data elsewhere'),
+        (".", '. contains "resources/own", which the workflow writes: name a folder that holds only the images'),
+    ],
+)
+def test_own_data_among_what_the_workflow_writes_are_refused(
+    path: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("results/images", "resources/own", "resources/raw", "work/images"):
+        Path(name).mkdir(parents=True)
+    Path("link").symlink_to("work/images")
+    own = ["resources/own", "results", "work"]
+    blocks = BLOCKS | {"datasets": {"own": {"source": "folder", "path": path, "image_size": 8}}}
+    with pytest.raises(UserError) as error:
+        planned({"dataset": "own"}, **blocks).check_paths(own)
+    assert str(error.value) == f"datasets.own.path: {sentence}"
+    blocks["datasets"]["own"]["path"] = "resources/raw"
+    planned({"dataset": "own"}, **blocks).check_paths(own)

@@ -14,6 +14,7 @@ from tests.unit.settings.mistakes import assert_refused
         ({"n_neighbors": 1}, "n_neighbors: 1 is wrong"),
         ({"min_dist": 1.5}, "min_dist: 1.5 is wrong"),
         ({"max_points": 9}, "max_points: 9 is wrong"),
+        ({"random_state": 2**32}, "random_state: 4294967296 is wrong"),
         ({"split": "unlabeled"}, 'split: "unlabeled" is not known; available: test, train, validation'),
     ],
 )
