@@ -11,8 +11,9 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,54 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
 
 
+_LEFT_BY_OTHERS = (".snakemake_timestamp", ".DS_Store", ".nfs*")
+
+
+def check_replaceable(path: Path, own: Collection[str]) -> None:
+    """Raise UserError unless a folder may take the place of `path`, which must not hold any file of the user.
+
+    Parameters
+    ----------
+    own
+        Names, or patterns of names, of all that the folder can hold. Nothing is replaced that holds something else.
+    """
+    check_folder(path)
+    found = sorted(file.name for file in path.iterdir()) if path.exists() else []
+    foreign = [name for name in found if not any(fnmatchcase(name, known) for known in (*own, *_LEFT_BY_OTHERS))]
+    if path.is_symlink():
+        raise UserError(f"{path} is a link, which a folder cannot replace: name the folder itself")
+    if foreign:
+        raise UserError(
+            f"{path} holds {foreign[0]}, which is not from this step and would be deleted: move it, or write elsewhere"
+        )
+
+
+def check_folder(path: Path) -> None:
+    """Raise UserError when `path` is neither a folder nor absent."""
+    leads_nowhere = path.is_symlink() and not path.exists()
+    if leads_nowhere or (path.exists() and not path.is_dir()):
+        raise UserError(f"{path} is not a folder: remove it, or write elsewhere")
+
+
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, own: Collection[str]) -> Iterator[Path]:
     """Yield an empty folder beside `path`; it takes the place of `path` when the block ends well.
+
+    Parameters
+    ----------
+    own
+        As in `check_replaceable`.
 
     Raises
     ------
     UserError
-        When the disk is full. What a killed block left is removed by the next.
+        When the disk is full, or `path` holds what is not the step's own. What a killed block left is removed by the
+        next.
     """
+    check_replaceable(path, own)
     with _partial(path, Path.mkdir) as partial:
         yield partial
+        check_replaceable(path, own)
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)

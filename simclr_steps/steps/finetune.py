@@ -14,7 +14,7 @@ from simclr_steps.data.packed import Split, read_description, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
 from simclr_steps.data.splits import JUDGED, stratified_draw
 from simclr_steps.evaluation.metrics import classification_metrics
-from simclr_steps.files import checksum, read_json, read_table, whole_file, write_json, write_table
+from simclr_steps.files import check_folder, checksum, read_json, read_table, whole_file, write_json, write_table
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
@@ -46,6 +46,7 @@ def finetune(
     Raises UserError when fewer than two classes have labels, when the hold-out lacks the labels that `keep` needs, or
     when the images are of another kind than the encoder was made for.
     """
+    check_folder(out)
     description = read_description(data)
     classes = description.classes
     require_classes(description, data.name)

@@ -32,6 +32,7 @@ Images = npt.NDArray[np.uint8]
 ROWS = 8
 VIEWS = 7
 NEIGHBORS = 8
+_OWN = ("augmentation.*", "neighbors.*", "run.json")  # of `out`
 _SAME, _OTHER = COLORS[0], COLORS[2]
 
 
@@ -57,7 +58,7 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
         train = read_split(data, "unlabeled")
     rows = proportional_draw(train.labels, ROWS, seed)
     shown = views_of(train.images, rows, settings.augmentation, settings.view_size, seed)
-    with whole_folder(out) as folder:
+    with whole_folder(out, _OWN) as folder:
         save(draw_views(train.images[rows], shown), folder / "augmentation")
         if len(split) < 2:
             figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")

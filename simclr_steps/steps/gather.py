@@ -21,6 +21,8 @@ from simclr_steps.machine.provenance import Record
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+_OWN = ("backbone.npy", "projection_head.npy", "rows.parquet", "run.json", "parts")  # of `out`
+
 
 def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     """Check that the parts hold every row of the split exactly once, order them and write them into `out`.
@@ -53,7 +55,7 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
         with whole_file(out / "predictions.parquet") as partial:
             pq.write_table(stored.replace_schema_metadata(described), partial)
     else:
-        with whole_folder(out) as folder:
+        with whole_folder(out, _OWN) as folder:
             np.save(folder / "backbone.npy", arrays["features"])
             np.save(folder / "projection_head.npy", arrays["projections"])
             table.to_parquet(folder / "rows.parquet", index=False)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from simclr_steps.data.packed import read_description, read_split
-from simclr_steps.files import checksum, raise_if_full, whole_folder, write_json
+from simclr_steps.files import check_replaceable, checksum, raise_if_full, whole_folder, write_json
 from simclr_steps.machine.logs import Progress, log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
@@ -27,6 +27,8 @@ from simclr_steps.training.trainer import build_trainer
 RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, uint8 [B, H, W, C]
 Outputs = tuple[Tensor, Tensor, Tensor]  # rows, features, and projections or logits
 
+_OWN = ("part-*.npz", "parts.json")  # of `out`
+
 
 def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardware) -> None:
     """Run an encoder or a classifier over a split.
@@ -35,6 +37,7 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
     (encoder) or logits (classifier), float32 [n, P]; and parts.json, which describes them. The folder appears when all
     processes have written, not before.
     """
+    check_replaceable(out, _OWN)
     content_hash = read_description(data).content_hash
     record = Record("predict", None, content_hash)
     network = load_network(model)
@@ -117,7 +120,7 @@ class PartWriter(BasePredictionWriter):
             for name, outputs in zip(names, zip(*predictions, strict=True), strict=True)
         }
         with ExitStack() as stack:
-            own = stack.enter_context(whole_folder(self._out)) if trainer.is_global_zero else None
+            own = stack.enter_context(whole_folder(self._out, _OWN)) if trainer.is_global_zero else None
             folder: Path = trainer.strategy.broadcast(own)  # type: ignore[assignment]
             try:
                 np.savez(folder / f"part-{trainer.global_rank}.npz", allow_pickle=False, **arrays)

@@ -11,7 +11,7 @@ import torch
 
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.requirements import require_batch
-from simclr_steps.files import whole_folder, write_json, write_table
+from simclr_steps.files import check_replaceable, whole_folder, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -33,6 +33,8 @@ from simclr_steps.training.sync_batch_norm import batch_norms
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
+_OWN = ("*.ckpt", "checkpoints.csv", "history.csv", "run.json", "tensorboard")  # of `out`
+
 
 def pretrain(
     settings: PretrainSettings,
@@ -49,6 +51,7 @@ def pretrain(
     Writes into `out`: rank1.ckpt to rank3.ckpt (least validation loss first, as many as there are), last.ckpt,
     checkpoints.csv, history.csv, tensorboard/ and run.json. Never reads the test split.
     """
+    check_replaceable(out, _OWN)
     description = read_description(data)
     require_batch(description, data.name, settings.global_batch_size)
     record = Record("pretrain", settings, description.content_hash, seed)
@@ -124,7 +127,7 @@ def _publish(
     architecture = encoder.architecture
     files = {f"rank{rank}.ckpt": candidate for rank, candidate in enumerate(candidates.best, start=1)}
     files["last.ckpt"] = current_candidate(encoder, history.rows[-1])
-    with whole_folder(out) as folder:
+    with whole_folder(out, _OWN) as folder:
         for name, candidate in files.items():
             write_candidate(folder / name, candidate, architecture)
         columns = ("epoch", "step", "validate_loss", *MONITORS)

@@ -35,6 +35,7 @@ LAYERS = ("backbone", "projection_head")
 LEAST_ROWS = 10  # below, there is no layout
 _LARGEST_TILE = 32  # pixels
 _MOST_LARGE_TILES = 10_000
+_OWN = ("backbone.*", "projection_head.*", "quality.json")  # of `out`
 
 
 def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> None:
@@ -60,7 +61,7 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
         drawn = proportional_draw(labels, settings.max_points, settings.random_state)
     rows = rows.iloc[drawn].reset_index(drop=True)
     quality: dict[str, Any] = {}
-    with whole_folder(out) as folder:
+    with whole_folder(out, _OWN) as folder:
         if len(drawn) < LEAST_ROWS:
             quality |= _say_too_few(rows, split, folder)
         else:

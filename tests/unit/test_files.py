@@ -8,11 +8,22 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from simclr_steps.files import read_json, read_table, whole_file, whole_folder, write_json, write_table, write_text
+from simclr_steps.files import (
+    check_folder,
+    check_replaceable,
+    read_json,
+    read_table,
+    whole_file,
+    whole_folder,
+    write_json,
+    write_table,
+    write_text,
+)
 from simclr_steps.machine.errors import UserError
 
 
@@ -28,13 +39,49 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
 def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "results"
-    with whole_folder(path) as partial:
+    with whole_folder(path, ["*"]) as partial:
         (partial / "one").write_text("old")
-    with pytest.raises(RuntimeError), whole_folder(path) as partial:
+    with pytest.raises(RuntimeError), whole_folder(path, ["*"]) as partial:
         (partial / "two").write_text("half")
         raise RuntimeError
     assert [file.name for file in path.iterdir()] == ["one"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+OWN = ("part-*", "parts.json")
+
+
+@pytest.mark.parametrize("others", [[], [".snakemake_timestamp", ".DS_Store", ".nfs0001"]])
+def test_a_folder_of_the_steps_own_files_is_replaced(tmp_path: Path, others: list[str]) -> None:
+    for name in ("part-0", "part-1", "parts.json", *others):
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        (tmp_path / "parts" / name).write_text("old")
+    with whole_folder(tmp_path / "parts", OWN) as new:
+        (new / "part-0").write_text("new")
+    assert [file.read_text() for file in (tmp_path / "parts").iterdir()] == ["new"]
+
+
+def test_a_folder_with_another_file_is_kept_also_if_it_comes_late(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    late = whole_folder(precious, OWN)
+    with pytest.raises(UserError, match=r"precious holds thesis.tex, which is not from this step"), late:
+        (precious / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"precious holds thesis.tex"), whole_folder(precious, OWN):
+        raise AssertionError("it must not begin")
+    assert [file.read_text() for file in precious.iterdir()] == ["years of work"]
+    assert list(tmp_path.iterdir()) == [precious]
+
+
+def test_files_and_links_are_no_place_for_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "nowhere").symlink_to("absent")
+    for name, reason in (("file", "is not a folder"), ("nowhere", "is not a folder"), ("link", "is a link")):
+        with pytest.raises(UserError, match=reason):
+            check_replaceable(tmp_path / name, ["*"])
+    check_folder(tmp_path / "link")
 
 
 LEAVES_A_PARTIAL = """
@@ -42,14 +89,14 @@ import os, signal, sys
 from pathlib import Path
 from simclr_steps.files import whole_file, whole_folder
 
-block = {"folder": whole_folder, "file": whole_file}[sys.argv[1]]
-with block(Path("result")) as partial:
+block = whole_file(Path("result")) if sys.argv[1] == "file" else whole_folder(Path("result"), ["half"])
+with block as partial:
     (partial / "half" if partial.is_dir() else partial).write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize(("kind", "block"), [("folder", whole_folder), ("file", whole_file)])
+@pytest.mark.parametrize(("kind", "block"), [("folder", partial(whole_folder, own=["half"])), ("file", whole_file)])
 def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(
     tmp_path: Path, kind: str, block: Callable[[Path], AbstractContextManager[Path]]
 ) -> None:

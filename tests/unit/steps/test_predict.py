@@ -79,6 +79,17 @@ def test_an_empty_split_makes_an_empty_part(
         assert part["features"].shape == (0, 16)
 
 
+def test_a_folder_of_the_users_is_not_replaced(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match=r"precious holds thesis.tex, which is not from this step"):
+        predict(write_encoder(), data=write_packed(), split="test", out=precious, hardware=CPU)
+    assert [file.name for file in precious.iterdir()] == ["thesis.tex"]
+
+
 def test_data_of_other_channels_are_refused_before_anything_is_written(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:

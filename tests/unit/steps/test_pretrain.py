@@ -76,6 +76,21 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [("out", "is not a folder"), ("out/thesis.tex", "holds thesis.tex, which is not from this step")],
+)
+def test_an_out_that_is_the_users_is_refused_before_the_training(
+    tmp_path: Path, data: Path, file: str, reason: str
+) -> None:
+    precious = tmp_path / file
+    precious.parent.mkdir(exist_ok=True)
+    precious.write_text("years of work")
+    with pytest.raises(UserError, match=f"out {reason}"):
+        train(tmp_path / "out", data)
+    assert precious.read_text() == "years of work" and not (tmp_path / "work").exists()
+
+
 def test_monitors_are_recorded_and_leave_the_training_as_it_is(tmp_path: Path, data: Path) -> None:
     often, never = (
         train(tmp_path / name / "out", data, SMALL.model_copy(update={"epochs": 3, "monitor_epochs": every}))
