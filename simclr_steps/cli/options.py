@@ -78,6 +78,14 @@ def _leave_by(text: str) -> float:
 DATA = path("data", "folder of packed arrays written by prepare")
 ENCODER = path("encoder", "encoder.safetensors written by select")
 ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
+TRUST = Option(
+    "--trust",
+    "trust",
+    {
+        "metavar": "MODULE",
+        "help": "module of your own encoder, to be run although its code has changed since the training",
+    },
+)
 FEATURES = path("features", "folder written by gather for an encoder")
 WORK = path("work", "folder for what an interrupted training needs to resume")
 SPLIT = Option("--split", "split", {"required": True, "choices": SPLITS, "help": "split of the data"})

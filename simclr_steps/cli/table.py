@@ -20,6 +20,7 @@ from simclr_steps.cli.options import (
     SAVING,
     SEED,
     SPLIT,
+    TRUST,
     WORK,
     Option,
     out,
@@ -192,6 +193,7 @@ _TABLE = (
         "compute features of image files without a data set",
         (
             ANY_ENCODER,
+            TRUST,
             path("images", "folder of images, searched recursively, or a CSV file with a column path"),
             out("Parquet file to write, with one row per image: path, features"),
             GPUS,
@@ -203,6 +205,7 @@ _TABLE = (
         "write an encoder as ONNX, which runs without torch",
         (
             ANY_ENCODER,
+            TRUST,
             out("ONNX file to write; it maps uint8 images, N × H × W × C, to float32 features, N × D"),
         ),
     ),

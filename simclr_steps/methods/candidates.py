@@ -69,6 +69,7 @@ def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
         raise UserError(
             f"{path} is damaged or not a checkpoint from pretrain: delete it and run pretrain again"
         ) from error
+    architecture.check_own_code(path)
     encoder = Encoder(architecture)
     load_weights(encoder, candidate.weights, path)
     return candidate, encoder

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.user_code import is_own, own_code_hash
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
@@ -25,6 +27,18 @@ class Architecture(BaseModel):
     packed_size: int | None = None  # side of the images it was trained on, where `view_size` makes them another size
     projection_head: ProjectionHead
     own_code_hash: str | None = None  # of the file that holds a user's own encoder
+
+    def check_own_code(self, path: Path, trust: str | None = None) -> None:
+        """Raise UserError when the file at `path` names own code other than that of its training, which is not run.
+
+        `trust` is a module that the user vouches for, whatever its code.
+        """
+        module = self.encoder.partition(":")[0]
+        if is_own(self.encoder) and trust != module and self.own_code_hash != own_code_hash(self.encoder):
+            raise UserError(
+                f"{path} calls {self.encoder}, whose code is not the code of the training: restore that code, or let "
+                f"embed and export run the code that is there with --trust {module}"
+            )
 
     def __str__(self) -> str:
         """Return the encoder in words, for the log."""

@@ -13,10 +13,8 @@ from torch import Tensor, nn
 
 from simclr_steps.files import whole_file
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import log
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.backbones import build_backbone
-from simclr_steps.networks.user_code import own_code_hash
 from simclr_steps.settings.network import ProjectionHead
 
 
@@ -94,15 +92,14 @@ def save_network(path: Path, network: Encoder | Classifier, classes: list[str] |
         partial.write_bytes(save(weights, metadata={"simclr": json.dumps(description)}))
 
 
-def load_network(path: Path) -> Encoder | Classifier:
+def load_network(path: Path, *, trust: str | None = None) -> Encoder | Classifier:
     """Build the network that a safetensors file of this package holds, on the CPU, ready for inference.
-
-    Warns when it is a user's own encoder whose code has changed since it was trained.
 
     Raises
     ------
     UserError
-        When the file is absent, damaged, no network of this package, or does not fit its own description.
+        When the file is absent, damaged, no network of this package, or does not fit its own description; or when it
+        names own code that has changed since the training, in another module than `trust`. That code is not run.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -115,8 +112,7 @@ def load_network(path: Path) -> Encoder | Classifier:
     if "architecture" not in description:
         raise UserError(f"{path} contains no network from this workflow: give an encoder or a model that it made")
     architecture = Architecture.model_validate(description["architecture"])
-    if architecture.own_code_hash and architecture.own_code_hash != own_code_hash(architecture.encoder):
-        log.warning("%s has changed since %s was trained: features may differ", architecture.encoder, path)
+    architecture.check_own_code(path, trust)
     network: Encoder | Classifier
     if "head" in description:
         network = Classifier(architecture, len(description["classes"]), description["head"])

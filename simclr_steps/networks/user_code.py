@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def _file(encoder: str) -> Path:
     module = encoder.partition(":")[0]
     with _working_folder_on_path():
         try:
-            spec = importlib.util.find_spec(module)  # a dotted name imports the packages around the module
+            spec = _find(module)
             if spec is None or not str(spec.origin).endswith(".py"):
                 raise ModuleNotFoundError(f"no file of {module} in {Path.cwd()} or among installed packages")
             file = Path(str(spec.origin))
@@ -58,6 +58,20 @@ def _file(encoder: str) -> Path:
         except Exception as error:
             raise _fails(encoder, error) from error
     return file
+
+
+def _find(module: str) -> ModuleSpec | None:
+    """Find a module as an import does, but without importing the packages around it, as importlib's find_spec would."""
+    spec, places = None, None
+    names = module.split(".")
+    for end in range(1, len(names) + 1):
+        name = ".".join(names[:end])
+        specs = (finder.find_spec(name, places) for finder in sys.meta_path)
+        spec = next((found for found in specs if found), None)
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations
+    return spec
 
 
 def _fails(encoder: str, error: Exception, place: str = "") -> UserError:

@@ -31,7 +31,7 @@ NamedImages = tuple[list[str], npt.NDArray[np.uint8]]  # names, and their images
 _FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
 
 
-def embed(encoder: Path, *, images: Path, out: Path, hardware: Hardware) -> None:
+def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, hardware: Hardware) -> None:
     """Write the features of images as a Parquet table, one row for each in the order of their paths.
 
     Its columns are path, a string, and features, a list of D float32; its metadata hold, under the key `simclr`, JSON
@@ -45,7 +45,7 @@ def embed(encoder: Path, *, images: Path, out: Path, hardware: Hardware) -> None
         When there is no image, none is readable, or the encoder is none.
     """
     record = Record("embed", None, None)
-    network = load_network(encoder)
+    network = load_network(encoder, trust=trust)
     base, names = _list_images(images)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
     schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])

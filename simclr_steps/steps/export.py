@@ -23,7 +23,7 @@ _PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the extra "onnx" of pyproje
 _TOLERANCE = 1e-4  # of the largest feature; rounding in fp32 makes about 1e-6
 
 
-def export(encoder: Path, *, out: Path) -> None:
+def export(encoder: Path, *, trust: str | None = None, out: Path) -> None:
     """Write the backbone h = f(x) as one ONNX file, and check that onnxruntime computes what torch does.
 
     Its input is images, uint8 [N, H, W, C] as image libraries hand them out, of the size that the network reads; its
@@ -39,7 +39,7 @@ def export(encoder: Path, *, out: Path) -> None:
     if missing:
         raise UserError(f"export needs {', '.join(missing)}: install with `pip install {' '.join(missing)}`")
     record = Record("export", None, None)
-    network = load_network(encoder)
+    network = load_network(encoder, trust=trust)
     reader = _Features(network).eval()
     with whole_file(out) as partial:
         program = _program(reader)

@@ -47,6 +47,14 @@ def test_hash_follows_the_code_and_neither_comments_nor_the_folder(folder: Path)
     assert not {"one", "two", "three"} & set(sys.modules)
 
 
+def test_a_module_in_a_package_is_found_without_importing_the_package(folder: Path) -> None:
+    (folder / "bad_package").mkdir()
+    (folder / "bad_package/__init__.py").write_text("raise SystemExit('imported')\n")
+    (folder / "bad_package/networks.py").write_text(CODE.format(name="network"))
+    (folder / "alone.py").write_text(CODE.format(name="network"))
+    assert own_code_hash("bad_package.networks:network") == own_code_hash("alone:network")
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

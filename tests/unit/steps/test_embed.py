@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,10 +145,19 @@ def test_mistakes_are_named_and_leave_an_earlier_table_alone(write_encoder: Writ
         embed(model, images=images, out=images, hardware=CPU)
 
 
-def test_own_code_that_has_changed_since_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    trained = load_network(write_network(tmp_path / "encoder.safetensors", OWN, image_size=8))
-    assert "has changed" not in caplog.text
-    trained.architecture = trained.architecture.model_copy(update={"own_code_hash": "0" * 16})
-    save_network(tmp_path / "encoder.safetensors", trained)
-    load_network(tmp_path / "encoder.safetensors")
-    assert f"{OWN} has changed since" in caplog.text
+@pytest.mark.parametrize("trained", ["0" * 16, None])
+def test_own_code_that_is_not_that_of_the_training_is_not_run_unless_it_is_trusted(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: str | None
+) -> None:
+    shutil.copy(ROOT / "tests/own_encoders.py", tmp_path / "changed.py")
+    monkeypatch.chdir(tmp_path)
+    network = load_network(write_network(tmp_path / "encoder.safetensors", "changed:with_batch_norm", image_size=8))
+    network.architecture = network.architecture.model_copy(update={"own_code_hash": trained})
+    save_network(tmp_path / "encoder.safetensors", network)
+    sys.modules.pop("changed")
+    where: dict[str, Any] = {"images": photos, "out": tmp_path / "features.parquet", "hardware": Hardware(gpus=0)}
+    with pytest.raises(UserError, match=r"calls changed:with_batch_norm, .* with --trust changed$"):
+        embed(tmp_path / "encoder.safetensors", **where)
+    assert "changed" not in sys.modules
+    embed(tmp_path / "encoder.safetensors", trust="changed", **where)
+    assert "changed" in sys.modules
