@@ -56,7 +56,7 @@ def run(step: Step, arguments: argparse.Namespace) -> None:
 
 
 def keywords(step: Step, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments of a step's function. Raises UserError where its settings are wrong."""
+    """Return the arguments of a step's function; raise UserError where its settings are wrong."""
     given: dict[str, Any] = {}
     fields: dict[str, dict[str, Any]] = {}
     for option in step.options:

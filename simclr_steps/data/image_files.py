@@ -21,8 +21,12 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 def find_images(folder: Path) -> list[PurePath]:
     """Return all images below a folder, relative to it and sorted; hidden files and other files are left out.
 
-    Links to folders are followed, and each folder is read once, however many lead to it. Raises UserError when there is
-    no image, or a name is not valid UTF-8.
+    Links to folders are followed, and each folder is read once, however many lead to it.
+
+    Raises
+    ------
+    UserError
+        When there is no image, or a name is not valid UTF-8.
     """
     images, others = [], Counter[str]()
     for file in _files_below(folder):

@@ -86,7 +86,12 @@ def knn_accuracy(
 
     Features are [N, D] and [Q, D], labels [N] and [Q]; rows without a label are left out. With a temperature a vote
     weighs exp(cosine similarity / temperature) (Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
-    Discrimination", 2018, section 3.4), else 1. Raises ValueError when the bank or the queries have no label at all.
+    Discrimination", 2018, section 3.4), else 1.
+
+    Raises
+    ------
+    ValueError
+        When the bank or the queries have no label at all.
     """
     bank_labels, query_labels = _as_array(bank_labels), _as_array(query_labels)
     labeled, asked = labeled_rows(bank_labels), labeled_rows(query_labels)

@@ -39,7 +39,12 @@ _FIRST_PORT, _PORTS = 20_000, 10_000  # below those that Linux hands out by itse
 def join_nodes(nodes: int) -> None:
     """Tell Lightning this machine's number and where the first one listens, from what srun or another launcher says.
 
-    A launcher that is not SLURM's sets NODE_RANK, MASTER_ADDR and MASTER_PORT itself. Raises UserError where none does.
+    A launcher that is not SLURM's sets NODE_RANK, MASTER_ADDR and MASTER_PORT itself.
+
+    Raises
+    ------
+    UserError
+        When no launcher sets them.
     """
     if nodes == 1 or "NODE_RANK" in os.environ:
         return

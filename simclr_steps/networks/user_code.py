@@ -24,7 +24,12 @@ def is_own(encoder: str) -> bool:
 def own_code_hash(encoder: str) -> str:
     """Return 16 hexadecimal digits for the code of the module's file, without importing it.
 
-    Comments, docstrings and what the module imports do not count. Raises UserError as `call_own` does.
+    Comments, docstrings and what the module imports do not count.
+
+    Raises
+    ------
+    UserError
+        As `call_own` does.
     """
     return hashlib.sha256(bare_source(_file(encoder)).encode()).hexdigest()[:16]
 
@@ -32,8 +37,12 @@ def own_code_hash(encoder: str) -> str:
 def call_own(encoder: str, **arguments: Any) -> Any:
     """Return what the function returns when it is called with these arguments.
 
-    The module is looked for in the working folder and then among what is installed. Raises UserError when it is not
-    found, has no such function, or fails.
+    The module is looked for in the working folder and then among what is installed.
+
+    Raises
+    ------
+    UserError
+        When it is not found, has no such function, or fails.
     """
     file = _file(encoder)
     module, _, function = encoder.partition(":")

@@ -43,8 +43,12 @@ def finetune(
     """Train one classifier for each draw of the labels and judge it on the hold-out and, at the end, on the test split.
 
     Writes into `out`: model.safetensors (the first draw's classifier), history.csv and metrics.json.
-    Raises UserError when fewer than two classes have labels, when the hold-out lacks the labels that `keep` needs, or
-    when the images are of another kind than the encoder was made for.
+
+    Raises
+    ------
+    UserError
+        When fewer than two classes have labels, when the hold-out lacks the labels that `keep` needs, or when the
+        images are of another kind than the encoder was made for.
     """
     check_folder(out)
     description = read_description(data)

@@ -31,8 +31,12 @@ _MEASURES: dict[str, tuple[str, Callable[..., dict[str, Any]], str]] = {  # by c
 def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Path, hardware: Hardware) -> None:
     """Choose a candidate by the criterion and write encoder.safetensors and selection.json into `out`.
 
-    Reads only the train and validation splits, and only for the criterion "knn". Raises UserError when the
-    criterion needs a hold-out, its labels or its effective rank, and there is none.
+    Reads only the train and validation splits, and only for the criterion "knn".
+
+    Raises
+    ------
+    UserError
+        When the criterion needs a hold-out, its labels or its effective rank, and there is none.
     """
     description = read_description(data)
     require_hold_out(description, data.name, settings.criterion)
