@@ -42,6 +42,8 @@ class SimCLR(Compilable):
         self.settings = settings
         self.encoder = encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images, self._hold_out, self._monitor = images, hold_out, monitor
+        # Consecutive rows of a folder are of one class: as negatives of one another they would make the loss too high.
+        self._hold_out_order = np.random.default_rng(seed).permutation(len(hold_out))
         self._random_views = random_views
         self._seed, self._workers = seed, workers
         self.steps_per_epoch = len(images) // settings.global_batch_size
@@ -112,15 +114,19 @@ class SimCLR(Compilable):
         measured["validate_loss"] = float(torch.stack(losses).sum()) / len(self._hold_out)
         epoch, every = self.trainer.current_epoch + 1, self.settings.monitor_epochs
         if every and (epoch % every == 0 or epoch == self.settings.epochs):
-            measured |= self._monitor.measure(self.encoder, torch.cat(projections, dim=1))
+            by_row = torch.from_numpy(np.argsort(self._hold_out_order)).to(self.device)
+            measured |= self._monitor.measure(self.encoder, torch.cat(projections, dim=1)[:, by_row])
         self.encoder.train()
         return measured
 
     def _hold_out_projections(self) -> list[Tensor]:
-        """Return the projections of the hold-out's fixed views, [V, B, D], in batches about as large as training's."""
+        """Return the projections of the hold-out's fixed views, [V, B, D], in batches about as large as training's.
+
+        Its images are in an order of their own, which is drawn once.
+        """
         projections = []
         parts = -(-len(self._hold_out) // self.settings.global_batch_size)
-        for rows in np.array_split(np.arange(len(self._hold_out)), parts):
+        for rows in np.array_split(self._hold_out_order, parts):
             indices, images = torch.from_numpy(rows).to(self.device), self._hold_out.fetch(rows, self.device)
             with self.trainer.precision_plugin.forward_context():
                 projections.append(self._project(indices, images, _HOLD_OUT_EPOCH))

@@ -36,6 +36,20 @@ def test_bf16_trains_nearly_as_fp32_does_and_keeps_weights_in_fp32(tmp_path: Pat
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02) and losses["bf16"] != losses["fp32"]
 
 
+def test_the_hold_outs_loss_does_not_depend_on_the_order_of_its_rows(
+    tmp_path: Path, write_packed: Callable[..., Path]
+) -> None:
+    images, labels = digits(400, 200)
+    by_class = np.argsort(labels, kind="stable")  # as in a folder of classes
+    losses = {}
+    for name, order in (("mixed", np.arange(400)), ("by_class", by_class)):
+        splits = {"train": digits(200), "validation": (images[order], labels[order]), "unlabeled": digits(0)}
+        data = write_packed(splits, name=name)
+        rows = read_table(train(tmp_path / "trained" / name / "out", data, OWN) / "history.csv")
+        losses[name] = float(rows[-1]["validate_loss"])
+    assert losses["by_class"] == pytest.approx(losses["mixed"], rel=0.01)
+
+
 @pytest.fixture
 def color_data(write_packed: Callable[..., Path]) -> Path:
     """Data of three channels, as one channel is laid out alike whether it comes first or last."""
