@@ -1,4 +1,4 @@
-"""Three seeds, two temperatures and three label fractions give one table and plot; nothing is pretrained twice."""
+"""Two seeds, two temperatures and three label fractions give one table and plot; nothing is pretrained twice."""
 
 from __future__ import annotations
 
@@ -28,26 +28,24 @@ CONFIG: dict[str, Any] = {
     "umap": {"max_points": 20},
     # The second experiment asks for a part of the first and for nothing that is new.
     "experiments": [
-        {"dataset": "digits", "pretrain": "simclr", "seeds": [0, 1, 2], "grid": {"temperature": [0.1, 0.5]}},
-        {"dataset": "digits", "pretrain": "simclr", "seeds": [0, 1]},
+        {"dataset": "digits", "pretrain": "simclr", "seeds": [0, 1], "grid": {"temperature": [0.1, 0.5]}},
+        {"dataset": "digits", "pretrain": "simclr", "seeds": [0]},
     ],
 }
 
 
-@pytest.mark.timeout(
-    1800
-)  # forty steps, of which each but starts and ends: a minute and a half where nothing else runs
+@pytest.mark.timeout(1800)  # thirty steps, of which each but starts and ends: a minute where nothing else runs
 def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretraining_runs_twice(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(CONFIG))
     done = snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
-    assert len(re.findall(r"Finished jobid: \d+ \(Rule: pretrain\)", done.stdout + done.stderr)) == 6
+    assert len(re.findall(r"Finished jobid: \d+ \(Rule: pretrain\)", done.stdout + done.stderr)) == 4
 
     table = pd.read_csv(tmp_path / "results/summary.csv")
     names = {f"simclr-temperature={temperature}" for temperature in (0.1, 0.5)}
     probes = table.query("stage == 'linear' and input == 'simclr' and split == 'test' and metric == 'accuracy'")
     found = set(zip(probes["pretrain"], probes["seed"], probes["labels"], strict=True))
-    assert found == set(itertools.product(names, (0, 1, 2), (20, 60, 200)))
+    assert found == set(itertools.product(names, (0, 1), (20, 60, 200)))
 
     page = (tmp_path / "results/summary.html").read_text()
     (compared,) = re.findall(r"digits: comparison of the pretrainings</h2>.*?</table>", page, re.DOTALL)
@@ -55,7 +53,7 @@ def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretrainin
     assert names < set(cells)
     assert {"20 labels", "60 labels", "200 labels"} < set(cells)
     of_one = probes[(probes["pretrain"] == "simclr-temperature=0.1") & (probes["labels"] == 60)]["value"]
-    assert f"{100 * of_one.mean():.1f} ± {100 * of_one.std():.1f} (3)" in cells
+    assert f"{100 * of_one.mean():.1f} ± {100 * of_one.std():.1f} (2)" in cells
 
     words = set(re.findall(r"<!-- (.*?) -->", (tmp_path / "results/summary/sweep.svg").read_text()))
     assert {"temperature", "0.1", "0.5", "20 labels", "60 labels", "200 labels", "kNN, all labels"} <= words
