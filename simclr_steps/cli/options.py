@@ -13,7 +13,7 @@ from typing import Any
 
 from simclr_steps.machine.compilation import COMPILE
 from simclr_steps.machine.options import Hardware, Saving
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import LARGEST_SEED, SPLITS
 
 GROUPS: dict[str, Any] = {"hardware": Hardware, "saving": Saving}  # parameters that take several options
 
@@ -89,7 +89,7 @@ TRUST = Option(
 FEATURES = path("features", "folder written by gather for an encoder")
 WORK = path("work", "folder for what an interrupted training needs to resume")
 SPLIT = Option("--split", "split", {"required": True, "choices": SPLITS, "help": "split of the data"})
-SEED = Option("--seed", "seed", {"required": True, "type": _whole(0, 2**32 - 1), "help": "the run's seed"})
+SEED = Option("--seed", "seed", {"required": True, "type": _whole(0, LARGEST_SEED), "help": "the run's seed"})
 
 GPUS = _in_group(
     "--gpus", "hardware.gpus", "number of GPUs to use (default: one, if available)", type=_whole(0), metavar="N"

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from simclr_steps.files import canonical_json
 
 SPLITS = ("train", "validation", "test", "unlabeled")
+LARGEST_SEED = 2**32 - 1  # that NumPy takes
 SCHEMES = ("https://", "http://", "file://")
 
 
@@ -22,7 +23,7 @@ def _check_address(value: str) -> str:
     return value
 
 
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what NumPy takes
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]
 Address = Annotated[str, AfterValidator(_check_address)]

@@ -96,6 +96,12 @@ def write_packed(tmp_path: Path) -> WritePacked:
 
 
 @pytest.fixture
+def data(write_packed: WritePacked) -> Path:
+    """Return the folder of a packed data set of digits."""
+    return write_packed()
+
+
+@pytest.fixture
 def write_encoder(tmp_path: Path) -> WriteEncoder:
     """Return a function that writes a network of random weights, small unless it is named, and returns its file.
 
@@ -127,6 +133,12 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
         return path
 
     return write
+
+
+@pytest.fixture
+def encoder(write_encoder: WriteEncoder) -> Path:
+    """Return the file of a small encoder of random weights."""
+    return write_encoder()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import fcntl
 import logging
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,6 @@ import pytest
 from simclr_steps.machine.logs import Progress, is_written
 from tests.unit.step_processes import run, said
 from tests.unit.stoppable_trainings import arguments, folder_for
-
-
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
 
 
 def test_progress_tells_done_rate_and_time_left(caplog: pytest.LogCaptureFixture) -> None:

@@ -31,11 +31,6 @@ SETTINGS = PretrainSettings(
 )
 
 
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
 @pytest.fixture(autouse=True)
 def as_a_program() -> Iterator[None]:
     """Let SIGTERM do in the test what it does in a step."""

@@ -21,11 +21,6 @@ from simclr_steps.networks.encoders import Encoder
 from tests.unit.pretraining import OWN, SMALL, train
 
 
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
 def test_candidates_are_the_three_of_least_validation_loss_and_the_last(tmp_path: Path, data: Path) -> None:
     settings = SMALL.model_copy(update={"encoder": "tests.own_encoders:with_batch_norm"})
     out = train(tmp_path / "out", data, settings)

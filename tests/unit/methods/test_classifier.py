@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,6 @@ from safetensors.torch import load_file
 from simclr_steps.files import read_table
 from simclr_steps.settings.augmentation import Augmentation
 from tests.unit.finetuning import changed, train
-
-
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
-@pytest.fixture
-def encoder(write_encoder: Callable[..., Path]) -> Path:
-    return write_encoder()
 
 
 def test_frozen_backbone_keeps_weights_and_statistics_and_the_head_learns(

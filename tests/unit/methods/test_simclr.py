@@ -20,11 +20,6 @@ from tests.unit.conftest import digits
 from tests.unit.pretraining import OWN, train
 
 
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
 def test_bf16_trains_nearly_as_fp32_does_and_keeps_weights_in_fp32(tmp_path: Path, data: Path) -> None:
     losses = {}
     for precision in ("fp32", "bf16"):

@@ -23,16 +23,6 @@ from tests.unit.conftest import digits
 from tests.unit.finetuning import changed, train
 
 
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
-@pytest.fixture
-def encoder(write_encoder: Callable[..., Path]) -> Path:
-    return write_encoder()
-
-
 def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder: Path, data: Path) -> None:
     metrics = train(tmp_path / "out", encoder, data)
     assert metrics["label_count"] == 40 and metrics["init"] == "pretrained" and len(metrics["draws"]) == 1

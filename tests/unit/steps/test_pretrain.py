@@ -24,11 +24,6 @@ from tests.unit.conftest import digits
 from tests.unit.pretraining import CPU, OWN, SMALL, history, train
 
 
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
 def test_record_tells_what_made_it_and_test_split_is_not_read(tmp_path: Path, data: Path) -> None:
     for file in data.glob("test.*"):
         file.unlink()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,6 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.training.checked_files import CheckedFiles, newest_intact
 from tests.unit.step_processes import content, run, said, start
 from tests.unit.stoppable_trainings import arguments, folder_for, uninterrupted, wait_for
-
-
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
 
 
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_serves(tmp_path: Path, data: Path) -> None:

@@ -33,11 +33,6 @@ SETTINGS = PretrainSettings(
 REPOSITORY = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
 def arguments(data: Path, *options: str, epochs: int = 4) -> list[str]:
     settings = SETTINGS.model_copy(update={"epochs": epochs}).model_dump_json()
     places = ["--data", str(data), "--out", "out", "--work", "work"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,6 @@ import pytest
 from simclr_steps.files import read_table
 from simclr_steps.training import history as history_module
 from tests.unit.pretraining import OWN, train
-
-
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
 
 
 def test_console_tells_of_epochs_without_flooding_and_always_of_the_last(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,39 +11,12 @@ from simclr_steps.training.checked_files import CheckedFiles
 from tests.unit.step_processes import said, start
 from tests.unit.stoppable_trainings import arguments, checkpoint, folder_for
 
-
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
-DIVERGING = """
+COUNTS_STEPS = """
 import torch
 from torch import nn
 
 
-class Diverging(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.linear = nn.Linear(channels * 64, 8)
-        self.register_buffer("steps", torch.zeros(()))
-
-    def forward(self, x):
-        self.steps += self.training
-        return self.linear(x.flatten(1)) * (float("nan") if self.training and self.steps == 13 else 1.0)
-
-
-def encoder(channels, image_size):
-    return Diverging(channels)
-"""
-
-
-LATE = """
-import torch
-from torch import nn
-
-
-class Late(nn.Module):
+class CountsSteps(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.linear = nn.Linear(channels * 64, 8)
@@ -53,14 +25,23 @@ class Late(nn.Module):
     def forward(self, x):
         self.steps += self.training
         features = self.linear(x.flatten(1))
-        if self.training and self.steps == 5:
-            features.register_hook(lambda gradient: gradient * float("nan"))
-        return features if self.training or not x.any() else features * BLIND
+        FAULT
 
 
 def encoder(channels, image_size):
-    return Late(channels)
+    return CountsSteps(channels)
 """
+
+DIVERGING = COUNTS_STEPS.replace(
+    "FAULT", 'return features * (float("nan") if self.training and self.steps == 13 else 1.0)'
+)
+
+LATE = COUNTS_STEPS.replace(
+    "FAULT",
+    """if self.training and self.steps == 5:
+            features.register_hook(lambda gradient: gradient * float("nan"))
+        return features if self.training or not x.any() else features * BLIND""",
+)
 
 
 @pytest.mark.parametrize("step", ["pretrain", "finetune"])

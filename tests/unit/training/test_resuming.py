@@ -26,11 +26,6 @@ from tests.unit.stoppable_trainings import PRETRAIN, arguments, checkpoint, fold
 KILLS = {"pretrain": 12, "finetune": 8, "frozen": 4}
 
 
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
-
-
 @pytest.mark.parametrize("step", ["pretrain", "finetune", "frozen"])
 def test_training_killed_at_random_moments_ends_bit_equal(tmp_path: Path, data: Path, step: str) -> None:
     killed, command = folder_for(tmp_path, "killed"), arguments(step, data, "--save-minutes", "0")

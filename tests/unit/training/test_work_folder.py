@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,6 @@ from simclr_steps.steps.pretrain import pretrain
 from tests.unit.pretraining import CPU, OWN
 from tests.unit.step_processes import content, said, start
 from tests.unit.stoppable_trainings import arguments, checkpoint, folder_for, uninterrupted, wait_for
-
-
-@pytest.fixture
-def data(write_packed: Callable[..., Path]) -> Path:
-    return write_packed()
 
 
 def test_any_change_of_what_a_result_is_made_of_leads_to_another_work_folder(
