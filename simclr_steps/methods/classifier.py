@@ -23,6 +23,7 @@ from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images, outputs
 from simclr_steps.training.module import Trained
 from simclr_steps.training.optimizers import optimizer_and_schedule
+from simclr_steps.training.replayed import Replayed
 
 
 class Supervised(Trained):
@@ -37,6 +38,7 @@ class Supervised(Trained):
         if settings.freeze:
             network.backbone.requires_grad_(False)
         self._images, self._hold_out = Images([train.images]), Images([hold_out.images])
+        self._random_views = Replayed(random_views)
         self._hold_out_rows = labeled_rows(hold_out.labels)
         self._hold_out_labels = torch.from_numpy(hold_out.labels[self._hold_out_rows])
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
@@ -65,7 +67,7 @@ class Supervised(Trained):
         else:
             key = random_numbers.keys(self._seed, self.trainer.global_step // self.steps_per_epoch, indices, views=1)
             with torch.autocast(self.device.type, enabled=False):
-                x = random_views(images, key, self.settings.augmentation, size)[0]
+                x = self._random_views(images, key, self.settings.augmentation, size)[0]
         _, logits = self.network(x.contiguous(memory_format=torch.channels_last))
         labels = self.get_buffer("labels")[indices]
         correct = (logits.argmax(dim=1) == labels).float().mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from simclr_steps.training.batches import GlobalBatches
 from simclr_steps.training.compiled import Compilable
 from simclr_steps.training.loading import Images
 from simclr_steps.training.optimizers import optimizer_and_schedule, scaled_learning_rate
+from simclr_steps.training.replayed import Replayed
 
 _HOLD_OUT_EPOCH = -1  # the epoch from which the hold-out's views are drawn, the same each time
 
@@ -44,7 +46,7 @@ class SimCLR(Compilable):
         self._images, self._hold_out, self._monitor = images, hold_out, monitor
         # Consecutive rows of a folder are of one class: as negatives of one another they would make the loss too high.
         self._hold_out_order = np.random.default_rng(seed).permutation(len(hold_out))
-        self._random_views = random_views
+        self._random_views: Callable[..., Tensor] = Replayed(random_views)
         self._seed, self._workers = seed, workers
         self.steps_per_epoch = len(images) // settings.global_batch_size
         self.images_per_step = settings.global_batch_size
@@ -57,7 +59,7 @@ class SimCLR(Compilable):
         """
         self.encoder.compile(disable=disable)
         if self.device.type == "cuda":
-            self._random_views = torch.compile(random_views, disable=disable)
+            self._random_views = Replayed(random_views) if disable else torch.compile(random_views)
 
     def trial_step(self) -> Tensor:
         """Return some loss of a step of the training's shapes, in its precision, with all that is compiled in it."""

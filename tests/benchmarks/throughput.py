@@ -28,6 +28,7 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
+from simclr_steps.training.replayed import Replayed
 
 WARMUP_STEPS = 3
 
@@ -136,7 +137,7 @@ def _update(data: Path, chosen: PretrainSettings, hardware: Hardware, mode: str 
 def views(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) -> float:
     """Return the images/s of the augmentation alone, compiled as a pretraining does it if compile is "always"."""
     device = hardware.claim().device
-    make_views = torch.compile(random_views) if hardware.compile == "always" else random_views
+    make_views = torch.compile(random_views) if hardware.compile == "always" else Replayed(random_views)
     if device.type != "cuda":
         keep_freed_memory()
     images = torch.from_numpy(np.array(read_split(data, "train").images[: chosen.global_batch_size])).to(device)

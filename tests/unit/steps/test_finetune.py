@@ -148,7 +148,7 @@ def test_classifiers_are_trained_and_judged_on_the_gpu(
         return compute_features(network, images, device)
 
     monkeypatch.setattr("simclr_steps.training.loading.compute_features", noted)
-    monkeypatch.setattr("simclr_steps.steps.finetune.compute_features", noted)
+    monkeypatch.setattr("simclr_steps.methods.classifier.compute_features", noted)
     settings = changed(epochs=2)
     finetune(
         settings, encoder=encoder, data=data, seed=0, out=tmp_path / "out", work=tmp_path, hardware=Hardware(gpus=1)
