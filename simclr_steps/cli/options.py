@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simclr_steps.machine.compilation import COMPILE
+from simclr_steps.machine.compilation import COMPILE, STEPS_TO_PAY
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.settings.base import LARGEST_SEED, SPLITS
 
@@ -135,7 +135,7 @@ NODES = _in_group(
 COMPILATION = _in_group(
     "--compile",
     "hardware.compile",
-    "compile the training; auto compiles on a GPU if there are at least 25,000 steps, unless that fails",
+    f"compile the training; auto compiles on a GPU if there are at least {STEPS_TO_PAY:,} steps, unless that fails",
     choices=COMPILE,
 )
 SAVING = (

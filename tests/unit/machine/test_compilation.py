@@ -14,8 +14,8 @@ from simclr_steps.machine.errors import UserError
 @pytest.mark.parametrize(
     ("choice", "gpu", "steps", "expected"),
     [
-        ("auto", True, 100_000, True),
-        ("auto", True, 20_000, False),
+        ("auto", True, 12_000, True),
+        ("auto", True, 10_000, False),
         ("auto", False, 100_000, False),
         ("always", False, 1, True),
         ("never", True, 100_000, False),
