@@ -44,6 +44,7 @@ class Description(BaseModel):
     mean: list[float]  # of each channel over the train and unlabeled images, in [0, 1]
     std: list[float]
     content_hash: str  # of all packed images and labels
+    split_seed: int  # of the splits, and of the labels that classifiers are given
     source: dict[str, Any]  # where the originals came from
     run: dict[str, Any]  # what made it
 

@@ -65,7 +65,9 @@ def take(chunks: Iterable[Pixels], rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
         start += len(chunk)
 
 
-def pack(source: ImageSource, splits: SplitNames, out: Path, *, origin: dict[str, Any], record: Record) -> Description:
+def pack(
+    source: ImageSource, splits: SplitNames, out: Path, *, split_seed: int, origin: dict[str, Any], record: Record
+) -> Description:
     """Write the arrays and rows of all splits and, last of all, dataset.json, whose content is returned.
 
     Parameters
@@ -96,6 +98,7 @@ def pack(source: ImageSource, splits: SplitNames, out: Path, *, origin: dict[str
             mean=mean,
             std=std,
             content_hash=hashlib.sha256(b"".join(written[split].content() for split in SPLITS)).hexdigest(),
+            split_seed=split_seed,
             source=origin,
             run=record.finish(),
         )

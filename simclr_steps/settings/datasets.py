@@ -30,7 +30,10 @@ class DatasetBlock(Settings):
         description="Fraction of the labeled training images, or of all if none is labeled, used as the test split, "
         "stratified by label. Ignored if the data have a test split.",
     )
-    split_seed: Seed = Field(0, description="Seed for the two splits above and for `subset`.")
+    split_seed: Seed = Field(
+        0,
+        description="Seed for the two splits above, for `subset`, and for the draws of few labels.",
+    )
     subset: int | None = Field(
         None, gt=0, description="Maximum number of images per split, drawn with `split_seed`; for a quick try."
     )

@@ -65,7 +65,7 @@ def evaluate(
         knn |= _neighbors_vote(features, labels, settings.knn_neighbors, device)
         linear |= _linear_probes(features, views, labels, device)
         inputs = {"simclr": features, "random": _features(_random_network(network, seed), splits, device)}
-        linear |= _few_labels(settings, inputs | _pixels(splits), labels, seed, device)
+        linear |= _few_labels(settings, inputs | _pixels(splits), labels, description.split_seed, device)
     else:
         note = "Accuracy cannot be measured without labels in the train split and in the validation or test split."
         log.warning("%s", note)
@@ -162,7 +162,7 @@ def _few_labels(
     settings: EvaluationSettings,
     inputs: dict[str, dict[str, Array]],
     labels: dict[str, Labels],
-    seed: int,
+    split_seed: int,
     device: torch.device,
 ) -> dict[str, Any]:
     """Return one result for each input, label budget, draw and split, and what was left out."""
@@ -178,7 +178,7 @@ def _few_labels(
             "split": split,
             "accuracy": accuracy,
         }
-        for rows, draw in _draws(settings, labels["train"], seed, notes)
+        for rows, draw in _draws(settings, labels["train"], split_seed, notes)
         for name, features in inputs.items()
         for split, accuracy in logistic_regression(features, labels, rows, device).items()
     ]
@@ -186,7 +186,7 @@ def _few_labels(
 
 
 def _draws(
-    settings: EvaluationSettings, labels: Labels, seed: int, notes: list[str]
+    settings: EvaluationSettings, labels: Labels, split_seed: int, notes: list[str]
 ) -> Iterator[tuple[npt.NDArray[np.int64], int]]:
     """Yield the rows of each draw of each label budget, and the number of the draw; note which budgets are left out."""
     if len(np.unique(labels)) < 2:
@@ -196,7 +196,7 @@ def _draws(
     for budget in settings.labels:
         for draw in range(settings.draws):
             try:
-                rows = stratified_draw(labels, budget, (seed, draw))
+                rows = stratified_draw(labels, budget, (split_seed, draw))
             except UserError as error:  # the other budgets and kNN are still informative
                 notes.append(f"A label budget was left out: {error}.")
                 log.warning("left out: %s", error)

@@ -12,7 +12,7 @@ import torch
 
 from simclr_steps.data.packed import Split, read_description, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
-from simclr_steps.data.splits import JUDGED, stratified_draw
+from simclr_steps.data.splits import JUDGED, Rows, stratified_draw
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.files import check_folder, checksum, read_json, read_table, whole_file, write_json, write_table
 from simclr_steps.machine.logs import log
@@ -66,7 +66,8 @@ def finetune(
     with work_folder(work, *made_of, result=out / "metrics.json") as folder:
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():
-                module = _train(settings, pretrained, classes, train, data, (seed, draw), folder, devices, saving)
+                rows = stratified_draw(train.labels, settings.labels, (description.split_seed, draw))
+                module = _train(settings, pretrained, classes, train, rows, data, (seed, draw), folder, devices, saving)
                 _judge(module, classes, data, draw, folder, devices.device)
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         _publish(settings, classes, folder, out, record)
@@ -78,14 +79,14 @@ def _train(
     pretrained: Encoder,
     classes: list[str],
     train: Split,
+    rows: Rows,
     data: Path,
     seed: tuple[int, int],
     folder: Path,
     devices: Devices,
     saving: Saving,
 ) -> Supervised:
-    """Train the classifier of one draw; `seed` is the run's seed and the draw's number."""
-    rows = stratified_draw(train.labels, settings.labels, seed)
+    """Train the classifier of one draw's rows; `seed` is the run's seed and the draw's number."""
     number = int(np.random.SeedSequence(seed).generate_state(1)[0])
     torch.manual_seed(number)
     network = Classifier(pretrained.architecture, len(classes), settings.head)

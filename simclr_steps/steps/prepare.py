@@ -45,7 +45,7 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
             subset=dataset.subset,
             seed=dataset.split_seed,
         )
-        description = pack(source, splits, out, origin=origin, record=record)
+        description = pack(source, splits, out, split_seed=dataset.split_seed, origin=origin, record=record)
     counts = ", ".join(f"{split} {part.images}" for split, part in description.splits.items())
     log.info("%d × %d × %d pixels, images: %s", description.height, description.width, description.channels, counts)
     if description.skipped:

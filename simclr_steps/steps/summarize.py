@@ -14,6 +14,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import as_markdown, group
@@ -23,13 +24,15 @@ from simclr_steps.summary.run_results import RunResults, read_run
 from simclr_steps.summary.sweeps import draw_sweeps
 
 COLUMNS = ["dataset", "pretrain", "seed", "stage", "input", "labels", "draw", "split", "metric", "value"]
+COLUMNS += ["images", "low", "high"]  # of an accuracy: how many images were judged, and the interval that this leaves
 
 
 def summarize(settings: SummarySettings, *, results: Path, resources: Path, out: Path) -> None:
     """Read the results of the runs in `settings`, and their data below `resources`, and write their summary.
 
     Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
-    `input` is the probe's input, the fine-tuning's name or UMAP's layer), summary.md (the headline), summary.html (all
+    `input` is the probe's input, the fine-tuning's name or UMAP's layer; an accuracy comes with the number of judged
+    images and its 95 % interval), summary.md (the headline), summary.html (all
     on one page), and in summary/ run.json and, as PNG and SVG, label_efficiency, history and monitors; confusion,
     mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
     """
@@ -39,7 +42,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     runs = [read_run(run, results) for run in settings.runs]
     descriptions = {run.dataset: read_description(resources / run.dataset) for run in settings.runs}
     table = pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series"])
-    table = table.astype({"labels": "Int64", "draw": "Int64"})
+    table = table.astype({"labels": "Int64", "draw": "Int64", "images": "Int64"})
     with whole_file(out / "summary.csv") as partial:
         table[COLUMNS].to_csv(partial, index=False)
     headlines = group(table)
@@ -47,6 +50,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
     notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
+    notes += cautions(headlines, descriptions)
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}

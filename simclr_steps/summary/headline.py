@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from simclr_steps.durations import duration
+from simclr_steps.summary.intervals import Spread, of_seeds_and_draws, spread_of
 
 SERIES = {
     "simclr": "SimCLR features",
@@ -36,7 +37,16 @@ _ON_ALL_LABELS = {  # what is measured of the frozen features, by stage and metr
 }
 
 
-SPREAD = "mean ± standard deviation (of the sample, n - 1) over all draws of labels of all seeds"
+SPREAD = (
+    "mean ± standard deviation (of the sample, n - 1) over all draws of labels of all seeds; in brackets the 95 % "
+    "interval (Wilson) that the number of judged images leaves"
+)
+
+
+APART = (
+    "Where the deviation comes from, in points: over seeds, of their means over draws of labels / over draws, of their "
+    "means over seeds"
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,10 @@ class Headline:
     dataset: str
     pretrain: str
     split: str  # the test split, or the hold-out where the test split has no labels
-    accuracy: pd.DataFrame  # series, name, labels, mean, sd (NaN of one value), count; shares of 1
+    images: int | None  # judged in that split
+    accuracy: pd.DataFrame  # series, name, labels, and mean, sd, count and images of a Spread
     hold_out: pd.DataFrame  # the same on the hold-out, where the split is another
+    apart: pd.DataFrame  # the same with the deviations over `seeds` and over `draws`, where there are several of both
     measures: list[str]  # sentences about the frozen features with all labels
     cost: str  # a sentence about the pretraining
 
@@ -73,17 +85,27 @@ class Headline:
         """Return the table of the hold-out, with the number of values."""
         return self._cells(self.hold_out, counted=True)
 
+    def apart_cells(self) -> list[list[str]]:
+        """Return the table of the deviations in points, over seeds / over draws of labels."""
+
+        def cell(values: Any) -> str:
+            return f"{100 * values['seeds']:.1f} / {100 * values['draws']:.1f}"
+
+        return self._table(self.apart, cell)
+
     def _cells(self, accuracy: pd.DataFrame, *, counted: bool) -> list[list[str]]:
+        def cell(values: Any) -> str:
+            spread = Spread(values["mean"], values["sd"], values["count"], values["images"])
+            return spread.counted() if counted else str(spread)
+
+        return self._table(accuracy, cell)
+
+    def _table(self, accuracy: pd.DataFrame, cell: Callable[[Any], str]) -> list[list[str]]:
         names = [name for name in self.names() if name in set(accuracy["name"])]
         table = [["labels", *names]]
         for labels, group in accuracy.groupby("labels"):
             by_name = group.set_index("name")
-            row = [f"{labels:,}"]
-            for name in names:
-                values: Any = by_name.loc[name] if name in by_name.index else None
-                cell = "" if values is None else percent(values["mean"], values["sd"])
-                row.append(f"{cell} ({values['count']})" if cell and counted and values["count"] > 1 else cell)
-            table.append(row)
+            table.append([f"{labels:,}", *(cell(by_name.loc[n]) if n in by_name.index else "" for n in names)])
         return table
 
 
@@ -99,12 +121,19 @@ def headline(rows: pd.DataFrame) -> Headline:
     split = shown_split(rows)
     shown = _means(accuracies[accuracies["split"] == split])
     hold_out = _means(accuracies[(accuracies["split"] == "validation") & (split == "test")])
-    return Headline(dataset, pretrain, split, shown, hold_out, _measures(rows, split), _cost(rows))
+    images = spread_of(accuracies[accuracies["split"] == split]).images if len(accuracies) else None
+    apart = shown[shown[["seeds", "draws"]].notna().all(axis=1)]
+    return Headline(dataset, pretrain, split, images, shown, hold_out, apart, _measures(rows, split), _cost(rows))
 
 
 def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
-    groups = _named(accuracies[accuracies["series"].notna()]).groupby(["series", "name", "labels"])["value"]
-    table = groups.agg(mean="mean", sd="std", count="count").reset_index()
+    """Return a row for each series and number of labels."""
+    keys = ["series", "name", "labels"]
+    rows = []
+    for values, group in _named(accuracies[accuracies["series"].notna()]).groupby(keys):
+        seeds, draws = of_seeds_and_draws(group)
+        rows.append({**dict(zip(keys, values, strict=True)), **vars(spread_of(group)), "seeds": seeds, "draws": draws})
+    table = pd.DataFrame(rows, columns=[*keys, "mean", "sd", "count", "images", "seeds", "draws"])
     return table.assign(order=table["series"].map(list(SERIES).index))
 
 
@@ -121,9 +150,8 @@ def _measures(rows: pd.DataFrame, split: str) -> list[str]:
     sentences = []
     for what, (stage, metric) in _ON_ALL_LABELS.items():
         asked = (rows["stage"] == stage) & (rows["metric"] == metric) & (rows["split"] == split)
-        values = rows[asked]["value"]
-        if len(values):
-            sentences.append(f"{what}, all labels: {percent(values.mean(), values.std())} %{_over_seeds(rows)}.")
+        if asked.any():
+            sentences.append(f"{what}, all labels, in %: {spread_of(rows[asked])}{_over_seeds(rows)}.")
     return sentences
 
 
@@ -139,19 +167,18 @@ def _over_seeds(rows: pd.DataFrame) -> str:
     return f", mean of {seeds} seeds" if seeds > 1 else ""
 
 
-def percent(mean: float, sd: float) -> str:
-    """Return a mean and its standard deviation, if there is one, in %."""
-    return f"{100 * mean:.1f}" if pd.isna(sd) else f"{100 * mean:.1f} ± {100 * sd:.1f}"
-
-
 def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
     """Return a page that reads well as it is in a terminal."""
     parts = []
     for one in headlines:
         parts.append(f"## {one.title}\n")
         if len(one.accuracy):
-            parts.append(f"Accuracy on the {one.split} split in %, {SPREAD}\n")
+            images = f" of {one.images:,} images" if one.images else ""
+            parts.append(f"Accuracy on the {one.split} split{images} in %, {SPREAD}\n")
             parts.append(_aligned(one.cells()))
+            if len(one.apart):
+                parts.append(f"{APART}\n")
+                parts.append(_aligned(one.apart_cells()))
         else:
             parts.append("Accuracy was not measured: it requires labels.\n")
         parts.append("\n".join(f"- {sentence}" for sentence in [*one.measures, one.cost]) + "\n")

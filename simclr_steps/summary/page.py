@@ -16,7 +16,7 @@ from jinja2 import Environment
 from simclr_steps.data.packed import Description
 from simclr_steps.durations import duration
 from simclr_steps.summary.captions import PLOTS
-from simclr_steps.summary.headline import SPREAD, Headline, shown_split
+from simclr_steps.summary.headline import APART, SPREAD, Headline, shown_split
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
@@ -87,6 +87,7 @@ def page(
         headlines=headlines,
         runs=runs,
         spread=SPREAD,
+        apart=APART,
         unmeasured=unmeasured,
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
         splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},

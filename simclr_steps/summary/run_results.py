@@ -15,9 +15,11 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.plan import Run
 from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.confusion import confusion
+from simclr_steps.summary.intervals import interval
 
 Row = dict[str, Any]
 
+_SHARES = ("accuracy", "top_5_accuracy")  # of a fine-tuning's metrics, those that are shares of images
 _PICTURES = ("galleries/augmentation.png", "galleries/neighbors.png", "umap/backbone.png", "umap/projection_head.png")
 
 
@@ -50,11 +52,15 @@ class RunResults:
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
 
-    def add(self, stage: str, metric: str, value: float | None, **keys: Any) -> None:
-        """Add a row, unless there is no value."""
+    def add(self, stage: str, metric: str, value: float | None, *, images: int | None = None, **keys: Any) -> None:
+        """Add a row, unless there is no value; `images` is given where it is a share of so many judged images."""
         if value is not None and not pd.isna(value):
-            run = {"dataset": self.run.dataset, "pretrain": self.run.pretrain, "seed": self.run.seed}
-            self.rows.append({**run, "stage": stage, **keys, "metric": metric, "value": value})
+            row = {"dataset": self.run.dataset, "pretrain": self.run.pretrain, "seed": self.run.seed, "stage": stage}
+            row |= {**keys, "metric": metric, "value": value}
+            if images:
+                row["images"] = images
+                row["low"], row["high"] = interval(value, images)
+            self.rows.append(row)
 
 
 def read_run(run: Run, results: Path) -> RunResults:
@@ -131,16 +137,18 @@ def _read_selection(collected: RunResults, folder: Path) -> None:
 def _read_evaluation(collected: RunResults, folder: Path) -> None:
     knn = _read(collected, "knn", folder / "evaluate" / "knn.json")
     linear = _read(collected, "linear", folder / "evaluate" / "linear.json")
-    for split in JUDGED:
-        if knn and split in knn:
-            for metric in ("accuracy", "weighted_accuracy"):
-                collected.add("knn", metric, knn[split][metric], input="simclr", split=split)
+    images = {split: knn[split]["images"] for split in JUDGED if knn and split in knn}  # both judge the same
+    for split, count in images.items():
+        for metric in ("accuracy", "weighted_accuracy"):
+            collected.add("knn", metric, knn[split][metric], images=count, input="simclr", split=split)  # type: ignore[index]
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split")}
-        collected.add("linear", "accuracy", row["accuracy"], series=row["input"], **keys)
+        count = images.get(row["split"])
+        collected.add("linear", "accuracy", row["accuracy"], images=count, series=row["input"], **keys)
     for key in ("probe", "probe_on_views") if linear else ():
         for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
-            collected.add("linear", f"{key}_accuracy", accuracy, input="simclr", split=split)
+            count = images.get(split)
+            collected.add("linear", f"{key}_accuracy", accuracy, images=count, input="simclr", split=split)
     if linear and linear["note"]:
         collected.notes.append(linear["note"])
 
@@ -163,9 +171,11 @@ def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
         labels = draw.get("label_count", metrics["label_count"])
         keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
         for split in JUDGED:
-            for metric, value in (draw[split] or {}).items():
+            measured = draw[split] or {}
+            for metric, value in measured.items():
                 if isinstance(value, float):  # a confusion matrix and the number of images are not metrics
-                    collected.add("finetune", metric, value, split=split, **keys)
+                    images = measured["images"] if metric in _SHARES else None
+                    collected.add("finetune", metric, value, images=images, split=split, **keys)
 
 
 def _read_umap(collected: RunResults, folder: Path) -> dict[str, Any]:

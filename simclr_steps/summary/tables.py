@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from simclr_steps.summary.headline import percent, shown_split
+from simclr_steps.summary.headline import shown_split
+from simclr_steps.summary.intervals import spread_of
 
 Table = list[list[str]]  # a header and rows
 
@@ -35,7 +36,7 @@ def frozen(rows: pd.DataFrame) -> Table:
     for (stage, metric), name in _FROZEN.items():
         measured = rows[(rows["stage"] == stage) & (rows["metric"] == metric)]
         if len(measured):
-            table.append([name, *(_cell(measured[measured["split"] == split]["value"]) for split in splits)])
+            table.append([name, *(_cell(measured[measured["split"] == split]) for split in splits)])
     return table if len(table) > 1 else []
 
 
@@ -48,7 +49,7 @@ def finetuned(rows: pd.DataFrame) -> Table:
         for split, shown in SPLIT_NAMES.items():
             here = of_one[of_one["split"] == split]
             if len(here):
-                cells = [_cell(here[here["metric"] == metric]["value"]) for metric in metrics]
+                cells = [_cell(here[here["metric"] == metric]) for metric in metrics]
                 table.append([str(name), f"{labels:,}", shown, *cells])
     return table if len(table) > 1 else []
 
@@ -67,7 +68,7 @@ def comparison(rows: pd.DataFrame) -> Table:
     if len(names) < 2 or not columns:
         return []
     of_name = {name: here["pretrain"] == name for name in names}
-    cells = [[name, *(_cell(here[chosen & of_name[name]]["value"]) for chosen in columns.values())] for name in names]
+    cells = [[name, *(_cell(here[chosen & of_name[name]]) for chosen in columns.values())] for name in names]
     return [["pretraining", *columns], *cells]
 
 
@@ -83,8 +84,6 @@ def worst_classes(per_class: Mapping[str, Iterable[dict[str, Any]]]) -> Table:
     return [header, *table] if table else []
 
 
-def _cell(values: pd.Series[float]) -> str:
-    """Return mean, deviation and number of values."""
-    if values.empty:
-        return ""
-    return percent(values.mean(), values.std()) + (f" ({len(values)})" if len(values) > 1 else "")
+def _cell(rows: pd.DataFrame) -> str:
+    """Return mean, deviation, interval and number of values of rows of one measure."""
+    return spread_of(rows).counted() if len(rows) else ""

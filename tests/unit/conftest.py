@@ -86,6 +86,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
             "mean": [0.5] * channels,
             "std": [0.25] * channels,
             "content_hash": f"hash-of-{name}",
+            "split_seed": 0,
             "source": {"source": "digits"},
             "run": {},
         }

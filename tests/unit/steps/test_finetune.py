@@ -13,9 +13,11 @@ from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from simclr_steps.data.packed import read_split
+from simclr_steps.data.splits import stratified_draw
 from simclr_steps.files import read_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
+from simclr_steps.methods.classifier import Supervised
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.steps.finetune import finetune
@@ -135,6 +137,23 @@ def test_too_few_and_too_many_labels_are_refused(
 def test_encoder_for_other_channels_is_refused(tmp_path: Path, data: Path, write_encoder: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="the network expects images with 3 channels, but these have 1"):
         train(tmp_path / "out", write_encoder(channels=3, name="color"), data)
+
+
+def test_every_seed_is_given_the_same_draws_of_labels(
+    tmp_path: Path, encoder: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    class Noted(Supervised):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            given.append(self.rows.tolist())
+
+    monkeypatch.setattr("simclr_steps.steps.finetune.Supervised", Noted)
+    for seed in (0, 1):
+        train(tmp_path / f"seed{seed}", encoder, data, changed(epochs=1, draws=2), seed=seed)
+    labels = read_split(data, "train").labels
+    assert given == [stratified_draw(labels, 40, (0, draw)).tolist() for draw in (0, 1)] * 2
 
 
 @pytest.mark.gpu

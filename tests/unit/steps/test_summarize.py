@@ -27,23 +27,31 @@ def test_the_table_is_tidy_and_the_headline_is_mean_and_sample_deviation(tmp_pat
     summarize(settings(0, 1, finetunes=("tuned", "scratch")), results=tmp_path, resources=resources, out=tmp_path)
     table = pd.read_csv(tmp_path / "summary.csv")
     assert list(table) == COLUMNS
-    keys = [column for column in COLUMNS if column != "value"]
+    keys = [column for column in COLUMNS if column not in ("value", "images", "low", "high")]
     assert not table.duplicated(keys).any()
     here = table.query("stage == 'linear' and input == 'simclr' and labels == 10 and split == 'test'")["value"]
     assert sorted(here) == pytest.approx([0.80, 0.81, 0.82, 0.83])
     assert set(table["stage"]) == {"pretrain", "select", "knn", "linear", "finetune", "umap"}
     assert set(table.query("stage == 'finetune'")["metric"]) == {"accuracy", "macro_f1"}
 
-    text = (tmp_path / "summary.md").read_text()
+    accuracies = table[table["metric"] == "accuracy"].query("split == 'test'")
+    assert (accuracies["images"] == 50).all()
+    assert (accuracies["low"] < accuracies["value"]).all()
+    assert (accuracies["value"] < accuracies["high"]).all()
+    assert table[table["metric"] == "macro_f1"]["low"].isna().all()
+
+    text, apart = (tmp_path / "summary.md").read_text().split("Where the deviation comes from")
+    assert re.search(r"\|\s+10 \|\s+0.7 / 1.4 \|", apart), apart
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
     lines = {row[0]: row[1:] for row in rows}
     columns = dict(zip(lines["labels"], lines["10"], strict=True))
-    assert columns["SimCLR features"] == f"81.5 ± {100 * np.std([0.80, 0.81, 0.82, 0.83], ddof=1):.1f}"
-    assert columns["fine-tuned"] == "85.0 ± 0.0"
-    assert columns["from scratch"] == "40.0 ± 0.0"
+    deviation = 100 * np.std([0.80, 0.81, 0.82, 0.83], ddof=1)
+    assert columns["SimCLR features"] == f"81.5 ± {deviation:.1f} [68.6, 89.9]"
+    assert columns["fine-tuned"] == "85.0 ± 0.0 [72.6, 92.4]"
+    assert columns["from scratch"] == "40.0 ± 0.0 [27.6, 53.8]"
     assert lines["100"][lines["labels"].index("from scratch")] == ""
-    assert "90.0 ± 0.0 %, mean of 2 seeds" in text
-    assert "2 epochs in 2 min 05 s" in text
+    assert "in %: 90.0 ± 0.0 [78.6, 95.7], mean of 2 seeds" in apart
+    assert "2 epochs in 2 min 05 s" in apart
 
 
 def test_results_without_labels_make_sentences_and_no_empty_panel(tmp_path: Path, resources: Path) -> None:

@@ -35,4 +35,6 @@ def test_finetunings_that_differ_in_more_than_labels_are_told_apart(tmp_path: Pa
     text = page(settings(0, finetunes=("slow", "fast")), tmp_path)
     assert "fine-tuned (slow)" in text
     assert "fine-tuned (fast)" in text
-    assert re.search(r"\|\s+10 \|\s+81.0 ± 1.4 \|\s+90.0 \|\s+70.0 \|", text), text
+    assert re.search(
+        r"\|\s+10 \|\s+81.0 ± 1.4 \[68.1, 89.5\] \|\s+90.0 \[78.6, 95.7\] \|\s+70.0 \[56.2, 80.9\] \|", text
+    ), text

@@ -34,7 +34,7 @@ def test_a_damaged_result_is_named(tmp_path: Path, resources: Path) -> None:
 def test_results_of_another_version_are_named(tmp_path: Path) -> None:
     folder = write_run(tmp_path, 0)
     put(folder / "evaluate" / "knn.json", {"neighbors": 10, "test": {"share": 0.9}})
-    with pytest.raises(UserError, match=r"seed0 contains results from a different version \(KeyError\('accuracy'\)\)"):
+    with pytest.raises(UserError, match=r"seed0 contains results from a different version \(KeyError\('images'\)\)"):
         read_run(settings(0).runs[0], tmp_path)
 
 

@@ -1,0 +1,55 @@
+"""What a reader should know before believing an accuracy: few images, rare classes, and no better than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from simclr_steps.data.packed import Description
+from simclr_steps.data.splits import JUDGED
+from simclr_steps.summary.headline import Headline
+from simclr_steps.summary.intervals import interval
+from simclr_steps.summary.tables import SPLIT_NAMES
+
+FEW_IMAGES = 100  # of a judged split: one image is a point or more
+RARE = 5  # labeled images of a class
+_NAMED = 5  # classes in a sentence
+
+
+def cautions(headlines: Sequence[Headline], descriptions: Mapping[str, Description]) -> list[str]:
+    """Return a sentence for each reason to doubt the accuracies."""
+    of_data = [f"{name}: {sentence}" for name, data in descriptions.items() for sentence in _of_data(data)]
+    of_results = [
+        f"{one.title}: {sentence}" for one in headlines for sentence in _of_chance(one, descriptions[one.dataset])
+    ]
+    return [*of_data, *of_results]
+
+
+def _of_data(data: Description) -> Iterator[str]:
+    for split in JUDGED:
+        labeled = data.splits[split].labeled if split in data.splits else 0
+        if 0 < labeled < FEW_IMAGES:
+            each = f"each is {100 / labeled:.1f} points of an accuracy"
+            yield f"the {SPLIT_NAMES[split]} split has only {labeled} labeled images, so {each}."
+    for split in ("train", "test"):
+        if split not in data.splits or not data.splits[split].labeled:
+            continue
+        counts = dict(zip(data.classes, data.splits[split].per_class, strict=True))
+        rare = [f"{name} ({count})" for name, count in counts.items() if count < RARE]
+        if rare:
+            more = f" and {len(rare) - _NAMED} more" if len(rare) > _NAMED else ""
+            named = ", ".join(rare[:_NAMED])
+            yield f"classes with fewer than {RARE} labeled images in the {split} split: {named}{more}."
+
+
+def _of_chance(one: Headline, data: Description) -> Iterator[str]:
+    """Name what is no better than to call every image by the most frequent class of the split."""
+    split = data.splits.get(one.split)
+    if not split or not split.labeled:
+        return
+    chance = max(split.per_class) / split.labeled
+    for row in one.accuracy.to_dict("records"):
+        if row["images"] and interval(row["mean"], row["images"])[0] <= chance:
+            yield (
+                f"{row['name']} with {row['labels']:,} labels cannot be told from naming the most frequent class every "
+                f"time, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
+            )

@@ -1,0 +1,49 @@
+"""Few images, rare classes and accuracies at chance are said, and only they."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from simclr_steps.data.packed import Description, SplitCounts, read_description
+from simclr_steps.steps.summarize import COLUMNS
+from simclr_steps.summary.cautions import cautions
+from simclr_steps.summary.headline import Headline, group
+from simclr_steps.summary.run_results import read_run
+from tests.unit.summary.written_results import settings, write_run
+
+
+def headlines(results: Path) -> list[Headline]:
+    rows = read_run(settings(0).runs[0], results).rows
+    return group(pd.DataFrame(rows, columns=[*COLUMNS, "series"]).astype({"labels": "Int64", "draw": "Int64"}))
+
+
+def described(data: Path, test: list[int]) -> Description:
+    """Return the description of digits, their test split with as many images of each class."""
+    description = read_description(data)
+    count = SplitCounts(images=sum(test), labeled=sum(test), per_class=test)
+    return description.model_copy(update={"splits": {**description.splits, "validation": count, "test": count}})
+
+
+def test_many_images_and_good_accuracies_need_no_caution(tmp_path: Path, data: Path) -> None:
+    write_run(tmp_path, 0)
+    assert cautions(headlines(tmp_path), {"digits": described(data, [20] * 10)}) == []
+
+
+def test_a_small_split_and_a_rare_class_are_said(tmp_path: Path, data: Path) -> None:
+    write_run(tmp_path, 0)
+    said = cautions(headlines(tmp_path), {"digits": described(data, [4, 2, *[5] * 8])})
+    assert said[:2] == [
+        f"digits: the {split} split has only 46 labeled images, so each is 2.2 points of an accuracy."
+        for split in ("hold-out", "test")
+    ]
+    assert said[2] == "digits: classes with fewer than 5 labeled images in the test split: zero (4), one (2)."
+
+
+def test_an_accuracy_at_chance_is_said(tmp_path: Path, data: Path) -> None:
+    write_run(tmp_path, 0)
+    said = cautions(headlines(tmp_path), {"digits": described(data, [110, *[10] * 9])})
+    random = "digits, simclr: random features with 10 labels cannot be told from naming the most frequent class"
+    assert any(sentence.startswith(random) and "55.0 %" in sentence for sentence in said)
+    assert not any("SimCLR" in sentence for sentence in said)
