@@ -121,10 +121,11 @@ class Plan:
         block = self.config.datasets[dataset]
         return canonical_json([block.source, getattr(block, "name", None)])
 
-    def packing(self, dataset: str) -> str:
-        """Return, as JSON, what decides the packed images; a mirror or a folder of the same originals does not."""
+    def packed(self, dataset: str) -> dict[str, Any]:
+        """Return what decides the packed images; a mirror or a folder of the same originals does not."""
         block = self.config.datasets[dataset]
-        return block.as_json(without=("path", "mirrors") if isinstance(block, TorchvisionDataset) else ())
+        aside = {"path", "mirrors"} if isinstance(block, TorchvisionDataset) else set()
+        return block.model_dump(mode="json", exclude=aside)
 
     @property
     def paths(self) -> dict[str, Path]:

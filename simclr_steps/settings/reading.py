@@ -77,11 +77,13 @@ def typed(value: Any) -> Any:
 
 
 def _by_place(mistakes: Sequence[Mapping[str, Any]], content: Any) -> dict[tuple[str, ...], Mapping[str, Any]]:
-    """Return the first mistake at each place; of a union, that of the member which got furthest into the content."""
+    """Return the first mistake at each place, or an unknown key; of a union, that of the member which got furthest."""
     places: dict[tuple[str, ...], Mapping[str, Any]] = {}
     for mistake in mistakes:
         missing = [str(mistake["loc"][-1])] if mistake["type"] == "missing" else []
-        places.setdefault((*_keys(mistake["loc"], content), *missing), mistake)
+        place = (*_keys(mistake["loc"], content), *missing)
+        if place not in places or mistake["type"] == "unknown_key":  # by which a union's member knows its content best
+            places[place] = mistake
     return {
         place: mistake
         for place, mistake in places.items()

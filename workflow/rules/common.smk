@@ -21,6 +21,7 @@ PACKAGE = copy_package()
 sys.path.insert(0, str(PACKAGE.parent))
 
 from simclr_steps.data.image_files import fingerprint
+from simclr_steps.files import canonical_json
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
 from simclr_steps.machine.errors import UserError

@@ -42,7 +42,7 @@ rule prepare:
         mem_mb=8000,
         runtime=240,
     params:
-        settings=lambda wildcards: PLAN.packing(wildcards.dataset),
+        settings=lambda wildcards: canonical_json(PLAN.packed(wildcards.dataset)),
         code=code_hash("prepare"),
         own_files=lambda wildcards: own_files(wildcards.dataset),
         originals=lambda wildcards, input: ["--originals", *input] if input else [],

@@ -1,4 +1,5 @@
 # What Snakemake does not document and may change: nothing else here uses it. min_version names what it was tried with.
+from snakemake.io import IOFile
 from snakemake.settings.types import DeploymentMethod
 
 IS_MAIN_PROCESS = workflow.is_main_process  # and not that of a job
@@ -24,6 +25,14 @@ GPUS_ASKED = {
 def rerun_triggers():
     """Return the names of what makes Snakemake rerun a job, which it does not know while it reads the Snakefile."""
     return {trigger.name.lower() for trigger in workflow.rerun_triggers}
+
+
+def knows_or_forces(rule, path):
+    """Return whether Snakemake has a note of how an output was made, or was asked to make it anew; once it plans."""
+    forced = workflow.dag_settings.forcerun
+    if workflow.dag_settings.forceall or rule in forced or path in forced:
+        return True
+    return workflow.persistence.metadata(IOFile(path, rule=None)) is not None
 
 
 PATHS = workflow.modifier.path_modifier

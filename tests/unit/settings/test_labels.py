@@ -17,6 +17,7 @@ from tests.unit.settings.mistakes import assert_refused
         ({"labels": "many"}, 'labels: "many" is wrong: it must be a fraction above 0 and up to 1.0'),
         ({"labels": True}, "labels: true is wrong: it must be a fraction above 0 and up to 1.0"),
         ({"labels": {"per_class": 0}}, "labels.per_class: 0 is wrong: it must be greater than 0"),
+        ({"labels": {"per_clas": 3}}, 'labels: unknown key "per_clas"; did you mean "per_class"?'),
         ({"labels": 0}, "labels: 0 is wrong: it must be a fraction above 0"),
     ],
 )

@@ -191,9 +191,9 @@ def test_demands_are_those_of_the_data_sets_own_experiments() -> None:
 
 def test_packing_ignores_where_verified_originals_come_from_and_download_where_they_go() -> None:
     result, moved = (planned(*EXPERIMENTS, **BLOCKS | {"datasets": blocks}) for blocks in two_places())
-    assert result.packing("mnist") == moved.packing("mnist") != result.packing("digits")
-    assert '"name":"MNIST"' in result.packing("mnist") and "mirrors" not in result.packing("mnist")
-    assert result.packing("own") != moved.packing("own")
+    assert result.packed("mnist") == moved.packed("mnist") != result.packed("digits")
+    assert result.packed("mnist")["name"] == "MNIST" and "mirrors" not in result.packed("mnist")
+    assert result.packed("own") != moved.packed("own")
     assert result.what_is_downloaded("mnist") == moved.what_is_downloaded("mnist") == '["torchvision","MNIST"]'
     assert result.what_is_downloaded("digits") == '["digits",null]'
 

@@ -1,0 +1,67 @@
+"""A thousand results that Snakemake does not know are compared with a plan in less than two seconds."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simclr_steps.machine.code_hash import code_hash
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.adopted import Result, check_adopted, results
+from simclr_steps.settings.plan import Plan, plan, read_config
+
+
+def planned(seeds: int) -> Plan:
+    blocks: dict[str, Any] = {
+        "datasets": {"digits": {"source": "digits"}},
+        "pretrains": {"simclr": {"epochs": 1}},
+        "finetunes": {"tuned": {"labels": 0.1}},
+    }
+    runs = {"dataset": "digits", "pretrain": "simclr", "finetunes": ["tuned"], "seeds": list(range(seeds))}
+    return plan(read_config({**blocks, "experiments": [runs]}))
+
+
+def write(folder: Path, result: Result, **changes: Any) -> None:
+    path = folder / result.record
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"settings": dict(result.settings), "code_hash": code_hash(result.step), "data_hash": None, **changes}
+    path.write_text(json.dumps({"run": record}))
+
+
+def check(folder: Path, asked: Plan, known: bool = False) -> None:
+    check_adopted(asked, lambda path: str(folder / path), lambda rule, path: known)
+
+
+def test_a_thousand_results_are_compared_in_two_seconds(tmp_path: Path) -> None:
+    asked = planned(167)
+    written = list(results(asked))
+    assert len(written) > 1000
+    for result in written:
+        write(tmp_path, result)
+    started = time.process_time()
+    check(tmp_path, asked)
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("changes", [{"settings": {}}, {"code_hash": "0"}, {"settings": None}])
+def test_each_kind_of_difference_is_named_with_the_rules_to_run(tmp_path: Path, changes: dict[str, Any]) -> None:
+    asked = planned(1)
+    for result in results(asked):
+        write(tmp_path, result, **(changes if result.rule == "finetune" else {}))
+    sentence = r"^results/digits/simclr/seed0/finetune/tuned/metrics.json were made .* adding -R finetune, or move them"
+    with pytest.raises(UserError, match=sentence):
+        check(tmp_path, asked)
+    check(tmp_path, asked, known=True)
+
+
+def test_a_damaged_record_is_no_proof(tmp_path: Path) -> None:
+    asked = planned(1)
+    for result in results(asked):
+        write(tmp_path, result)
+    (tmp_path / "results/digits/simclr/seed0/evaluate/knn.json").write_text("{")
+    with pytest.raises(UserError, match="-R evaluate"):
+        check(tmp_path, asked)
