@@ -1,8 +1,11 @@
-"""Candidates: the encoders of the epochs with the least validation loss, and of the last epoch."""
+"""Candidates: the encoders of the epochs that the hold-out shows to be best, of each quarter, and of the last."""
 
 from __future__ import annotations
 
+import os
 import pickle
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,12 @@ from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Encoder, load_weights
 from simclr_steps.training.history import History
 
-RANKS = 3
+_BEST: dict[str, tuple[str, Callable[..., float]]] = {  # by name: the history's column, and which of two is better
+    "best_loss": ("validate_loss", min),
+    "best_knn": ("validate_knn_accuracy", max),
+    "best_rankme": ("validate_rankme", max),
+}
+_QUARTERS = 4
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,32 @@ def write_candidate(path: Path, candidate: Candidate, architecture: Architecture
     """
     with whole_file(path) as partial, partial.open("wb") as stream:  # given a path, torch would hide why it failed
         torch.save({**vars(candidate), "architecture": architecture.model_dump(mode="json")}, stream)
+
+
+def write_candidates(folder: Path, candidates: Mapping[str, Candidate], architecture: Architecture) -> None:
+    """Write candidates by their names; those of one epoch are one file, if the file system has hard links.
+
+    Raises
+    ------
+    UserError
+        When the disk is full.
+    """
+    written: dict[int, Path] = {}
+    for name, candidate in candidates.items():
+        path = folder / f"{name}.ckpt"
+        first = written.setdefault(candidate.epoch, path)
+        if first == path:
+            write_candidate(path, candidate, architecture)
+        else:
+            _link(first, path)
+
+
+def _link(file: Path, path: Path) -> None:
+    try:
+        os.link(file, path)
+    except OSError:  # it has none
+        with whole_file(path) as partial:
+            shutil.copyfile(file, partial)
 
 
 def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
@@ -76,27 +110,41 @@ def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
 
 
 class Candidates(L.Callback):
-    """Keeps the best candidates while a training runs; they are saved with it."""
+    """Keeps the candidates while a training runs; they are saved with it."""
 
-    def __init__(self, history: History, encoder: Encoder) -> None:
+    def __init__(self, history: History, encoder: Encoder, epochs: int) -> None:
         self._history, self._encoder = history, encoder
-        self.best: list[Candidate] = []  # the least validation loss first
+        self._quarters = {-(-epochs * number // _QUARTERS) for number in range(1, _QUARTERS)} - {epochs}
+        self.kept: dict[str, Candidate] = {}  # by name
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs."""
-        return {"best": [vars(candidate) for candidate in self.best]}
+        return {"kept": {name: vars(candidate) for name, candidate in self.kept.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state."""
-        self.best = [Candidate(**candidate) for candidate in state["best"]]
+        self.kept = {name: Candidate(**candidate) for name, candidate in state["kept"].items()}
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Keep the encoder if it is among the best."""
-        row = self._history.rows[-1]
-        loss = row.get("validate_loss")
-        if loss is not None and (len(self.best) < RANKS or loss < (self.best[-1].validate_loss or 0)):
-            self.best.append(current_candidate(self._encoder, row))
-            self.best = sorted(self.best, key=lambda candidate: candidate.validate_loss or 0)[:RANKS]
+        """Keep the encoder under each name that it deserves."""
+        *earlier, row = self._history.rows
+        names = [name for name, (column, best) in _BEST.items() if _is_best(row, earlier, column, best)]
+        names += [f"epoch{row['epoch']}"] if row["epoch"] in self._quarters else []
+        if names:
+            self.kept |= dict.fromkeys(names, current_candidate(self._encoder, row))
+
+    def with_last(self) -> dict[str, Candidate]:
+        """Return the candidates, the best first, and the encoder as it is now as the last."""
+        order = [*_BEST, *(f"epoch{number}" for number in sorted(self._quarters))]
+        kept = {name: self.kept[name] for name in order if name in self.kept}
+        return {**kept, "last": current_candidate(self._encoder, self._history.rows[-1])}
+
+
+def _is_best(row: dict[str, Any], earlier: list[dict[str, Any]], column: str, best: Callable[..., float]) -> bool:
+    """Return whether an epoch is measured in a column, and better there than all before."""
+    value = row.get(column)
+    others = [other[column] for other in earlier if other.get(column) is not None]
+    return value is not None and (not others or (value not in others and best(value, *others) == value))
 
 
 def current_candidate(encoder: Encoder, row: dict[str, float]) -> Candidate:

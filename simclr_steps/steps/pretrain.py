@@ -17,7 +17,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
-from simclr_steps.methods.candidates import Candidates, current_candidate, write_candidate
+from simclr_steps.methods.candidates import Candidates, write_candidates
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
@@ -48,8 +48,10 @@ def pretrain(
 ) -> None:
     """Train an encoder and write its candidates.
 
-    Writes into `out`: rank1.ckpt to rank3.ckpt (least validation loss first, as many as there are), last.ckpt,
-    checkpoints.csv, history.csv, tensorboard/ and run.json. Never reads the test split.
+    Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (the epochs of which the hold-out shows the
+    least loss, the highest kNN accuracy and the highest effective rank, where they are measured), epoch<N>.ckpt at each
+    quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/ and run.json. Never reads the test
+    split.
     """
     check_replaceable(out, _OWN)
     description = read_description(data)
@@ -72,7 +74,7 @@ def pretrain(
         _check_encoder(encoder, size)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History(module)
-        candidates = Candidates(history, module.encoder)
+        candidates = Candidates(history, module.encoder, settings.epochs)
         curves = TensorBoard(history, folder / "tensorboard")
         trainer = build_trainer(
             devices,
@@ -125,13 +127,11 @@ def _publish(
 ) -> None:
     """Write all that pretraining made, as one folder that appears whole."""
     architecture = encoder.architecture
-    files = {f"rank{rank}.ckpt": candidate for rank, candidate in enumerate(candidates.best, start=1)}
-    files["last.ckpt"] = current_candidate(encoder, history.rows[-1])
+    kept = candidates.with_last()
     with whole_folder(out, _OWN) as folder:
-        for name, candidate in files.items():
-            write_candidate(folder / name, candidate, architecture)
+        write_candidates(folder, kept, architecture)
         columns = ("epoch", "step", "validate_loss", *MONITORS)
-        rows = {name: history.rows[candidate.epoch - 1] for name, candidate in files.items()}
+        rows = {f"{name}.ckpt": history.rows[candidate.epoch - 1] for name, candidate in kept.items()}
         write_table(
             folder / "checkpoints.csv",
             [{"file": name, **{column: row[column] for column in columns}} for name, row in rows.items()],

@@ -44,8 +44,12 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
     if settings.criterion == "knn":
         device = hardware.claim().device
+        of_epochs: dict[int, float] = {}  # a candidate may have several names
         for row in table:
-            row["knn_accuracy"] = _hold_out_accuracy(candidates / row["file"], data, settings.knn_neighbors, device)
+            if row["epoch"] not in of_epochs:
+                file = candidates / row["file"]
+                of_epochs[row["epoch"]] = _hold_out_accuracy(file, data, settings.knn_neighbors, device)
+            row["knn_accuracy"] = of_epochs[row["epoch"]]
     chosen, why = _choose(settings.criterion, table)
     _, encoder = read_candidate(candidates / chosen["file"])
     save_network(out / "encoder.safetensors", encoder)

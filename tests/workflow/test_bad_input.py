@@ -170,7 +170,7 @@ def test_what_the_data_lack_is_told_before_any_pretraining(fresh: Project, photo
     assert not (fresh.folder / "results").exists() and not (fresh.folder / "work").exists()
 
 
-CANDIDATE = "results/digits/simclr/seed0/pretrain/rank1.ckpt"
+CANDIDATE = "results/digits/simclr/seed0/pretrain/best_loss.ckpt"
 
 
 def test_truncated_checkpoint(project: Project) -> None:

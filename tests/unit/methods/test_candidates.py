@@ -1,7 +1,8 @@
-"""Candidates are the encoders of the least validation loss and the last, whole and readable."""
+"""Candidates are the encoders that the hold-out shows to be best, of each quarter and the last, whole and readable."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from simclr_steps.data.packed import read_split
 from simclr_steps.files import read_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
-from simclr_steps.methods.candidates import current_candidate, read_candidate, write_candidate
+from simclr_steps.methods.candidates import current_candidate, read_candidate, write_candidate, write_candidates
 from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
@@ -21,19 +22,27 @@ from simclr_steps.networks.encoders import Encoder
 from tests.unit.pretraining import OWN, SMALL, train
 
 
-def test_candidates_are_the_three_of_least_validation_loss_and_the_last(tmp_path: Path, data: Path) -> None:
-    settings = SMALL.model_copy(update={"encoder": "tests.own_encoders:with_batch_norm"})
+def test_candidates_are_the_best_of_each_kind_the_quarters_and_the_last(tmp_path: Path, data: Path) -> None:
+    settings = SMALL.model_copy(update={"encoder": "tests.own_encoders:with_batch_norm", "epochs": 6})
     out = train(tmp_path / "out", data, settings)
     table, rows = read_table(out / "checkpoints.csv"), read_table(out / "history.csv")
-    losses = sorted(float(row["validate_loss"]) for row in rows)
-    assert [row["file"] for row in table] == ["rank1.ckpt", "rank2.ckpt", "rank3.ckpt", "last.ckpt"]
-    assert [float(row["validate_loss"]) for row in table[:3]] == losses[:3]
-    assert table[3]["epoch"] == str(SMALL.epochs)
+    names = ["best_loss", "best_knn", "best_rankme", "epoch2", "epoch3", "epoch5", "last"]
+    assert [row["file"] for row in table] == [f"{name}.ckpt" for name in names]
+    best = zip(("validate_loss", "validate_knn_accuracy", "validate_rankme"), (min, max, max), strict=True)
+    for row, (column, better) in zip(table, best, strict=False):
+        assert float(row[column]) == better(float(epoch[column]) for epoch in rows if epoch[column])
+    assert [row["epoch"] for row in table[3:]] == ["2", "3", "5", "6"]
     for row in table:
         assert read_candidate(out / row["file"])[0].epoch == int(row["epoch"])
+    inodes = {
+        row["epoch"]: {(out / other["file"]).stat().st_ino for other in table if other["epoch"] == row["epoch"]}
+        for row in table
+    }
+    assert all(len(files) == 1 for files in inodes.values())
+    assert len(inodes) == len({file for files in inodes.values() for file in files}) < len(names)
 
     hold_out = torch.from_numpy(read_split(data, "validation").images.copy())
-    for name in ("rank1.ckpt", "rank2.ckpt", "rank3.ckpt"):
+    for name in ("best_loss.ckpt", "best_rankme.ckpt", "epoch3.ckpt"):
         candidate, encoder = read_candidate(out / name)
         total = 0.0
         with torch.no_grad():  # in two batches of 30, from the same views in every epoch
@@ -45,13 +54,28 @@ def test_candidates_are_the_three_of_least_validation_loss_and_the_last(tmp_path
         assert candidate.validate_loss == pytest.approx(total, rel=1e-4)
 
 
-def test_without_a_hold_out_the_last_is_the_only_candidate(tmp_path: Path, write_packed: Callable[..., Path]) -> None:
+def test_without_a_hold_out_the_quarters_and_the_last_are_the_candidates(
+    tmp_path: Path, write_packed: Callable[..., Path]
+) -> None:
     full = write_packed(name="full")
     none = (np.zeros((0, 8, 8, 1), np.uint8), np.zeros(0, np.int64))
     split = read_split(full, "train")
     data = write_packed({"train": (split.images, split.labels), "validation": none, "test": none, "unlabeled": none})
-    out = train(tmp_path / "out", data, OWN.model_copy(update={"epochs": 1}))
-    assert [row["file"] for row in read_table(out / "checkpoints.csv")] == ["last.ckpt"]
+    out = train(tmp_path / "out", data, OWN.model_copy(update={"epochs": 2}))
+    assert [row["file"] for row in read_table(out / "checkpoints.csv")] == ["epoch1.ckpt", "last.ckpt"]
+
+
+def test_where_there_are_no_hard_links_equal_candidates_are_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no hard links")
+
+    monkeypatch.setattr("os.link", refuse)
+    encoder = Encoder(resolve(SMALL, 8, 1))
+    candidate = current_candidate(encoder, {"epoch": 1, "step": 5})
+    write_candidates(tmp_path, {"best_loss": candidate, "last": candidate}, encoder.architecture)
+    assert (tmp_path / "best_loss.ckpt").read_bytes() == (tmp_path / "last.ckpt").read_bytes()
 
 
 def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.steps.select import select
 from tests.unit.conftest import digits
 
-LOSSES = {"rank1.ckpt": 1.0, "rank2.ckpt": 2.0, "last.ckpt": 3.0}
+LOSSES = {"best_loss.ckpt": 1.0, "epoch2.ckpt": 2.0, "last.ckpt": 3.0}
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def choose(criterion: str, candidates: Path, data: Path) -> str:
 
 
 def test_validate_loss_chooses_the_least(candidates: Path, data: Path) -> None:
-    assert choose("validate_loss", candidates, data) == "rank1.ckpt"
+    assert choose("validate_loss", candidates, data) == "best_loss.ckpt"
 
 
 def test_last_chooses_the_last(candidates: Path, data: Path) -> None:
@@ -85,7 +85,7 @@ def test_knn_chooses_the_best_by_scikit_learns_classifier(candidates: Path, data
         bank, queries = (compute_features(encoder, s.images, torch.device("cpu"))[0] for s in (train, hold_out))
         scores[name] = KNeighborsClassifier(10, metric="cosine").fit(bank, train.labels).score(queries, hold_out.labels)
     chosen = choose("knn", candidates, data)
-    assert chosen == max(scores, key=lambda name: scores[name]) != "rank1.ckpt"
+    assert chosen == max(scores, key=lambda name: scores[name]) != "best_loss.ckpt"
     table = read_json(candidates.parent / "knn" / "selection.json")["candidates"]
     assert [row["knn_accuracy"] for row in table] == pytest.approx(list(scores.values()), abs=0.02)
 
@@ -132,16 +132,16 @@ def test_rankme_that_was_never_measured_is_refused(candidates: Path, data: Path)
 
 
 def test_checkpoint_of_another_architecture_is_named(candidates: Path, data: Path) -> None:
-    content = torch.load(candidates / "rank1.ckpt", weights_only=True)
+    content = torch.load(candidates / "best_loss.ckpt", weights_only=True)
     content["architecture"]["encoder"] = "resnet34"
-    torch.save(content, candidates / "rank1.ckpt")
-    with pytest.raises(UserError, match="rank1.ckpt does not match the requested architecture"):
+    torch.save(content, candidates / "best_loss.ckpt")
+    with pytest.raises(UserError, match="best_loss.ckpt does not match the requested architecture"):
         choose("validate_loss", candidates, data)
 
 
 def test_truncated_candidate_is_named_and_nothing_is_written(candidates: Path, data: Path) -> None:
-    file = candidates / "rank1.ckpt"
+    file = candidates / "best_loss.ckpt"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(UserError, match="rank1.ckpt is damaged"):
+    with pytest.raises(UserError, match="best_loss.ckpt is damaged"):
         choose("validate_loss", candidates, data)
     assert not (candidates.parent / "validate_loss").exists()

@@ -38,8 +38,8 @@ def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str =
     history |= {"validate_alignment": [0.5, 0.4], "validate_rankme": [20.0, 30.0]}
     rest = {"learning_rate": [0.1, 0.0], "images_per_second": [100.0, 200.0], "seconds": [60.0, 125.0]}
     pd.DataFrame(history | rest).to_csv(folder / "pretrain" / "history.csv", index=False)
-    candidates = [{"file": "rank1.ckpt", "epoch": 2, "validate_loss": 4.5}]
-    selection = {"chosen": "rank1.ckpt", "epoch": 2, "why": "least <b>loss</b>", "candidates": candidates}
+    candidates = [{"file": "best_loss.ckpt", "epoch": 2, "validate_loss": 4.5}]
+    selection = {"chosen": "best_loss.ckpt", "epoch": 2, "why": "least <b>loss</b>", "candidates": candidates}
     put(folder / "encoder" / "selection.json", selection)
     layer: dict[str, float | None] = {
         "knn_accuracy_plane": 0.7,
