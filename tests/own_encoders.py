@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-def without_batch_norm(channels: int, image_size: int) -> nn.Module:
+def without_batch_norm(channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return a small network whose outputs for one image do not depend on the others in the batch; 16 features."""
     return nn.Sequential(
         nn.Conv2d(channels, 8, 3, padding=1),
@@ -19,7 +19,7 @@ def without_batch_norm(channels: int, image_size: int) -> nn.Module:
     )
 
 
-def with_batch_norm(channels: int, image_size: int) -> nn.Module:
+def with_batch_norm(channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return a small network that has running statistics and dropout; 8 features."""
     return nn.Sequential(
         nn.Conv2d(channels, 8, 3, padding=1),
@@ -30,7 +30,7 @@ def with_batch_norm(channels: int, image_size: int) -> nn.Module:
     )
 
 
-def smooth_with_batch_norm(channels: int, image_size: int) -> nn.Module:
+def smooth_with_batch_norm(channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return a small network without ReLU, at whose kink a rounding error decides on a gradient; 16 features."""
     return nn.Sequential(
         nn.Conv2d(channels, 8, 3, padding=1),
@@ -59,6 +59,6 @@ class _Centered(nn.Module):
         return x - self.center
 
 
-def centered(channels: int, image_size: int) -> nn.Module:
+def centered(channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return a small network that assigns a buffer in its forward pass; 16 features."""
     return nn.Sequential(without_batch_norm(channels, image_size), _Centered())

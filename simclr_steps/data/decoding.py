@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.sizes import Size
 
 Decoded = npt.NDArray[np.uint8] | str  # [H, W, C], or why the file cannot be read
 
@@ -23,29 +24,27 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _AT_ONCE = 16  # files that a process decodes before it hands over
 
 
-def decode(path: Path, side: int, channels: int) -> Decoded:
-    """Read an image file: uint8 [side, side, channels], or the reason why it cannot be read.
+def decode(path: Path, size: Size, channels: int) -> Decoded:
+    """Read an image file: uint8 [height, width, channels], or the reason why it cannot be read.
 
-    The image is turned as its EXIF data say, its shorter side is resized to `side` with Pillow's bicubic filter, which
-    takes all pixels into account when it makes an image smaller, and the square in its middle is kept. Transparent
-    parts become white. Of 16 bits of gray the range 0 to 65,535 becomes 0 to 255. Of several pages or frames the first
-    is taken. Unreadable are also 32-bit pixels, whose range is anyone's guess, and images so large that Pillow takes
-    them for an attack on memory.
+    The image is turned as its EXIF data say, the largest part in its middle that has the shape of `size`, height and
+    width, is resized to it with Pillow's bicubic filter, which takes all pixels into account when it makes an image
+    smaller, and the rest is left out. Transparent parts become white. Of 16 bits of gray the range 0 to 65,535 becomes
+    0 to 255. Of several pages or frames the first is taken. Unreadable are also 32-bit pixels, whose range is anyone's
+    guess, and images so large that Pillow takes them for an attack on memory.
     """
     try:
         with Image.open(path, formats=_FORMATS) as file:
-            file.draft(None, (2 * side, 2 * side))  # JPEG: decode at a fraction of the size, still twice too large
+            enough = 2 * max(size)  # in both directions, as the image may be turned
+            file.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
             image = _in_mode(ImageOps.exif_transpose(file), "L" if channels == 1 else "RGB")
-            square = min(image.size)
-            left, top = (image.width - square) / 2, (image.height - square) / 2
-            box = (left, top, left + square, top + square)
-            small = image.resize((side, side), Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
-        return np.asarray(small, dtype=np.uint8).reshape(side, side, channels)
+            small = image.resize(size[::-1], Image.Resampling.BICUBIC, box=_middle(image, size), reducing_gap=2.0)
+        return np.asarray(small, dtype=np.uint8).reshape(*size, channels)
     except Exception as error:  # a damaged file can make a decoder fail in any way
         return " ".join(str(error).split()) or type(error).__name__
 
 
-def decode_all(paths: Sequence[Path], side: int, channels: int, workers: int) -> Iterator[Decoded]:
+def decode_all(paths: Sequence[Path], size: Size, channels: int, workers: int) -> Iterator[Decoded]:
     """Decode files with `workers` processes and yield the results in the order of `paths`.
 
     Raises
@@ -53,7 +52,7 @@ def decode_all(paths: Sequence[Path], side: int, channels: int, workers: int) ->
     UserError
         When a process dies.
     """
-    job = partial(_decode_some, side=side, channels=channels)
+    job = partial(_decode_some, size=size, channels=channels)
     parts = (paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE))
     if workers == 1:
         for part in parts:
@@ -70,8 +69,8 @@ def decode_all(paths: Sequence[Path], side: int, channels: int, workers: int) ->
         ) from error
 
 
-def _decode_some(paths: Sequence[Path], side: int, channels: int) -> list[Decoded]:
-    return [decode(path, side, channels) for path in paths]
+def _decode_some(paths: Sequence[Path], size: Size, channels: int) -> list[Decoded]:
+    return [decode(path, size, channels) for path in paths]
 
 
 def _in_order(
@@ -90,6 +89,14 @@ def _in_order(
     finally:
         for future in begun:
             future.cancel()
+
+
+def _middle(image: Image.Image, size: Size) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of the largest part in an image's middle that has the shape of `size`."""
+    height = min(image.height, image.width * size[0] / size[1])
+    width = min(image.width, image.height * size[1] / size[0])
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    return left, top, left + width, top + height
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:

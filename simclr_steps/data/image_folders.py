@@ -66,7 +66,7 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
         paths = [base / files[row].name for row in rows]
-        decoded = zip(rows, paths, decode_all(paths, side, channels, workers), strict=True)
+        decoded = zip(rows, paths, decode_all(paths, (side, side), channels, workers), strict=True)
         while part := list(islice(decoded, chunk_length(side, side, channels))):
             for _, file, image in part:
                 if isinstance(image, str):

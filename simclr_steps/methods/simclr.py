@@ -93,7 +93,7 @@ class SimCLR(Compilable):
         """Return the projections of an epoch's views, [V, B, D]."""
         with torch.autocast(self.device.type, enabled=False):
             key = random_numbers.keys(self._seed, epoch, indices, self.settings.views)
-            views = self._random_views(images, key, self.settings.augmentation, self.settings.view_size)
+            views = self._random_views(images, key, self.settings.augmentation, self.encoder.architecture.image_size)
         x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         _, projections = in_micro_batches(self.encoder, x, self.settings.micro_batch_size)
         return projections.reshape(self.settings.views, len(indices), -1)

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from simclr_steps.methods.view_parameters import CONTRAST, HUE, SATURATION, Parameters, draw
 from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.sizes import Size
 
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, as torchvision's rgb_to_grayscale
 
 
-def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int | None = None) -> Tensor:
+def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: Size | None = None) -> Tensor:
     """Return a random view of every image for each of its keys.
 
     Parameters
@@ -31,7 +32,7 @@ def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int 
     key
         int64 [V, B] of `random_numbers.keys`, which ties the views to seed, epoch and image.
     size
-        Side of the views in pixels; None keeps the images' own height and width.
+        Height and width of the views in pixels; None keeps the images' own.
 
     Returns
     -------
@@ -39,11 +40,11 @@ def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: int 
     """
     height, width = images.shape[1:3]
     parameters = draw(settings, key.flatten(), height, width)
-    views = apply(images, parameters, settings, (size or height, size or width))
+    views = apply(images, parameters, settings, size or (height, width))
     return views.view(*key.shape, *views.shape[1:])
 
 
-def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: tuple[int, int]) -> Tensor:
+def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: Size) -> Tensor:
     """Make the views that the parameters describe.
 
     Takes uint8 [B, H, W, C] and parameters of N = V·B views, the first view of all images first; returns float32
@@ -61,7 +62,7 @@ def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: 
     return x
 
 
-def _crop_and_resize(images: Tensor, parameters: Parameters, size: tuple[int, int]) -> Tensor:
+def _crop_and_resize(images: Tensor, parameters: Parameters, size: Size) -> Tensor:
     """Crop, resize and flip: uint8 [B, H, W, C] to float32 [V·B, C, height, width]."""
     top, left, height, width = parameters.crop.unbind(-1)
     columns, across = _resize_taps(left, width, parameters.flip_horizontal, images.shape[2], size[1])

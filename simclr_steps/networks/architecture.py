@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.user_code import is_own, own_code_hash
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.sizes import Size, as_size
 
 LARGEST_SMALL_IMAGE = 64  # pixels; at 96 and above the ImageNet stem leaves enough of the image
+
+_StoredSize = Annotated[Size, BeforeValidator(as_size)]  # the first encoders were stored with the side of a square
 
 
 class Architecture(BaseModel):
@@ -23,8 +26,8 @@ class Architecture(BaseModel):
     encoder: str
     stem: Literal["small", "imagenet"] | None  # None: the encoder is not torchvision's
     channels: int
-    image_size: int  # side in pixels of what the network reads
-    packed_size: int | None = None  # side of the images it was trained on, where `view_size` makes them another size
+    image_size: _StoredSize  # of what the network reads
+    packed_size: _StoredSize | None = None  # of the images it was trained on, where `view_size` makes them another size
     projection_head: ProjectionHead
     own_code_hash: str | None = None  # of the file that holds a user's own encoder
 
@@ -45,15 +48,15 @@ class Architecture(BaseModel):
         return f"{self.encoder} with the {self.stem} stem" if self.stem else self.encoder
 
 
-def resolve(settings: PretrainSettings, image_size: int, channels: int) -> Architecture:
-    """Return the architecture for images of `image_size` pixels and `channels` channels.
+def resolve(settings: PretrainSettings, image_size: Size, channels: int) -> Architecture:
+    """Return the architecture for images of this height and width in pixels, and of `channels` channels.
 
     Raises
     ------
     UserError
         When the file of a user's own encoder is not found or is no Python.
     """
-    size = settings.view_size or image_size
+    size: Size = as_size(settings.view_size or image_size)
     return Architecture(
         encoder=settings.encoder,
         stem=_stem(settings, size),
@@ -65,9 +68,9 @@ def resolve(settings: PretrainSettings, image_size: int, channels: int) -> Archi
     )
 
 
-def _stem(settings: PretrainSettings, image_size: int) -> Literal["small", "imagenet"] | None:
+def _stem(settings: PretrainSettings, image_size: Size) -> Literal["small", "imagenet"] | None:
     if ":" in settings.encoder:
         return None
     if settings.stem == "auto":
-        return "small" if image_size <= LARGEST_SMALL_IMAGE else "imagenet"
+        return "small" if min(image_size) <= LARGEST_SMALL_IMAGE else "imagenet"
     return settings.stem

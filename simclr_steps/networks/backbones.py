@@ -24,7 +24,7 @@ def build_backbone(architecture: Architecture) -> tuple[nn.Module, int]:
     if ":" not in architecture.encoder:
         return _from_torchvision(architecture)
     backbone = _from_timm(architecture) if architecture.encoder.startswith("timm:") else _own(architecture)
-    return backbone, count_features(backbone, architecture, (architecture.image_size, architecture.image_size))
+    return backbone, _count_features(backbone, architecture)
 
 
 def _from_torchvision(architecture: Architecture) -> tuple[nn.Module, int]:
@@ -71,21 +71,21 @@ def _own(architecture: Architecture) -> nn.Module:
     return network
 
 
-def count_features(backbone: nn.Module, architecture: Architecture, size: tuple[int, int]) -> int:
-    """Return F of the [N, F] that a network makes of N images of this height and width.
+def _count_features(backbone: nn.Module, architecture: Architecture) -> int:
+    """Return F of the [N, F] that a network makes of N images of the architecture's height and width.
 
     Raises
     ------
     UserError
         When it makes something else of them, or cannot read them.
     """
-    images = torch.zeros(2, architecture.channels, *size)
+    images = torch.zeros(2, architecture.channels, *architecture.image_size)
     backbone.eval()
     try:
         with torch.no_grad():
             features = backbone(images)
     except Exception as error:
-        raise _does_not_fit(architecture, error, size) from error
+        raise _does_not_fit(architecture, error) from error
     if not isinstance(features, torch.Tensor) or features.ndim != 2 or len(features) != len(images):
         returned = list(features.shape) if isinstance(features, torch.Tensor) else f"a {type(features).__name__}"
         raise UserError(
@@ -95,8 +95,8 @@ def count_features(backbone: nn.Module, architecture: Architecture, size: tuple[
     return features.shape[1]
 
 
-def _does_not_fit(architecture: Architecture, error: Exception, size: tuple[int, int] | None = None) -> UserError:
-    height, width = size or (architecture.image_size, architecture.image_size)
+def _does_not_fit(architecture: Architecture, error: Exception) -> UserError:
+    height, width = architecture.image_size
     reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(
         f"encoder: {architecture.encoder} cannot read images of {height} × {width} pixels and {architecture.channels} "

@@ -14,6 +14,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.networks.precision import ieee_fp32
+from simclr_steps.settings.sizes import Size
 
 Array = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8] | Tensor
@@ -22,16 +23,16 @@ _IMAGES_AT_A_TIME = 1024
 _PIXELS_AT_A_TIME = 1024 * 64 * 64  # larger images come in smaller batches, or their activations would fill the memory
 
 
-def network_input(images: Tensor, image_size: int) -> Tensor:
+def network_input(images: Tensor, image_size: Size) -> Tensor:
     """Turn packed images into what a network reads: uint8 [B, H, W, C] to float32 [B, C, height, width] in [0, 1].
 
-    Images of another size than `image_size` are resized to that square. The result keeps the memory layout of the
+    Images of another height or width than `image_size` are resized to it. The result keeps the memory layout of the
     packed images, which is channels_last.
     """
     x = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
-    if image_size in images.shape[1:3]:
+    if images.shape[1:3] == image_size:
         return x
-    return F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(x, size=image_size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def images_at_a_time(images: Images) -> int:

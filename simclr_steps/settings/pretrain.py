@@ -10,6 +10,7 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.base import did_you_mean
 from simclr_steps.settings.network import _ENCODER_ELSEWHERE, ENCODERS, ProjectionHead
 from simclr_steps.settings.optimization import Optimization
+from simclr_steps.settings.sizes import ViewSize
 
 
 class PretrainSettings(Optimization):
@@ -21,18 +22,23 @@ class PretrainSettings(Optimization):
         description=f"A torchvision network ({', '.join(f'`{name}`' for name in ENCODERS)}); `timm:NAME`, any timm "
         "network, such as `timm:vit_small_patch16_224`, built for the images' size; or your own `MODULE:FUNCTION`, "
         "imported from the working folder or an installed package. It is called as `FUNCTION(channels=3, "
-        "image_size=32)` and must return a torch module that maps float [N, channels, image_size, image_size] in "
-        "[0, 1] to float [N, features].",
+        "image_size=(32, 48))`, where `image_size` is height and width, and must return a torch module that maps float "
+        "[N, channels, height, width] in [0, 1] to float [N, features].",
     )
     stem: Literal["auto", "small", "imagenet"] = Field(
         "auto",
         description="First layers of a torchvision network: `small` is a 3 × 3 convolution with stride 1 and no "
-        "max-pool, `imagenet` is torchvision's own; `auto` uses `small` for images of up to 64 pixels.",
+        "max-pool, `imagenet` is torchvision's own; `auto` uses `small` for images whose shorter side has up to 64 "
+        "pixels.",
     )
     projection_head: ProjectionHead = Field(ProjectionHead(), description="See the projection head's keys.")
     augmentation: Augmentation = Field(Augmentation(), description="See the augmentation's keys.")
     views: int = Field(2, ge=2, description="Random views per image in a batch; all pairs of them are positives.")
-    view_size: int | None = Field(None, ge=4, description="Side of the views in pixels; null keeps the image's size.")
+    view_size: ViewSize | None = Field(
+        None,
+        description="Side of the views in pixels, or [height, width]; the trained encoder reads images resized to the "
+        "same size. null keeps the images' own height and width.",
+    )
     temperature: float = Field(0.5, gt=0, description="Temperature of the NT-Xent loss.")
     loss_chunk_size: int | None = Field(
         None,

@@ -80,10 +80,10 @@ def _batches(
     base: Path, names: list[str], network: Encoder | Classifier, workers: int | None, skipped: list[str]
 ) -> Iterator[NamedImages]:
     """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
-    side = network.architecture.packed_size or network.architecture.image_size
-    blank = np.empty((0, side, side, network.architecture.channels), dtype=np.uint8)
+    size = network.architecture.packed_size or network.architecture.image_size
+    blank = np.empty((0, *size, network.architecture.channels), dtype=np.uint8)
     workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(names) // _FILES_PER_WORKER)
-    decoded = zip(names, decode_all([base / name for name in names], side, blank.shape[-1], workers), strict=True)
+    decoded = zip(names, decode_all([base / name for name in names], size, blank.shape[-1], workers), strict=True)
     progress, done = Progress("embedded", len(names)), 0
     while part := list(islice(decoded, images_at_a_time(blank))):
         readable = []

@@ -53,8 +53,7 @@ def export(encoder: Path, *, trust: str | None = None, out: Path) -> None:
                 f"{network.architecture} computes different features in onnxruntime and in torch (off by "
                 f"{difference:.1g} of the largest feature): a layer behaves differently in ONNX, so use another network"
             )
-    size, channels = network.architecture.image_size, network.architecture.channels
-    log.info("images, uint8 [N, %d, %d, %d] → features, float32 [N, %d]", size, size, channels, network.feature_size)
+    log.info("images, uint8 [N, %d, %d, %d] → features, float32 [N, %d]", *reader.image_shape, network.feature_size)
     log.info("onnxruntime agrees with torch to %.0e of the largest feature: %s", difference, out)
 
 
@@ -64,16 +63,15 @@ class _Features(nn.Module):
     def __init__(self, network: Encoder | Classifier) -> None:
         super().__init__()
         self.backbone, self.architecture = network.backbone, network.architecture
+        self.image_shape = (*self.architecture.image_size, self.architecture.channels)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.backbone(network_input(images, self.architecture.image_size))  # type: ignore[no-any-return]
 
     def examples(self, count: int) -> Tensor:
         """Return random images that it can read."""
-        size = self.architecture.image_size
         generator = torch.Generator().manual_seed(0)
-        shape = (count, size, size, self.architecture.channels)
-        return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        return torch.randint(0, 256, (count, *self.image_shape), dtype=torch.uint8, generator=generator)
 
 
 def _program(reader: _Features) -> Any:

@@ -26,6 +26,7 @@ from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.galleries import GallerySettings
+from simclr_steps.settings.sizes import Size, as_size
 
 Images = npt.NDArray[np.uint8]
 
@@ -57,7 +58,7 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     if not len(train):  # all that is trained on is without labels
         train = read_split(data, "unlabeled")
     rows = proportional_draw(train.labels, ROWS, seed)
-    shown = views_of(train.images, rows, settings.augmentation, settings.view_size, seed)
+    shown = views_of(train.images, rows, settings.augmentation, as_size(settings.view_size), seed)
     with whole_folder(out, _OWN) as folder:
         save(draw_views(train.images[rows], shown), folder / "augmentation")
         if len(split) < 2:
@@ -70,13 +71,13 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     log.info("wrote %s", out)
 
 
-def views_of(images: Images, rows: Rows, augmentation: Augmentation, view_size: int | None, seed: int) -> Images:
+def views_of(images: Images, rows: Rows, augmentation: Augmentation, size: Size | None, seed: int) -> Images:
     """Return views of some rows, of which training sees the first ones in its first epoch.
 
     Takes uint8 [N, H, W, C]; returns uint8 [len(rows), VIEWS, height, width, C].
     """
     key = random_numbers.keys(seed, 0, torch.from_numpy(rows), VIEWS)
-    views = random_views(torch.from_numpy(images[rows]), key, augmentation, view_size)
+    views = random_views(torch.from_numpy(images[rows]), key, augmentation, size)
     return np.asarray((views.permute(1, 0, 3, 4, 2) * 255).round().to(torch.uint8))
 
 

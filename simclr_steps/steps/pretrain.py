@@ -21,7 +21,6 @@ from simclr_steps.methods.candidates import Candidates, write_candidates
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
-from simclr_steps.networks.backbones import count_features
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.compiled import Compiled
@@ -61,9 +60,8 @@ def pretrain(
     images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
     devices = hardware.claim()
     _check_processes(settings, devices.processes)
-    architecture = resolve(settings, min(description.height, description.width), description.channels)
+    architecture = resolve(settings, (description.height, description.width), description.channels)
     log.info("%s, %d images", architecture, len(images))
-    size = (settings.view_size, settings.view_size) if settings.view_size else (description.height, description.width)
 
     own_code = architecture.own_code_hash
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
@@ -71,7 +69,6 @@ def pretrain(
         torch.manual_seed(seed)
         monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, seed)
         encoder = Encoder(architecture)
-        _check_encoder(encoder, size)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History(module)
         candidates = Candidates(history, module.encoder, settings.epochs)
@@ -99,13 +96,6 @@ def _check_processes(settings: PretrainSettings, processes: int) -> None:
         raise UserError(
             f"global_batch_size {batch} cannot be divided evenly among {processes} processes: make it a multiple"
         )
-
-
-def _check_encoder(encoder: Encoder, size: tuple[int, int]) -> None:
-    """Refuse an encoder that reads no views of this height and width."""
-    height, width = size
-    if height != width:
-        count_features(encoder.backbone, encoder.architecture, size)
 
 
 def _compiled(settings: PretrainSettings, module: SimCLR, devices: Devices) -> list[L.Callback]:

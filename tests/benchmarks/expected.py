@@ -110,13 +110,14 @@ def milliseconds(operations: Sequence[Operation], device: Device) -> float:
 def count_step(settings: PretrainSettings, side: int) -> Parts:
     """Return the operations of each part of a training step on images of `side` × `side` pixels."""
     parts: Parts = {}
-    encoder = Encoder(resolve(settings, side, 3)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    architecture = resolve(settings, (side, side), 3)
+    encoder = Encoder(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = build_optimizer([encoder.parameters()], settings, scaled_learning_rate(settings))
     with FakeTensorMode(allow_non_fake_inputs=True):
         images = torch.empty(settings.global_batch_size, side, side, 3, dtype=torch.uint8)
         with _counted(parts, "views"):
             keys = random_numbers.keys(0, 0, torch.arange(len(images)), settings.views)
-            views = random_views(images, keys, settings.augmentation)
+            views = random_views(images, keys, settings.augmentation, architecture.image_size)
             x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         with _counted(parts, "forward"), torch.autocast("cpu", torch.bfloat16):
             _, projections = encoder(x)

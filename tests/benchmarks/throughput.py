@@ -21,7 +21,7 @@ from simclr_steps.machine.processes import keep_freed_memory
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.views import random_views
-from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.architecture import Architecture, resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
 from simclr_steps.settings.augmentation import Augmentation
@@ -59,9 +59,8 @@ def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: i
     """
     device = hardware.claim().device
     update = _update(data, chosen, hardware, mode)
-    description = read_description(data)
-    size = chosen.view_size or description.height
-    x = torch.rand(chosen.views * chosen.global_batch_size, description.channels, size, size, device=device)
+    read = _architecture(data, chosen)
+    x = torch.rand(chosen.views * chosen.global_batch_size, read.channels, *read.image_size, device=device)
     x = x.contiguous(memory_format=torch.channels_last)
     return _rate(itertools.repeat(lambda: update(x)), steps, device) * chosen.global_batch_size
 
@@ -74,7 +73,7 @@ def torchvisions(data: Path, chosen: PretrainSettings, hardware: Hardware, steps
     from torchvision.transforms import v2
 
     device, wanted = hardware.claim().device, chosen.augmentation
-    size = chosen.view_size or read_description(data).height
+    size = _architecture(data, chosen).image_size
     jitter = v2.ColorJitter(wanted.brightness, wanted.contrast, wanted.saturation, wanted.hue)
     one_view = v2.Compose(
         [
@@ -141,11 +140,11 @@ def views(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) 
     if device.type != "cuda":
         keep_freed_memory()
     images = torch.from_numpy(np.array(read_split(data, "train").images[: chosen.global_batch_size])).to(device)
-    indices = torch.arange(len(images), device=device)
+    indices, size = torch.arange(len(images), device=device), _architecture(data, chosen).image_size
 
     def step(epoch: int) -> Callable[[], None]:
         def make() -> None:
-            make_views(images, random_numbers.keys(0, epoch, indices, chosen.views), chosen.augmentation)
+            make_views(images, random_numbers.keys(0, epoch, indices, chosen.views), chosen.augmentation, size)
 
         return make
 
@@ -215,8 +214,12 @@ def _forever(loader: DataLoader[list[Tensor]]) -> Iterator[list[Tensor]]:
 
 
 def _encoder(data: Path, chosen: PretrainSettings) -> Encoder:
+    return Encoder(_architecture(data, chosen))
+
+
+def _architecture(data: Path, chosen: PretrainSettings) -> Architecture:
     description = read_description(data)
-    return Encoder(resolve(chosen, description.height, description.channels))
+    return resolve(chosen, (description.height, description.width), description.channels)
 
 
 def _rate(steps: Iterator[Callable[[], None]], count: int, device: torch.device) -> float:

@@ -50,7 +50,8 @@ def _train(
     torch.manual_seed(0)
     allow_tf32("fp32")
     description, images = read_description(data), read_split(data, "train").images
-    network: nn.Module = Encoder(resolve(chosen, min(description.height, description.width), description.channels))
+    architecture = resolve(chosen, (description.height, description.width), description.channels)
+    network: nn.Module = Encoder(architecture)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = build_optimizer([network.parameters()], chosen, scaled_learning_rate(chosen))
     if processes > 1:
@@ -59,7 +60,8 @@ def _train(
     batches = GlobalBatches(len(images), chosen.global_batch_size, 0, lambda: 0, rank=rank, processes=processes)
     for rows in islice(batches, steps):
         key = random_numbers.keys(0, 0, torch.from_numpy(rows).to(device), chosen.views)
-        views = random_views(torch.from_numpy(np.array(images[rows])).to(device), key, chosen.augmentation)
+        packed = torch.from_numpy(np.array(images[rows])).to(device)
+        views = random_views(packed, key, chosen.augmentation, architecture.image_size)
         _, projections = network(views.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         loss = nt_xent(projections.reshape(chosen.views, len(rows), -1), chosen.temperature)
         loss.backward()

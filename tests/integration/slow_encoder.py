@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from pathlib import Path
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 class SlowEncoder(nn.Module):
     """Eight features, which depend on no other image; a step takes 3 seconds as long as the file slow<seed> exists."""
 
-    def __init__(self, channels: int, image_size: int) -> None:
+    def __init__(self, channels: int, image_size: tuple[int, int]) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, 16), nn.ReLU(), nn.Linear(16, 8))
+        values = channels * math.prod(image_size)
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(values, 16), nn.ReLU(), nn.Linear(16, 8))
         self.seed = torch.initial_seed()  # the run's, when its network is made
 
     def forward(self, images: Tensor) -> Tensor:
@@ -36,6 +38,6 @@ class SlowEncoder(nn.Module):
             time.sleep(0.05)
 
 
-def slow_encoder(channels: int, image_size: int) -> nn.Module:
+def slow_encoder(channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return the encoder."""
     return SlowEncoder(channels, image_size)

@@ -105,7 +105,7 @@ def test_tensorboard_takes_the_option(project: Path) -> None:
 
 def write_encoder(folder: Path, encoder: str, image_size: int, channels: int) -> Encoder:
     """Write an encoder of random weights and statistics to the place that README names."""
-    network = Encoder(resolve(PretrainSettings(encoder=encoder), image_size, channels)).train()
+    network = Encoder(resolve(PretrainSettings(encoder=encoder), (image_size, image_size), channels)).train()
     network(torch.rand(4, channels, image_size, image_size))
     save_network(folder / "results/digits/simclr/seed0/encoder/encoder.safetensors", network)
     return network.eval()

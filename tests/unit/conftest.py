@@ -113,7 +113,7 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
         *,
         encoder: str = "tests.own_encoders:smooth_with_batch_norm",
         channels: int = 1,
-        image_size: int = 8,
+        image_size: tuple[int, int] = (8, 8),
         classes: tuple[str, ...] | None = None,
         name: str = "encoder",
     ) -> Path:

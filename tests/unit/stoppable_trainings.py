@@ -51,7 +51,7 @@ def write_encoder(folder: Path, encoder: str) -> None:
         patch.chdir(folder)
         torch.manual_seed(0)
         settings = PRETRAIN.model_copy(update={"encoder": encoder})
-        save_network(folder / "encoder.safetensors", Encoder(resolve(settings, 8, 1)))
+        save_network(folder / "encoder.safetensors", Encoder(resolve(settings, (8, 8), 1)))
 
 
 def folder_for(tmp_path: Path, name: str) -> Path:

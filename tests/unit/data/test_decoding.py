@@ -19,7 +19,7 @@ def photo() -> Image.Image:
 
 
 def decoded(path: Path, side: int, channels: int) -> npt.NDArray[np.uint8]:
-    result = decode(path, side, channels)
+    result = decode(path, (side, side), channels)
     assert not isinstance(result, str), result
     return result
 
@@ -51,6 +51,16 @@ def test_the_middle_of_a_wide_and_of_a_high_image_is_kept(tmp_path: Path) -> Non
     for name, pixels in (("wide.png", wide), ("high.png", wide.transpose(1, 0, 2))):
         Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / name)
         assert (decoded(tmp_path / name, 5, 3) == 200).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 61), (61, 40), (40, 41), (7, 300)])
+def test_the_largest_part_of_another_shape_is_kept_too(height: int, width: int, tmp_path: Path) -> None:
+    pixels = np.zeros((2 * height, 2 * width + 40, 3), dtype=np.uint8)
+    pixels[:, 8:-8] = 200  # more than the middle part, for the filter looks beyond it
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    Image.fromarray(pixels[:height, :width]).save(tmp_path / "exact.png")
+    assert np.array_equal(decode(tmp_path / "wide.png", (height, width), 3), np.full((height, width, 3), 200))
+    assert np.array_equal(decode(tmp_path / "exact.png", (height, width), 3), pixels[:height, :width])
 
 
 def test_shrinking_averages_fine_stripes(tmp_path: Path) -> None:
@@ -111,9 +121,9 @@ def test_unreadable_files_give_a_reason(photo: Image.Image, tmp_path: Path, monk
     (tmp_path / "empty.png").touch()
     Image.fromarray(np.ones((9, 9), dtype=np.float32)).save(tmp_path / "float.tif")
     for name in ("cut.jpg", "text.png", "empty.png", "float.tif", "absent.png"):
-        assert isinstance(decode(tmp_path / name, 8, 3), str), name
+        assert isinstance(decode(tmp_path / name, (8, 8), 3), str), name
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    assert "decompression bomb" in str(decode(tmp_path / "whole.jpg", 8, 3))
+    assert "decompression bomb" in str(decode(tmp_path / "whole.jpg", (8, 8), 3))
 
 
 def test_the_order_and_the_pixels_do_not_depend_on_the_number_of_processes(photo: Image.Image, tmp_path: Path) -> None:
@@ -121,6 +131,6 @@ def test_the_order_and_the_pixels_do_not_depend_on_the_number_of_processes(photo
     for number, path in enumerate(paths):
         photo.crop((number, number, 200 + 5 * number, 300)).save(path)
     paths[20].write_bytes(b"damaged")
-    one, two = (list(decode_all(paths, 12, 3, workers)) for workers in (1, 2))
+    one, two = (list(decode_all(paths, (12, 12), 3, workers)) for workers in (1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
     assert [number for number, image in enumerate(two) if isinstance(image, str)] == [20]

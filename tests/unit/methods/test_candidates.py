@@ -79,7 +79,7 @@ def test_where_there_are_no_hard_links_equal_candidates_are_copies(
 
 
 def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
-    encoder, file = Encoder(resolve(SMALL, 8, 1)), tmp_path / "last.ckpt"
+    encoder, file = Encoder(resolve(SMALL, (8, 8), 1)), tmp_path / "last.ckpt"
     write_candidate(file, current_candidate(encoder, {"epoch": 1, "step": 5}), encoder.architecture)
     assert read_candidate(file)[0].step == 5
     file.write_bytes(file.read_bytes()[:-1000])

@@ -50,7 +50,7 @@ def train_once(network: nn.Module, images: Tensor, size: int | None, **autocast:
 
 @pytest.mark.parametrize(("size", "sizes"), [(6, [6, 6]), (5, [4, 4, 4]), (7, [6, 6]), (8, [6, 6]), (12, [12])])
 def test_loss_and_gradients_are_those_of_the_whole_batch(size: int, sizes: list[int]) -> None:
-    network = TwoOutputs(without_batch_norm(3, 8), 16).double()
+    network = TwoOutputs(without_batch_norm(3, (8, 8)), 16).double()
     images = torch.rand(12, 3, 8, 8, dtype=torch.float64)
     whole_loss, whole = train_once(network, images, None)
     network.seen.clear()
@@ -62,7 +62,7 @@ def test_loss_and_gradients_are_those_of_the_whole_batch(size: int, sizes: list[
 
 
 def test_batch_that_does_not_divide_is_shared_as_equally_as_can_be() -> None:
-    network = TwoOutputs(without_batch_norm(1, 8), 16).double()
+    network = TwoOutputs(without_batch_norm(1, (8, 8)), 16).double()
     images = torch.rand(14, 1, 8, 8, dtype=torch.float64)
     whole_loss, whole = train_once(network, images, None)
     network.seen.clear()
@@ -73,7 +73,7 @@ def test_batch_that_does_not_divide_is_shared_as_equally_as_can_be() -> None:
 
 def test_gradients_in_bf16_are_those_of_the_whole_batch_in_bf16() -> None:
     torch.manual_seed(0)
-    network = TwoOutputs(without_batch_norm(3, 8), 16)
+    network = TwoOutputs(without_batch_norm(3, (8, 8)), 16)
     images = torch.rand(12, 3, 8, 8)
     whole_loss, whole = train_once(network, images, None, bf16=True)
     loss, gradients = train_once(network, images, 5, bf16=True)
@@ -85,8 +85,8 @@ def test_gradients_in_bf16_are_those_of_the_whole_batch_in_bf16() -> None:
 def test_running_statistics_move_once_and_dropout_is_drawn_once() -> None:
     """The second pass must leave no trace and meet the same dropout: it is compared with one without checkpoints."""
     images = torch.rand(12, 3, 8, 8)
-    network = TwoOutputs(with_batch_norm(3, 8), 8)
-    twin = TwoOutputs(with_batch_norm(3, 8), 8)
+    network = TwoOutputs(with_batch_norm(3, (8, 8)), 8)
+    twin = TwoOutputs(with_batch_norm(3, (8, 8)), 8)
     twin.load_state_dict(network.state_dict())
     torch.manual_seed(0)
     loss, gradients = train_once(network, images, 6)
@@ -105,7 +105,7 @@ def test_running_statistics_move_once_and_dropout_is_drawn_once() -> None:
 
 def test_activations_of_one_micro_batch_live_at_a_time() -> None:
     """What autograd keeps between the two passes is the images alone."""
-    network = TwoOutputs(without_batch_norm(3, 16), 16)
+    network = TwoOutputs(without_batch_norm(3, (16, 16)), 16)
     images = torch.rand(64, 3, 16, 16)
 
     def kept(size: int | None) -> int:
@@ -124,7 +124,7 @@ from tests.unit.methods.test_micro_batches import ContrastiveStep, TwoOutputs, w
 rank, folder = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
 data = torch.load(f"{folder}/data.pt", weights_only=True)
-network = TwoOutputs(without_batch_norm(3, 8), 16).double()
+network = TwoOutputs(without_batch_norm(3, (8, 8)), 16).double()
 network.load_state_dict(data["weights"])
 step = DistributedDataParallel(ContrastiveStep(network, 3), gradient_as_bucket_view=True)
 step(data["images"][:, rank::2]).backward()
@@ -147,7 +147,7 @@ class ContrastiveStep(nn.Module):
 
 
 def test_two_processes_in_micro_batches_have_the_gradients_of_one_whole_batch(tmp_path: Path) -> None:
-    network = TwoOutputs(without_batch_norm(3, 8), 16).double()
+    network = TwoOutputs(without_batch_norm(3, (8, 8)), 16).double()
     images = torch.rand(2, 8, 3, 8, 8, dtype=torch.float64)
     torch.save({"weights": network.state_dict(), "images": images}, tmp_path / "data.pt")
     workers = [subprocess.Popen([sys.executable, "-c", WORKER, str(rank), str(tmp_path)]) for rank in range(2)]

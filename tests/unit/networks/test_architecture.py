@@ -11,38 +11,47 @@ from pydantic import ValidationError
 from simclr_steps.networks.architecture import Architecture, resolve
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
+from simclr_steps.settings.sizes import Size
 
 OWN = "tests.own_encoders:without_batch_norm"
 
 
 def test_own_code_is_part_of_the_architecture() -> None:
-    assert len(str(resolve(PretrainSettings(encoder=OWN), 8, 1).own_code_hash)) == 16
-    assert resolve(PretrainSettings(encoder="timm:test_vit"), 8, 1).own_code_hash is None
+    assert len(str(resolve(PretrainSettings(encoder=OWN), (8, 8), 1).own_code_hash)) == 16
+    assert resolve(PretrainSettings(encoder="timm:test_vit"), (8, 8), 1).own_code_hash is None
 
 
 @pytest.mark.parametrize(
     ("settings", "image_size", "expected"),
     [
-        ({}, 64, ("small", 64, None)),
-        ({}, 65, ("imagenet", 65, None)),
-        ({"stem": "imagenet"}, 32, ("imagenet", 32, None)),
-        ({"stem": "small"}, 224, ("small", 224, None)),
-        ({"view_size": 32}, 224, ("small", 32, 224)),
-        ({"encoder": "timm:test_vit"}, 32, (None, 32, None)),
+        ({}, (64, 200), ("small", (64, 200), None)),
+        ({}, (66, 65), ("imagenet", (66, 65), None)),
+        ({"stem": "imagenet"}, (32, 32), ("imagenet", (32, 32), None)),
+        ({"stem": "small"}, (224, 224), ("small", (224, 224), None)),
+        ({"view_size": 32}, (224, 100), ("small", (32, 32), (224, 100))),
+        ({"view_size": [32, 80]}, (224, 100), ("small", (32, 80), (224, 100))),
+        ({"encoder": "timm:test_vit"}, (32, 32), (None, (32, 32), None)),
     ],
 )
 def test_stem_follows_the_size_that_the_network_reads(
-    settings: dict[str, object], image_size: int, expected: tuple[str | None, int, int | None]
+    settings: dict[str, object], image_size: Size, expected: tuple[str | None, Size, Size | None]
 ) -> None:
     found = resolve(check(PretrainSettings, settings), image_size, 3)
     assert (found.stem, found.image_size, found.packed_size) == expected
 
 
 def test_description_is_read_again_from_its_json_and_from_no_other() -> None:
-    written = resolve(PretrainSettings(), 32, 3).model_dump_json()
-    assert Architecture.model_validate_json(written) == resolve(PretrainSettings(), 32, 3)
+    written = resolve(PretrainSettings(), (32, 32), 3).model_dump_json()
+    assert Architecture.model_validate_json(written) == resolve(PretrainSettings(), (32, 32), 3)
     with pytest.raises(ValidationError, match="depth"):
         Architecture.model_validate_json(written.replace('"channels"', '"depth":1,"channels"'))
+
+
+def test_a_size_stored_as_one_number_is_a_square() -> None:
+    new = resolve(check(PretrainSettings, {"view_size": 32}), (48, 48), 3)
+    old = new.model_dump(mode="json") | {"image_size": 32, "packed_size": 48}
+    assert Architecture.model_validate(old) == new
+    assert new.model_dump(mode="json")["image_size"] == [32, 32]
 
 
 def test_torch_is_not_needed_to_read_a_description() -> None:
@@ -50,7 +59,7 @@ def test_torch_is_not_needed_to_read_a_description() -> None:
         "import sys; sys.modules['torch'] = None\n"
         "from simclr_steps.networks.architecture import resolve\n"
         "from simclr_steps.settings.pretrain import PretrainSettings\n"
-        "print(resolve(PretrainSettings(), 32, 3))"
+        "print(resolve(PretrainSettings(), (32, 32), 3))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "resnet18 with the small stem\n"

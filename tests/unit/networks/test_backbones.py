@@ -13,29 +13,33 @@ from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
 from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.sizes import Size
 
 OWN = "tests.own_encoders:without_batch_norm"
 
 
-def build(encoder: str, image_size: int = 32, channels: int = 3) -> tuple[torch.nn.Module, int]:
+def build(encoder: str, image_size: Size = (32, 32), channels: int = 3) -> tuple[torch.nn.Module, int]:
     return build_backbone(resolve(PretrainSettings(encoder=encoder), image_size, channels))
 
 
 @pytest.mark.parametrize(
     ("name", "image_size", "channels"),
     [
-        ("timm:test_vit", 32, 1),  # made for one size of images
-        ("timm:test_vit", 48, 3),
-        ("timm:test_efficientnet", 30, 1),  # reads images of any size
-        ("timm:mobilenetv3_small_050", 32, 3),  # has more features than its `num_features` tells
-        (OWN, 8, 1),
-        ("tests.own_encoders:with_batch_norm", 20, 3),
+        ("timm:test_vit", (32, 32), 1),  # made for one size of images
+        ("timm:test_vit", (48, 48), 3),
+        ("timm:test_vit", (32, 64), 3),
+        ("timm:vit_tiny_patch16_224", (64, 32), 1),
+        ("resnet18", (8, 40), 3),
+        ("timm:test_efficientnet", (30, 30), 1),  # reads images of any size
+        ("timm:mobilenetv3_small_050", (32, 40), 3),  # has more features than its `num_features` tells
+        (OWN, (8, 8), 1),
+        ("tests.own_encoders:with_batch_norm", (20, 7), 3),
     ],
 )
-def test_features_of_timms_and_own_networks_are_counted(name: str, image_size: int, channels: int) -> None:
+def test_features_of_timms_and_own_networks_are_counted(name: str, image_size: Size, channels: int) -> None:
     backbone, feature_size = build(name, image_size, channels)
     assert backbone.training
-    features = backbone(torch.rand(3, channels, image_size, image_size))
+    features = backbone(torch.rand(3, channels, *image_size))
     assert features.shape == (3, feature_size)
 
 
@@ -51,7 +55,7 @@ def test_timms_network_is_timms_own_without_its_classifier() -> None:
 
 @pytest.mark.parametrize("name", ["timm:test_vit", OWN])
 def test_saved_network_is_built_again_by_its_name(name: str, tmp_path: Path) -> None:
-    encoder = Encoder(resolve(PretrainSettings(encoder=name), 32, 1)).eval()
+    encoder = Encoder(resolve(PretrainSettings(encoder=name), (32, 32), 1)).eval()
     save_network(tmp_path / "encoder.safetensors", encoder)
     loaded = load_network(tmp_path / "encoder.safetensors")
     images = torch.rand(2, 1, 32, 32)
@@ -70,8 +74,8 @@ def test_unknown_timm_network_and_absent_timm_are_named(monkeypatch: pytest.Monk
 
 
 def test_network_that_cannot_read_the_images_is_named() -> None:
-    with pytest.raises(UserError, match="encoder: timm:test_vit cannot read images of 20 × 20 pixels and 1 channels"):
-        build("timm:test_vit", 20, 1)
+    with pytest.raises(UserError, match="encoder: timm:test_vit cannot read images of 20 × 32 pixels and 1 channels"):
+        build("timm:test_vit", (20, 32), 1)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +93,4 @@ def test_own_network_that_makes_no_features_is_named(
     name = f"featureless{next(iter(request.node.callspec.indices.values()))}"  # a module is imported once in a process
     (tmp_path / f"{name}.py").write_text(f"import torch\nnetwork = {code}\n")
     with pytest.raises(UserError, match=f"encoder: {name}:network {message}"):
-        build(f"{name}:network", 8)
+        build(f"{name}:network", (8, 8))

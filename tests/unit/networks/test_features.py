@@ -51,10 +51,10 @@ def test_read_only_maps_and_tensors_are_taken_alike(write_encoder: WriteEncoder,
 def test_images_of_another_size_are_resized_without_aliasing() -> None:
     stripes = torch.zeros(1, 32, 32, 1, dtype=torch.uint8)
     stripes[:, :, ::4] = 255  # of which plain bilinear interpolation, between the second and third pixel, sees nothing
-    small = network_input(stripes, 8)
+    small = network_input(stripes, (8, 8))
     assert small.shape == (1, 1, 8, 8)
     assert (small[..., 1:-1] - 0.25).abs().max() < 0.01
-    assert network_input(stripes, 32).shape == (1, 1, 32, 32)
+    assert network_input(stripes, (32, 32)).shape == (1, 1, 32, 32)
 
 
 def test_large_images_come_in_smaller_batches() -> None:

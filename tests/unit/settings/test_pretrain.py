@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from simclr_steps.machine.errors import UserError
@@ -30,9 +32,25 @@ def test_wrong_names_and_stems_are_mistakes_of_the_config(content: dict[str, str
     [
         ({"encoder": "resnet81"}, 'MODULE:FUNCTION; did you mean "resnet18"?'),
         ({"views": 1}, "views: 1 is wrong"),
+        ({"view_size": 3}, "view_size: 3 is wrong: it must be a whole number or two, [height, width], each 4 or more"),
+        ({"view_size": [8]}, "view_size: [8] is wrong: it must be a whole number or two, [height, width]"),
+        ({"view_size": [8, 2]}, "view_size: [8, 2] is wrong"),
+        ({"view_size": [8, 8, 8]}, "view_size: [8, 8, 8] is wrong"),
+        ({"view_size": [8, 9.5]}, "view_size: [8, 9.5] is wrong"),
+        ({"view_size": "8x9"}, 'view_size: "8x9" is wrong'),
+        ({"view_size": True}, "view_size: true is wrong"),
         ({"global_batch_size": 1}, "global_batch_size: 1 is wrong"),
         ({"learning_rate_scaling": "square"}, 'learning_rate_scaling: "square" is not known'),
     ],
 )
 def test_mistake_is_one_sentence_that_names_the_key(content: dict[str, object], sentence: str) -> None:
     assert_refused(PretrainSettings, content, sentence)
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"), [(None, None), (32, 32), ([32, 32], 32), ([32, 48], [32, 48]), ([48, 32], [48, 32])]
+)
+def test_a_square_of_views_is_stored_as_one_number_and_another_shape_as_two(written: object, stored: object) -> None:
+    text = check(PretrainSettings, {"view_size": written}).as_json()
+    assert json.loads(text)["view_size"] == stored
+    assert check(PretrainSettings, json.loads(text)).as_json() == text

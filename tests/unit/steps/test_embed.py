@@ -51,7 +51,7 @@ def photos(tmp_path: Path) -> Path:
 def write_network(path: Path, encoder: str, *, image_size: int, view_size: int | None = None) -> Path:
     head = ProjectionHead(hidden_size=8, output_size=4)
     settings = PretrainSettings(encoder=encoder, view_size=view_size, projection_head=head)
-    save_network(path, Encoder(resolve(settings, image_size, channels=3)))
+    save_network(path, Encoder(resolve(settings, (image_size, image_size), channels=3)))
     return path
 
 

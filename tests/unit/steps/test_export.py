@@ -26,7 +26,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 def write_network(path: Path, encoder: str) -> Path:
     head = ProjectionHead(hidden_size=8, output_size=4)
-    save_network(path, Encoder(resolve(PretrainSettings(encoder=encoder, projection_head=head), 32, channels=3)))
+    save_network(path, Encoder(resolve(PretrainSettings(encoder=encoder, projection_head=head), (32, 32), channels=3)))
     return path
 
 
@@ -56,6 +56,13 @@ def test_timms_and_own_networks_of_color_images_have_torchs_features(encoder: st
     model = write_network(tmp_path / "encoder.safetensors", encoder)
     export(model, out=tmp_path / "encoder.onnx")
     images = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    assert_same_features(model, onnxruntime.InferenceSession(tmp_path / "encoder.onnx"), images)
+
+
+def test_images_that_are_no_squares_have_torchs_features(write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    model = write_encoder(image_size=(8, 20))
+    export(model, out=tmp_path / "encoder.onnx")
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 20, 1), dtype=np.uint8)
     assert_same_features(model, onnxruntime.InferenceSession(tmp_path / "encoder.onnx"), images)
 
 

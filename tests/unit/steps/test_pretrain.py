@@ -108,6 +108,8 @@ def test_monitors_are_recorded_and_leave_the_training_as_it_is(tmp_path: Path, d
 
 
 FULL_MEMORY = """
+import math
+
 import torch
 from torch import nn
 
@@ -120,7 +122,7 @@ class Hungry(nn.Linear):
 
 
 def encoder(channels, image_size):
-    return Hungry(channels * image_size**2, 8)
+    return Hungry(channels * math.prod(image_size), 8)
 """
 
 
@@ -136,7 +138,7 @@ def test_full_memory_is_one_sentence_that_names_the_key(
     with pytest.raises(UserError, match=sentence):
         train(tmp_path / "out", data, hungry)
     encoder = tmp_path / "encoder.safetensors"
-    save_network(encoder, Encoder(architecture.resolve(hungry, 8, 1)))
+    save_network(encoder, Encoder(architecture.resolve(hungry, (8, 8), 1)))
     with pytest.raises(UserError, match="the GPU's memory is full at step 1: lower batch_size, which is 20"):
         finetune(
             FinetuneSettings(labels=40, batch_size=20),
@@ -149,7 +151,7 @@ def test_full_memory_is_one_sentence_that_names_the_key(
         )
 
 
-def test_an_own_encoder_that_reads_squares_alone_is_refused_images_that_are_none(
+def test_an_own_encoder_is_told_height_and_width_and_one_that_reads_squares_only_is_refused_others(
     tmp_path: Path, write_packed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = {split: (np.tile(images, (1, 1, 2, 1)), labels) for split, (images, labels) in {"train": digits(40)}.items()}
@@ -159,11 +161,15 @@ def test_an_own_encoder_that_reads_squares_alone_is_refused_images_that_are_none
     (tmp_path / "squares.py").write_text(
         "from torch import nn\n"
         "def encoder(channels, image_size):\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size**2, 8))\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * image_size[0] ** 2, 8))\n"
+        "def any_shape(channels, image_size):\n"
+        "    height, width = image_size\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, 8))\n"
     )
     squares = OWN.model_copy(update={"encoder": "squares:encoder", "epochs": 1})
     sentence = "encoder: squares:encoder cannot read images of 8 × 16 pixels and 1 channels .* or set view_size"
     with pytest.raises(UserError, match=sentence):
         train(tmp_path / "out", data, squares)
     assert train(tmp_path / "own", data, OWN.model_copy(update={"epochs": 1})).exists()
+    assert train(tmp_path / "any", data, squares.model_copy(update={"encoder": "squares:any_shape"})).exists()
     assert train(tmp_path / "out", data, squares.model_copy(update={"view_size": 8})).exists()

@@ -42,7 +42,7 @@ def candidates(tmp_path: Path) -> Path:
         encoder="tests.own_encoders:smooth_with_batch_norm",
         projection_head=ProjectionHead(hidden_size=8, output_size=4),
     )
-    architecture = resolve(settings, image_size=8, channels=1)
+    architecture = resolve(settings, image_size=(8, 8), channels=1)
     rows = []
     for number, (name, loss) in enumerate(LOSSES.items()):
         torch.manual_seed(number)

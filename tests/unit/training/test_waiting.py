@@ -89,7 +89,7 @@ def test_no_step_of_a_training_reads_a_value(train_watched: Callable[..., None])
 
 
 def watch_batch_norm() -> ReadValues:
-    network = SyncBatchNorm().apply(smooth_with_batch_norm(1, 8))
+    network = SyncBatchNorm().apply(smooth_with_batch_norm(1, (8, 8)))
     values = ReadValues()
     with values:
         network(torch.rand(16, 1, 8, 8)).square().mean().backward()
