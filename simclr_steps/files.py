@@ -39,6 +39,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.replace(path)
 
 
+def link_or_copy(file: Path, path: Path) -> None:
+    """Make a file appear under another name, which shares its space where the file system has hard links."""
+    try:
+        os.link(file, path)
+    except OSError:  # another file system, or one without
+        shutil.copyfile(file, path)
+
+
 _LEFT_BY_OTHERS = (".snakemake_timestamp", ".DS_Store", ".nfs*")
 
 

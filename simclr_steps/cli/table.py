@@ -223,5 +223,19 @@ _TABLE = (
         wing="machine",
         logs=False,
     ),
+    Step(
+        "prune",
+        "list the finished trainings kept in the folder work, with size and age; remove those that no result needs",
+        (
+            Option(
+                "work",
+                "work",
+                {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
+            ),
+            Option("--remove", "remove", {"action": "store_true", "help": "remove the superseded ones"}),
+        ),
+        wing="commands",
+        logs=False,
+    ),
 )
 STEPS = {step.name: step for step in _TABLE}

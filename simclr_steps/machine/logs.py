@@ -39,18 +39,6 @@ def _lock(handler: logging.FileHandler) -> None:
         fcntl.flock(handler.stream, fcntl.LOCK_SH)  # type: ignore[arg-type]  # it is open
 
 
-def is_written(file: Path) -> bool:
-    """Return whether a running step holds the lock on its log."""
-    try:
-        with file.open("r+b") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # gone since it was listed, another user's, or on a file system without locks
-        return False
-    return False
-
-
 class _LogFile(logging.FileHandler):
     """A log file; what does not get into it, as on a full disk, is on the console all the same."""
 

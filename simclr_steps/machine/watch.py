@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simclr_steps.durations import duration
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import is_written
+from simclr_steps.machine.locks import is_locked
 
 _REFRESH_SECONDS = 2.0
 _TAIL_BYTES = 4096  # longer than any line of a step
@@ -47,7 +47,7 @@ def overview(logs: Path) -> list[str]:
     """Return two lines for each running step: its name and how long it has run, and the last line that it said."""
     lines: list[str] = []
     for file in sorted(logs.rglob("*.log")):
-        if is_written(file):
+        if is_locked(file):
             lines += [f"{file.relative_to(logs).with_suffix('')}, {_since(file)}", f"    {_last_words(file)}"]
     return lines or ["nothing runs"]
 

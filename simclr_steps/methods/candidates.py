@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
-from simclr_steps.files import whole_file
+from simclr_steps.files import link_or_copy, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Encoder, load_weights
@@ -65,15 +63,7 @@ def write_candidates(folder: Path, candidates: Mapping[str, Candidate], architec
         if first == path:
             write_candidate(path, candidate, architecture)
         else:
-            _link(first, path)
-
-
-def _link(file: Path, path: Path) -> None:
-    try:
-        os.link(file, path)
-    except OSError:  # it has none
-        with whole_file(path) as partial:
-            shutil.copyfile(file, partial)
+            link_or_copy(first, path)
 
 
 def read_candidate(path: Path) -> tuple[Candidate, Encoder]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from simclr_steps.data.packed import Split, read_description, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
 from simclr_steps.data.splits import JUDGED, Rows, stratified_draw
 from simclr_steps.evaluation.metrics import classification_metrics
-from simclr_steps.files import check_folder, checksum, read_json, read_table, whole_file, write_json, write_table
+from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
@@ -24,9 +25,12 @@ from simclr_steps.networks.features import check_channels
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
+from simclr_steps.training.published import kept, place_files
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
+
+_OWN = ("model.safetensors", "history.csv", "metrics.json")  # of `out`, metrics.json last
 
 
 def finetune(
@@ -63,15 +67,19 @@ def finetune(
     devices = replace(claimed, gpus=min(1, claimed.gpus), processes=1, nodes=1)
 
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, description.content_hash, checksum(encoder))
-    with work_folder(work, *made_of, result=out / "metrics.json") as folder:
+    with work_folder(work, *made_of, place=partial(place_files, out=out, names=_OWN)) as folder:
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():
                 rows = stratified_draw(train.labels, settings.labels, (description.split_seed, draw))
                 module = _train(settings, pretrained, classes, train, rows, data, (seed, draw), folder, devices, saving)
                 _judge(module, classes, data, draw, folder, devices.device)
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
-        _publish(settings, classes, folder, out, record)
-        shutil.rmtree(folder)
+        draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
+        with kept(folder) as published:
+            _write(settings, classes, draws, folder, published, record)
+    for draw in draws:
+        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in JUDGED if draw[name])
+        log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")
 
 
 def _train(
@@ -125,13 +133,18 @@ def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder
     write_json(folder / f"draw{draw}.json", result)
 
 
-def _publish(settings: FinetuneSettings, classes: list[str], folder: Path, out: Path, record: Record) -> None:
-    """Write the draws' results into `out`, metrics.json last."""
-    draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
-    with whole_file(out / "model.safetensors") as partial:
-        shutil.copyfile(folder / "model.safetensors", partial)
+def _write(
+    settings: FinetuneSettings,
+    classes: list[str],
+    draws: list[dict[str, Any]],
+    folder: Path,
+    published: Path,
+    record: Record,
+) -> None:
+    """Write the draws' results, of which `folder` holds the classifier and the histories."""
+    shutil.copyfile(folder / "model.safetensors", published / "model.safetensors")
     tables = [read_table(folder / f"draw{draw}.history.csv") for draw in range(settings.draws)]
-    write_table(out / "history.csv", [row for table in tables for row in table])
+    write_table(published / "history.csv", [row for table in tables for row in table])
     metrics = {
         "labels": settings.model_dump()["labels"],
         "label_count": draws[0]["label_count"],
@@ -141,7 +154,4 @@ def _publish(settings: FinetuneSettings, classes: list[str], folder: Path, out: 
         "draws": draws,
         "run": record.finish(),
     }
-    write_json(out / "metrics.json", metrics)
-    for draw in draws:
-        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in JUDGED if draw[name])
-        log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")
+    write_json(published / "metrics.json", metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
+from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -11,7 +11,7 @@ import torch
 
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.requirements import require_batch
-from simclr_steps.files import check_replaceable, whole_folder, write_json, write_table
+from simclr_steps.files import check_replaceable, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -27,6 +27,7 @@ from simclr_steps.training.compiled import Compiled
 from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images
 from simclr_steps.training.loggers import TensorBoard
+from simclr_steps.training.published import kept, place_folder
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.sync_batch_norm import batch_norms
 from simclr_steps.training.trainer import build_trainer
@@ -65,7 +66,7 @@ def pretrain(
 
     own_code = architecture.own_code_hash
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
-    with work_folder(work, *made_of, result=out) as folder:
+    with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
         monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, seed)
         encoder = Encoder(architecture)
@@ -86,8 +87,10 @@ def pretrain(
         advice = f"set micro_batch_size below {at_once}, the number of views that pass through the network at once"
         fit(trainer, module, folder / "training.ckpt", if_memory_is_full=advice)
         if trainer.is_global_zero:
-            _publish(out, module.encoder, candidates, history, curves, record)
-            shutil.rmtree(folder)
+            with kept(folder) as published:
+                _write(published, module.encoder, candidates, history, curves, record)
+    last = history.rows[-1]
+    log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)
 
 
 def _check_processes(settings: PretrainSettings, processes: int) -> None:
@@ -112,22 +115,19 @@ def _compiled(settings: PretrainSettings, module: SimCLR, devices: Devices) -> l
     return [Compiled(module, insist=devices.compile == "always")] if wanted else []
 
 
-def _publish(
-    out: Path, encoder: Encoder, candidates: Candidates, history: History, curves: TensorBoard, record: Record
+def _write(
+    folder: Path, encoder: Encoder, candidates: Candidates, history: History, curves: TensorBoard, record: Record
 ) -> None:
-    """Write all that pretraining made, as one folder that appears whole."""
+    """Write all that pretraining made."""
     architecture = encoder.architecture
-    kept = candidates.with_last()
-    with whole_folder(out, _OWN) as folder:
-        write_candidates(folder, kept, architecture)
-        columns = ("epoch", "step", "validate_loss", *MONITORS)
-        rows = {f"{name}.ckpt": history.rows[candidate.epoch - 1] for name, candidate in kept.items()}
-        write_table(
-            folder / "checkpoints.csv",
-            [{"file": name, **{column: row[column] for column in columns}} for name, row in rows.items()],
-        )
-        write_table(folder / "history.csv", history.rows)
-        curves.publish(folder / "tensorboard")
-        write_json(folder / "run.json", {**record.finish(), "architecture": architecture.model_dump(mode="json")})
-    last = history.rows[-1]
-    log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)
+    files = candidates.with_last()
+    write_candidates(folder, files, architecture)
+    columns = ("epoch", "step", "validate_loss", *MONITORS)
+    rows = {f"{name}.ckpt": history.rows[candidate.epoch - 1] for name, candidate in files.items()}
+    write_table(
+        folder / "checkpoints.csv",
+        [{"file": name, **{column: row[column] for column in columns}} for name, row in rows.items()],
+    )
+    write_table(folder / "history.csv", history.rows)
+    curves.publish(folder / "tensorboard")
+    write_json(folder / "run.json", {**record.finish(), "architecture": architecture.model_dump(mode="json")})

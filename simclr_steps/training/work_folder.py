@@ -1,31 +1,33 @@
-"""The folder in which a training keeps what it needs to go on after it was stopped."""
+"""The folder in which a training keeps what it needs to go on after it was stopped, and what it made in the end."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from simclr_steps.files import canonical_json, write_text
 from simclr_steps.machine.errors import Stopped
-from simclr_steps.machine.logs import log
+from simclr_steps.machine.locks import has_name, wait_for_lock
 from simclr_steps.machine.processes import launch, leads
+from simclr_steps.training.published import PUBLISHED, clear, is_kept
 
 _GO, _LEAVE = "go", "leave"
 
 
 @contextmanager
-def work_folder(root: Path, *made_of: Any, result: Path) -> Iterator[Path]:
+def work_folder(root: Path, *made_of: Any, place: Callable[[Path], None]) -> Iterator[Path]:
     """Yield the folder below `root` that belongs to this code, data, seed and settings, locked against other writers.
 
     Any change of what the result is made of leads to another folder, so nothing is resumed that would not have been
-    made. Who leaves the folder with the result made removes it. When another process works there, this one waits for it
-    and then goes on from where that stopped. Raises Stopped, a success, when that has made `result`: on all nodes.
+    made. Who leaves the folder has written the finished training to what `kept(folder)` yields; `place` is called with
+    it to put it in its place, and it stays in the folder. When another process works there, this one waits for it and
+    then goes on from where that stopped. Raises Stopped, a success, where the folder keeps a finished training, which
+    is put in its place instead: on all nodes.
     """
     key = hashlib.sha256(canonical_json(made_of).encode()).hexdigest()[:16]
     folder = root / key
@@ -40,17 +42,21 @@ def work_folder(root: Path, *made_of: Any, result: Path) -> Iterator[Path]:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
-            _wait_for(lock, folder)
-            if _exists(lock):
-                _say(word, _GO)
-                try:
-                    yield folder
-                finally:
-                    _say(word, "")
-                return
-        if result.exists():
-            _say(word, _LEAVE)
-            raise Stopped(f"{result} was made by the process that was waited for", os.EX_OK)
+            wait_for_lock(lock, "trains in", folder)
+            if not has_name(lock):
+                continue
+            if is_kept(folder):
+                _say(word, _LEAVE)
+                place(folder / PUBLISHED)
+                raise Stopped(f"nothing to train: the finished training was restored from {folder}", os.EX_OK)
+            _say(word, _GO)
+            try:
+                yield folder
+            finally:
+                _say(word, "")
+            place(folder / PUBLISHED)
+            clear(folder)
+            return
 
 
 def _say(word: Path | None, what: str) -> None:
@@ -67,21 +73,3 @@ def _wait_for_word(word: Path) -> None:
         time.sleep(0.5)
     if word.read_text() == _LEAVE:
         raise Stopped("the leading process found nothing to do", os.EX_OK)
-
-
-def _wait_for(lock: TextIO, folder: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log.warning("waiting for the process that trains in %s, perhaps on another machine", folder)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        log.warning("warning: %s cannot be locked (%s): do not start a second process there", folder, error.strerror)
-
-
-def _exists(file: TextIO) -> bool:
-    """Return whether an open file still has a name."""
-    try:
-        return os.fstat(file.fileno()).st_nlink > 0
-    except OSError:  # what NFS says of a file that another machine removed
-        return False

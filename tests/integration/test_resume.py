@@ -1,7 +1,8 @@
-"""The number of processes changes nothing that the workflow makes, and only where a scheduler rules is time short."""
+"""The number of processes changes nothing that the workflow makes, and what was trained once is not trained again."""
 
 from __future__ import annotations
 
+import copy
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import yaml
 
 from simclr_steps.files import read_table
 from tests.integration.conftest import snakemake
+from tests.unit.step_processes import content
 
 CONFIG = {
     "datasets": {"digits": {"source": "digits", "subset": 200}},
@@ -37,6 +39,7 @@ def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
     tables = []
     for processes in (1, 2):
         shutil.rmtree(project / PRETRAINED, ignore_errors=True)
+        shutil.rmtree(project / "work", ignore_errors=True)
         options = ("--set-resources", f"pretrain:processes={processes}", "pretrain:gpu=0")
         snakemake(project, "--configfile", str(project / "config.yaml"), *options, "--", "pretrain_all")
         tables.append(read_table(project / PRETRAINED / "checkpoints.csv"))
@@ -46,3 +49,23 @@ def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
     ]
     for name in ("validate_loss",):
         assert [float(row[name]) for row in one] == pytest.approx([float(row[name]) for row in two], rel=1e-4)
+
+
+def test_epochs_that_are_changed_and_changed_back_train_nothing_again(project: Path) -> None:
+    """Two epochs, four, and two again; the classifier is restored as well, since its encoder is the same."""
+    config = copy.deepcopy(CONFIG)
+    config["finetunes"] = {"few": {"labels": 20, "epochs": 1}}
+    config["experiments"][0]["finetunes"] = ["few"]
+    log = project / "logs/digits/simclr/seed0"
+    contents, trained = [], []
+    for epochs in (2, 4, 2):
+        config["pretrains"]["simclr"]["epochs"] = epochs
+        (project / "config.yaml").write_text(yaml.safe_dump(config))
+        snakemake(project, "--configfile", str(project / "config.yaml"), "--", "finetune_all")
+        said = (log / "pretrain.log").read_text(), (log / "finetune/few.log").read_text()
+        trained.append(["after epoch" in text for text in said])
+        contents.append([content(project / PRETRAINED), content(project / PRETRAINED.parent / "finetune/few")])
+    assert trained == [[True, True], [True, True], [False, False]]
+    assert contents[0] == contents[2] != contents[1]
+    again = snakemake(project, "--configfile", str(project / "config.yaml"), "--dry-run", "--", "finetune_all")
+    assert "Nothing to be done" in again.stdout + again.stderr

@@ -15,7 +15,15 @@ SMALL = FinetuneSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
 
 def train(out: Path, encoder: Path, data: Path, settings: FinetuneSettings = SMALL, seed: int = 0) -> dict[str, Any]:
     hardware = Hardware(gpus=0)
-    finetune(settings, encoder=encoder, data=data, seed=seed, out=out, work=out.parent / "work", hardware=hardware)
+    finetune(
+        settings,
+        encoder=encoder,
+        data=data,
+        seed=seed,
+        out=out,
+        work=out.with_name(f"{out.name}.work"),
+        hardware=hardware,
+    )
     metrics: dict[str, Any] = read_json(out / "metrics.json")
     return metrics
 

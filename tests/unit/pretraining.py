@@ -36,5 +36,5 @@ def history(folder: Path) -> list[dict[str, str]]:
 
 def train(out: Path, data: Path, settings: PretrainSettings = SMALL, seed: int = 0, **hardware: Any) -> Path:
     chosen = Hardware(**hardware) if hardware else CPU
-    pretrain(settings, data=data, seed=seed, out=out, work=out.parent / "work", hardware=chosen)
+    pretrain(settings, data=data, seed=seed, out=out, work=out.with_name(f"{out.name}.work"), hardware=chosen)
     return out

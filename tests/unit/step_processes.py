@@ -65,6 +65,15 @@ def _saves(folder: Path) -> set[int]:
     return times
 
 
+def left_in_work(folder: Path) -> list[str]:
+    """Return the names in the only work folder of the trainings in a folder."""
+    (work,) = (folder / "work").iterdir()
+    return sorted(path.name for path in work.iterdir())
+
+
+FINISHED = ["lock", "published", "published.json"]  # what is left in a work folder
+
+
 def said(folder: Path) -> str:
     """Return what all steps in a folder have said so far."""
     return (folder / "said.txt").read_text()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from simclr_steps.machine.logs import Progress, is_written
+from simclr_steps.machine.locks import is_locked
+from simclr_steps.machine.logs import Progress
 from tests.unit.step_processes import run, said
 from tests.unit.stoppable_trainings import arguments, folder_for
 
@@ -34,12 +35,12 @@ def test_progress_is_told_no_more_often_than_asked(caplog: pytest.LogCaptureFixt
 
 def test_a_log_is_written_as_long_as_its_step_holds_the_lock(tmp_path: Path) -> None:
     file = tmp_path / "step.log"
-    assert not is_written(file)
+    assert not is_locked(file)
     with file.open("w") as stream:
-        assert not is_written(file)
+        assert not is_locked(file)
         fcntl.flock(stream, fcntl.LOCK_SH)  # as a step does
-        assert is_written(file)
-    assert not is_written(file)
+        assert is_locked(file)
+    assert not is_locked(file)
 
 
 def test_a_log_on_a_full_disk_ends_nothing_and_floods_nobody(small_disk: Path, tmp_path: Path, data: Path) -> None:

@@ -67,7 +67,7 @@ def train(folder: Path, data: Path) -> dict[str, Any]:
     ("moment", "sentence", "saved_step"),
     [
         ("configure_optimizers", r"stopped \(SIGTERM\), saved at step 1 of 10: run again to resume", 1),
-        ("_publish", r"stopped \(SIGTERM\): run again to resume", 10),
+        ("_write", r"stopped \(SIGTERM\): run again to resume", 10),
     ],
 )
 def test_sigterm_while_a_training_begins_or_is_published_is_told_and_loses_nothing(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import is_written
+from simclr_steps.machine.locks import is_locked
 from simclr_steps.machine.watch import overview, watch
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
@@ -101,7 +101,7 @@ def test_step_that_starts_while_it_is_looked_at_is_shown_all_the_same(tmp_path: 
                 time.sleep(0.5)
                 fcntl.flock(looked_at, fcntl.LOCK_UN)
                 process.stdout.readline()
-                assert is_written(file)
+                assert is_locked(file)
                 assert overview(tmp_path / "logs")[1] == "    starting"
             finally:
                 process.kill()

@@ -72,7 +72,7 @@ def test_where_there_are_no_hard_links_equal_candidates_are_copies(
         raise OSError(errno.EPERM, "no hard links")
 
     monkeypatch.setattr("os.link", refuse)
-    encoder = Encoder(resolve(SMALL, 8, 1))
+    encoder = Encoder(resolve(SMALL, (8, 8), 1))
     candidate = current_candidate(encoder, {"epoch": 1, "step": 5})
     write_candidates(tmp_path, {"best_loss": candidate, "last": candidate}, encoder.architecture)
     assert (tmp_path / "best_loss.ckpt").read_bytes() == (tmp_path / "last.ckpt").read_bytes()

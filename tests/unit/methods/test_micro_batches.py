@@ -180,7 +180,7 @@ def test_pretraining_in_micro_batches_is_that_of_whole_batches(
     histories = []
     for name, size in (("whole", None), ("micro", 24)):
         chosen = settings.model_copy(update={"micro_batch_size": size})
-        out, work = tmp_path / name, tmp_path / "work"
+        out, work = tmp_path / name, tmp_path / f"{name}.work"
         pretrain(chosen, data=data, seed=0, out=out, work=work, hardware=Hardware(gpus=0))
         rows = read_table(out / "history.csv")
         histories.append([float(row[column]) for row in rows for column in ("loss", "validate_loss", "learning_rate")])

@@ -121,7 +121,7 @@ def test_a_single_class_is_refused_before_anything_is_trained(
     data = write_packed({**splits, "validation": nothing, "test": nothing}, classes=("photo",))
     with pytest.raises(UserError, match="at least two classes, but the training split of data has 1: omit finetunes"):
         train(tmp_path / "out", encoder, data)
-    assert not (tmp_path / "work").exists()
+    assert not (tmp_path / "out.work").exists()
 
 
 @pytest.mark.parametrize(

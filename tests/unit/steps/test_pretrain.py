@@ -83,7 +83,7 @@ def test_an_out_that_is_the_users_is_refused_before_the_training(
     precious.write_text("years of work")
     with pytest.raises(UserError, match=f"out {reason}"):
         train(tmp_path / "out", data)
-    assert precious.read_text() == "years of work" and not (tmp_path / "work").exists()
+    assert precious.read_text() == "years of work" and not (tmp_path / "out.work").exists()
 
 
 def test_monitors_are_recorded_and_leave_the_training_as_it_is(tmp_path: Path, data: Path) -> None:

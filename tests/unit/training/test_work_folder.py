@@ -15,7 +15,7 @@ from simclr_steps.networks import architecture
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.pretrain import pretrain
 from tests.unit.pretraining import CPU, OWN
-from tests.unit.step_processes import content, said, start
+from tests.unit.step_processes import FINISHED, content, left_in_work, said, start
 from tests.unit.stoppable_trainings import arguments, checkpoint, folder_for, uninterrupted, wait_for
 
 
@@ -67,6 +67,6 @@ def test_a_second_training_waits_and_goes_on_or_finds_the_result(
         process.join(60)
     assert second.exitcode == 0, said(folder)
     assert ("resuming from" in said(folder)) == killed
-    assert ("was made by the process that was waited for" in said(folder)) == (not killed)
+    assert ("nothing to train: the finished training was restored from work/" in said(folder)) == (not killed)
     assert content(folder / "out") == uninterrupted(step, data)
-    assert not list(folder.glob("work/*"))
+    assert left_in_work(folder) == FINISHED

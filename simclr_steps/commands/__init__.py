@@ -1,0 +1,1 @@
+"""Commands that look after what the steps and the workflow leave."""

@@ -1,0 +1,83 @@
+"""Finished trainings: kept in their work folders, and put in their place again without training when they come back.
+
+What is kept and what is in place share their space by hard links, or are copies where the file system has none. Who
+changes a file in place would change what is kept, too, so it is known by its checksums.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from simclr_steps.files import checksum, link_or_copy, read_json, whole_file, whole_folder, write_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+
+PUBLISHED = "published"  # in a work folder
+_CHECKSUMS = "published.json"  # beside it
+
+
+@contextmanager
+def kept(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder; when the block ends well, it is the finished training that a work folder keeps."""
+    with whole_folder(folder / PUBLISHED, ["*"]) as published:
+        yield published
+        write_json(folder / _CHECKSUMS, _checksums(published))
+
+
+def is_kept(folder: Path) -> bool:
+    """Return whether a work folder keeps a finished training. One that was changed is named and removed."""
+    published = folder / PUBLISHED
+    if not published.exists():
+        return False
+    with suppress(UserError):  # the checksums are gone, or damaged
+        if read_json(folder / _CHECKSUMS) == _checksums(published):
+            return True
+    log.warning("warning: %s has changed since the training and was removed: training starts over", published)
+    shutil.rmtree(published)
+    return False
+
+
+def clear(folder: Path) -> None:
+    """Remove from a work folder what its training needed to resume; the finished training and the lock stay."""
+    for path in folder.iterdir():
+        if path.name in (PUBLISHED, _CHECKSUMS, "lock"):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def place_folder(published: Path, out: Path, own: Collection[str]) -> None:
+    """Put a finished training in its place as a folder, which appears whole; `own` as in `whole_folder`."""
+    with whole_folder(out, own) as partial:
+        for file in _files(published):
+            target = partial / file.relative_to(published)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(file, target)
+
+
+def place_files(published: Path, out: Path, names: Sequence[str]) -> None:
+    """Put a finished training's files in a folder that may hold others, in this order."""
+    for name in names:
+        with whole_file(out / name) as partial:
+            partial.unlink()
+            _link(published / name, partial)
+
+
+def _link(file: Path, target: Path) -> None:
+    """Make a file appear under another name, as new as what is made now: what is made of it is then not older."""
+    link_or_copy(file, target)
+    os.utime(target)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {str(file.relative_to(folder)): checksum(file) for file in _files(folder)}
