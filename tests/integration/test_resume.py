@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -53,7 +54,7 @@ def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
 
 def test_epochs_that_are_changed_and_changed_back_train_nothing_again(project: Path) -> None:
     """Two epochs, four, and two again; the classifier is restored as well, since its encoder is the same."""
-    config = copy.deepcopy(CONFIG)
+    config: dict[str, Any] = copy.deepcopy(CONFIG)
     config["finetunes"] = {"few": {"labels": 20, "epochs": 1}}
     config["experiments"][0]["finetunes"] = ["few"]
     log = project / "logs/digits/simclr/seed0"
