@@ -57,7 +57,7 @@ def test_a_file_system_without_hard_links_gets_copies(
         raise PermissionError("no hard links here")
 
     monkeypatch.setattr(os, "link", refuse)
-    places = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
+    places: dict[str, Any] = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
     settings = OWN.model_copy(update={"epochs": 1})
     pretrain(settings, seed=0, hardware=CPU, **places)
     first, since = content(tmp_path / "out"), time.time()
