@@ -12,7 +12,7 @@ from simclr_steps.cli.table import STEPS
 from simclr_steps.files import is_full
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.logs import log, start_logging
-from simclr_steps.machine.processes import die_with_parent, join_nodes, leads
+from simclr_steps.machine.processes import die_with_parent, end_with_starter, join_nodes, leads
 from simclr_steps.machine.signals import end_on_sigterm
 from simclr_steps.machine.surroundings import settle
 
@@ -41,6 +41,8 @@ def main() -> int:
         join_nodes(getattr(arguments, "hardware.nodes", 1))
         start_logging(arguments.step, arguments.log)
         settle()
+        if leads():
+            end_with_starter()
         run(STEPS[arguments.step], arguments)
     except UserError as error:
         log.error("error: %s", error)

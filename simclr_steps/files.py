@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.places import require_claim
 
 
 @contextmanager
@@ -27,8 +28,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     UserError
-        When the disk is full or `path` is a folder. A block that fails leaves nothing behind, and what a killed one
-        left is removed by the next.
+        When the disk is full, or `path` is a folder or belongs to a step that was started later. A block that fails
+        leaves nothing behind, and what a killed one left is removed by the next.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder: give the name of a file")
@@ -36,6 +37,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
+        require_claim(path)
         partial.replace(path)
 
 
@@ -47,7 +49,7 @@ def link_or_copy(file: Path, path: Path) -> None:
         shutil.copyfile(file, path)
 
 
-_LEFT_BY_OTHERS = (".snakemake_timestamp", ".DS_Store", ".nfs*")
+_LEFT_BY_OTHERS = (".snakemake_timestamp", ".DS_Store", ".nfs*", ".*.lock")
 
 
 def check_replaceable(path: Path, own: Collection[str]) -> None:
@@ -88,16 +90,24 @@ def whole_folder(path: Path, own: Collection[str]) -> Iterator[Path]:
     Raises
     ------
     UserError
-        When the disk is full, or `path` holds what is not the step's own. What a killed block left is removed by the
-        next.
+        When the disk is full, or `path` holds what is not the step's own or belongs to a step that was started later.
+        What a killed block left is removed by the next.
     """
     check_replaceable(path, own)
     with _partial(path, Path.mkdir) as partial:
         yield partial
         check_replaceable(path, own)
+        require_claim(path)
         if path.exists():
             shutil.rmtree(path)
         partial.replace(path)
+
+
+@contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder of this process beside `path`, for what is to be moved there; it is gone afterwards."""
+    with _partial(path, Path.mkdir) as partial:
+        yield partial
 
 
 @contextmanager

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from simclr_steps.cli.options import GROUPS
 from simclr_steps.cli.table import STEPS, Step
+from simclr_steps.files import canonical_json
+from simclr_steps.machine.places import claimed
+from simclr_steps.machine.processes import leads
 from simclr_steps.machine.versions import version_line
 from simclr_steps.settings.base import did_you_mean
 from simclr_steps.settings.reading import read_settings
@@ -49,10 +54,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(step: Step, arguments: argparse.Namespace) -> None:
-    """Call the step's function with what was parsed for it; settings are read first, as that needs no torch."""
+    """Call the step's function with what was parsed for it, and with its output locked.
+
+    Settings are read first, as that needs no torch.
+    """
     module = f"simclr_steps.{step.wing}.{step.name}"
     given = keywords(step, arguments)
-    getattr(importlib.import_module(module), step.name)(**given)
+    with claimed(given["out"], _key(step, given)) if "out" in given and leads() else nullcontext():
+        getattr(importlib.import_module(module), step.name)(**given)
+
+
+def _key(step: Step, given: dict[str, Any]) -> str:
+    """Return what is equal for steps that make the same: a hash of all but how a step runs."""
+    content = {name: str(value) for name, value in given.items() if name not in {*GROUPS, "work", "workers"}}
+    return hashlib.sha256(canonical_json([step.name, content]).encode()).hexdigest()[:16]
 
 
 def keywords(step: Step, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ import numpy.typing as npt
 
 from simclr_steps.data.packed import NO_LABEL, Description, SplitCounts
 from simclr_steps.data.splits import Labels, Rows, SplitNames
-from simclr_steps.files import raise_if_full, write_json
+from simclr_steps.files import raise_if_full, scratch_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
+from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.base import SPLITS
 
@@ -82,7 +82,7 @@ def pack(
     UserError
         When the disk is full, or when there is no image to train on.
     """
-    with _workplace(out) as place:
+    with scratch_folder(out / "arrays") as place:
         written = _write_splits(source, splits, place, out)
         trained_on = written["train"].histogram + written["unlabeled"].histogram
         if not trained_on.any():
@@ -102,23 +102,12 @@ def pack(
             source=origin,
             run=record.finish(),
         )
+        require_claim(out)
         (out / "dataset.json").unlink(missing_ok=True)
         for file in place.iterdir():
             file.replace(out / file.name)
     write_json(out / "dataset.json", description.model_dump())
     return description
-
-
-@contextmanager
-def _workplace(out: Path) -> Iterator[Path]:
-    """Yield an empty folder within `out`, which is gone afterwards; one that a killed run left is emptied."""
-    place = out / ".partial"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _write_splits(source: ImageSource, splits: SplitNames, place: Path, out: Path) -> dict[str, _SplitWriter]:

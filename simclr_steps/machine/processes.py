@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread, get_ident
 
 from simclr_steps.machine.errors import UserError
 
@@ -22,6 +26,49 @@ def die_with_parent() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "prctl"):  # only Linux has it
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+STARTER = "SIMCLR_STARTER"  # the process that a step ends with, as `as_starter` names it
+
+
+def as_starter() -> str:
+    """Return what names this process to the steps that are to end with it, wherever they run; "" if nothing does."""
+    return f"{os.getpid()}@{_here()}" if _here() else ""
+
+
+def _here() -> str:
+    """Return what is equal where process ids are: this boot of this machine, and the container's numbering of them."""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    return ""
+
+
+def end_with_starter() -> None:
+    """Have this step get SIGTERM when the process that STARTER names ends, however it ends.
+
+    That process is not the parent: the shell between them lives on when it is killed. A step without STARTER, or on
+    another machine, goes on.
+    """
+    process, _, where = os.environ.get(STARTER, "").partition("@")
+    if not process or where != _here() or not hasattr(os, "pidfd_open"):  # only Linux has it
+        return
+    try:
+        descriptor = os.pidfd_open(int(process))
+    except ProcessLookupError:
+        signal.raise_signal(signal.SIGTERM)
+    except OSError:  # an old kernel, or a container that forbids it
+        return
+    else:
+        Thread(target=_end_with, args=(descriptor, get_ident()), daemon=True).start()
+
+
+def _end_with(process: int, thread: int) -> None:
+    """Wait for the end of a process, and interrupt what a thread does or waits for."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.poll()
+    signal.pthread_kill(thread, signal.SIGTERM)
 
 
 def keep_freed_memory() -> None:

@@ -14,7 +14,7 @@ from simclr_steps.files import read_table
 from tests.integration.conftest import snakemake
 from tests.unit.step_processes import content
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "datasets": {"digits": {"source": "digits", "subset": 200}},
     "pretrains": {
         "simclr": {

@@ -341,7 +341,7 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
     assert "Directory cannot be locked" in project.said()
     project.run("--unlock")
     process = project.start("pretrain_all")
-    project.wait_until(lambda: "waiting for the process that trains in" in project.log(0), "the second job waits")
+    project.wait_until(lambda: "waiting for the process that writes" in project.log(0), "the second job waits")
     project.hurry(0)
     assert process.wait() == 0, project.said()
     assert "was made by the process that was waited for" in project.log(0)

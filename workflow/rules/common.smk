@@ -26,6 +26,7 @@ from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
+from simclr_steps.machine.processes import STARTER, as_starter
 from simclr_steps.networks.user_code import is_own, own_code_hash
 from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.reading import typed
@@ -94,6 +95,9 @@ def python():
 
 PYTHON = python()
 
+# A local job's step would outlive a Snakemake that is killed, and write over what the next one makes. A scheduler's lives on.
+ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
+
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
 
@@ -114,7 +118,8 @@ def command(step):
         # srun, unlike other launchers, would give each node's process one core of those that the job has
         cores = f"SRUN_CPUS_PER_TASK={threads}"
         launcher = f"{cores} {resources.mpi} -n {resources.nodes} " if "mpi" in resources.keys() else ""
-        return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {launcher}{PYTHON} -m simclr_steps {step}"
+        starter = "" if launcher else f"{ENDS_WITH} "
+        return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {starter}{launcher}{PYTHON} -m simclr_steps {step}"
 
     return start
 

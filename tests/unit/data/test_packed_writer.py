@@ -119,9 +119,9 @@ def test_a_source_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_removed_and_never_taken_for_whole(tmp_path: Path) -> None:
-    (tmp_path / ".partial").mkdir()
-    (tmp_path / ".partial" / "train.images.npy").write_bytes(b"half")
-    (tmp_path / ".partial" / "more.npy").write_bytes(b"half")
+    (tmp_path / ".arrays.partial-0123").mkdir()
+    (tmp_path / ".arrays.partial-0123" / "train.images.npy").write_bytes(b"half")
+    (tmp_path / ".arrays.partial-0123" / "more.npy").write_bytes(b"half")
     run(tmp_path, source())
     assert {path.name for path in tmp_path.iterdir()} == {
         "dataset.json",

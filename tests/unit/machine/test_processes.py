@@ -1,4 +1,4 @@
-"""Several nodes train, wait and leave as one when a training that nobody waits for has their work folder."""
+"""Several nodes train, wait and leave as one, and a local step ends with the process that it was started by."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from simclr_steps.machine.processes import STARTER, as_starter
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
+from tests.forked import SERVER
 from tests.unit.step_processes import said, start
+from tests.unit.stoppable_trainings import arguments
 
 SETTINGS = PretrainSettings(
     encoder="own_encoders:without_batch_norm",
@@ -36,7 +39,7 @@ def test_all_nodes_go_on_or_leave_when_the_training_that_they_waited_for_has_end
     job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"}
     several = [*command, "--nodes", "2", "--processes", "2"]
     nodes = [start(several, tmp_path, SLURM_NODEID=str(node), **job) for node in range(2)]
-    wait_for(lambda: "waiting for the process that trains in work/" in said(tmp_path), nodes[0].is_alive)
+    wait_for(lambda: "waiting for the process that writes " in said(tmp_path), nodes[0].is_alive)
     os.kill(orphan.pid, signal.SIGKILL if killed else signal.SIGCONT)
     for process in (orphan, *nodes):
         process.join(300)
@@ -51,3 +54,30 @@ def wait_for(is_so: Callable[[], object], goes_on: Callable[[], bool]) -> None:
     while not is_so():
         assert goes_on()
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("dead_before", [True, False])
+def test_a_step_saves_and_ends_with_the_process_that_it_was_told_to_end_with(
+    tmp_path: Path, data: Path, dead_before: bool
+) -> None:
+    starter = SERVER.Process(target=time.sleep, args=(600,))
+    starter.start()
+    named = as_starter().replace(str(os.getpid()), str(starter.pid))
+    if dead_before:
+        starter.kill()
+        starter.join()
+    step = start(arguments("pretrain", data, "--save-minutes", "0", epochs=10_000), tmp_path, **{STARTER: named})
+    if not dead_before:
+        wait_for(lambda: list(tmp_path.glob("work/*/training.ckpt")), step.is_alive)
+        starter.kill()
+    step.join(60)
+    assert step.exitcode == 128 + signal.SIGTERM
+    assert ("saved at step" in said(tmp_path)) == (not dead_before)
+    starter.join()
+
+
+def test_a_step_on_another_machine_or_of_nobody_goes_on(tmp_path: Path, data: Path) -> None:
+    for name in (f"{2**22}@another-boot", ""):
+        step = start(arguments("pretrain", data, epochs=1), tmp_path, **{STARTER: name})
+        step.join()
+        assert step.exitcode == 0, said(tmp_path)

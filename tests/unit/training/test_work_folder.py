@@ -60,7 +60,7 @@ def test_a_second_training_waits_and_goes_on_or_finds_the_result(
     wait_for(lambda: checkpoint(folder), first)
     assert first.pid
     os.kill(first.pid, signal.SIGSTOP)
-    second = start(command, folder)
+    second = start([*command, "--out", "other"], folder)
     wait_for(lambda: "waiting for the process that trains in work/" in said(folder), second)
     os.kill(first.pid, signal.SIGKILL if killed else signal.SIGCONT)
     for process in (first, second):
@@ -68,5 +68,6 @@ def test_a_second_training_waits_and_goes_on_or_finds_the_result(
     assert second.exitcode == 0, said(folder)
     assert ("resuming from" in said(folder)) == killed
     assert ("nothing to train: the finished training was restored from work/" in said(folder)) == (not killed)
-    assert content(folder / "out") == uninterrupted(step, data)
+    assert (folder / "out").exists() == (not killed)
+    assert content(folder / "other") == uninterrupted(step, data)
     assert left_in_work(folder) == FINISHED
