@@ -78,6 +78,16 @@ def test_where_there_are_no_hard_links_equal_candidates_are_copies(
     assert (tmp_path / "best_loss.ckpt").read_bytes() == (tmp_path / "last.ckpt").read_bytes()
 
 
+def test_a_checkpoint_that_holds_one_number_as_size_is_read_as_a_square(tmp_path: Path) -> None:
+    encoder, file = Encoder(resolve(SMALL, (8, 8), 1)), tmp_path / "last.ckpt"
+    write_candidate(file, current_candidate(encoder, {"epoch": 1, "step": 5}), encoder.architecture)
+    content = torch.load(file, weights_only=True)
+    content["architecture"] |= {"image_size": 8, "packed_size": 16}
+    torch.save(content, file)
+    read = read_candidate(file)[1].architecture
+    assert (read.image_size, read.packed_size) == ((8, 8), (16, 16))
+
+
 def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
     encoder, file = Encoder(resolve(SMALL, (8, 8), 1)), tmp_path / "last.ckpt"
     write_candidate(file, current_candidate(encoder, {"epoch": 1, "step": 5}), encoder.architecture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from simclr_steps.machine.errors import UserError
@@ -109,6 +111,17 @@ def test_networks_are_equal_after_saving_and_loading(tmp_path: Path) -> None:
         loaded = load_network(tmp_path / "network.safetensors")
         assert type(loaded) is type(network)
         assert all(torch.equal(a, b) for a, b in zip(network(images), loaded(images), strict=True))
+
+
+def test_a_file_that_holds_one_number_as_size_is_read_as_a_square(tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    save_network(path, Encoder(architecture()))
+    with safe_open(path, framework="pt") as stored:
+        description = json.loads(stored.metadata()["simclr"])
+    assert description["architecture"]["image_size"] == [16, 16]
+    description["architecture"]["image_size"] = 16
+    save_file(load_file(path), path, metadata={"simclr": json.dumps(description)})
+    assert load_network(path).architecture == architecture()
 
 
 def test_damaged_absent_and_foreign_files_are_named(tmp_path: Path) -> None:
