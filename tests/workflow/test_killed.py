@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from simclr_steps.files import read_json
@@ -27,6 +28,7 @@ def test_steps_end_with_a_snakemake_that_is_killed(fresh: Project) -> None:
             stdout=said,
             stderr=said,
             env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+            start_new_session=True,
         )
         try:
             until = time.monotonic() + 120
@@ -36,8 +38,12 @@ def test_steps_end_with_a_snakemake_that_is_killed(fresh: Project) -> None:
             assert is_locked(log)
         finally:
             running.send_signal(signal.SIGKILL)
-    ended(log)
-    running.wait()
+    try:
+        ended(log)
+    finally:
+        with suppress(ProcessLookupError):  # as all have ended
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
     assert "stopped (SIGTERM), saved at step" in log.read_text()
 
     pretrain["epochs"] = 1
