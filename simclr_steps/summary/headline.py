@@ -49,6 +49,7 @@ class Headline:
     accuracy: pd.DataFrame  # series, name, labels, mean, sd (NaN of one value), count; shares of 1
     hold_out: pd.DataFrame  # the same on the hold-out, where the split is another
     measures: list[str]  # sentences about the frozen features with all labels
+    penalty: str  # a sentence about the logistic regressions, empty without any
     cost: str  # a sentence about the pretraining
 
     @property
@@ -99,7 +100,7 @@ def headline(rows: pd.DataFrame) -> Headline:
     split = shown_split(rows)
     shown = _means(accuracies[accuracies["split"] == split])
     hold_out = _means(accuracies[(accuracies["split"] == "validation") & (split == "test")])
-    return Headline(dataset, pretrain, split, shown, hold_out, _measures(rows, split), _cost(rows))
+    return Headline(dataset, pretrain, split, shown, hold_out, _measures(rows, split), _penalty(rows), _cost(rows))
 
 
 def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
@@ -125,6 +126,22 @@ def _measures(rows: pd.DataFrame, split: str) -> list[str]:
         if len(values):
             sentences.append(f"{what}, all labels: {percent(values.mean(), values.std())} %{_over_seeds(rows)}.")
     return sentences
+
+
+def _penalty(rows: pd.DataFrame) -> str:
+    """Say how the penalty of the logistic regressions was chosen."""
+    chosen_on = set(rows[rows["metric"] == "C"]["split"])
+    if not chosen_on:
+        return ""
+    how = (
+        "on the hold-out"
+        if "validation" in chosen_on
+        else "by 5-fold cross-validation (where a class has a single label, it is the middle one)"
+    )
+    return (
+        f"The penalty of every logistic regression and linear probe was chosen among five values {how}, once for each "
+        "input and number of labels with the first draw, and used for all draws."
+    )
 
 
 def _cost(rows: pd.DataFrame) -> str:
@@ -154,7 +171,8 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
             parts.append(_aligned(one.cells()))
         else:
             parts.append("Accuracy was not measured: it requires labels.\n")
-        parts.append("\n".join(f"- {sentence}" for sentence in [*one.measures, one.cost]) + "\n")
+        sentences = filter(None, [*one.measures, one.penalty, one.cost])
+        parts.append("\n".join(f"- {sentence}" for sentence in sentences) + "\n")
     meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
     if meanings:
         parts.append("What the columns are\n")
