@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from simclr_steps.data.splits import Labels, Rows
+from simclr_steps.data.splits import Labels
 
 Array = npt.NDArray[np.float32]
 
@@ -44,79 +44,96 @@ def scaling_of(features: Array) -> Scaling:
     return Scaling(features.mean(axis=0), float(np.sqrt(features.var(axis=0).mean())) or 1.0)
 
 
-def logistic_regression(
-    features: dict[str, Array], labels: dict[str, Labels], rows: Rows, device: torch.device
-) -> dict[str, float]:
-    """Fit logistic regression to some training rows, return its accuracy on each other split.
+class LinearProbe:
+    """Logistic regression: the least sum of C times the cross entropies and of half the squared weights.
 
-    It is scikit-learn's, or for many rows the linear probe's, which has the same optimum.
-    """
-    train, targets = features["train"][rows], labels["train"][rows]
-    if train.size >= _MANY_VALUES:
-        return linear_probe(train[None], features, {**labels, "train": targets}, device)
-    scaled = scaling_of(train)
-    model = LogisticRegression(max_iter=_MAX_ITERATIONS, tol=_LEAST_GRADIENT)
-    with threadpool_limits(1):
-        model.fit(scaled(train), targets)
-    return {
-        split: float(np.mean(model.predict(scaled(values)) == labels[split]))
-        for split, values in features.items()
-        if split != "train"
-    }
-
-
-def linear_probe(
-    views: Array, features: dict[str, Array], labels: dict[str, Labels], device: torch.device
-) -> dict[str, float]:
-    """Fit a linear classifier to all training images on a device, return its accuracy on each other split.
-
-    It has the optimum of logistic regression (scikit-learn's, with C = 1): the least sum of cross entropies, of each
-    image the mean over its views, and of half the squared weights.
+    An image's cross entropy is the mean over its views. It is scikit-learn's, or for many values or several views one
+    on the device with the same optimum. A fit starts where the last one ended, which is fast along rising values of C.
+    Fewer rows than dimensions are fitted in an orthonormal basis of what they span: the best weights lie in it.
 
     Parameters
     ----------
     views
         float32 [V, N, D], features of V views of the N training images, or of these themselves as the only view.
-    features
-        Of the plain images, by split, [M, D]; those of train are not read.
     labels
-        By split, int64, train's [N].
+        int64 [N], of at least two classes.
     """
-    scaled = scaling_of(views.reshape(-1, views.shape[-1]))
-    classes, y = np.unique(labels["train"], return_inverse=True)
-    weight, bias = _fit(torch.from_numpy(scaled(views)).to(device), torch.from_numpy(y).to(device), len(classes))
-    accuracies = {}
-    for split, values in features.items():
-        if split != "train":
-            logits = torch.from_numpy(scaled(values)).to(device) @ weight.T + bias
-            accuracies[split] = float(np.mean(classes[logits.argmax(dim=1).cpu().numpy()] == labels[split]))
-    return accuracies
+
+    def __init__(self, views: Array, labels: Labels, device: torch.device) -> None:
+        self._scaling = scaling_of(views.reshape(-1, views.shape[-1]))
+        self._basis: Array | None = None
+        if views.size < views.shape[-1] ** 2:  # fewer rows than dimensions
+            self._basis = np.linalg.qr(self._scaled(views).reshape(-1, views.shape[-1]).T)[0]
+        scaled = self._scaled(views)
+        on_device = len(views) > 1 or views.size >= _MANY_VALUES
+        self._model = _OnDevice(scaled, labels, device) if on_device else _OnOneThread(scaled[0], labels)
+
+    def fit(self, penalty: float) -> LinearProbe:
+        """Fit with a penalty given as scikit-learn's C: the smaller, the more large weights cost."""
+        self._model.fit(penalty)
+        return self
+
+    def accuracy(self, features: Array, labels: Labels) -> float:
+        """Return the share of images, features [M, D], whose label, int64 [M], is guessed."""
+        return float(np.mean(self._model.predict(self._scaled(features)) == labels))
+
+    def _scaled(self, features: Array) -> Array:
+        """Return features, [..., D], scaled and, if there is a basis, in it."""
+        scaled = self._scaling(features)
+        return scaled if self._basis is None else scaled @ self._basis
 
 
-def _fit(x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Return weights [C, D] and biases [C] for features [V, N, D] and labels [N], by L-BFGS."""
-    weight = torch.zeros(classes, x.shape[-1], device=x.device, requires_grad=True)
-    bias = torch.zeros(classes, device=x.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [weight, bias],
-        max_iter=_MAX_ITERATIONS,
-        max_eval=2 * _MAX_ITERATIONS,
-        tolerance_grad=_LEAST_GRADIENT,
-        tolerance_change=_LEAST_CHANGE,
-        history_size=10,
-        line_search_fn="strong_wolfe",
-    )
+class _OnOneThread:
+    def __init__(self, x: Array, labels: Labels) -> None:
+        self._given = x, labels
+        self._model = LogisticRegression(max_iter=_MAX_ITERATIONS, tol=_LEAST_GRADIENT, warm_start=True)
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        penalty = weight.square().sum() / (2 * len(y))
-        penalty.backward()
-        total = penalty.detach()
-        for view in x:
-            mean = F.cross_entropy(view @ weight.T + bias, y) / len(x)
-            mean.backward()
-            total += mean.detach()
-        return total
+    def fit(self, penalty: float) -> None:
+        with threadpool_limits(1):
+            self._model.set_params(C=penalty).fit(*self._given)
 
-    optimizer.step(loss)
-    return weight.detach(), bias.detach()
+    def predict(self, x: Array) -> Labels:
+        guesses: Labels = self._model.predict(x)
+        return guesses
+
+
+class _OnDevice:
+    def __init__(self, views: Array, labels: Labels, device: torch.device) -> None:
+        self._classes, y = np.unique(labels, return_inverse=True)
+        self._x, self._y = torch.from_numpy(views).to(device), torch.from_numpy(y).to(device)
+        self._weight = torch.zeros(len(self._classes), views.shape[-1], device=device, requires_grad=True)
+        self._bias = torch.zeros(len(self._classes), device=device, requires_grad=True)
+
+    def fit(self, penalty: float) -> None:
+        optimizer = torch.optim.LBFGS(
+            [self._weight, self._bias],
+            max_iter=_MAX_ITERATIONS,
+            max_eval=2 * _MAX_ITERATIONS,
+            tolerance_grad=_LEAST_GRADIENT,
+            tolerance_change=_LEAST_CHANGE,
+            history_size=10,
+            line_search_fn="strong_wolfe",
+        )
+
+        def loss() -> Tensor:
+            optimizer.zero_grad()
+            cost_of_weights = self._weight.square().sum() / (2 * penalty * len(self._y))
+            cost_of_weights.backward()
+            total = cost_of_weights.detach()
+            for view in self._x:
+                mean = F.cross_entropy(self._logits(view), self._y) / len(self._x)
+                mean.backward()
+                total += mean.detach()
+            return total
+
+        optimizer.step(loss)
+
+    @torch.no_grad()
+    def predict(self, x: Array) -> Labels:
+        guesses: Labels = self._classes[
+            self._logits(torch.from_numpy(x).to(self._x.device)).argmax(dim=1).cpu().numpy()
+        ]
+        return guesses
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return x @ self._weight.T + self._bias

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from simclr_steps.data.packed import NO_LABEL, Split, read_description, read_split
 from simclr_steps.data.splits import JUDGED, Labels, labeled_rows, stratified_draw
-from simclr_steps.evaluation.linear_probe import Array, linear_probe, logistic_regression
+from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.neighbors import knn_accuracy
+from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -43,7 +44,9 @@ def evaluate(
     their similarity at a temperature of 0.1), and linear.json: the accuracy of linear probes with all labels, fitted to
     the features of the plain images (`probe`) and of random views of them (`probe_on_views`); and under `results` that
     of logistic regression on few labels: on the encoder's features (`simclr`), on those of the same network with random
-    weights (`random`) and on the pixels (`pixels`). Images without a label are left out and counted.
+    weights (`random`) and on the pixels (`pixels`). `C` is the penalty of each, chosen for its input and number of
+    labels on the split `C_chosen_on`: the hold-out or, by cross-validation in the first draw, train. Images without a
+    label are left out and counted.
     """
     description = read_description(data)
     record = Record("evaluate", settings, description.content_hash, seed)
@@ -63,6 +66,7 @@ def evaluate(
             views = _features_of_views(network, splits["train"], settings.augmentation, seed, device)
         labels = {name: split.labels[labeled_rows(split.labels)] for name, split in splits.items()}
         knn |= _neighbors_vote(features, labels, settings.knn_neighbors, device)
+        linear["C_chosen_on"] = "validation" if "validation" in splits else "train"
         linear |= _linear_probes(features, views, labels, device)
         inputs = {"simclr": features, "random": _features(_random_network(network, seed), splits, device)}
         linear |= _few_labels(settings, inputs | _pixels(splits), labels, description.split_seed, device)
@@ -151,11 +155,22 @@ def _linear_probes(
     if len(np.unique(labels["train"])) < 2:
         return {}
     log.info("linear probes with %d labels", len(labels["train"]))
-    return {
-        "probe": linear_probe(features["train"][None], features, labels, device),
-        "probe_on_views": None if views is None else linear_probe(views, features, labels, device),
-        "views": _VIEWS,
-    }
+    found: dict[str, Any] = {"probe_on_views": None, "views": _VIEWS}
+    for name, given in (("probe", features["train"][None]), ("probe_on_views", views)):
+        if given is not None:
+            penalty = choose_penalty(given, features["train"], labels["train"], _hold_out(features, labels), device)
+            found[name] = _accuracies(LinearProbe(given, labels["train"], device).fit(penalty), features, labels)
+            found[f"{name}_C"] = penalty
+    return found
+
+
+def _hold_out(features: dict[str, Array], labels: dict[str, Labels]) -> tuple[Array, Labels] | None:
+    return (features["validation"], labels["validation"]) if "validation" in features else None
+
+
+def _accuracies(probe: LinearProbe, features: dict[str, Array], labels: dict[str, Labels]) -> dict[str, float]:
+    """Return the accuracy on each split but train."""
+    return {name: probe.accuracy(values, labels[name]) for name, values in features.items() if name != "train"}
 
 
 def _few_labels(
@@ -169,19 +184,27 @@ def _few_labels(
     notes: list[str] = []
     if "pixels" not in inputs:
         notes.append(f"Pixels were left out: an image has more than {LARGEST_PIXEL_INPUT:,} values.")
-    results = [
-        {
-            "input": name,
-            "labels": len(rows),
-            "fraction": round(len(rows) / len(labels["train"]), 6),
-            "draw": draw,
-            "split": split,
-            "accuracy": accuracy,
-        }
-        for rows, draw in _draws(settings, labels["train"], split_seed, notes)
-        for name, features in inputs.items()
-        for split, accuracy in logistic_regression(features, labels, rows, device).items()
-    ]
+    results = []
+    penalties: dict[str, float] = {}  # by input, chosen in the first draw of each number of labels
+    for rows, draw in _draws(settings, labels["train"], split_seed, notes):
+        drawn = labels["train"][rows]
+        for name, features in inputs.items():
+            few = features["train"][rows]
+            if draw == 0:
+                penalties[name] = choose_penalty(few[None], few, drawn, _hold_out(features, labels), device)
+            probe = LinearProbe(few[None], drawn, device).fit(penalties[name])
+            results += [
+                {
+                    "input": name,
+                    "labels": len(rows),
+                    "fraction": round(len(rows) / len(labels["train"]), 6),
+                    "draw": draw,
+                    "C": penalties[name],
+                    "split": split,
+                    "accuracy": accuracy,
+                }
+                for split, accuracy in _accuracies(probe, features, labels).items()
+            ]
     return {"results": results, "note": " ".join(notes) or None}
 
 

@@ -61,6 +61,7 @@ class Headline:
     hold_out: pd.DataFrame  # the same on the hold-out, where the split is another
     apart: pd.DataFrame  # the same with the deviations over `seeds` and over `draws`, where there are several of both
     measures: list[str]  # sentences about the frozen features with all labels
+    penalty: str  # a sentence about the logistic regressions, empty without any
     cost: str  # a sentence about the pretraining
 
     @property
@@ -123,7 +124,8 @@ def headline(rows: pd.DataFrame) -> Headline:
     hold_out = _means(accuracies[(accuracies["split"] == "validation") & (split == "test")])
     images = spread_of(accuracies[accuracies["split"] == split]).images if len(accuracies) else None
     apart = shown[shown[["seeds", "draws"]].notna().all(axis=1)]
-    return Headline(dataset, pretrain, split, images, shown, hold_out, apart, _measures(rows, split), _cost(rows))
+    sentences = _measures(rows, split), _penalty(rows), _cost(rows)
+    return Headline(dataset, pretrain, split, images, shown, hold_out, apart, *sentences)
 
 
 def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
@@ -155,6 +157,22 @@ def _measures(rows: pd.DataFrame, split: str) -> list[str]:
     return sentences
 
 
+def _penalty(rows: pd.DataFrame) -> str:
+    """Say how the penalty of the logistic regressions was chosen."""
+    chosen_on = set(rows[rows["metric"] == "C"]["split"])
+    if not chosen_on:
+        return ""
+    how = (
+        "on the hold-out"
+        if "validation" in chosen_on
+        else "by 5-fold cross-validation (where a class has a single label, it is the middle one)"
+    )
+    return (
+        f"The penalty of every logistic regression and linear probe was chosen among five values {how}, once for each "
+        "input and number of labels with the first draw, and used for all draws."
+    )
+
+
 def _cost(rows: pd.DataFrame) -> str:
     pretrain = rows[rows["stage"] == "pretrain"].groupby("metric")["value"].mean()
     speed = f"{pretrain['images_per_second']:,.0f} images/s"
@@ -181,7 +199,8 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
                 parts.append(_aligned(one.apart_cells()))
         else:
             parts.append("Accuracy was not measured: it requires labels.\n")
-        parts.append("\n".join(f"- {sentence}" for sentence in [*one.measures, one.cost]) + "\n")
+        sentences = filter(None, [*one.measures, one.penalty, one.cost])
+        parts.append("\n".join(f"- {sentence}" for sentence in sentences) + "\n")
     meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
     if meanings:
         parts.append("What the columns are\n")

@@ -149,8 +149,19 @@ def _read_evaluation(collected: RunResults, folder: Path) -> None:
         for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
             count = images.get(split)
             collected.add("linear", f"{key}_accuracy", accuracy, images=count, input="simclr", split=split)
+    if linear and linear["results"]:
+        _read_penalties(collected, linear)
     if linear and linear["note"]:
         collected.notes.append(linear["note"])
+
+
+def _read_penalties(collected: RunResults, linear: dict[str, Any]) -> None:
+    """Add the C of each logistic regression, with the split that it was chosen on."""
+    split = linear["C_chosen_on"]
+    for (name, labels), penalty in {(row["input"], row["labels"]): row["C"] for row in linear["results"]}.items():
+        collected.add("linear", "C", penalty, input=name, labels=labels, split=split)
+    for key in ("probe", "probe_on_views"):
+        collected.add("linear", f"{key}_C", linear.get(f"{key}_C"), input="simclr", split=split)
 
 
 def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:

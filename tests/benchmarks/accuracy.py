@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from simclr_steps.data.packed import read_split
-from simclr_steps.evaluation.linear_probe import linear_probe
+from simclr_steps.evaluation.linear_probe import LinearProbe
 from simclr_steps.evaluation.neighbors import knn_accuracy
+from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import checksum, read_json, read_table, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Saving
@@ -137,8 +138,10 @@ def _judge(encoder: Encoder, packed: Path, device: torch.device) -> Iterator[dic
     knn = knn_accuracy(bank, labels["train"], queries, labels["test"], _NEIGHBORS)
     knn_done = time.monotonic()
     yield {"knn_accuracy": knn, "knn_seconds": knn_done - started}
-    linear = linear_probe(features["train"][None], features, labels, device)["test"]
-    yield {"linear_accuracy": linear, "linear_seconds": time.monotonic() - knn_done}
+    plain, known = features["train"], labels["train"]
+    penalty = choose_penalty(plain[None], plain, known, None, device)
+    linear = LinearProbe(plain[None], known, device).fit(penalty).accuracy(features["test"], labels["test"])
+    yield {"linear_accuracy": linear, "linear_C": penalty, "linear_seconds": time.monotonic() - knn_done}
 
 
 def _finetuned(session: Session, encoder: Path, name: str, block: FinetuneSettings, share: float, seed: int) -> float:

@@ -5,22 +5,48 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
-from simclr_steps.data.splits import stratified_draw
+from simclr_steps.data.splits import Labels
 from simclr_steps.evaluation import linear_probe
+from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from tests.unit.conftest import digits
 
+CPU = torch.device("cpu")
 
-def test_many_labels_are_fitted_on_the_device_with_the_same_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+
+@pytest.fixture
+def pixels() -> tuple[Array, Labels]:
+    """Return digits and labels of which the odd ones have no image."""
     images, labels = digits(1797)
-    pixels = images.reshape(len(images), -1).astype(np.float32)
-    given = {"train": pixels[:900], "test": pixels[900:]}
-    known = {"train": labels[:900] * 2, "test": labels[900:] * 2}  # the odd classes have no image
-    rows = stratified_draw(known["train"], 300, 0)
-    few = linear_probe.logistic_regression(given, known, rows, torch.device("cpu"))
+    return images.reshape(len(images), -1).astype(np.float32), labels * 2
+
+
+def test_many_labels_are_fitted_on_the_device_with_the_same_accuracy(
+    pixels: tuple[Array, Labels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = pixels
+    few = LinearProbe(x[None, :300], y[:300], CPU).fit(1.0).accuracy(x[900:], y[900:])
     monkeypatch.setattr(linear_probe, "_MANY_VALUES", 1)
-    many = linear_probe.logistic_regression(given, known, rows, torch.device("cpu"))
-    assert few["test"] > 0.85 and many == pytest.approx(few, abs=0.002)
+    many = LinearProbe(x[None, :300], y[:300], CPU).fit(1.0).accuracy(x[900:], y[900:])
+    assert few > 0.85 and many == pytest.approx(few, abs=0.002)
+
+
+@pytest.mark.parametrize("many", [1, 2**22], ids=["on the device", "on one thread"])
+def test_fits_along_rising_penalties_agree_with_scikit_learn(
+    many: int, pixels: tuple[Array, Labels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear_probe, "_MANY_VALUES", many)
+    x, y = pixels
+    probe = LinearProbe(x[None, :300], y[:300], CPU)
+    scaled = linear_probe.scaling_of(x[:300])(x)
+    found = [probe.fit(penalty).accuracy(x[900:], y[900:]) for penalty in (1e-4, 1e-2, 1.0)]
+    expected = [
+        LogisticRegression(C=penalty, tol=1e-6, max_iter=5000).fit(scaled[:300], y[:300]).score(scaled[900:], y[900:])
+        for penalty in (1e-4, 1e-2, 1.0)
+    ]
+    assert found == pytest.approx(expected, abs=0.002)
+    assert found[-1] > found[0] + 0.02, "the penalty makes a difference"
 
 
 def test_scaling_centers_and_keeps_the_proportions_of_features() -> None:

@@ -13,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps.data.packed import read_split
 from simclr_steps.data.splits import stratified_draw
+from simclr_steps.evaluation.penalty import PENALTIES
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.methods import random_numbers
@@ -62,8 +63,9 @@ def test_figures_agree_with_scikit_learn_on_the_same_features(
             rows = stratified_draw(train, 20, (0, draw))  # by the data set's split_seed
             few = values["train"][rows]
             mean, scale = few.mean(axis=0), np.sqrt(few.var(axis=0).mean())
-            model = LogisticRegression(max_iter=5000, tol=1e-6).fit((few - mean) / scale, train[rows])
             here = results[results["input"] == given].query("labels == 20 and draw == @draw and split == 'test'")
+            model = LogisticRegression(C=here["C"].item(), max_iter=5000, tol=1e-6)
+            model.fit((few - mean) / scale, train[rows])
             assert here["accuracy"].item() == pytest.approx(
                 model.score((values["test"] - mean) / scale, test), abs=0.002
             )
@@ -91,12 +93,65 @@ def test_linear_probes_agree_with_scikit_learn_on_the_same_features(
     for name, train, count in (("probe", [plain["train"]], 1), ("probe_on_views", seen, 4)):
         x, y = np.concatenate(train), np.tile(packed["train"].labels, count)
         mean, scale = x.mean(axis=0), np.sqrt(x.var(axis=0).mean())
-        model = LogisticRegression(C=1 / count, tol=1e-6, max_iter=5000).fit((x - mean) / scale, y)
+        model = LogisticRegression(C=linear[f"{name}_C"] / count, tol=1e-6, max_iter=5000)
+        model.fit((x - mean) / scale, y)
         for split in ("validation", "test"):
             expected = model.score((plain[split] - mean) / scale, packed[split].labels)
             assert linear[name][split] == pytest.approx(expected, abs=0.002), (name, split)
     everything = [row for row in linear["results"] if row["labels"] == 600 and row["input"] == "simclr"]
     assert {row["split"]: row["accuracy"] for row in everything} == pytest.approx(linear["probe"], abs=0.002)
+
+
+def test_the_penalty_is_the_best_of_the_first_draw_on_the_hold_out_and_serves_all_draws(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    splits = {"train": digits(300), "validation": digits(300, 300), "test": digits(60, 600)}
+    data, encoder = write_packed(splits), write_encoder()
+    _, linear = run(data, encoder, tmp_path / "out", labels=[10, 50, 1.0], draws=2, augmentation=LIGHT)
+    assert linear["C_chosen_on"] == "validation"
+    results = pd.DataFrame(linear["results"])
+    assert (results.groupby(["input", "labels"])["C"].nunique() == 1).all()
+    packed = {name: read_split(data, name) for name in splits}
+    x = {name: split.images.reshape(len(split), -1) / 255 for name, split in packed.items()}
+    y = {name: split.labels for name, split in packed.items()}
+    for labels in (10, 50, 300):
+        rows = stratified_draw(y["train"], labels, (0, 0))
+        few = x["train"][rows]
+        mean, scale = few.mean(axis=0), np.sqrt(few.var(axis=0).mean())
+        scores = {
+            penalty: LogisticRegression(C=penalty, tol=1e-6, max_iter=5000)
+            .fit((few - mean) / scale, y["train"][rows])
+            .score((x["validation"] - mean) / scale, y["validation"])
+            for penalty in PENALTIES
+        }
+        chosen = results.query("input == 'pixels' and labels == @labels")["C"].iloc[0]
+        assert scores[chosen] > max(scores.values()) - 0.015, "neighbors count, too"
+    chosen = [linear["probe_C"], linear["probe_on_views_C"], *results["C"]]
+    assert set(chosen) <= set(PENALTIES) and len(set(chosen)) > 1
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_test_split_takes_no_part_in_the_choice_of_the_penalty(
+    held_out: bool, write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    encoder = write_encoder()
+    images, known = digits(100, 300)
+    chosen = []
+    for name, labels in (("right", known), ("wrong", (known + 1) % 10)):
+        validation = {"validation": digits(100, 200)} if held_out else {}
+        data = write_packed({"train": digits(200), **validation, "test": (images, labels)}, name=name)
+        _, linear = run(data, encoder, tmp_path / f"{name}-out", augmentation=LIGHT)
+        assert linear["C_chosen_on"] == ("validation" if held_out else "train")
+        penalties = {(row["input"], row["labels"]): row["C"] for row in linear["results"]}
+        chosen.append((penalties, linear["probe_C"], linear["probe_on_views_C"]))
+    assert chosen[0] == chosen[1]
+
+
+def test_one_label_of_a_class_without_a_hold_out_has_the_middle_penalty(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[10])
+    assert {row["C"] for row in linear["results"]} == {PENALTIES[2]}
 
 
 def test_no_augmentation_leaves_the_probe_on_views_out(

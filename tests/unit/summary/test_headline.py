@@ -38,3 +38,11 @@ def test_finetunings_that_differ_in_more_than_labels_are_told_apart(tmp_path: Pa
     assert re.search(
         r"\|\s+10 \|\s+81.0 ± 1.4 \[68.1, 89.5\] \|\s+90.0 \[78.6, 95.7\] \|\s+70.0 \[56.2, 80.9\] \|", text
     ), text
+
+
+def test_one_sentence_says_how_the_penalty_was_chosen(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    file = folder / "evaluate" / "linear.json"
+    assert page(settings(0), tmp_path).count("was chosen among five values on the hold-out") == 1
+    file.write_text(file.read_text().replace('"C_chosen_on": "validation"', '"C_chosen_on": "train"'))
+    assert "was chosen among five values by 5-fold cross-validation" in page(settings(0), tmp_path)

@@ -59,13 +59,21 @@ def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str =
     voted = {"accuracy": 0.9, "weighted_accuracy": 0.8, "images": 50}
     put(folder / "evaluate" / "knn.json", {"neighbors": 10, "test": voted, "note": None})
     linear = [
-        {"input": name, "labels": labels, "fraction": 0.1, "draw": draw, "split": split, "accuracy": accuracy}
+        {
+            "input": name,
+            "labels": labels,
+            "fraction": 0.1,
+            "draw": draw,
+            "C": 0.01,
+            "split": split,
+            "accuracy": accuracy,
+        }
         for name, base in (("simclr", 0.8), ("random", 0.5), ("pixels", 0.6))
         for labels, draws in ((10, 2), (100, 1))
         for draw in range(draws)
         for split, accuracy in (("test", base + 0.02 * draw + 0.01 * seed), ("validation", 0.1))
     ]
-    put(folder / "evaluate" / "linear.json", {"results": linear, "note": None})
+    put(folder / "evaluate" / "linear.json", {"results": linear, "C_chosen_on": "validation", "note": None})
     return folder
 
 

@@ -1,0 +1,113 @@
+"""The penalty is the best of five on the hold-out or, without one, in cross-validation, as scikit-learn finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from simclr_steps.data.splits import Labels
+from simclr_steps.evaluation.linear_probe import Array
+from simclr_steps.evaluation.penalty import PENALTIES, choose_penalty
+from tests.unit.conftest import digits
+
+CPU = torch.device("cpu")
+MIDDLE = PENALTIES[2]
+
+Data = tuple[Array, Labels]
+
+
+def noisy(signal: float, dimensions: int = 200) -> Callable[[int, int], Data]:
+    """Return a source of rows of ten classes, whose centers are `signal` apart in noise that looks the same."""
+    centers = signal * np.random.default_rng(0).normal(size=(10, dimensions))
+
+    def draw(count: int, seed: int) -> Data:
+        labels = np.arange(count) % 10
+        noise = np.random.default_rng(seed).normal(size=(count, dimensions))
+        return (centers[labels] + noise).astype(np.float32), labels
+
+    return draw
+
+
+def near(right: list[float]) -> dict[float, float]:
+    """Return the score of each penalty, in which its neighbors count half as much each."""
+    values = [right[0], *right, right[-1]]
+    return {penalty: (values[at] + 2 * values[at + 1] + values[at + 2]) / 4 for at, penalty in enumerate(PENALTIES)}
+
+
+def scores(train: Data, judged: Data) -> list[float]:
+    """Return how many rows scikit-learn's logistic regression classifies correctly with each penalty."""
+    mean, scale = train[0].mean(axis=0), np.sqrt(train[0].var(axis=0).mean())
+    return [
+        LogisticRegression(C=penalty, tol=1e-6, max_iter=5000)
+        .fit((train[0] - mean) / scale, train[1])
+        .score((judged[0] - mean) / scale, judged[1])
+        * len(judged[1])
+        for penalty in PENALTIES
+    ]
+
+
+def pixels(start: int, end: int) -> Data:
+    images, labels = digits(1797)
+    return images[start:end].reshape(end - start, -1).astype(np.float32), labels[start:end]
+
+
+def test_the_hold_out_decides_as_with_scikit_learn() -> None:
+    chosen = set()
+    for train, hold_out in (
+        (pixels(0, 500), pixels(500, 800)),
+        (noisy(0.1)(400, 1), noisy(0.1)(2000, 2)),
+    ):
+        found = choose_penalty(train[0][None], train[0], train[1], hold_out, CPU)
+        right = near(scores(train, hold_out))
+        assert right[found] >= max(right.values()) - 0.002 * len(hold_out[1])
+        assert max(right.values()) > min(right.values()) + 0.01 * len(hold_out[1]), "the penalty makes a difference"
+        chosen.add(found)
+    assert len(chosen) == 2, "noise needs another penalty than digits"
+
+
+def test_of_equally_good_penalties_the_one_nearest_to_the_middle_is_chosen() -> None:
+    x, y = noisy(10)(100, 1)
+    assert choose_penalty(x[None], x, y, (x, y), CPU) == MIDDLE
+
+
+def test_without_a_hold_out_cross_validation_decides_as_with_scikit_learn() -> None:
+    for x, y in (pixels(0, 303), noisy(0.1)(400, 1)):
+        found = choose_penalty(x[None], x, y, None, CPU)
+        counts = np.zeros(len(PENALTIES))
+        by_class = np.argsort(y, kind="stable")
+        for number in range(5):
+            apart = np.isin(np.arange(len(y)), by_class[number::5])
+            counts += scores((x[~apart], y[~apart]), (x[apart], y[apart]))
+        right = near(counts.tolist())
+        assert right[found] >= max(right.values()) - 1
+        assert max(right.values()) > min(right.values()) + 3, "the penalty makes a difference"
+
+
+def test_cross_validation_trains_on_views_and_judges_on_the_images_themselves() -> None:
+    x, y = pixels(0, 303)
+    assert choose_penalty(x[None], np.zeros_like(x), y, None, CPU) != choose_penalty(x[None], x, y, None, CPU)
+
+
+def test_a_class_of_two_is_cross_validated_and_a_class_of_one_gets_the_middle_value() -> None:
+    x, y = noisy(0.5)(20, 1)
+    assert choose_penalty(x[None], x, y, None, CPU) != MIDDLE
+    assert choose_penalty(x[None, :19], x[:19], y[:19], None, CPU) == MIDDLE
+
+
+def test_a_hold_out_decides_even_for_a_class_of_one() -> None:
+    x, y = noisy(0.2)(19, 1)
+    hold_out = noisy(0.2)(2000, 2)
+    found = choose_penalty(x[None], x, y, hold_out, CPU)
+    right = near(scores((x, y), hold_out))
+    assert found != MIDDLE and right[found] >= max(right.values()) - 4
+
+
+@pytest.mark.parametrize("hold_out", [True, False])
+def test_the_choice_is_the_same_each_time(hold_out: bool) -> None:
+    x, y = pixels(0, 100)
+    choices = {choose_penalty(x[None], x, y, pixels(100, 200) if hold_out else None, CPU) for _ in range(2)}
+    assert len(choices) == 1
