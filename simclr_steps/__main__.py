@@ -14,6 +14,7 @@ from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.logs import log, start_logging
 from simclr_steps.machine.processes import die_with_parent, join_nodes, leads
 from simclr_steps.machine.signals import end_on_sigterm
+from simclr_steps.machine.surroundings import settle
 
 # What the system says of a path that is a user's affair.
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}
@@ -39,6 +40,7 @@ def main() -> int:
     try:
         join_nodes(getattr(arguments, "hardware.nodes", 1))
         start_logging(arguments.step, arguments.log)
+        settle()
         run(STEPS[arguments.step], arguments)
     except UserError as error:
         log.error("error: %s", error)

@@ -11,6 +11,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from simclr_steps.figures.fonts import use_installed_fonts
 from simclr_steps.files import whole_file
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ _DOTS_PER_INCH = 200
 _LETTERS_PER_INCH = 13
 _LEGEND_LINE = 0.17  # inches
 
+mpl.rcdefaults()  # whatever a matplotlibrc of the user says
 mpl.rcParams.update({"font.size": 9, "axes.titlesize": 9})  # points
 
 
@@ -120,6 +122,7 @@ def sentence(text: str) -> Figure:
 
 def save(figure: Figure, stem: Path) -> None:
     """Write `stem`.png and `stem`.svg, each whole or not at all and the same for the same drawing."""
+    use_installed_fonts(figure)
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         path = stem.with_name(f"{stem.name}.{kind}")
         with whole_file(path) as partial, mpl.rc_context({"svg.hashsalt": "simclr"}):

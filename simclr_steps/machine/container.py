@@ -9,17 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from simclr_steps.machine.errors import UserError
-
-# Where programs in the image, which is read-only, keep what they would otherwise compute again in every job.
-_CACHES = {
-    "CUDA_CACHE_PATH": "cuda",
-    "MPLCONFIGDIR": "matplotlib",
-    "NUMBA_CACHE_DIR": "numba",
-    "PYTORCH_KERNEL_CACHE_PATH": "torch_kernels",
-    "TORCH_HOME": "torch",
-    "TORCHINDUCTOR_CACHE_DIR": "inductor",
-    "TRITON_CACHE_DIR": "triton",
-}
+from simclr_steps.machine.surroundings import CACHES
 
 
 def image_of(container: str) -> str:
@@ -31,8 +21,11 @@ def image_of(container: str) -> str:
 
 
 def python_in(image: str, caches: str) -> str:
-    """Return shell words that start the image's Python, with its caches in a folder below the working directory."""
-    folders = [f'{name}="$PWD"/{shlex.quote(f"{caches}/{folder}")}' for name, folder in _CACHES.items()]
+    """Return shell words that start the image's Python, with its caches in a folder below the working directory.
+
+    The image itself is read-only.
+    """
+    folders = [f'{name}="$PWD"/{shlex.quote(f"{caches}/{folder}")}' for name, folder in CACHES.items()]
     digest = Path(f"{image}.sha256")  # which containers/build.sh writes, and the container need not see
     sha256 = shlex.quote(digest.read_text().strip()) if digest.is_file() else ""
     return " ".join(["env", *folders, f"SIMCLR_IMAGE={shlex.quote(image)}", f"SIMCLR_IMAGE_SHA256={sha256}", "python"])

@@ -46,6 +46,17 @@ def _driver_answers(answer: IO[bytes]) -> bool:
     return status == 0
 
 
+def obstacle() -> str | None:
+    """Return in one line why torch cannot compute on a GPU, None if it can; CUDA is in use from then on."""
+    import torch
+
+    try:
+        torch.ones(1, device="cuda").sum().item()
+    except (AssertionError, RuntimeError) as error:  # the first where torch was built without CUDA
+        return str(error).partition("\n")[0].rstrip(".")
+    return None
+
+
 def take_gpus(count: int, available: int) -> None:
     """Have this process, and those that it starts, see `count` of the machine's `available` GPUs, free ones first.
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.gpus import take_gpus
+from simclr_steps.machine.gpus import machine_shows_gpu, obstacle, take_gpus
+from simclr_steps.machine.logs import log
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +47,8 @@ class Hardware:
         Raises
         ------
         UserError
-            If more are requested than are available, or if the nodes cannot share the processes evenly.
+            If more are requested than are available, if torch cannot use those that are requested, or if the nodes
+            cannot share the processes evenly.
         """
         import torch
 
@@ -55,12 +57,24 @@ class Hardware:
         if gpus > available * self.nodes:
             raise UserError(f"--gpus {gpus} exceeds the {available} available GPUs: request fewer")
         take_gpus(gpus // self.nodes, available)
+        gpus = self._usable(gpus)
         processes = gpus or self.processes
         if processes % self.nodes:
             raise UserError(
                 f"{processes} processes cannot be divided evenly among {self.nodes} nodes: request a multiple"
             )
         return Devices(gpus, processes, self.nodes, self.workers, self.compile)
+
+    def _usable(self, gpus: int) -> int:
+        """Return how many of the GPUs that were taken torch can use: all or, where nobody asked for them, none."""
+        is_guess = self.gpus is None
+        why = obstacle() if gpus or (is_guess and machine_shows_gpu()) else None
+        if why is None:
+            return gpus
+        if not is_guess:
+            raise UserError(f"--gpus {gpus}: torch cannot use the GPU ({why}): fix this, or pass --gpus 0")
+        log.warning("warning: continuing without a GPU because torch cannot use the one that is shown: %s", why)
+        return 0
 
 
 @dataclass(frozen=True)

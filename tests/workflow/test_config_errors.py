@@ -77,3 +77,14 @@ def test_more_gpus_for_a_job_than_for_all_jobs_are_refused_before_anything_runs(
     allowed = fresh.dry_run("--printshellcmds", *asked, "--resources", "gpu=4")
     assert allowed.returncode == 0, allowed.stderr
     assert "--gpus 4 --processes 1" in allowed.stdout
+
+
+def test_only_a_gpu_that_somebody_asked_for_is_insisted_on(fresh: Project) -> None:
+    """One that the machine seems to have is left to the step, which sees whether torch can use it."""
+    asked = ("--cores", "1", "--printshellcmds", "pretrain_all")
+    guessed = fresh.dry_run(*asked, CUDA_VISIBLE_DEVICES="0").stdout
+    assert "--processes 1" in guessed
+    assert "--gpus" not in guessed
+    by_user = fresh.dry_run(*asked, "--set-resources", "pretrain:gpu=1", CUDA_VISIBLE_DEVICES="0").stdout
+    assert "--gpus 1 --processes 1" in by_user
+    assert "--gpus 0 --processes 1" in fresh.dry_run(*asked, CUDA_VISIBLE_DEVICES="").stdout

@@ -123,6 +123,12 @@ def time_budget(wildcards, resources):
     return f"--time-budget {resources.runtime}" if IS_SCHEDULED else ""
 
 
+def gpus(wildcards, resources):
+    """Return the option that says how many GPUs a step takes; where only the machine was asked, the step finds out."""
+    is_guess = resources.gpu and not (GPUS_ASKED or IS_SCHEDULED)
+    return "" if is_guess else f"--gpus {resources.gpu}"
+
+
 def options(*names):
     """Return a param: options of the step that a profile may set as resources, which trigger no rerun."""
 

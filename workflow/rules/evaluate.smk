@@ -22,10 +22,11 @@ rule evaluate:
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("evaluate"),
+        gpus=gpus,
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
         " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q}"
-        " --gpus {resources.gpu} --log {log:q}"
+        " {params.gpus} --log {log:q}"
 
 
 rule evaluate_all:

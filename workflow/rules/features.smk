@@ -22,9 +22,10 @@ rule predict_features:
         data=subpath(input[0], parent=True),
         split=split_predicted,
         step=command("predict"),
+        gpus=gpus,
     shell:
         "{params.step} --model {input.model:q} --data {params.data:q} --split {params.split}"
-        " --out {output:q} --gpus {resources.gpu} --processes {resources.processes} --log {log:q}"
+        " --out {output:q} {params.gpus} --processes {resources.processes} --log {log:q}"
 
 
 rule gather_features:

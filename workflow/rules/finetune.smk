@@ -24,12 +24,13 @@ rule finetune:
         out=subpath(output[0], parent=True),
         work=work_folder("finetune/{finetune}"),
         step=command("finetune"),
+        gpus=gpus,
         time_budget=time_budget,
         options=options("save_minutes"),
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
         " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q} --work {params.work:q}"
-        " --gpus {resources.gpu} {params.time_budget} {params.options} --log {log:q}"
+        " {params.gpus} {params.time_budget} {params.options} --log {log:q}"
 
 
 use rule predict_features as predict_classifier with:

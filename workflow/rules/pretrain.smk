@@ -24,13 +24,14 @@ rule pretrain:
         data=subpath(input[0], parent=True),
         work=work_folder("pretrain"),
         step=command("pretrain"),
+        gpus=gpus,
         time_budget=time_budget,
         options=options("workers", "compile", "save_minutes"),
     shell:
         "{params.check} --data {params.data:q} --log {log.check:q} &&"
         " {params.step} --settings {params.settings:q} --data {params.data:q} --seed {wildcards.seed}"
         " --out {output:q} --work {params.work:q}"
-        " --gpus {resources.gpu} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
+        " {params.gpus} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
         " {params.options} --log {log.pretrain:q}"
 
 
@@ -58,9 +59,10 @@ rule select:
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("select"),
+        gpus=gpus,
     shell:
         "{params.step} --settings {params.settings:q} --candidates {input.candidates:q}"
-        " --data {params.data:q} --out {params.out:q} --gpus {resources.gpu} --log {log:q}"
+        " --data {params.data:q} --out {params.out:q} {params.gpus} --log {log:q}"
 
 
 rule pretrain_all:

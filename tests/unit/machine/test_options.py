@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
+from simclr_steps.machine import options
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Devices, Hardware
 
@@ -18,6 +24,7 @@ def test_processes_and_nodes_are_claimed_as_asked_for() -> None:
 def test_unasked_a_step_takes_one_gpu_if_there_is_any(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")  # what a scheduler chose is not chosen again
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(options, "obstacle", lambda: None)
     assert Hardware(processes=4).claim() == Devices(gpus=1, processes=1, nodes=1, workers=None, compile="auto")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert Hardware(processes=4).claim() == Devices(gpus=0, processes=4, nodes=1, workers=None, compile="auto")
@@ -33,3 +40,47 @@ def test_unasked_a_step_takes_one_gpu_if_there_is_any(monkeypatch: pytest.Monkey
 def test_what_cannot_be_had_is_one_sentence(hardware: Hardware, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         hardware.claim()
+
+
+CLAIM = """
+import logging
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.options import Hardware
+logging.basicConfig(format="%(message)s")
+print(Hardware().claim().gpus)
+Hardware(gpus=0).claim()
+try:
+    Hardware(gpus=1).claim()
+except UserError as error:
+    print(error)
+"""
+UUID = "GPU-00000000-0000-0000-0000-000000000000"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("shown_by", ["driver", "variable"])
+def test_a_gpu_that_torch_cannot_use_is_done_without_unless_it_was_asked_for(tmp_path: Path, shown_by: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    if shown_by == "variable":
+        environment["CUDA_VISIBLE_DEVICES"] = "0"
+    else:
+        environment.pop("CUDA_VISIBLE_DEVICES", None)
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\necho 'GPU 0: NVIDIA H100 (UUID: {UUID})'\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    command = [sys.executable, "-c", CLAIM]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert lines == ["0", "--gpus 1 exceeds the 0 available GPUs: request fewer"], done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("warning:")]
+    assert len(said) == 1
+    assert said[0].startswith("warning: continuing without a GPU because torch cannot use the one that is shown: ")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_was_asked_for_and_is_counted_but_cannot_be_used_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # as of a driver that is too old
+    with pytest.raises(UserError, match=r"^--gpus 1: torch cannot use the GPU \(.*[^.]\): fix this, or pass --gpus 0$"):
+        Hardware(gpus=1).claim()
