@@ -12,7 +12,13 @@ from simclr_steps.cli.table import STEPS
 from simclr_steps.files import is_full
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.logs import log, start_logging
-from simclr_steps.machine.processes import die_with_parent, end_with_starter, join_nodes, leads
+from simclr_steps.machine.processes import (
+    die_with_parent,
+    end_with_starter,
+    forget_foreign_ranks,
+    join_nodes,
+    leads,
+)
 from simclr_steps.machine.signals import end_on_sigterm
 from simclr_steps.machine.surroundings import settle
 
@@ -33,12 +39,14 @@ def is_dependency(module: str) -> bool:
 def main() -> int:
     """Run the step that the command line names; return the exit status."""
     end_on_sigterm()
+    arguments = parse(sys.argv[1:])
+    nodes = getattr(arguments, "hardware.nodes", 1)
+    forget_foreign_ranks(nodes)
     if not leads():
         die_with_parent()
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each would tell when another is gone
-    arguments = parse(sys.argv[1:])
     try:
-        join_nodes(getattr(arguments, "hardware.nodes", 1))
+        join_nodes(nodes)
         start_logging(arguments.step, arguments.log)
         settle()
         if leads():

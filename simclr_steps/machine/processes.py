@@ -14,11 +14,31 @@ from simclr_steps.machine.errors import UserError
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 _PR_SET_PDEATHSIG = 1  # of prctl.h
+_LEADER = "SIMCLR_LEADER"  # the number of the process that starts those that compute with it on its node
+_OF_ONE_NODE = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def leads() -> bool:
     """Return whether this process speaks and writes for all that compute together."""
-    return all(os.environ.get(rank, "0") == "0" for rank in ("LOCAL_RANK", "NODE_RANK"))
+    return leads_node() and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def forget_foreign_ranks(nodes: int) -> None:
+    """Drop what another launcher left in the environment, unless a step has started this process to compute with it.
+
+    By it the process would be mute, or wait for others. Of a launcher that starts a process on each of several nodes
+    all is kept but the rank on the node, as the others on a node are started by the step itself.
+    """
+    if os.environ.get(_LEADER) != str(os.getppid()):
+        for name in _OF_ONE_NODE if nodes == 1 else ("LOCAL_RANK",):
+            os.environ.pop(name, None)
+    if leads_node():
+        os.environ[_LEADER] = str(os.getpid())
+
+
+def leads_node() -> bool:
+    """Return whether this process starts those that compute with it on its node."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def die_with_parent() -> None:

@@ -54,7 +54,7 @@ class Supervised(Trained):
         batches = GlobalBatches(
             self.rows, self.settings.batch_size, self._seed, lambda: trainer.global_step, use_all=True
         )
-        return self._images.loader(batches, self.device)
+        return self._images.loader(batches, self.device, self.settings.batch_size)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> dict[str, Tensor]:
         """Return the cross entropy and the accuracy of a batch; a frozen backbone keeps its statistics, too."""

@@ -81,7 +81,8 @@ class SimCLR(Compilable):
             rank=trainer.global_rank,
             processes=trainer.world_size,
         )
-        return self._images.loader(batches, self.device, self._workers)
+        size = self.settings.global_batch_size // trainer.world_size
+        return self._images.loader(batches, self.device, size, self._workers)
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Return the loss of a batch of indices and, unless they are on the device, images."""

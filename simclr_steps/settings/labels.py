@@ -14,6 +14,10 @@ class PerClass(Settings):
 
     per_class: int = Field(gt=0, description="Number of labels per class.")
 
+    def __str__(self) -> str:
+        """Return the budget as a config gives it."""
+        return f"{{per_class: {self.per_class}}}"
+
 
 def _check_budget(value: Any) -> Any:
     is_count, is_fraction = type(value) is int and value > 0, type(value) is float and 0 < value <= 1

@@ -33,6 +33,7 @@ from simclr_steps.settings.evaluation import EvaluationSettings
 LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a linear model of pixels takes hours
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
 _VIEWS = 4  # of each training image, for the probe that is trained on views
+_FIRST_EPOCH_OF_VIEWS = -2  # falling from there; pretraining's are 0 and more, and its hold-out's is -1
 
 
 def evaluate(
@@ -105,7 +106,8 @@ def _features_of_views(
     size = network.architecture.image_size
 
     def view(images: Tensor, rows: Tensor, number: int) -> Tensor:
-        return random_views(images, random_numbers.keys(seed, number, rows, views=1), augmentation, size)[0]
+        epoch = _FIRST_EPOCH_OF_VIEWS - number
+        return random_views(images, random_numbers.keys(seed, epoch, rows, views=1), augmentation, size)[0]
 
     labeled = labeled_rows(train.labels)
     return np.stack(
@@ -226,6 +228,7 @@ def _draws(
                 break
             if draw == 0:
                 if len(rows) in counts:
+                    notes.append(f"A label budget was left out: {budget} is {len(rows):,} labels, as another is.")
                     break
                 counts.add(len(rows))
                 log.info("logistic regression with %d labels", len(rows))

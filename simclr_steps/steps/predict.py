@@ -22,6 +22,7 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import check_channels, images_at_a_time, network_input
+from simclr_steps.training.readers import LONGEST_WAIT, usable_readers, watched_readers
 from simclr_steps.training.trainer import build_trainer
 
 RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, uint8 [B, H, W, C]
@@ -54,7 +55,8 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
     warnings.filterwarnings("ignore", message=".*infer the batch indices.*")  # each batch carries its own rows
     devices = hardware.claim()
     trainer = build_trainer(devices, callbacks=[PartWriter(out, description, record)])
-    trainer.predict(Prediction(network, images, devices.workers or 0), return_predictions=False)
+    with watched_readers():
+        trainer.predict(Prediction(network, images, devices.workers or 0), return_predictions=False)
     if trainer.is_global_zero:
         log.info("%s of %d images by %d processes: %s", kind, len(images), trainer.world_size, out)
 
@@ -72,10 +74,13 @@ class Prediction(L.LightningModule):
         """Return the batches of this process."""
         rows = np.array_split(np.arange(len(self._images)), self.trainer.world_size)[self.trainer.global_rank]
         self._progress = Progress("predicted", len(rows))
+        batches = Batches(self._images, rows)
+        workers = usable_readers(self._workers, batches.size * self._images[:1].nbytes)
         return DataLoader(
-            Batches(self._images, rows),
+            batches,
             batch_size=None,  # the data set's items are batches already
-            num_workers=self._workers,
+            num_workers=workers,
+            timeout=LONGEST_WAIT if workers else 0,
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -93,13 +98,13 @@ class Batches(Dataset[RowsAndImages]):
 
     def __init__(self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> None:
         self._images, self._rows = images, rows
-        self._size = images_at_a_time(images)
+        self.size = images_at_a_time(images)  # of a batch
 
     def __len__(self) -> int:
-        return max(1, -(-len(self._rows) // self._size))
+        return max(1, -(-len(self._rows) // self.size))
 
     def __getitem__(self, number: int) -> RowsAndImages:
-        rows = self._rows[number * self._size : (number + 1) * self._size]
+        rows = self._rows[number * self.size : (number + 1) * self.size]
         return torch.from_numpy(rows), torch.from_numpy(self._images[rows])
 
 

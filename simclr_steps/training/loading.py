@@ -21,6 +21,7 @@ from simclr_steps.machine.processes import die_with_parent
 from simclr_steps.machine.signals import ignore
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.networks.features import compute_features, images_at_a_time
+from simclr_steps.training.readers import LONGEST_WAIT, SHARED, usable_readers
 
 Batch = Sequence[Tensor] | UserError
 
@@ -77,19 +78,22 @@ class Images(Dataset[Any]):
         if self._resident is not None:
             return (wanted,)
         try:
-            return wanted, self._read_to_share(indices)
+            if get_worker_info() is None:
+                return wanted, torch.from_numpy(self.read(indices))
+            return self._read_to_share(indices)
         except UserError as error:
             return error
 
-    def _read_to_share(self, indices: Rows) -> Tensor:
-        """Read images, in a process that reads ahead into memory that the training shares, so that none is copied."""
+    def _read_to_share(self, indices: Rows) -> Batch:
+        """Read images, in a process that reads ahead, into memory that the training shares, so that none is copied.
+
+        The indices are put there, too: what is not shared when torch sends it is shared in a thread whose errors
+        nobody hears of, and the training would wait for ever.
+        """
         shape = (len(indices), *self._shape)
-        if get_worker_info() is None:
-            return torch.from_numpy(self.read(indices))
-        storage = torch.UntypedStorage._new_shared(math.prod(shape))
-        shared = torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
+        shared = _shared(torch.uint8, shape)
         self.read(indices, shared.numpy())
-        return shared
+        return _shared(torch.int64, (len(indices),)).copy_(torch.from_numpy(indices)), shared
 
     def read(self, indices: Rows, into: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
         """Read images from disk: int64 [B] to uint8 [B, H, W, C], a new array or the one that is given."""
@@ -119,22 +123,27 @@ class Images(Dataset[Any]):
         indices = batch[0]
         return indices, self._resident[self._place[indices]] if self._resident is not None else batch[1]
 
-    def loader(self, batches: Sampler[Rows], device: torch.device, workers: int | None = None) -> DataLoader[Any]:
+    def loader(
+        self, batches: Sampler[Rows], device: torch.device, batch_size: int, workers: int | None = None
+    ) -> DataLoader[Any]:
         """Return a loader of whole batches, read ahead by worker processes unless the device holds all images.
 
-        None takes as many workers as keep a GPU busy, and none for a CPU, whose steps take much longer than to read.
+        They have about `batch_size` images. None takes as many workers as keep a GPU busy, and none for a CPU, whose
+        steps take much longer than to read.
         """
         on_gpu = device.type == "cuda"
         if self._resident is not None:
             workers = 0
         elif workers is None:
             workers = _WORKERS_OF_GPU if on_gpu else 0
+        workers = usable_readers(workers, batch_size * math.prod(self._shape))
         return DataLoader(
             self,
             batch_sampler=batches,  # type: ignore[arg-type]  # one array of indices a batch serves as well as a list
             collate_fn=_as_it_is,  # and so does a batch that is whole already
             num_workers=workers,
             persistent_workers=workers > 0,
+            timeout=LONGEST_WAIT if workers else 0,
             worker_init_fn=_end_with_training,
             multiprocessing_context="fork"
             if workers
@@ -165,6 +174,21 @@ def outputs(network: Encoder | Classifier, images: Images, rows: Rows, device: t
     parts = [compute_features(network, images.fetch(batch, device), device) for batch in batches]
     features, second = (torch.from_numpy(np.concatenate(part)).to(device) for part in zip(*parts, strict=True))
     return features, second
+
+
+def _shared(kind: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    """Return new memory that processes share.
+
+    Raises
+    ------
+    UserError
+        When there is none left.
+    """
+    try:
+        storage = torch.UntypedStorage._new_shared(math.prod(shape) * kind.itemsize)
+    except RuntimeError as error:
+        raise UserError(f"{SHARED} has no room for a batch: enlarge it, or run again with --workers 0") from error
+    return torch.empty(0, dtype=kind).set_(storage).view(shape)
 
 
 def _end_with_training(worker: int) -> None:

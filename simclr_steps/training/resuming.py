@@ -26,6 +26,7 @@ from simclr_steps.training.checked_files import newest_intact
 from simclr_steps.training.distributed import Agreement, end_together, is_anothers_end
 from simclr_steps.training.history import History
 from simclr_steps.training.non_finite import FiniteHoldOut, FiniteTraining
+from simclr_steps.training.readers import watched_readers
 
 _MARGIN = 10  # how many times as long as ever before an epoch's end may take
 
@@ -125,7 +126,8 @@ def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path, *, if_m
     Raises
     ------
     UserError
-        When the training's memory is full, with what to do then, or when another of its processes died.
+        When the training's memory is full, with what to do then, or when another of its processes died, those that
+        read images among them.
     """
     # Lightning would ask all processes about SIGTERM at every step, and wait for the device; SaveWork needs no waiting.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
@@ -135,7 +137,7 @@ def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path, *, if_m
     callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # that is how the trainer keeps them
     save_work = next(callback for callback in callbacks if isinstance(callback, SaveWork))
     try:
-        with save_work.signal.listening():
+        with save_work.signal.listening(), watched_readers():
             trainer.fit(module, ckpt_path=newest, weights_only=True)
     except torch.OutOfMemoryError as error:
         raise UserError(f"the GPU's memory is full at step {trainer.global_step + 1}: {if_memory_is_full}") from error

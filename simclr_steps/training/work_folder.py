@@ -13,10 +13,12 @@ from typing import Any
 from simclr_steps.files import canonical_json, write_text
 from simclr_steps.machine.errors import Stopped
 from simclr_steps.machine.locks import has_name, wait_for_lock
+from simclr_steps.machine.logs import log
 from simclr_steps.machine.processes import launch, leads
 from simclr_steps.training.published import PUBLISHED, clear, is_kept
 
 _GO, _LEAVE = "go", "leave"
+_SILENCE = 60.0  # seconds after which a process says what it waits for
 
 
 @contextmanager
@@ -69,7 +71,11 @@ def _say(word: Path | None, what: str) -> None:
 
 def _wait_for_word(word: Path) -> None:
     """Wait until the leading process trains; raise Stopped, a success, when it left as there is nothing to do."""
+    began, said = time.monotonic(), False
     while not word.exists():
         time.sleep(0.5)
+        if not said and time.monotonic() - began > _SILENCE:
+            log.error("waiting for the process of NODE_RANK 0 to write %s, as it does when it trains", word)
+            said = True
     if word.read_text() == _LEAVE:
         raise Stopped("the leading process found nothing to do", os.EX_OK)

@@ -84,6 +84,8 @@ def _run(arguments: list[str], folder: Path, environment: Mapping[str, str], in_
         os.setpgid(0, 0)
     os.chdir(folder)
     os.environ.update(environment)
+    if "LOCAL_RANK" in environment:  # the processes of a training, which one of them would start
+        os.environ["SIMCLR_LEADER"] = str(os.getppid())
     with (folder / "said.txt").open("a") as stream:
         os.dup2(stream.fileno(), 2)
     sys.argv = ["simclr_steps", *arguments]

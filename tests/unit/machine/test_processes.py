@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +50,43 @@ def test_all_nodes_go_on_or_leave_when_the_training_that_they_waited_for_has_end
     assert ("resuming from" in said(tmp_path)) == killed
     assert ("nothing to train: the finished training was restored from" in said(tmp_path)) == (not killed)
     assert (tmp_path / "out/last.ckpt").exists()
+
+
+RANKS = {"NODE_RANK": "1", "GROUP_RANK": "1", "LOCAL_RANK": "3", "MASTER_ADDR": "192.0.2.1", "MASTER_PORT": "1"}
+FORGET = """
+import os, sys
+from simclr_steps.machine.processes import forget_foreign_ranks, leads
+if sys.argv[2] == "ours":
+    os.environ["SIMCLR_LEADER"] = str(os.getppid())
+forget_foreign_ranks(int(sys.argv[1]))
+print(*sorted(os.environ.keys() & set(sys.argv[3:])), leads())
+"""
+
+
+@pytest.mark.parametrize(
+    ("nodes", "whose", "kept"),
+    [
+        ("1", "foreign", "True"),
+        ("2", "foreign", "GROUP_RANK MASTER_ADDR MASTER_PORT NODE_RANK False"),
+        ("1", "ours", "GROUP_RANK LOCAL_RANK MASTER_ADDR MASTER_PORT NODE_RANK False"),
+    ],
+)
+def test_ranks_count_in_processes_that_a_step_started_or_on_several_nodes(nodes: str, whose: str, kept: str) -> None:
+    command = [sys.executable, "-c", FORGET, nodes, whose, *RANKS]
+    environment = {**os.environ, **RANKS, "PYTHONPATH": str(Path(__file__).parents[3])}
+    assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip() == kept
+
+
+def test_ranks_that_a_launcher_left_make_no_training_wait_or_mute(
+    tmp_path: Path, write_packed: Callable[..., Path]
+) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1}).model_dump_json()
+    places = ["--data", str(write_packed()), "--out", "out", "--work", "work", "--seed", "0", "--gpus", "0"]
+    process = start(["pretrain", "--settings", settings, *places], tmp_path, NODE_RANK="1", MASTER_ADDR="192.0.2.1")
+    process.join(240)
+    process.kill()
+    assert process.exitcode == 0
+    assert "done: loss" in said(tmp_path)
 
 
 def wait_for(is_so: Callable[[], object], goes_on: Callable[[], bool]) -> None:

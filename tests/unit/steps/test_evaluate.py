@@ -88,7 +88,7 @@ def test_linear_probes_agree_with_scikit_learn_on_the_same_features(
     packed = {name: read_split(data, name) for name in splits}
     plain = {name: compute_features(network, split.images, device)[0] for name, split in packed.items()}
     images, rows = torch.from_numpy(np.array(packed["train"].images)), torch.arange(600)
-    views = [random_views(images, random_numbers.keys(3, number, rows, 1), LIGHT)[0] for number in range(4)]
+    views = [random_views(images, random_numbers.keys(3, epoch, rows, 1), LIGHT)[0] for epoch in range(-2, -6, -1)]
     seen = [network(view)[0].detach().numpy() for view in views]
     for name, train, count in (("probe", [plain["train"]], 1), ("probe_on_views", seen, 4)):
         x, y = np.concatenate(train), np.tile(packed["train"].labels, count)
@@ -204,8 +204,9 @@ def test_without_labels_to_train_on_it_says_what_cannot_be_measured(
 def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
-    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[0.01, 20, 1000])
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[0.01, 20, {"per_class": 2}, 1000])
     assert {row["labels"] for row in linear["results"]} == {20}
+    assert "{per_class: 2} is 20 labels, as another is" in linear["note"]
     assert "0.01" in linear["note"]
     assert "1000" in linear["note"]
 

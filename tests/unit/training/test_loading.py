@@ -71,7 +71,7 @@ def test_images_that_the_device_holds_are_those_of_their_rows(tmp_path: Path) ->
 def test_loader_yields_whole_batches_in_their_order(tmp_path: Path, workers: int | None) -> None:
     images = random_images(40)
     batches = np.random.default_rng(1).permutation(40).reshape(5, 8)
-    loader = Images([mapped(tmp_path / "images.npy", images)]).loader(Batches(batches), CPU, workers)
+    loader = Images([mapped(tmp_path / "images.npy", images)]).loader(Batches(batches), CPU, 8, workers)
     for expected, (indices, read) in zip(batches, loader, strict=True):
         assert np.array_equal(indices, expected) and np.array_equal(read, images[expected])
 
@@ -93,7 +93,7 @@ def test_file_that_is_cut_short_while_it_is_read_is_named_in_one_sentence(tmp_pa
         file.truncate(1500)
     sentence = f"{tmp_path}/images.npy was cut short before image 9: run prepare again"
     with pytest.raises(UserError, match=f"^{sentence}$"):
-        for batch in images.loader(Batches(np.array([[1, 9]])), CPU, workers):
+        for batch in images.loader(Batches(np.array([[1, 9]])), CPU, 2, workers):
             images.on_device(batch)
 
 
@@ -107,7 +107,7 @@ def test_a_step_on_a_gpu_never_waits_for_it(resident: bool) -> None:
     batches = np.random.default_rng(0).permutation(512).reshape(4, 128)
     encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 16)).to(device)
     seen = []
-    for number, batch in enumerate(images.loader(Batches(batches), device)):
+    for number, batch in enumerate(images.loader(Batches(batches), device, 128)):
         torch.cuda.set_sync_debug_mode("error" if number else "default")  # the first step sets up libraries
         indices, shown = images.on_device([part.to(device, non_blocking=True) for part in batch])
         views = random_views(shown, random_numbers.keys(0, 0, indices, 2), Augmentation(blur_probability=0.5))

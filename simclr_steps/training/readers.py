@@ -1,0 +1,75 @@
+"""Processes that read images ahead: whether they can hand over what they read, and what is said when one does not."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_sharer
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from shutil import disk_usage
+
+import torch
+import torch.distributed as dist
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+
+SHARED = Path("/dev/shm")  # noqa: S108 - where the C library puts memory that processes share
+LONGEST_WAIT = 600.0  # seconds for one batch, which a file system that is busy may need
+_AHEAD = 2  # batches that torch has each reader keep
+
+
+def usable_readers(wanted: int, batch_bytes: int) -> int:
+    """Return how many processes read ahead: as many as wanted or, with a line that says why, none.
+
+    Each batch is handed over as a piece of shared memory, through a socket in the folder for temporary files. That is
+    tried with as much memory as all readers of this machine fill, as a reader that cannot do it would be waited for.
+    """
+    processes = dist.get_world_size() if dist.is_initialized() else 1
+    needed = (_AHEAD * wanted + 2) * batch_bytes * processes
+    if wanted and (obstacle := _obstacle(needed)):
+        log.warning("warning: reading images without processes of their own because %s", obstacle)
+        return 0
+    return wanted
+
+
+def _obstacle(size: int) -> str | None:
+    """Hand over `size` bytes within this process; return why that fails, and what to do, if it does."""
+    try:
+        shared = torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(size))
+    except RuntimeError:
+        free = disk_usage(SHARED).free if SHARED.exists() else 0
+        return (
+            f"{SHARED} has {free / 1e6:.0f} of the {size / 1e6:.0f} MB that they need: enlarge it, as docker run "
+            f"--shm-size={-(-size // 2**20)}m does"
+        )
+    try:
+        pickle.loads(ForkingPickler.dumps(shared))  # noqa: S301 - of our own making
+    except OSError as error:
+        return f"they cannot use {tempfile.gettempdir()} ({error}): set TMPDIR to another folder, with a short path"
+    finally:
+        resource_sharer.stop()
+    return None
+
+
+@contextmanager
+def watched_readers() -> Iterator[None]:
+    """Turn what torch says of a reader that died, or did not answer, into one sentence.
+
+    Raises
+    ------
+    UserError
+        When that happened.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader"):
+            raise
+        what = "did not answer" if "timed out" in str(error) else "died, perhaps out of memory"
+        raise UserError(
+            f"a process that reads images {what}: run again, with --workers 0 if it happens again"
+        ) from error

@@ -1,0 +1,120 @@
+"""Readers that cannot hand over a batch are done without; one that dies or hangs ends the training in one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch.utils.data import Sampler
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.training import loading, readers
+from simclr_steps.training.loading import Images
+from simclr_steps.training.readers import usable_readers, watched_readers
+
+REPOSITORY = Path(__file__).parents[3]
+CPU = torch.device("cpu")
+READ = """
+import logging
+import numpy as np, torch
+from tests.unit.training.test_readers import Batches
+from simclr_steps.training.loading import Images
+logging.basicConfig(format="%(message)s")
+def read():
+    images = np.arange(64 * 2**14).astype(np.uint8).reshape(64, 128, 128, 1)
+    loader = Images([images]).loader(Batches(np.arange(64).reshape(-1, 8)), torch.device("cpu"), 8, 2)
+    assert all(np.array_equal(read, images[rows]) for rows, read in loader)
+    return loader.num_workers
+print(read())
+"""
+
+
+class Batches(Sampler[npt.NDArray[np.int64]]):
+    """The given batches."""
+
+    def __init__(self, batches: npt.NDArray[np.int64]) -> None:
+        self._batches = batches
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        yield from self._batches
+
+
+def read(*prefix: str, **environment: str) -> tuple[str, list[str]]:
+    """Read 1 MB by two readers in a process of its own; return how many were used, and what was said."""
+    done = subprocess.run(
+        [*prefix, sys.executable, "-c", READ],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr.splitlines()
+
+
+def test_with_room_enough_readers_are_used() -> None:
+    assert read() == ("2", [])
+
+
+def test_a_folder_for_temporary_files_with_a_long_path_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ("job" * 40)
+    folder.mkdir()
+    used, said = read(TMPDIR=str(folder))
+    assert used == "0"
+    assert said == [
+        f"warning: reading images without processes of their own because they cannot use {folder} (AF_UNIX path too "
+        "long): set TMPDIR to another folder, with a short path"
+    ]
+
+
+def test_too_little_shared_memory_is_named_with_what_is_needed() -> None:
+    own_mounts = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=256k tmpfs /dev/shm && exec "$@"', "sh"]
+    if os.geteuid() != 0 or subprocess.run([*own_mounts, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small /dev/shm cannot be mounted here")
+    used, said = read(*own_mounts)
+    assert used == "0"
+    assert said == [
+        "warning: reading images without processes of their own because /dev/shm has 0 of the 1 MB that they need: "
+        "enlarge it, as docker run --shm-size=1m does"
+    ]
+
+
+class Stuck(Images):
+    """Images of a file system that does not answer after the first batch."""
+
+    def read(self, indices: npt.NDArray[np.int64], into: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
+        if indices[0]:
+            time.sleep(10)
+        return super().read(indices, into)
+
+
+@pytest.mark.parametrize(("killed", "what"), [(True, "died, perhaps out of memory"), (False, "did not answer")])
+def test_a_reader_that_is_killed_or_hangs_ends_the_training(
+    monkeypatch: pytest.MonkeyPatch, killed: bool, what: str
+) -> None:
+    monkeypatch.setattr(loading, "LONGEST_WAIT", 3.0)
+    loader = Stuck([np.zeros((8, 8, 8, 1), dtype=np.uint8)]).loader(Batches(np.arange(8).reshape(4, 2)), CPU, 2, 1)
+    batches = iter(loader)
+    next(batches)
+    if killed:
+        os.kill(batches._workers[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    sentence = f"^a process that reads images {what}: run again, with --workers 0 if it happens again$"
+    with pytest.raises(UserError, match=sentence), watched_readers():
+        next(batches)
+
+
+def test_readers_are_tried_with_all_that_they_keep_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(readers, "_obstacle", sizes.append)
+    assert usable_readers(4, 100) == 4
+    assert usable_readers(0, 100) == 0
+    assert sizes == [1000]
