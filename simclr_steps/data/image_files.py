@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import TextIO
 
+from simclr_steps.data.image_tables import read_lines
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
@@ -97,17 +96,10 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
 
 
 def _listed(table: Path) -> Iterator[tuple[str, Path]]:
-    with table.open(encoding="utf-8-sig", errors="replace", newline="") as stream, contextlib.suppress(csv.Error):
-        for cells in read_lines(stream):
-            name = (cells.get("path") or "").strip()
+    with contextlib.suppress(UserError):
+        for _, cells in read_lines(table):
+            name = cells.get("path", "")
             yield name, table.parent / name
-
-
-def read_lines(table: TextIO) -> csv.DictReader[str]:
-    """Return the lines of an open CSV file by the columns' names, around which spaces do not count."""
-    lines = csv.DictReader(table)
-    lines.fieldnames = [name.strip() for name in lines.fieldnames or []]
-    return lines
 
 
 def is_image(name: str) -> bool:

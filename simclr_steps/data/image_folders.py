@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import os
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,8 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from simclr_steps.data.decoding import decode_all
-from simclr_steps.data.image_files import find_images, read_lines
+from simclr_steps.data.image_files import find_images
+from simclr_steps.data.image_tables import read_lines
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, Pixels, chunk_length
 from simclr_steps.data.splits import Rows
@@ -24,10 +24,13 @@ from simclr_steps.settings.datasets import FolderDataset
 
 SPLIT_OF = {
     "train": "train",
+    "training": "train",
+    "dev": "validation",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
     "test": "test",
+    "testing": "test",
     "unlabeled": "unlabeled",
     "unlabelled": "unlabeled",  # users may spell as the British do
 }
@@ -137,8 +140,10 @@ def _sub_folders(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
-def index_table(table: Path) -> list[ImageFile]:
+def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile]:
     """Return the images that a CSV file lists, with the columns path, label and split, the latter two if need be.
+
+    Those that are not among `columns` are not read.
 
     Raises
     ------
@@ -147,35 +152,33 @@ def index_table(table: Path) -> list[ImageFile]:
     """
     line_of: dict[str, int] = {}
     files = []
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            lines = read_lines(stream)
-            _check_columns(table, lines.fieldnames or [])
-            for cells in lines:
-                file, line = _listed(table, lines.line_num, cells), lines.line_num
-                first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
-                if first != line:
-                    raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
-                files.append(file)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"path: {table} is not a CSV file in UTF-8 ({error}): save it as one") from error
+    lines = read_lines(table)
+    _check_columns(table, list(next(lines)[1]), columns)
+    for line, cells in lines:
+        file = _listed(table, line, {column: cells.get(column, "") for column in columns})
+        first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
+        if first != line:
+            raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
+        files.append(file)
     if not files:
         raise UserError(f"path: {table} lists no images: add some")
     return files
 
 
-def _check_columns(table: Path, columns: Sequence[str]) -> None:
+def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> None:
     """Raise UserError when there are no paths, or a column's name looks like a slip; other columns may be there."""
-    for missing in (column for column in COLUMNS if column not in columns):
+    for missing in (column for column in read if column not in columns):
         others = {column.lower(): column for column in columns if column not in COLUMNS}
         for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
             raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
     if "path" not in columns:
         raise UserError(f"path: {table} line 1 has no column path: add it to {columns or 'the file'}")
+    if unused := [column for column in columns if column not in read]:
+        log.info("columns that nothing uses: %s", ", ".join(unused))
 
 
-def _listed(table: Path, line: int, cells: dict[str, str | None]) -> ImageFile:
-    name, label, split = ((cells.get(column) or "").strip() for column in COLUMNS)
+def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
+    name, label, split = (cells.get(column, "") for column in COLUMNS)
     where = f"path: {table} line {line}"
     if not name:
         raise UserError(f"{where} has no path: fill it in or delete the line")

@@ -70,7 +70,7 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
 def _list_images(images: Path) -> tuple[Path, list[str]]:
     """Return the folder that paths are relative to, and the paths."""
     if images.is_file():
-        return images.parent, [file.name for file in index_table(images)]
+        return images.parent, [file.name for file in index_table(images, ["path"])]
     if not images.is_dir():
         raise UserError(f"--images: {images} does not exist: give a folder of images or a CSV file")
     return images, [path.as_posix() for path in find_images(images)]

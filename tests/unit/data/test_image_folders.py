@@ -175,11 +175,28 @@ def test_spaces_around_columns_names_do_not_count(tmp_path: Path) -> None:
         (["path,label", "a.png,cat", "e.png,", "./a.png,dog"], r"names \./a\.png in line 2 and in line 4: keep one"),
         (["path", f"{'long' * 100}.png"], "line 2 names long.* which is missing"),
         (["path,label"], "lists no images"),
+        (
+            ["path,label", "a.png,a, b cat"],
+            r'line 2 has another number of cells \(3\) than line 1 \(2\): quote cells that contain ","',
+        ),
+        (["path,label", "a.png"], r"line 2 has another number of cells \(1\) than line 1 \(2\)"),
+        (["sep=;", "path;label", "a.png"], r"line 3 has another number of cells \(1\) than line 2 \(2\)"),
+        (["path,label,label", "a.png,cat,"], 'line 1 has the column "label" twice: keep one'),
     ],
 )
 def test_a_wrong_table_is_named_with_the_line(tmp_path: Path, lines: list[str], message: str) -> None:
     with pytest.raises(UserError, match=rf"^path: .*images\.csv {message}"):
         index_table(write_table(tmp_path, *lines))
+
+
+def test_columns_that_nothing_uses_are_in_the_log_and_only_those_asked_for_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, "a.png")
+    (tmp_path / "images.csv").write_text("path,split,note\na.png,second,x\n")
+    with caplog.at_level(logging.INFO):
+        assert found(index_table(tmp_path / "images.csv", ["path"])) == [("a.png", "", "train")]
+    assert caplog.messages == ["columns that nothing uses: split, note"]
 
 
 def test_a_table_that_is_no_text_is_the_users_mistake(tmp_path: Path) -> None:

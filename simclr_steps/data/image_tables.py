@@ -1,0 +1,64 @@
+"""CSV files as people and their programs write them: separators, encodings, lines that do not fit."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from simclr_steps.machine.errors import UserError
+
+_SEPARATORS = ",;\t"
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def read_lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the lines of a CSV file, each with its number and its cells by the columns' names; first that of the names.
+
+    Spaces around names and cells do not count, nor do lines without any cell. What separates the cells is a comma, or
+    the semicolon or tab that the first line has instead, or that Excel's line sep= names.
+
+    Raises
+    ------
+    UserError
+        When the file is no CSV file, a column is there twice, or a line has more or fewer cells than the first.
+    """
+    try:
+        with _open(table) as stream:
+            yield from _lines(table, stream)
+    except (csv.Error, UnicodeError) as error:
+        raise UserError(f"path: {table} is not a CSV file in UTF-8 ({error}): save it as one") from error
+
+
+def _open(table: Path) -> TextIO:
+    with table.open("rb") as file:
+        start = file.read(4)
+    if start == b"PK\3\4":
+        raise UserError(f"path: {table} is a workbook, as Excel writes it, and no CSV file: save it as CSV UTF-8")
+    encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
+    return table.open(encoding=encoding, newline="")
+
+
+def _lines(table: Path, stream: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
+    first, skipped = stream.readline(), 0
+    separator = max(_SEPARATORS, key=first.count)
+    if first.lower().startswith("sep=") and len(first.strip("\r\n")) == len("sep=,"):
+        separator, first, skipped = first[4], stream.readline(), 1
+    names = [name.strip() for name in next(csv.reader([first], delimiter=separator), [])]
+    for name in names:
+        if name and names.count(name) > 1:
+            raise UserError(f'path: {table} line {1 + skipped} has the column "{name}" twice: keep one')
+    yield 1 + skipped, {name: name for name in names}
+    lines = csv.reader(stream, delimiter=separator)
+    for cells in lines:
+        number = lines.line_num + 1 + skipped
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(names):
+            raise UserError(
+                f"path: {table} line {number} has another number of cells ({len(cells)}) than line {1 + skipped} "
+                f'({len(names)}): quote cells that contain "{separator}", or add what is missing'
+            )
+        yield number, {name: cell.strip() for name, cell in zip(names, cells, strict=True)}
