@@ -27,12 +27,15 @@ def rerun_triggers():
     return {trigger.name.lower() for trigger in workflow.rerun_triggers}
 
 
-def knows_or_forces(rule, path):
-    """Return whether Snakemake has a note of how an output was made, or was asked to make it anew; once it plans."""
+def knows_or_forces(maker, path):
+    """Return whether Snakemake has a note of how an output was made, or was asked to make it anew; once it plans.
+
+    `maker` is the name of what makes it.
+    """
     forced = workflow.dag_settings.forcerun
-    if workflow.dag_settings.forceall or rule in forced or path in forced:
+    if workflow.dag_settings.forceall or maker in forced or path in forced:
         return True
-    return workflow.persistence.metadata(IOFile(path, rule=None)) is not None
+    return workflow.persistence.metadata(IOFile(path)) is not None
 
 
 PATHS = workflow.modifier.path_modifier
