@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.locks import has_name, wait_for_lock
@@ -28,15 +29,14 @@ def claimed(place: Path, key: str) -> Iterator[None]:
     Raises
     ------
     UserError
-        When a step of another key has claimed `place` while this one waited.
+        When a step of another key has claimed `place` while this one waited, or the disk is full.
     """
     place = place.absolute()
     file, claim = _lock_file(place), f"{key} {secrets.token_hex(8)}"
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w") as lock:
-            lock.write(claim)
-            lock.flush()
+        with file.open("wb", buffering=0) as lock:
+            _write(lock, claim, place)
             try:
                 wait_for_lock(lock, "writes", place)
             except BaseException:  # stopped while it waits: whoever works may publish
@@ -72,6 +72,15 @@ def _lock_file(place: Path) -> Path:
     if place.is_dir() and not os.access(place.parent, os.W_OK):
         return place / ".lock"
     return place.with_name(f".{place.name}.lock")
+
+
+def _write(lock: IO[bytes], claim: str, place: Path) -> None:
+    try:
+        lock.write(claim.encode())
+    except OSError as error:
+        raise UserError(
+            f"the disk is full while writing {place.parent} ({error.strerror}): free some space and run again"
+        ) from error
 
 
 def _read(file: Path) -> str:
