@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os.path
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -56,6 +56,6 @@ class Settings(BaseModel):
             )
         return content
 
-    def as_json(self, without: Collection[str] = ()) -> str:
-        """Return the block as canonical JSON, as a step's --settings reads it, leaving out some keys."""
-        return canonical_json(self.model_dump(mode="json", exclude=set(without)))
+    def as_json(self) -> str:
+        """Return the block as canonical JSON, as a step's --settings reads it."""
+        return canonical_json(self.model_dump(mode="json"))

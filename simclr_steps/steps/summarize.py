@@ -32,9 +32,9 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
 
     Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
     `input` is the probe's input, the fine-tuning's name or UMAP's layer; an accuracy comes with the number of judged
-    images and its 95 % interval), summary.md (the headline), summary.html (all
-    on one page), and in summary/ run.json and, as PNG and SVG, label_efficiency, history and monitors; confusion,
-    mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
+    images and its 95 % interval), summary.md (the headline), summary.html (all on one page), and in summary/ run.json
+    and, as PNG and SVG, label_efficiency, history and monitors; confusion, mistakes and finetune_history where
+    classifiers were trained, and sweep where a grid was.
     """
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")

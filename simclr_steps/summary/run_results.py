@@ -53,7 +53,7 @@ class RunResults:
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
 
     def add(self, stage: str, metric: str, value: float | None, *, images: int | None = None, **keys: Any) -> None:
-        """Add a row, unless there is no value; `images` is given where it is a share of so many judged images."""
+        """Add a row, unless there is no value; `images` is how many were judged, where it is a share of them."""
         if value is not None and not pd.isna(value):
             row = {"dataset": self.run.dataset, "pretrain": self.run.pretrain, "seed": self.run.seed, "stage": stage}
             row |= {**keys, "metric": metric, "value": value}
