@@ -1,3 +1,4 @@
+import hashlib
 import shlex
 import sys
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ PACKAGE = copy_package()
 sys.path.insert(0, str(PACKAGE.parent))
 
 from simclr_steps.data.image_files import fingerprint
-from simclr_steps.files import canonical_json
+from simclr_steps.files import canonical_json, write_text
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
 from simclr_steps.machine.errors import UserError
@@ -145,6 +146,25 @@ def options(*names):
     return given
 
 
+LONGEST = 50_000  # bytes; the system allows 131,072 for one argument, and a container's whole command is one
+
+
+def as_argument(settings):
+    """Return settings as an argument of a command: their text, or the file that holds it where it is too long."""
+    content = settings.encode()
+    if len(content) <= LONGEST:
+        return shlex.quote(settings)
+    path = Path(undeclared(f"work/settings/{hashlib.sha256(content).hexdigest()[:16]}.json"))
+    if not (path.exists() or is_dry_run()):
+        write_text(path, settings)
+    return shlex.quote(str(path))
+
+
+def given(settings):
+    """Return a param: as_argument of what a function of the wildcards returns; derived, it triggers no rerun."""
+    return lambda wildcards, output: as_argument(settings(wildcards))
+
+
 def originals(dataset):
     """Return what download wrote for prepare; the user's own files are known by their fingerprint instead."""
     return [f"resources/{dataset}/originals.json"] if CONFIG.datasets[dataset].is_downloaded else []
@@ -166,7 +186,7 @@ def check_of_data(wildcards, resources):
 
     It is part of the pretraining's rule, and derived: what a fine-tuning asks must rerun no pretraining.
     """
-    path, settings = shlex.quote(str(PACKAGE.parent)), shlex.quote(demands_json(wildcards.dataset))
+    path, settings = shlex.quote(str(PACKAGE.parent)), as_argument(demands_json(wildcards.dataset))
     return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps check --settings {settings}"
 
 

@@ -14,11 +14,11 @@ rule download:
     params:
         what=lambda wildcards: PLAN.what_is_downloaded(wildcards.dataset),
         code=code_hash("download"),
-        settings=lambda wildcards, output: CONFIG.datasets[wildcards.dataset].as_json(),
+        given=given(lambda wildcards: CONFIG.datasets[wildcards.dataset].as_json()),
         folder=lambda wildcards, output: undeclared(f"resources/{wildcards.dataset}/originals"),  # partial files stay
         step=command("download"),
     shell:
-        "{params.step} --settings {params.settings:q} --folder {params.folder:q} --out {output:q} --log {log:q}"
+        "{params.step} --settings {params.given} --folder {params.folder:q} --out {output:q} --log {log:q}"
 
 
 rule prepare:
@@ -43,13 +43,14 @@ rule prepare:
         runtime=240,
     params:
         settings=lambda wildcards: canonical_json(PLAN.packed(wildcards.dataset)),
+        given=given(lambda wildcards: canonical_json(PLAN.packed(wildcards.dataset))),
         code=code_hash("prepare"),
         own_files=lambda wildcards: own_files(wildcards.dataset),
         originals=lambda wildcards, input: ["--originals", *input] if input else [],
         out=subpath(output[0], parent=True),
         step=command("prepare"),
     shell:
-        "{params.step} --settings {params.settings:q} {params.originals:q} --out {params.out:q}"
+        "{params.step} --settings {params.given} {params.originals:q} --out {params.out:q}"
         " --workers {threads} --log {log:q}"
 
 

@@ -27,6 +27,11 @@ def rerun_triggers():
     return {trigger.name.lower() for trigger in workflow.rerun_triggers}
 
 
+def is_dry_run():
+    """Return whether Snakemake only shows what it would do, which it does not know while it reads the Snakefile."""
+    return workflow.dryrun
+
+
 def knows_or_forces(maker, path):
     """Return whether Snakemake has a note of how an output was made, or was asked to make it anew; once it plans.
 

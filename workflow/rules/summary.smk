@@ -54,6 +54,7 @@ rule summary:
         runtime=30,
     params:
         settings=PLAN.summary.as_json(),
+        given=given(lambda wildcards: PLAN.summary.as_json()),
         code=code_hash("summarize"),
         # Names of all files would be longer than a command may be, so it gets the folders that hold them.
         results=lambda wildcards, input: Path(input.trained[0]).parents[3],
@@ -61,5 +62,5 @@ rule summary:
         out=subpath(output[0], parent=True),
         step=command("summarize"),
     shell:
-        "{params.step} --settings {params.settings:q} --results {params.results:q} --resources {params.resources:q} --out {params.out:q}"
+        "{params.step} --settings {params.given} --results {params.results:q} --resources {params.resources:q} --out {params.out:q}"
         " --log {log:q}"
