@@ -6,26 +6,24 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.snakemake_runs import run_snakemake
+
 REPOSITORY = Path(__file__).parents[2]
 
 
-def snakemake(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake in `folder` with the workstation profile, without GPUs, and return what it said."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "workflow/Snakefile")]
+def snakemake(folder: Path, *arguments: str, warm: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in `folder` with the workstation profile, without GPUs, and return what it said.
+
+    `warm` has it start warm steps, see tests/warm_steps.py.
+    """
     profile = ["--profile", str(REPOSITORY / "workflow/profiles/workstation"), "--directory", str(folder)]
-    result = subprocess.run(
-        [*command, *profile, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert not check or result.returncode == 0, result.stdout + result.stderr
+    arguments = ("--snakefile", str(REPOSITORY / "workflow/Snakefile"), *profile, *arguments)
+    result = run_snakemake(arguments, folder, {"CUDA_VISIBLE_DEVICES": ""}, warm=warm)
+    assert result.returncode == 0, result.stdout + result.stderr
     return result
 
 
@@ -49,6 +47,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not (shared / "demo").exists():
             making = tmp_path_factory.mktemp("making")
             shutil.copytree(REPOSITORY / "config", making / "config")
-            snakemake(making, "--quiet", "host", "rules", *CUT)
+            snakemake(making, "--quiet", "host", "rules", *CUT, warm=True)
             making.rename(shared / "demo")
     return shared / "demo"

@@ -51,7 +51,7 @@ def settings(path: Path, *, finetunes: bool) -> dict[str, object]:
 
 def test_labeled_photographs_run_through_all_stages(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings(photos, finetunes=True)))
-    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
+    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     run = tmp_path / "results/photos/simclr/seed0"
     assert_results(run, ["pretrained"])
     description = json.loads((tmp_path / "resources/photos/dataset.json").read_text())
@@ -69,7 +69,7 @@ def test_unlabeled_photographs_run_to_features_and_plots_and_say_what_cannot_be_
     for file in photos.glob("*/*"):
         (flat / f"{file.parent.name}-{file.name}").write_bytes(file.read_bytes())
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings(flat, finetunes=False)))
-    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
+    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     run = tmp_path / "results/photos/simclr/seed0"
     assert_results(run, [])
     assert json.loads((run / "evaluate/knn.json").read_text())["note"]
@@ -97,7 +97,7 @@ def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_othe
         "prediction": {"splits": ["unlabeled"]},
     }
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
-    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
+    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     run = tmp_path / "results/photos/simclr/seed0"
     assert_results(run, ["pretrained"])
     splits = json.loads((tmp_path / "resources/photos/dataset.json").read_text())["splits"]

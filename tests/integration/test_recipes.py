@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +10,7 @@ import pytest
 from tests.integration.conftest import REPOSITORY
 from tests.integration.test_readme import commands
 from tests.layout import assert_results
+from tests.snakemake_runs import run_snakemake
 
 
 @pytest.mark.parametrize(
@@ -27,13 +26,7 @@ def test_readmes_quick_try_of_a_recipe_runs_through_all_stages_on_the_real_files
     [command] = [words for words in commands("snakemake") if f"config/recipes/{recipe}.yaml" in words]
     with_path = [word.replace(f"{recipe}: {{subset", f"{recipe}: {{path: {originals}, subset") for word in command]
     assert with_path != command
-    done = subprocess.run(
-        [sys.executable, "-m", *with_path, "--directory", str(tmp_path)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_snakemake([*with_path[1:], "--directory", str(tmp_path)], REPOSITORY, {}, warm=True)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "results" / run
     assert_results(folder, finetunes)

@@ -38,7 +38,7 @@ CONFIG: dict[str, Any] = {
 def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretraining_runs_twice(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(CONFIG))
-    done = snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"))
+    done = snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     assert len(re.findall(r"Finished jobid: \d+ \(Rule: pretrain\)", done.stdout + done.stderr)) == 4
 
     table = pd.read_csv(tmp_path / "results/summary.csv")

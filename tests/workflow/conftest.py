@@ -7,15 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.forked import SERVER
+from tests.snakemake_runs import run_snakemake
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,21 +52,16 @@ class Project:
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment},
         )
 
-    def forked_snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def forked_snakemake(
+        self, *arguments: str, warm: bool = False, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in a process that has it imported, which is half of a dry run's time."""
-        arguments = ("--nocolor", *arguments)
-        with tempfile.NamedTemporaryFile("r") as stdout, tempfile.NamedTemporaryFile("r") as stderr:
-            environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", **environment}
-            process = SERVER.Process(
-                target=_run_snakemake, args=(arguments, self.folder, environment, stdout.name, stderr.name)
-            )
-            process.start()
-            process.join()
-            assert process.exitcode is not None
-            return subprocess.CompletedProcess(arguments, process.exitcode, stdout.read(), stderr.read())
+        return run_snakemake(
+            ("--nocolor", *arguments), self.folder, {"CUDA_VISIBLE_DEVICES": "", **environment}, warm=warm
+        )
 
     def dry_run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.forked_snakemake("--dry-run", *arguments, **environment)
+        return self.forked_snakemake("--dry-run", *arguments, warm=False, **environment)
 
     def plan(self, *arguments: str, **environment: str) -> Planned:
         """Return the planned jobs, each a rule's name and its wildcards' values."""
@@ -80,22 +74,6 @@ class Project:
 
     def planned_rules(self, *arguments: str, **environment: str) -> set[str]:
         return {job[0] for job in self.plan(*arguments, **environment)}
-
-
-def _run_snakemake(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdout: str, stderr: str
-) -> None:
-    for stream, file in ((1, stdout), (2, stderr)):
-        os.dup2(os.open(file, os.O_WRONLY), stream)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.path[0] = str(folder)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("simclr_steps", "tests")]:
-        del sys.modules[name]  # the project has its own
-    from snakemake.cli import main
-
-    main(arguments)
 
 
 def _new(folder: Path) -> Project:
@@ -138,7 +116,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project in which everything has run. Tests only read it; `project` is a copy to edit."""
 
     def make(folder: Path) -> None:
-        done = _new(folder).snakemake("--cores", "2")
+        done = _new(folder).forked_snakemake("--cores", "2", warm=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
     return Project(made_once("finished", make, tmp_path_factory))

@@ -1,0 +1,98 @@
+"""Steps that start in no time: forked from a server that has imported what takes a new Python five seconds.
+
+For tests of what a whole run makes. A test of how processes start and end, or of their environment, needs real ones.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import runpy
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+PYTHON = Path(__file__).with_name("warm_python")
+_OWN = ("simclr_steps", "tests")
+
+
+@cache
+def warm_environment() -> dict[str, str]:
+    """Start this process's server, unless it has one, and return the environment by which PYTHON finds it."""
+    folder = tempfile.mkdtemp()
+    address = f"{folder}/socket"
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(address)
+    listening.listen()
+    command = [sys.executable, "-m", "tests.warm_steps", str(listening.fileno())]
+    server = subprocess.Popen(command, cwd=PYTHON.parents[1], pass_fds=[listening.fileno()], stdin=subprocess.DEVNULL)
+    listening.close()
+    atexit.register(shutil.rmtree, folder)
+    atexit.register(server.terminate)
+    return {"WARM_STEPS": address}
+
+
+def serve(listening: socket.socket) -> None:
+    """Fork a keeper of one step for each connection, for ever."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system clears away the keepers that have ended
+    while True:
+        connection, _ = listening.accept()
+        if not os.fork():
+            listening.close()
+            _keep(connection)
+        connection.close()
+
+
+def _keep(connection: socket.socket) -> None:
+    """Start a step as a process of its own and tell the client its number and exit status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    size, descriptors, _, _ = socket.recv_fds(connection, 8, 3)
+    message = connection.makefile("rb").read(int.from_bytes(size, "big"))
+    if not (step := os.fork()):
+        connection.close()
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+        _become(*json.loads(message))
+    connection.sendall(f"{step}\n".encode())
+    connection.sendall(f"{os.waitstatus_to_exitcode(os.waitpid(step, 0)[1])}\n".encode())
+    os._exit(0)
+
+
+def _become(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Run a step as `python -m simclr_steps` does, on the code that the environment names, and raise SystemExit."""
+    import torch
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", "1")))
+    sys.path[0] = environment["PYTHONPATH"]
+    _forget_own()
+    sys.argv = arguments[1:]
+    runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+
+
+def _forget_own() -> None:
+    """Forget the modules of this checkout, as the step has those of the workflow that starts it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in _OWN]:
+        del sys.modules[name]
+
+
+def _import_all() -> None:
+    import umap  # noqa: F401
+
+    from simclr_steps.cli.table import STEPS
+
+    for step in STEPS.values():
+        __import__(f"simclr_steps.{step.wing}.{step.name}")
+
+
+if __name__ == "__main__":
+    _import_all()
+    serve(socket.socket(fileno=int(sys.argv[1])))
