@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import os.path
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from simclr_steps.files import canonical_json
 
-SPLITS = ("train", "validation", "test", "unlabeled")
+Split = Literal["train", "validation", "test", "unlabeled"]
+SPLITS: tuple[str, ...] = get_args(Split)
 LARGEST_SEED = 2**32 - 1  # that NumPy takes
 SCHEMES = ("https://", "http://", "file://")
 
