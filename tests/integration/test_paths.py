@@ -16,6 +16,7 @@ import yaml
 
 from tests.integration.conftest import REPOSITORY
 from tests.layout import assert_results
+from tests.snakemake_runs import run_snakemake
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SNAKEFILE = REPOSITORY / "workflow/Snakefile"
@@ -84,17 +85,21 @@ def kill_in_pretraining(folder: Path, command: list[str], work: Path) -> None:
     (folder / "slow0").unlink()
 
 
+def again(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process that has Snakemake imported, with warm steps."""
+    return run_snakemake(command[command.index("snakemake") + 1 :], folder, {"CUDA_VISIBLE_DEVICES": ""}, warm=True)
+
+
 def finish(folder: Path, command: list[str], made: Path) -> None:
     """Run to the end; assert that the pretraining resumed, all results lie below `made`, and nothing reruns."""
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = again(folder, command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "resuming from " in (made / "logs" / RUN / "pretrain.log").read_text()
     assert_results(made / "results" / RUN, ["pretrained", "scratch"])
     assert (made / "results/summary/mistakes.png").exists()
     page = (made / "results/summary.html").read_text()
     assert f'href="{RUN}/umap/backbone.html"' in page and page.count("data:image/png") >= 4
-    again = [*command[: command.index("--")], "--dry-run", *command[command.index("--") :]]
-    planned = subprocess.run(again, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
+    planned = again(folder, [*command[: command.index("--")], "--dry-run", *command[command.index("--") :]])
     assert "Nothing to be done" in planned.stdout + planned.stderr
 
 

@@ -79,7 +79,7 @@ def test_other_rerun_triggers_are_warned_of(deployed: Deployed, flags: tuple[str
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # each job's Snakemake reads the tag anew
 def test_deployed_copy_runs_to_its_end_and_nothing_a_second_time(deployed: Deployed) -> None:
-    done = deployed.snakemake(*FLAGS)
+    done = deployed.project.forked_snakemake("--cores", "2", *FLAGS, warm=True, **deployed.environment)
     assert done.returncode == 0, done.stderr
     assert (deployed.project.folder / "results/summary.html").exists()
     assert deployed.plan() == set()
