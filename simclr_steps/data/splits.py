@@ -13,6 +13,7 @@ from simclr_steps.settings.base import SPLITS
 from simclr_steps.settings.labels import PerClass
 
 JUDGED = ("validation", "test")  # the splits that results are measured on
+_SHARE_WHILE_TRAINING, _FEWEST_WHILE_TRAINING, _MOST_WHILE_TRAINING = 10, 256, 2048  # of the hold-out's images
 
 Labels = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
@@ -78,6 +79,16 @@ def _number_in_class(labels: Labels) -> Rows:
 def proportional_draw(labels: Labels, count: int, seed: Seed) -> Rows:
     """Draw `count` rows so that each label, -1 among them, has its share, be it none: int64 [N] to int64, sorted."""
     return np.sort(_order_of_draw(labels, seed, each_class_first=False)[:count])
+
+
+def drawn_while_training(labels: Labels, trained_on: int, seed: Seed) -> Rows:
+    """Return the rows of a hold-out that are judged after each epoch of a training on `trained_on` images.
+
+    These are a tenth as many, at least 256 and at most 2,048, or all if there are no more, so that an epoch spends its
+    time on training. Each label, -1 among them, has its share: int64 [N] to int64, sorted.
+    """
+    count = min(max(trained_on // _SHARE_WHILE_TRAINING, _FEWEST_WHILE_TRAINING), _MOST_WHILE_TRAINING)
+    return proportional_draw(labels, count, seed)
 
 
 def assign_splits(

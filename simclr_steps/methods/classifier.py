@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from simclr_steps.data.packed import Split
-from simclr_steps.data.splits import Rows, labeled_rows
+from simclr_steps.data.splits import Rows, drawn_while_training, labeled_rows
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Classifier
@@ -39,7 +39,8 @@ class Supervised(Trained):
             network.backbone.requires_grad_(False)
         self._images, self._hold_out = Images([train.images]), Images([hold_out.images])
         self._random_views = Replayed(random_views)
-        self._hold_out_rows = labeled_rows(hold_out.labels)
+        labeled = labeled_rows(hold_out.labels)
+        self._hold_out_rows = labeled[drawn_while_training(hold_out.labels[labeled], len(rows), seed)]
         self._hold_out_labels = torch.from_numpy(hold_out.labels[self._hold_out_rows])
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
         self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
@@ -74,7 +75,7 @@ class Supervised(Trained):
         return {"loss": F.cross_entropy(logits.float(), labels), "accuracy": correct}
 
     def validate(self) -> dict[str, float]:
-        """Return the accuracy on the labeled rows of the hold-out, if it has any."""
+        """Return the accuracy on labeled rows of the hold-out, if it has any, which were drawn by the seed."""
         if not len(self._hold_out_rows):
             return {}
         _, logits = outputs(self.network, self._hold_out, self._hold_out_rows, self.device)
@@ -90,7 +91,10 @@ class Supervised(Trained):
 
 
 class BestEpoch(L.Callback):
-    """Keeps the classifier of the epoch with the highest accuracy on the hold-out; it is saved with the training."""
+    """Keeps the classifier of the epoch with the highest accuracy on the hold-out's rows that are judged meanwhile.
+
+    It is saved with the training.
+    """
 
     def __init__(self, history: History, module: Supervised) -> None:
         self._history, self._module = history, module

@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from simclr_steps.data.splits import Labels, labeled_rows, proportional_draw
+from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.training.loading import Images, outputs
 
 MONITORS = ("validate_knn_accuracy", "validate_alignment", "validate_uniformity", "validate_rankme")
 
-_MOST_IMAGES = 10_000  # of either split: enough to compare epochs, and cheap
+_MOST_NEIGHBORS = 10_000  # images of the training split: enough to compare epochs, and cheap
 _NEIGHBORS = 10
 _SIMILARITIES_AT_A_TIME = 2**24  # 64 MiB in fp32
 _RANKME_EPSILON = 1e-7  # the paper's, for fp32
@@ -24,33 +24,32 @@ _RANKME_EPSILON = 1e-7  # the paper's, for fp32
 class HoldOutMonitor:
     """Measures an encoder on the hold-out and, where labels exist, by its neighbors from the training split.
 
-    Of either split it takes up to 10,000 images, drawn by `seed`, the same each time. Of the training images the first
-    are those of `train_labels`; others may follow.
+    Of the hold-out it takes `rows`, and of the training split up to 10,000 images, drawn by `seed`, the same each time.
+    Of the training images the first are those of `train_labels`; others may follow.
     """
 
     def __init__(
-        self, train: Images, train_labels: Labels, hold_out: Images, hold_out_labels: Labels, seed: int
+        self, train: Images, train_labels: Labels, hold_out: Images, hold_out_labels: Labels, rows: Rows, seed: int
     ) -> None:
+        self.rows = rows
         self._train, self._train_labels = train, train_labels
         self._hold_out, self._hold_out_labels = hold_out, hold_out_labels
         labeled = labeled_rows(train_labels)
-        self._bank = labeled[proportional_draw(train_labels[labeled], _MOST_IMAGES, seed)]
-        self._rows = proportional_draw(hold_out_labels, _MOST_IMAGES, seed)
+        self._bank = labeled[proportional_draw(train_labels[labeled], _MOST_NEIGHBORS, seed)]
 
     def measure(self, encoder: Encoder, projections: Tensor) -> dict[str, float | None]:
         """Return the value of each of MONITORS; None where there are no labels.
 
-        `projections` are those of the whole hold-out's fixed views, float [V, N, D]. Weights, statistics and random
-        state stay as they are.
+        `projections` are those of the fixed views of the hold-out's `rows`, float [V, N, D]. Weights, statistics and
+        random state stay as they are.
         """
         device = projections.device
-        labels = self._hold_out_labels[self._rows]
-        features, _ = outputs(encoder, self._hold_out, self._rows, device)
+        labels = self._hold_out_labels[self.rows]
+        features, _ = outputs(encoder, self._hold_out, self.rows, device)
         accuracy = None
         if len(self._bank) and len(labeled_rows(labels)):
             bank, _ = outputs(encoder, self._train, self._bank, device)
             accuracy = knn_accuracy(bank, self._train_labels[self._bank], features, labels, _NEIGHBORS)
-        projections = projections[:, torch.from_numpy(self._rows).to(device)]
         values = (accuracy, alignment(projections), uniformity(projections), rankme(features))
         return dict(zip(MONITORS, values, strict=True))
 

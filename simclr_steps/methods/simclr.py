@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from simclr_steps.data.splits import Rows
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.micro_batches import in_micro_batches
@@ -46,6 +47,7 @@ class SimCLR(Compilable):
         self._images, self._hold_out, self._monitor = images, hold_out, monitor
         # Consecutive rows of a folder are of one class: as negatives of one another they would make the loss too high.
         self._hold_out_order = np.random.default_rng(seed).permutation(len(hold_out))
+        self._judged_order = self._hold_out_order[np.isin(self._hold_out_order, monitor.rows)]
         self._random_views: Callable[..., Tensor] = Replayed(random_views)
         self._seed, self._workers = seed, workers
         self.steps_per_epoch = len(images) // settings.global_batch_size
@@ -101,39 +103,57 @@ class SimCLR(Compilable):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float | None]:
-        """Return the loss of the hold-out's own fixed views, with batch norm's running statistics, and the monitors.
+        """Return the loss of fixed views of the hold-out's drawn rows, and the monitors.
 
-        What is not measured in this epoch is None.
+        Batch norm takes its running statistics. What is not measured in this epoch is None.
         """
         measured: dict[str, float | None] = dict.fromkeys(("validate_loss", *MONITORS))
         if len(self._hold_out) < 2:
             return measured
         self.encoder.eval()
-        projections = self._hold_out_projections()
-        temperature, chunk_size = self.settings.temperature, self.settings.loss_chunk_size
-        losses = [
-            nt_xent(p, temperature, chunk_size=chunk_size, across_processes=False) * p.shape[1] for p in projections
-        ]
-        measured["validate_loss"] = float(torch.stack(losses).sum()) / len(self._hold_out)
+        projections = list(self._hold_out_projections(self._judged_order))
+        measured["validate_loss"] = self._mean_loss(projections)
         epoch, every = self.trainer.current_epoch + 1, self.settings.monitor_epochs
         if every and (epoch % every == 0 or epoch == self.settings.epochs):
-            by_row = torch.from_numpy(np.argsort(self._hold_out_order)).to(self.device)
+            by_row = torch.from_numpy(np.argsort(self._judged_order)).to(self.device)
             measured |= self._monitor.measure(self.encoder, torch.cat(projections, dim=1)[:, by_row])
         self.encoder.train()
         return measured
 
-    def _hold_out_projections(self) -> list[Tensor]:
-        """Return the projections of the hold-out's fixed views, [V, B, D], in batches about as large as training's.
+    @torch.no_grad()
+    def hold_out_loss(self, device: torch.device) -> float | None:
+        """Return the loss of fixed views of the whole hold-out, if it has two images, once the training has ended.
 
-        Its images are in an order of their own, which is drawn once.
+        The device is named, as Lightning moves a module to the CPU when its training ends.
         """
-        projections = []
-        parts = -(-len(self._hold_out) // self.settings.global_batch_size)
-        for rows in np.array_split(self._hold_out_order, parts):
+        if len(self._hold_out) < 2:
+            return None
+        self.to(device)
+        self.encoder.eval()
+        with torch.compiler.set_stance("force_eager"):
+            return self._mean_loss(self._hold_out_projections(self._hold_out_order))
+
+    def _mean_loss(self, parts: Iterable[Tensor]) -> float:
+        """Return the mean loss of images whose projections come in parts, [V, B, D]: each part against itself."""
+        temperature, chunk_size = self.settings.temperature, self.settings.loss_chunk_size
+        losses, images = [], 0
+        for part in parts:
+            loss = nt_xent(part, temperature, chunk_size=chunk_size, across_processes=False)
+            losses.append(loss * part.shape[1])
+            images += part.shape[1]
+        return float(torch.stack(losses).sum()) / images
+
+    def _hold_out_projections(self, order: Rows) -> Iterator[Tensor]:
+        """Yield the projections of fixed views of rows of the hold-out, [V, B, D], in batches as large as training's.
+
+        They are nearly equal in size.
+        """
+        parts = -(-len(order) // self.settings.global_batch_size)
+        for rows in np.array_split(order, parts):
             indices, images = torch.from_numpy(rows).to(self.device), self._hold_out.fetch(rows, self.device)
             with self.trainer.precision_plugin.forward_context():
-                projections.append(self._project(indices, images, _HOLD_OUT_EPOCH))
-        return projections
+                projections = self._project(indices, images, _HOLD_OUT_EPOCH)
+            yield projections
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedule, which is stepped after every update."""

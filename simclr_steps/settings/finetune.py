@@ -47,5 +47,6 @@ class FinetuneSettings(Optimization):
     keep: Literal["last", "best"] = Field(
         "last",
         description="Which classifier to keep: the one after the `last` epoch, or after the `best` epoch, which has "
-        "the highest accuracy on the hold-out (the first one if there is a tie).",
+        "the highest accuracy on the hold-out (the first one if there is a tie). After an epoch a tenth as many of its "
+        "images are judged as are trained on, but 256 to 2,048; at the end, all.",
     )

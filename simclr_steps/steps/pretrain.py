@@ -11,6 +11,7 @@ import torch
 
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.requirements import require_batch
+from simclr_steps.data.splits import drawn_while_training
 from simclr_steps.files import check_replaceable, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
@@ -50,8 +51,9 @@ def pretrain(
 
     Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (the epochs of which the hold-out shows the
     least loss, the highest kNN accuracy and the highest effective rank, where they are measured), epoch<N>.ckpt at each
-    quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/ and run.json. Never reads the test
-    split.
+    quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/ and run.json. While it trains, rows
+    of the hold-out are judged that are drawn by the seed; `hold_out_loss` in run.json is the last encoder's loss on all
+    of it. Never reads the test split.
     """
     check_replaceable(out, _OWN)
     description = read_description(data)
@@ -68,7 +70,8 @@ def pretrain(
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
     with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
-        monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, seed)
+        rows = drawn_while_training(validation.labels, len(images) - len(images) % settings.global_batch_size, seed)
+        monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, rows, seed)
         encoder = Encoder(architecture)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History(module)
@@ -88,7 +91,8 @@ def pretrain(
         fit(trainer, module, folder / "training.ckpt", if_memory_is_full=advice)
         if trainer.is_global_zero:
             with kept(folder) as published:
-                _write(published, module.encoder, candidates, history, curves, record)
+                loss = module.hold_out_loss(devices.device)
+                _write(published, module.encoder, candidates, history, curves, record, loss)
     last = history.rows[-1]
     log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)
 
@@ -116,7 +120,13 @@ def _compiled(settings: PretrainSettings, module: SimCLR, devices: Devices) -> l
 
 
 def _write(
-    folder: Path, encoder: Encoder, candidates: Candidates, history: History, curves: TensorBoard, record: Record
+    folder: Path,
+    encoder: Encoder,
+    candidates: Candidates,
+    history: History,
+    curves: TensorBoard,
+    record: Record,
+    hold_out_loss: float | None,
 ) -> None:
     """Write all that pretraining made."""
     architecture = encoder.architecture
@@ -130,4 +140,5 @@ def _write(
     )
     write_table(folder / "history.csv", history.rows)
     curves.publish(folder / "tensorboard")
-    write_json(folder / "run.json", {**record.finish(), "architecture": architecture.model_dump(mode="json")})
+    facts = {"architecture": architecture.model_dump(mode="json"), "hold_out_loss": hold_out_loss}
+    write_json(folder / "run.json", {**record.finish(), **facts})

@@ -50,7 +50,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
     notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
-    notes += cautions(headlines, descriptions)
+    notes += cautions(headlines, descriptions, runs)
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}

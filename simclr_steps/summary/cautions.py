@@ -1,4 +1,4 @@
-"""What a reader should know before believing an accuracy: few images, rare classes, and no better than chance."""
+"""What a reader should know before believing an accuracy: few images, rare classes, chance, other threads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from simclr_steps.data.packed import Description
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.summary.headline import Headline
 from simclr_steps.summary.intervals import interval
+from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES
 
 FEW_IMAGES = 100  # of a judged split: one image is a point or more
@@ -15,13 +16,15 @@ RARE = 5  # labeled images of a class
 _NAMED = 5  # classes in a sentence
 
 
-def cautions(headlines: Sequence[Headline], descriptions: Mapping[str, Description]) -> list[str]:
+def cautions(
+    headlines: Sequence[Headline], descriptions: Mapping[str, Description], runs: Sequence[RunResults]
+) -> list[str]:
     """Return a sentence for each reason to doubt the accuracies."""
     of_data = [f"{name}: {sentence}" for name, data in descriptions.items() for sentence in _of_data(data)]
     of_results = [
         f"{one.title}: {sentence}" for one in headlines for sentence in _of_chance(one, descriptions[one.dataset])
     ]
-    return [*of_data, *of_results]
+    return [*of_data, *of_results, *_of_threads(runs)]
 
 
 def _of_data(data: Description) -> Iterator[str]:
@@ -52,4 +55,20 @@ def _of_chance(one: Headline, data: Description) -> Iterator[str]:
             yield (
                 f"{row['name']} with {row['labels']:,} labels cannot be told from naming the most frequent class every "
                 f"time, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
+            )
+
+
+def _of_threads(runs: Sequence[RunResults]) -> Iterator[str]:
+    """Name the steps that ran on a CPU with different numbers of threads in runs that are compared."""
+    counts: dict[tuple[str, str], set[int]] = {}  # by data set and step
+    for run in runs:
+        for record in run.records.values():
+            hardware = record.get("hardware") or {}
+            if hardware.get("threads") and not hardware.get("gpus"):
+                counts.setdefault((run.run.dataset, record["step"]), set()).add(hardware["threads"])
+    for (dataset, step), threads in counts.items():
+        if len(threads) > 1:
+            yield (
+                f"{dataset}: {step} ran with {' or '.join(map(str, sorted(threads)))} threads, which by itself makes "
+                f"results differ on a CPU: to compare runs, give it the same number in all (--set-threads {step}=N)."
             )

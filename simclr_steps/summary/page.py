@@ -222,8 +222,8 @@ def _hardware(hardware: dict[str, Any] | None) -> str:
     """Return what a record says of its hardware; those of older versions say less."""
     if not hardware:
         return "unknown"
-    cores = [f"{hardware['cores']} cores"] if "cores" in hardware else []
-    return ", ".join([*hardware.get("gpus", []), hardware.get("processor") or "unknown processor", *cores])
+    counts = [f"{hardware[key]} {key}" for key in ("cores", "threads") if hardware.get(key)]
+    return ", ".join([*hardware.get("gpus", []), hardware.get("processor") or "unknown processor", *counts])
 
 
 def _pretty(records: dict[str, Any]) -> str:

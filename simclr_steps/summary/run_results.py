@@ -114,14 +114,14 @@ def _read(collected: RunResults, stage: str, path: Path) -> dict[str, Any] | Non
 
 
 def _read_pretrain(collected: RunResults, folder: Path) -> None:
-    _read(collected, "pretrain", folder / "pretrain" / "run.json")
+    record = _read(collected, "pretrain", folder / "pretrain" / "run.json") or {}
     collected.history = history = pd.read_csv(folder / "pretrain" / "history.csv")
     last = history.iloc[-1]
     collected.add("pretrain", "epochs", last["epoch"])
     collected.add("pretrain", "seconds", last["seconds"])
     collected.add("pretrain", "images_per_second", float(history["images_per_second"].median()))
     collected.add("pretrain", "loss", last["loss"], split="train")
-    collected.add("pretrain", "loss", last.get("validate_loss"), split="validation")
+    collected.add("pretrain", "loss", record.get("hold_out_loss"), split="validation")
 
 
 def _read_selection(collected: RunResults, folder: Path) -> None:

@@ -29,6 +29,9 @@ from tests.benchmarks.turns import Call, in_turns
 
 RECORDS = Path(__file__).parent / "records"
 STREAMED_IMAGES, RESIDENT_IMAGES = 1_000_000, 20_480
+# Of the training with a hold-out: enough images that the fewest that are judged are a small part, and as many epochs as
+# lie between two looks at the features.
+HELD_OUT_STEPS, HELD_OUT_EPOCHS = 20, 10
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,16 @@ class Figure:
 
 
 def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
-    """Measure the share of the bare model step, and the speed beside lightly's."""
+    """Measure the share of the bare model step, without and with a hold-out, and the speed beside lightly's."""
     images = options.steps * options.batch
     packed, _ = data.cifar10(folder / "cifar10", images)
+    with_hold_out, _ = data.cifar10(folder / "held_out", HELD_OUT_STEPS * options.batch, hold_out=True)
     hardware, saving = Hardware(gpus=0), Saving(every_minutes=0.25)  # so that each round has a save in it
     chosen = throughput.settings(options.batch, epochs=2)
+    longer = chosen.model_copy(update={"epochs": HELD_OUT_EPOCHS})
     contestants: dict[str, Call] = {
         "end to end": (throughput.end_to_end, packed, chosen, hardware, saving),
+        "end to end with a hold-out": (throughput.end_to_end, with_hold_out, longer, hardware, saving),
         "bare step": (throughput.bare_step, packed, chosen, hardware, options.steps),
         "two views alone": (throughput.views, packed, chosen, hardware, 10 * options.steps),
     }
@@ -63,6 +69,8 @@ def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
     figures = [median(f"{name}, ResNet-18, 32 px, batch {options.batch}", rates[name], "images/s") for name in rates]
     ours, bare = rates["end to end"], rates["bare step"]
     figures.append(median("share of the bare model step", ratios(ours, bare), "", "≥ 0.95"))
+    shares = ratios(rates["end to end with a hold-out"], bare)
+    figures.append(median("share with as many images held out as are trained on", shares, "", "≥ 0.9"))
     figures.append(median("views' time beside the bare step's", ratios(bare, rates["two views alone"]), "", "≤ 0.1"))
     if "lightly" in rates:
         figures.append(median("speed beside lightly", ratios(ours, rates["lightly"]), "×", "≥ 1.5"))

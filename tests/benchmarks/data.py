@@ -23,20 +23,22 @@ def digits(folder: Path) -> Path:
     return pack({"source": "digits"}, folder)
 
 
-def cifar10(folder: Path, images: int | None = None) -> tuple[Path, str]:
+def cifar10(folder: Path, images: int | None = None, *, hold_out: bool = False) -> tuple[Path, str]:
     """Pack CIFAR-10 and say what it is: the real images of the folder SIMCLR_TEST_DATA, or else random ones like them.
 
-    `images` are packed for training and none held out; None packs all, with a hold-out.
+    `images` are packed for training and none held out, or as many if there is to be a `hold_out`; None packs all, with
+    a hold-out.
     """
     originals = os.environ.get("SIMCLR_TEST_DATA")
     if not originals:
-        return random_images(folder, images or 50_000), "random images of CIFAR-10's size"
-    few: dict[str, Any] = {"subset": images, "validation_fraction": 0.0} if images else {}
+        return random_images(folder, images or 50_000, hold_out=hold_out), "random images of CIFAR-10's size"
+    few: dict[str, Any] = {"subset": images, "validation_fraction": 0.5 if hold_out else 0.0} if images else {}
     return pack({"source": "torchvision", "name": "CIFAR10", "path": originals, **few}, folder), "CIFAR-10"
 
 
-def random_images(folder: Path, count: int) -> Path:
-    """Pack `count` random images of 32 × 32 pixels and 3 channels, all of them for training."""
+def random_images(folder: Path, count: int, *, hold_out: bool = False) -> Path:
+    """Pack `count` random images of 32 × 32 pixels and 3 channels for training and, if asked for, as many held out."""
+    count *= 1 + hold_out
     arrays = folder / "arrays"
     arrays.mkdir(parents=True)
     images = np.lib.format.open_memmap(arrays / "train_images.npy", "w+", np.uint8, (count, 32, 32, 3))
@@ -45,8 +47,8 @@ def random_images(folder: Path, count: int) -> Path:
         part = images[start : start + _IMAGES_AT_A_TIME]
         part[:] = draw.integers(0, 256, part.shape, dtype=np.uint8)
     images.flush()
-    none_apart = {"validation_fraction": 0.0, "test_fraction": 0.0}
-    packed = pack({"source": "arrays", "path": str(arrays), **none_apart}, folder)
+    fractions = {"validation_fraction": 0.5 if hold_out else 0.0, "test_fraction": 0.0}
+    packed = pack({"source": "arrays", "path": str(arrays), **fractions}, folder)
     shutil.rmtree(arrays)
     return packed
 

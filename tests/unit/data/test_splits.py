@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from simclr_steps.data.splits import assign_splits, proportional_draw, stratified_draw
+from simclr_steps.data.splits import assign_splits, drawn_while_training, proportional_draw, stratified_draw
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.labels import PerClass
 
@@ -176,3 +176,13 @@ def test_a_subset_changes_no_image_to_another_split() -> None:
     splits, labels = ["train"] * 200, np.tile([0, 1], 100)
     whole, part = np.array(assign(splits, labels)), np.array(assign(splits, labels, subset=7))
     assert set(part[part != whole]) == {""}
+
+
+def test_a_tenth_of_what_is_trained_on_is_judged_meanwhile_by_the_seed_with_each_label_in_its_share() -> None:
+    labels = np.tile(unequal_labels(), 10)
+    counts = {trained: len(drawn_while_training(labels, trained, 0)) for trained in (40, 2_560, 4_000, 50_000)}
+    assert counts == {40: 256, 2_560: 256, 4_000: 400, 50_000: 2_048}
+    one, again, other = (drawn_while_training(labels, 4_000, seed) for seed in (0, 0, 1))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+    assert np.abs(np.bincount(labels[one] + 1) - np.bincount(labels + 1) * 400 / len(labels)).max() <= 1
+    assert np.array_equal(drawn_while_training(labels[:200], 4_000, 0), np.arange(200)), "all where there are no more"

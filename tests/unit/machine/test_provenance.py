@@ -25,6 +25,15 @@ def test_record_tells_settings_seed_data_code_and_versions_as_json() -> None:
     assert record["hardware"]["processor"]
 
 
+def test_record_tells_the_number_of_threads() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(before + 1)
+        assert Record("umap", None, None).finish()["hardware"]["threads"] == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_record_names_the_image_that_a_step_runs_in(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", "SIMCLR_IMAGE", "SIMCLR_IMAGE_SHA256"):
         monkeypatch.delenv(name, raising=False)

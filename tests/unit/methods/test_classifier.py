@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from simclr_steps.files import read_table
 from simclr_steps.settings.augmentation import Augmentation
+from tests.unit.conftest import WritePacked, digits
 from tests.unit.finetuning import changed, train
 
 
@@ -41,3 +42,14 @@ def test_the_epoch_of_highest_hold_out_accuracy_is_kept(tmp_path: Path, encoder:
     assert draw["validation"]["accuracy"] == pytest.approx(max(accuracies))
     last = train(tmp_path / "last", encoder, data, changed(wild, keep="last"))["draws"][0]
     assert last["epoch"] == 8 and last["validation"]["accuracy"] == pytest.approx(accuracies[-1])
+
+
+def test_after_an_epoch_a_part_of_the_hold_out_is_judged_and_at_the_end_all_of_it(
+    tmp_path: Path, encoder: Path, write_packed: WritePacked
+) -> None:
+    data = write_packed({"train": digits(200), "validation": digits(1000, 200), "test": digits(60, 1200)})
+    metrics = train(tmp_path / "out", encoder, data)
+    seen = [256 * float(row["validate_accuracy"]) for row in read_table(tmp_path / "out" / "history.csv")]
+    assert len(seen) == 3 and seen == pytest.approx(np.round(seen))
+    whole = metrics["draws"][0]["validation"]
+    assert whole["images"] == 1000 and abs(whole["accuracy"] - seen[-1] / 256) < 0.05

@@ -73,7 +73,8 @@ def splits(write_packed: Callable[..., Path]) -> tuple[Split, Split]:
 
 
 def monitor(train: Split, hold_out: Split, seed: int = 0) -> HoldOutMonitor:
-    return HoldOutMonitor(Images([train.images]), train.labels, Images([hold_out.images]), hold_out.labels, seed)
+    rows = np.arange(len(hold_out))
+    return HoldOutMonitor(Images([train.images]), train.labels, Images([hold_out.images]), hold_out.labels, rows, seed)
 
 
 def without_labels(split: Split) -> Split:
@@ -107,10 +108,10 @@ def test_knn_accuracy_is_scikit_learns_and_needs_labels(encoder: Encoder, splits
         assert blind == {**found, "validate_knn_accuracy": None}
 
 
-def test_large_splits_are_thinned_alike_each_time(
+def test_a_large_training_split_is_thinned_alike_each_time(
     encoder: Encoder, splits: tuple[Split, Split], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitors, "_MOST_IMAGES", 30)
+    monkeypatch.setattr(monitors, "_MOST_NEIGHBORS", 30)
     read: list[int] = []
 
     def counted(network: Encoder, images: torch.Tensor, device: torch.device) -> tuple[npt.NDArray[np.float32], ...]:
@@ -120,4 +121,4 @@ def test_large_splits_are_thinned_alike_each_time(
     monkeypatch.setattr("simclr_steps.training.loading.compute_features", counted)
     projections = torch.from_numpy(sphere(2, 60, 16))
     first, second = (monitor(*splits, seed=3).measure(encoder, projections) for _ in range(2))
-    assert first == second and read == [30, 30] * 2
+    assert first == second and read == [60, 30] * 2

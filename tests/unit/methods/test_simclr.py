@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from simclr_steps.files import read_table
+from simclr_steps.files import read_json, read_table
 from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.steps import pretrain as pretrain_step
@@ -43,6 +43,33 @@ def test_the_hold_outs_loss_does_not_depend_on_the_order_of_its_rows(
         rows = read_table(train(tmp_path / "trained" / name / "out", data, OWN) / "history.csv")
         losses[name] = float(rows[-1]["validate_loss"])
     assert losses["by_class"] == pytest.approx(losses["mixed"], rel=0.01)
+
+
+def test_after_an_epoch_a_part_of_the_hold_out_is_judged_and_at_the_end_all_of_it(
+    tmp_path: Path, write_packed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[int] = []  # views in each pass
+
+    def encoder_seen(*arguments: Any) -> Encoder:
+        encoder = Encoder(*arguments)
+        encoder.register_forward_pre_hook(lambda module, x: None if module.training else judged.append(len(x[0])))
+        return encoder
+
+    monkeypatch.setattr(pretrain_step, "Encoder", encoder_seen)
+    losses = {}
+    for held_out, per_epoch in ((100, 100), (1000, 256)):
+        splits = {"train": digits(200), "validation": digits(held_out, 200), "unlabeled": digits(0)}
+        data = write_packed(splits, name=f"{held_out}")
+        out = tmp_path / "trained" / f"{held_out}" / "out"
+        judged.clear()
+        train(out, data, OWN.model_copy(update={"monitor_epochs": 0, "epochs": 2}))
+        assert sum(judged) == 2 * (2 * per_epoch + held_out), "two views"
+        losses[held_out] = (
+            float(read_table(out / "history.csv")[-1]["validate_loss"]),
+            read_json(out / "run.json")["hold_out_loss"],
+        )
+    assert losses[100][0] == losses[100][1]
+    assert losses[1000][0] != losses[1000][1] == pytest.approx(losses[1000][0], rel=0.05)
 
 
 @pytest.fixture

@@ -10,13 +10,19 @@ from simclr_steps.data.packed import Description, SplitCounts, read_description
 from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.headline import Headline, group
-from simclr_steps.summary.run_results import read_run
+from simclr_steps.summary.run_results import RunResults, read_run
 from tests.unit.summary.written_results import settings, write_run
 
 
 def headlines(results: Path) -> list[Headline]:
     rows = read_run(settings(0).runs[0], results).rows
     return group(pd.DataFrame(rows, columns=[*COLUMNS, "series"]).astype({"labels": "Int64", "draw": "Int64"}))
+
+
+def with_threads(*counts: int, gpus: tuple[str, ...] = ()) -> list[RunResults]:
+    """Return runs, each pretrained with as many threads."""
+    records = [{"step": "pretrain", "hardware": {"gpus": list(gpus), "threads": count}} for count in counts]
+    return [RunResults(settings(n).runs[0], records={"pretrain": record}) for n, record in enumerate(records)]
 
 
 def described(data: Path, test: list[int]) -> Description:
@@ -28,12 +34,12 @@ def described(data: Path, test: list[int]) -> Description:
 
 def test_many_images_and_good_accuracies_need_no_caution(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
-    assert cautions(headlines(tmp_path), {"digits": described(data, [20] * 10)}) == []
+    assert cautions(headlines(tmp_path), {"digits": described(data, [20] * 10)}, []) == []
 
 
 def test_a_small_split_and_a_rare_class_are_said(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
-    said = cautions(headlines(tmp_path), {"digits": described(data, [4, 2, *[5] * 8])})
+    said = cautions(headlines(tmp_path), {"digits": described(data, [4, 2, *[5] * 8])}, [])
     assert said[:2] == [
         f"digits: the {split} split has only 46 labeled images, so each is 2.2 points of an accuracy."
         for split in ("hold-out", "test")
@@ -43,7 +49,14 @@ def test_a_small_split_and_a_rare_class_are_said(tmp_path: Path, data: Path) -> 
 
 def test_an_accuracy_at_chance_is_said(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
-    said = cautions(headlines(tmp_path), {"digits": described(data, [110, *[10] * 9])})
+    said = cautions(headlines(tmp_path), {"digits": described(data, [110, *[10] * 9])}, [])
     random = "digits, simclr: random features with 10 labels cannot be told from naming the most frequent class"
     assert any(sentence.startswith(random) and "55.0 %" in sentence for sentence in said)
     assert not any("SimCLR" in sentence for sentence in said)
+
+
+def test_runs_with_different_numbers_of_threads_are_named() -> None:
+    (said,) = cautions([], {}, with_threads(1, 4, 1))
+    assert said.startswith("digits: pretrain ran with 1 or 4 threads") and "--set-threads pretrain=N" in said
+    assert cautions([], {}, with_threads(2, 2)) == []
+    assert cautions([], {}, with_threads(1, 4, gpus=("H100",))) == [], "on a GPU threads only hand over work"
