@@ -1,6 +1,7 @@
 """The image sets that are known by name: which files they consist of, and how to tell that a file is the original.
 
-The checksums are those that torchvision.datasets checks; that of the digits is of the file that scikit-learn ships.
+The checksums are those that torchvision.datasets checks; that of the digits is of the file that scikit-learn ships. The
+sizes are those that programs which downloaded the files have said.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Original:
 
     name: str
     checksum: str  # hexadecimal
+    size: int | None = None  # bytes, of what is downloaded; None of what an archive holds
     algorithm: Literal["md5", "sha256"] = "md5"
     members: tuple[Original, ...] = ()  # of an archive: files that do as well when it is unpacked
 
@@ -51,13 +53,14 @@ def set_name(dataset: DigitsDataset | TorchvisionDataset) -> str:
     return dataset.name if isinstance(dataset, TorchvisionDataset) else dataset.source
 
 
-def _mnist_like(name: str, checksums: tuple[str, str, str, str], classes: tuple[str, ...]) -> ImageSet:
+def _mnist_like(name: str, known: tuple[tuple[str, int], ...], classes: tuple[str, ...]) -> ImageSet:
+    """Return a set of four files of known checksums and sizes: images and labels, to train on and to test on."""
     splits = {
         "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
         "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
     }
-    files = zip(splits["train"] + splits["test"], checksums, strict=True)
-    originals = tuple(Original(file, checksum) for file, checksum in files)
+    files = zip(splits["train"] + splits["test"], known, strict=True)
+    originals = tuple(Original(file, *checksum_and_size) for file, checksum_and_size in files)
     return ImageSet("idx", originals, splits, folder=f"{name}/raw", classes=classes)
 
 
@@ -66,7 +69,10 @@ IMAGE_SETS = {
         "digits",
         (
             Original(
-                "digits.csv.gz", "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22", algorithm="sha256"
+                "digits.csv.gz",
+                "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
+                57_523,
+                algorithm="sha256",
             ),
         ),
         {"train": ("digits.csv.gz",)},
@@ -78,6 +84,7 @@ IMAGE_SETS = {
             Original(
                 "cifar-10-python.tar.gz",
                 "c58f30108f718f92721af3b95e74349a",
+                170_498_071,
                 members=(
                     Original("data_batch_1", "c99cafc152244af753f735de768cd75f"),
                     Original("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
@@ -101,6 +108,7 @@ IMAGE_SETS = {
             Original(
                 "cifar-100-python.tar.gz",
                 "eb9058c3a382ffc7106e4002c42a8d85",
+                169_001_437,
                 members=(
                     Original("train", "16019d7e3df5f24257cddd939b257f8d"),
                     Original("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
@@ -114,38 +122,38 @@ IMAGE_SETS = {
     "MNIST": _mnist_like(
         "MNIST",
         (
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3",
-            "ec29112dd5afa0611ce80d1b7f02629c",
+            ("f68b3c2dcbeaaa9fbdd348bbdeb94873", 9_912_422),
+            ("d53e105ee54ea40749a09fcbcd1e9432", 28_881),
+            ("9fb629c4189551a2d022fa330f9573f3", 1_648_877),
+            ("ec29112dd5afa0611ce80d1b7f02629c", 4_542),
         ),
         _DIGITS,
     ),
     "FashionMNIST": _mnist_like(
         "FashionMNIST",
         (
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79",
-            "bb300cfdad3c16e7a12a480ee83cd310",
+            ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880),
+            ("25c81989df183df01b3e8a0aad5dffbe", 29_515),
+            ("bef4ecab320f06d8554ea6380940ec79", 4_422_102),
+            ("bb300cfdad3c16e7a12a480ee83cd310", 5_148),
         ),
         ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
     ),
     "KMNIST": _mnist_like(
         "KMNIST",
         (
-            "bdb82020997e1d708af4cf47b453dcf7",
-            "e144d726b3acfaa3e44228e80efcd344",
-            "5c965bf0a639b31b8f53240b1b52f4d7",
-            "7320c461ea6c1c855c0b718fb2a4b134",
+            ("bdb82020997e1d708af4cf47b453dcf7", 18_165_135),
+            ("e144d726b3acfaa3e44228e80efcd344", 29_497),
+            ("5c965bf0a639b31b8f53240b1b52f4d7", 3_041_136),
+            ("7320c461ea6c1c855c0b718fb2a4b134", 5_120),
         ),
         ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
     ),
     "SVHN": ImageSet(
         "svhn",
         (
-            Original("train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373"),
-            Original("test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3"),
+            Original("train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373", 182_040_794),
+            Original("test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3", 64_275_384),
         ),
         {"train": ("train_32x32.mat",), "test": ("test_32x32.mat",)},
         classes=_DIGITS,
@@ -156,6 +164,7 @@ IMAGE_SETS = {
             Original(
                 "stl10_binary.tar.gz",
                 "91f7769df0f17e558f3565bffb0c7dfb",
+                2_640_397_119,
                 members=(
                     Original("train_X.bin", "918c2871b30a85fa023e0c44e0bee87f"),
                     Original("train_y.bin", "5a34089d4802c674881badbb80307741"),

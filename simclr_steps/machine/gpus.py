@@ -17,7 +17,10 @@ _log = logging.getLogger("simclr_steps")
 
 
 def machine_shows_gpu() -> bool:
-    """Return whether CUDA_VISIBLE_DEVICES or else the driver shows a GPU, without the seconds that torch would take."""
+    """Return whether CUDA_VISIBLE_DEVICES or else the driver shows a GPU, without the seconds that torch would take.
+
+    A driver that does not answer is hidden from this process and those that it starts, as torch would wait for ever.
+    """
     visible = os.environ.get(_VISIBLE)
     if visible is not None:  # CUDA reads the list up to the first name that it cannot use, as SLURM's NoDevFiles
         return re.match(r"\s*(\d+|GPU-.*|MIG-.*)\s*(,|$)", visible) is not None
@@ -41,6 +44,7 @@ def _driver_answers(answer: IO[bytes]) -> bool:
         _log.warning(
             "warning: continuing without a GPU because nvidia-smi did not answer within %g s", _SECONDS_TO_ANSWER
         )
+        os.environ[_VISIBLE] = ""
         return False
     answer.seek(0)
     return status == 0

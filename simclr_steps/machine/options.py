@@ -52,12 +52,13 @@ class Hardware:
         """
         import torch
 
+        is_shown = machine_shows_gpu()  # asked first, as it does not wait for a driver that hangs
         available = torch.cuda.device_count()
         gpus = min(available, 1) if self.gpus is None else self.gpus
         if gpus > available * self.nodes:
             raise UserError(f"--gpus {gpus} exceeds the {available} available GPUs: request fewer")
         take_gpus(gpus // self.nodes, available)
-        gpus = self._usable(gpus)
+        gpus = self._usable(gpus, is_shown)
         processes = gpus or self.processes
         if processes % self.nodes:
             raise UserError(
@@ -65,10 +66,10 @@ class Hardware:
             )
         return Devices(gpus, processes, self.nodes, self.workers, self.compile)
 
-    def _usable(self, gpus: int) -> int:
+    def _usable(self, gpus: int, is_shown: bool) -> int:
         """Return how many of the GPUs that were taken torch can use: all or, where nobody asked for them, none."""
         is_guess = self.gpus is None
-        why = obstacle() if gpus or (is_guess and machine_shows_gpu()) else None
+        why = obstacle() if gpus or (is_guess and is_shown) else None
         if why is None:
             return gpus
         if not is_guess:

@@ -77,13 +77,13 @@ def _image() -> dict[str, str | None] | None:
 
 def _hardware() -> dict[str, Any]:
     torch = sys.modules.get("torch")  # a step that computes without torch need not load it for its record
-    gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())] if torch else []
+    used = range(torch.cuda.device_count()) if torch and torch.cuda.is_initialized() else []
     return {
         "machine": platform.machine(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads() if torch else None,  # of each process; on a CPU, sums are rounded by them
-        "gpus": gpus,
+        "gpus": [torch.cuda.get_device_name(n) for n in used] if torch else [],
     }
 
 

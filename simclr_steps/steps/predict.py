@@ -81,7 +81,7 @@ class Prediction(L.LightningModule):
             batch_size=None,  # the data set's items are batches already
             num_workers=workers,
             timeout=LONGEST_WAIT if workers else 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 
     def predict_step(self, batch: RowsAndImages, batch_idx: int) -> Outputs:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import multiprocessing
 import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -23,7 +25,10 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
-FILE = Original("images.bin", hashlib.md5(CONTENT).hexdigest())
+FILE = Original("images.bin", hashlib.md5(CONTENT).hexdigest(), len(CONTENT))
+
+
+ELSEWHERE = {"file": "file:///etc/passwd", "ftp": "ftp://127.0.0.1/images.bin", "http": "/good/images.bin"}
 
 
 class Server(ThreadingHTTPServer):
@@ -49,22 +54,47 @@ class Handler(BaseHTTPRequestHandler):
         if behavior == "absent":
             self.send_error(404)
             return
+        if behavior.startswith("redirects-to-"):
+            self.send_response(302)
+            self.send_header("Location", ELSEWHERE[behavior.removeprefix("redirects-to-")])
+            self.end_headers()
+            return
+        if behavior == "trickles-headers":
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nServer: ")
+            self.trickle()
+            return
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and behavior != "no-ranges" else 0
         if start >= len(CONTENT):
             self.send_error(416)
             return
         content = CONTENT[start:] if behavior != "wrong" else bytes(len(CONTENT) - start)
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content)))
+        if behavior == "one-byte-whole":
+            content = content[:1]
+        if behavior != "endless":
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if behavior == "breaks":  # after a quarter of the file, each time
             self.wfile.write(content[: len(CONTENT) // 4])
+        elif behavior == "one-byte":
+            self.wfile.write(content[:1])
+        elif behavior == "endless":
+            with contextlib.suppress(ConnectionError):
+                while not self.server.proceed.is_set():
+                    self.wfile.write(content)
+        elif behavior == "trickles":
+            self.trickle()
         elif behavior == "stalls":
             self.wfile.write(content[: len(CONTENT) // 2])
             self.wfile.flush()
             self.server.proceed.wait(30)
         else:
             self.wfile.write(content)
+
+    def trickle(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            while not self.server.proceed.wait(0.02):
+                self.wfile.write(b"x")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -210,6 +240,45 @@ def test_no_network_keeps_the_partial_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="refused"):
         fetch(FILE, [nobody_listens()], tmp_path)
     assert (tmp_path / "images.bin.partial").read_bytes() == CONTENT[:1000]
+
+
+def test_an_endless_body_is_left_at_the_size_of_the_file_and_the_next_address_is_tried(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert fetch(FILE, [server.base("endless"), server.base("good")], tmp_path).read_bytes() == CONTENT
+    assert f"it sent more than the file's {len(CONTENT)} bytes" in caplog.text
+    assert server.asked == [("endless", None), ("good", None)]
+
+
+@pytest.mark.parametrize("behavior", ["trickles", "trickles-headers"])
+def test_a_trickle_is_left_for_the_next_address(
+    server: Server,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    behavior: str,
+) -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    monkeypatch.setattr(fetching, "_INTERVAL", 0.3)
+    assert fetch(FILE, [server.base(behavior), server.base("good")], tmp_path).read_bytes() == CONTENT
+    assert "it sent less than 1000 bytes/s for 0.3 s" in caplog.text
+    assert signal.getsignal(signal.SIGALRM) == before
+
+
+@pytest.mark.parametrize("behavior", ["one-byte", "one-byte-whole"])
+def test_an_address_that_sends_a_byte_at_a_time_is_asked_a_limited_number_of_times(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, behavior: str
+) -> None:
+    assert fetch(FILE, [server.base(behavior), server.base("good")], tmp_path).read_bytes() == CONTENT
+    assert "the connection broke 100 times" in caplog.text
+    assert len(server.asked) < 110
+
+
+@pytest.mark.parametrize("elsewhere", ["file", "ftp"])
+def test_a_redirect_to_another_scheme_is_not_followed(server: Server, tmp_path: Path, elsewhere: str) -> None:
+    with pytest.raises(UserError, match=re.escape(ELSEWHERE[elsewhere]) + ".* (is not allowed|no https address)"):
+        fetch(FILE, [server.base(f"redirects-to-{elsewhere}")], tmp_path)
+    assert fetch(FILE, [server.base("redirects-to-http")], tmp_path).read_bytes() == CONTENT
 
 
 def test_a_full_disk_is_named_and_the_download_goes_on_when_there_is_room(server: Server, tmp_path: Path) -> None:

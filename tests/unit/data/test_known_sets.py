@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ def test_original_is_told_from_a_file_that_was_changed(tmp_path: Path) -> None:
     changed = tmp_path / original.name
     changed.write_bytes(DIGITS.read_bytes()[:-1] + b"x")
     assert not original.matches(changed)
+
+
+@pytest.mark.parametrize("name", IMAGE_SETS)
+def test_the_size_of_every_download_is_known(name: str) -> None:
+    assert all(original.size for original in IMAGE_SETS[name].originals)
+
+
+@pytest.mark.parametrize("name", ["digits", "MNIST"])
+def test_the_sizes_of_files_that_are_at_hand_are_right(name: str) -> None:
+    folders = {DIGITS.parent, Path(os.environ.get("SIMCLR_TEST_DATA", DIGITS.parent))}
+    found = {path.name: path for folder in folders for path in folder.rglob("*.gz")}
+    sizes = {file.name: file.size for file in IMAGE_SETS[name].originals}
+    if missing := sizes.keys() - found.keys():
+        pytest.skip(f"SIMCLR_TEST_DATA names no folder with {', '.join(sorted(missing))}")
+    assert {file: found[file].stat().st_size for file in sizes} == sizes
 
 
 @pytest.mark.parametrize("name", IMAGE_SETS)

@@ -121,6 +121,7 @@ def test_a_driver_that_hangs_or_may_not_be_asked_counts_as_no_gpu_and_is_named(
     program = install_nvidia_smi(tmp_path, monkeypatch, "sleep 1000 & exec sleep 1000")
     monkeypatch.setattr(gpus, "_SECONDS_TO_ANSWER", 0.5)
     assert machine_shows_gpu() is False
+    assert os.environ.pop("CUDA_VISIBLE_DEVICES") == ""  # for what this process starts
     program.write_text("no program")
     assert machine_shows_gpu() is False
     program.unlink()

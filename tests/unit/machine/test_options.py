@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from simclr_steps.machine import options
+from simclr_steps.machine import gpus, options
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Devices, Hardware
 
@@ -84,3 +84,19 @@ def test_a_gpu_that_was_asked_for_and_is_counted_but_cannot_be_used_is_one_sente
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # as of a driver that is too old
     with pytest.raises(UserError, match=r"^--gpus 1: torch cannot use the GPU \(.*[^.]\): fix this, or pass --gpus 0$"):
         Hardware(gpus=1).claim()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_torch_does_not_ask_a_driver_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(gpus, "_SECONDS_TO_ANSWER", 0.2)
+
+    def device_count() -> int:
+        assert os.environ.get("CUDA_VISIBLE_DEVICES") == "", "torch would hang"
+        return 0
+
+    monkeypatch.setattr(torch.cuda, "device_count", device_count)
+    assert Hardware().claim().gpus == 0
