@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
+from simclr_steps.data.metadata import upright, without_metadata
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.sizes import Size
 
@@ -27,21 +30,29 @@ _AT_ONCE = 16  # files that a process decodes before it hands over
 def decode(path: Path, size: Size, channels: int) -> Decoded:
     """Read an image file: uint8 [height, width, channels], or the reason why it cannot be read.
 
-    The image is turned as its EXIF data say, the largest part in its middle that has the shape of `size`, height and
-    width, is resized to it with Pillow's bicubic filter, which takes all pixels into account when it makes an image
-    smaller, and the rest is left out. Transparent parts become white. Of 16 bits of gray the range 0 to 65,535 becomes
-    0 to 255. Of several pages or frames the first is taken. Unreadable are also 32-bit pixels, whose range is anyone's
-    guess, and images so large that Pillow takes them for an attack on memory.
+    The image is turned as its EXIF data say if they can be read, the largest part in its middle that has the shape of
+    `size`, height and width, is resized to it with Pillow's bicubic filter, which takes all pixels into account when it
+    makes an image smaller, and the rest is left out. Transparent parts become white. Of 16 bits of gray the range 0 to
+    65,535 becomes 0 to 255. Of several pages or frames the first is taken. Unreadable are also 32-bit pixels, whose
+    range is anyone's guess, and images so large that Pillow takes them for an attack on memory.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as file:
-            enough = 2 * max(size)  # in both directions, as the image may be turned
-            file.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
-            image = _in_mode(ImageOps.exif_transpose(file), "L" if channels == 1 else "RGB")
-            small = image.resize(size[::-1], Image.Resampling.BICUBIC, box=_middle(image, size), reducing_gap=2.0)
-        return np.asarray(small, dtype=np.uint8).reshape(*size, channels)
+        return _decoded(path, size, channels)
     except Exception as error:  # a damaged file can make a decoder fail in any way
-        return " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
+    with contextlib.suppress(Exception):  # what makes it fail may be no more than metadata
+        if pixels := without_metadata(path):
+            return _decoded(pixels, size, channels)
+    return reason
+
+
+def _decoded(file: Path | io.BytesIO, size: Size, channels: int) -> npt.NDArray[np.uint8]:
+    with Image.open(file, formats=_FORMATS) as image:
+        enough = 2 * max(size)  # in both directions, as the image may be turned
+        image.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
+        whole = _in_mode(upright(image), "L" if channels == 1 else "RGB")
+        small = whole.resize(size[::-1], Image.Resampling.BICUBIC, box=_middle(whole, size), reducing_gap=2.0)
+    return np.asarray(small, dtype=np.uint8).reshape(*size, channels)
 
 
 def decode_all(paths: Sequence[Path], size: Size, channels: int, workers: int) -> Iterator[Decoded]:

@@ -15,12 +15,27 @@ from simclr_steps.machine.logs import log
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+_LEFTOVERS = frozenset(  # of archives, file servers and systems; with small copies of images, or deleted ones
+    {
+        "__macosx",
+        "@eadir",
+        "#recycle",
+        "#snapshot",
+        "~snapshot",
+        "@recycle",
+        "@recently-snapshot",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+    }
+)
 
 
 def find_images(folder: Path) -> list[PurePath]:
-    """Return all images below a folder, relative to it and sorted; hidden files and other files are left out.
+    """Return all images below a folder, relative to it and sorted.
 
-    Links to folders are followed, and each folder is read once, however many lead to it.
+    Left out are hidden files, other files, and folders that archives and file servers leave behind. Links to folders
+    are followed, and each folder is read once, however many lead to it.
 
     Raises
     ------
@@ -57,7 +72,7 @@ def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
             continue
         seen.add(real)
         with os.scandir(here) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
+            visible = [entry for entry in entries if not is_passed_over(entry.name)]
         for entry in sorted(visible, key=lambda entry: entry.name):
             if not entry.is_dir():
                 yield entry
@@ -100,6 +115,11 @@ def _listed(table: Path) -> Iterator[tuple[str, Path]]:
         for _, cells in read_lines(table):
             name = cells.get("path", "")
             yield name, table.parent / name
+
+
+def is_passed_over(name: str) -> bool:
+    """Return, judging by its name, whether a file or folder is hidden, or was left there by a program."""
+    return name.startswith(".") or name.lower() in _LEFTOVERS
 
 
 def is_image(name: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from simclr_steps.data.decoding import decode_all
-from simclr_steps.data.image_files import find_images
+from simclr_steps.data.image_files import find_images, is_passed_over
 from simclr_steps.data.image_tables import read_lines
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, Pixels, chunk_length
@@ -35,6 +35,7 @@ SPLIT_OF = {
     "unlabelled": "unlabeled",  # users may spell as the British do
 }
 COLUMNS = ("path", "label", "split")
+_NO_LABEL = frozenset({"nan", "<na>", "#n/a"})  # as pandas, R and Excel write an empty cell
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _holds_splits(folder: Path) -> bool:
 
 
 def _sub_folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return [path for path in folder.iterdir() if path.is_dir() and not is_passed_over(path.name)]
 
 
 def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile]:
@@ -151,7 +152,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
         When a column, a file or a split is wrong, or a file is listed twice, naming the line.
     """
     line_of: dict[str, int] = {}
-    files = []
+    files, no_label = [], 0
     lines = read_lines(table)
     _check_columns(table, list(next(lines)[1]), columns)
     for line, cells in lines:
@@ -160,8 +161,11 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
         if first != line:
             raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
         files.append(file)
+        no_label += cells.get("label", "").lower() in _NO_LABEL
     if not files:
         raise UserError(f"path: {table} lists no images: add some")
+    if no_label and "label" in columns:
+        log.warning("labels: %d cells with nan, <NA> or #N/A are taken for empty: these images have no label", no_label)
     return files
 
 
@@ -187,7 +191,8 @@ def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
     if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
         raise UserError(f"{where} names {name}, which is missing: fix the path (relative to {table.parent})")
     split = SPLIT_OF[split.lower() or "train"]
-    return ImageFile(name, "" if split == "unlabeled" else label, split)
+    is_labeled = split != "unlabeled" and label.lower() not in _NO_LABEL
+    return ImageFile(name, label if is_labeled else "", split)
 
 
 def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:

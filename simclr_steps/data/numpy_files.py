@@ -61,13 +61,13 @@ def read_arrays(dataset: ArraysDataset) -> ImageSource:
     shape = _common_shape(list(images.values()))
     labels = {split: _labels(stored.get(f"{split}_labels"), array, dataset.classes) for split, array in images.items()}
     every_label = np.concatenate(list(labels.values()))
-    number_of_classes = int(every_label.max(initial=NO_LABEL)) + 1
+    classes = _class_names(dataset, every_label)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
         return take((array.load().reshape(-1, *shape) for array in images.values()), rows)
 
     return ImageSource(
-        classes=(dataset.classes or [str(label) for label in range(number_of_classes)]) if number_of_classes else [],
+        classes=classes,
         height=shape[0],
         width=shape[1],
         channels=shape[2],
@@ -76,6 +76,27 @@ def read_arrays(dataset: ArraysDataset) -> ImageSource:
         names=[f"{split}/{row}" for split, part in labels.items() for row in range(len(part))],
         read=read,
     )
+
+
+def _class_names(dataset: ArraysDataset, labels: Labels) -> list[str]:
+    """Return the names of the classes, the numbers from 0 on unless others are given; none if no image has a label.
+
+    Raises
+    ------
+    UserError
+        When the labels are some other numbers, such as ids, of which those between would become classes, too.
+    """
+    present = np.unique(labels[labels != NO_LABEL])
+    if not len(present):
+        return []
+    if dataset.classes is not None:
+        return dataset.classes
+    if present[0] > 0 or present[-1] >= 2 * len(present):
+        raise UserError(
+            f"path: {dataset.path} has labels of {len(present)} classes, numbered from {present[0]:,} to "
+            f"{present[-1]:,}: number them from 0 to {len(present) - 1}, or name all of them under `classes`"
+        )
+    return [str(label) for label in range(present[-1] + 1)]
 
 
 def _open(path: Path) -> dict[str, StoredArray]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.known_sets import image_set, set_name
+from simclr_steps.data.labels import doubts
 from simclr_steps.data.numpy_files import read_arrays
 from simclr_steps.data.originals import Originals, read_originals
 from simclr_steps.data.packed_writer import ImageSource, pack
@@ -45,6 +46,8 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
             subset=dataset.subset,
             seed=dataset.split_seed,
         )
+        for doubt in doubts(source, splits):
+            log.warning("labels: %s", doubt)
         description = pack(source, splits, out, split_seed=dataset.split_seed, origin=origin, record=record)
     counts = ", ".join(f"{split} {part.images}" for split, part in description.splits.items())
     log.info("%d × %d × %d pixels, images: %s", description.height, description.width, description.channels, counts)

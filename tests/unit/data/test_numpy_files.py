@@ -131,3 +131,21 @@ def test_an_array_in_both_spellings_is_refused(tmp_path: Path) -> None:
     path = store(tmp_path, "npz", train_images=images(4, 5, 7), **both)
     with pytest.raises(UserError, match="unlabeled_images and unlabelled_images, which mean the same: keep one"):
         read_arrays(block(path))
+
+
+@pytest.mark.parametrize("first", [1, 5, 10_000_000])
+def test_numbers_that_are_no_labels_are_refused_and_not_counted_up_to(tmp_path: Path, first: int) -> None:
+    labels = np.arange(20) % 4 + first
+    path = store(tmp_path, "npz", train_images=images(20, 8, 8), train_labels=labels)
+    with pytest.raises(
+        UserError, match=rf"has labels of 4 classes, numbered from {first:,} to {first + 3:,}: number them from 0 to 3"
+    ):
+        read_arrays(block(path))
+    labels = np.array([0, 1, 2, 40] * 5)
+    with pytest.raises(UserError, match="labels of 4 classes, numbered from 0 to 40: number them from 0 to 3"):
+        read_arrays(block(store(tmp_path, "npz", train_images=images(20, 8, 8), train_labels=labels)))
+
+
+def test_classes_may_be_absent_where_their_names_are_given(tmp_path: Path) -> None:
+    path = store(tmp_path, "npz", train_images=images(4, 8, 8), train_labels=np.array([9, 8, 9, 8]))
+    assert read_arrays(block(path, classes=[*"abcdefghij"])).classes == [*"abcdefghij"]

@@ -1,0 +1,108 @@
+"""Labels that are likely not what the user means: said before anything is trained on them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import PurePath
+
+import numpy as np
+
+from simclr_steps.data.packed import NO_LABEL
+from simclr_steps.data.packed_writer import ImageSource
+from simclr_steps.data.splits import JUDGED, SplitNames
+
+_NAMED = 5  # classes in a sentence
+_MANY = 10  # classes, from which on each should have some images
+_LEAST_IMAGES, _LEAST_IMAGES_OF_NUMBERS = 3, 10  # of a class on average; fewer are no classes
+_WITHOUT_SPACES = str.maketrans("", "", " _-")
+_MISSING = frozenset({"na", "n/a", "none", "null", "unknown", "?", "-"})  # or classes: who knows
+
+
+def doubts(source: ImageSource, splits: SplitNames) -> Iterator[str]:
+    """Yield a sentence for each reason to doubt that the labels are the classes which the user means.
+
+    `splits` [N] is the split of each row, "" for one that is left out.
+    """
+    labeled = source.labels[source.labels != NO_LABEL]
+    counts = np.bincount(labeled, minlength=len(source.classes))
+    present = [name for name, count in zip(source.classes, counts, strict=True) if count]
+    if len(present) == 1:
+        yield _of_one_class(source, present[0], len(labeled))
+    if len(present) >= _MANY and len(labeled) < _least_images(present) * len(present):
+        yield _of_many_classes(present, len(labeled))
+        return  # what follows asks how classes are spelled, and these are none
+    if absent := [name for name, count in zip(source.classes, counts, strict=True) if present and not count]:
+        yield f"{len(absent)} of {len(counts)} classes have no image ({_listed(absent)}): check how labels are numbered"
+    missing = [name for name in present if name.lower() in _MISSING]
+    if missing:
+        yield f"{_listed(missing)} is taken for a class: where it says that the label is missing, leave the label out"
+    yield from _of_spelling(present)
+    yield from _of_unseen_classes(source, splits)
+
+
+def _of_one_class(source: ImageSource, name: str, images: int) -> str:
+    sentence = f"all {images} labeled images are of one class, {_listed([name])}"
+    rows = np.flatnonzero(source.labels != NO_LABEL).tolist()
+    inner = sorted({_below(PurePath(source.names[row]).parent, name) for row in rows})
+    if inner and inner[0]:
+        return f"{sentence}: if its subfolders ({_listed(inner)}) are the classes or splits, put them in its place"
+    return f"{sentence}: label images of others, too, or leave the label out"
+
+
+def _below(folder: PurePath, name: str) -> str:
+    """Return the subfolder of a class's folder that leads to an image, "" if it is in none."""
+    parts = folder.parts
+    place = parts.index(name) + 1 if name in parts else len(parts)
+    return parts[place] if place < len(parts) else ""
+
+
+def _least_images(present: Sequence[str]) -> int:
+    """Return how many images the classes should have on average, to be classes."""
+    numbers = _numbers(present)
+    is_row_of_numbers = len(numbers) > 0 and numbers[-1] - numbers[0] == len(numbers) - 1  # as 0 to 9
+    return _LEAST_IMAGES_OF_NUMBERS if numbers and not is_row_of_numbers else _LEAST_IMAGES
+
+
+def _of_many_classes(present: Sequence[str], images: int) -> str:
+    kind = "numbers that were measured" if _numbers(present) else "names of single images"
+    return (
+        f"{images} labeled images have {len(present)} different labels ({_listed(present)}), which look like {kind}: "
+        "group them into a few classes, or leave the labels out"
+    )
+
+
+def _numbers(names: Sequence[str]) -> list[float]:
+    """Return names as numbers, sorted; nothing if one is no number."""
+    try:
+        return sorted(map(float, names))
+    except ValueError:
+        return []
+
+
+def _of_spelling(present: Sequence[str]) -> Iterator[str]:
+    spellings: defaultdict[str, list[str]] = defaultdict(list)
+    for name in present:
+        if not _numbers([name]):
+            spellings[name.casefold().translate(_WITHOUT_SPACES)].append(name)
+    for names in spellings.values():
+        if len(names) > 1:
+            yield f"{_listed(names)} are {len(names)} classes: if they are one, spell it in one way"
+
+
+def _of_unseen_classes(source: ImageSource, splits: SplitNames) -> Iterator[str]:
+    """Name classes that are judged and not trained on."""
+    trained_on = [source.classes[label] for label in np.unique(source.labels[splits == "train"]) if label != NO_LABEL]
+    for split in JUDGED if trained_on else ():
+        judged = [source.classes[label] for label in np.unique(source.labels[splits == split]) if label != NO_LABEL]
+        unseen = sorted(set(judged) - set(trained_on))
+        if unseen:
+            near = [] if _numbers(unseen[:1]) else get_close_matches(unseen[0], trained_on, n=1)
+            advice = f'is "{unseen[0]}" meant to be "{near[0]}"?' if near else "add images of them to train"
+            yield f"classes in {split} that no image in train has ({_listed(unseen)}): {advice}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(f'"{name}"' for name in names[:_NAMED]) + more
