@@ -1,10 +1,13 @@
-# make demo: install, and run the whole workflow on embedded real images. make test: install, check everything.
+# make install: the steps and Snakemake, in .venv. make demo: install, and run the whole workflow on embedded real images.
+# make test: install, check everything.
 PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: demo test check test-slow test-cluster lint bench container clean lock
+.PHONY: install demo test check test-slow test-cluster lint bench container clean lock
 .DELETE_ON_ERROR:
+
+install: .venv/runtime
 
 demo: .venv/runtime
 	$(BIN)/snakemake --profile workflow/profiles/workstation --quiet host rules

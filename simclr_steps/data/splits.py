@@ -36,7 +36,8 @@ def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) 
     labels
         int64 [N], -1 where there is no label, which is never drawn.
     budget
-        A whole number of rows, as a float a fraction of the labeled rows, or a number of each class.
+        A whole number of rows, as a float a fraction of the labeled rows but at least one of each class, or a number of
+        each class.
 
     Returns
     -------
@@ -58,7 +59,7 @@ def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) 
                 f"labels: {budget.per_class} per class exceeds the {least} labels of the smallest class: use fewer"
             )
         return np.sort(order[_number_in_class(labels[order]) < budget.per_class])
-    count = round(budget * len(labeled)) if isinstance(budget, float) else budget
+    count = max(round(budget * len(labeled)), classes) if isinstance(budget, float) else budget
     if count < classes or count < 1:
         raise UserError(
             f"labels: {budget} gives {count} of {len(labeled)} labels, too few for {classes} classes: use more"

@@ -16,11 +16,15 @@ import onnxruntime
 import pandas as pd
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
+from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.steps.check import check
+from simclr_steps.steps.prepare import prepare
 from tests.integration.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -154,6 +158,19 @@ def test_what_readme_loads_makes_the_encoders_features(
 def test_links_lead_to_files() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert links and [link for link in links if not (REPOSITORY / link).exists()] == []
+
+
+@pytest.mark.parametrize("classes", [2, 20])
+def test_the_config_for_own_images_asks_nothing_that_60_images_lack(classes: int, tmp_path: Path) -> None:
+    for number in range(60):
+        file = tmp_path / "photos" / f"class {number % classes}" / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(file)
+    content = yaml.safe_load(blocks("yaml")[0])
+    content["datasets"]["mine"]["path"] = str(tmp_path / "photos")
+    asked = plan(read_config(content))
+    prepare(asked.config.datasets["mine"], originals=None, out=tmp_path / "mine", workers=1)
+    check(asked.demands("mine"), data=tmp_path / "mine")
 
 
 def test_yaml_is_ten_lines_at_most() -> None:

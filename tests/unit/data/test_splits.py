@@ -76,10 +76,15 @@ def test_drawn_rows_are_sorted_and_int64() -> None:
     assert (np.diff(drawn) > 0).all()
 
 
-@pytest.mark.parametrize("wanted", [4, 0.001, 801])
+@pytest.mark.parametrize("wanted", [4, 801])
 def test_too_few_and_too_many_labels_are_the_users_mistake(wanted: float) -> None:
     with pytest.raises(UserError, match=r"^labels: "):
         stratified_draw(unequal_labels(), wanted, seed=0)
+
+
+def test_a_fraction_gives_each_class_at_least_one_label() -> None:
+    labels = unequal_labels()
+    assert np.sort(labels[stratified_draw(labels, 0.001, seed=0)]).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_no_labels_at_all_is_the_users_mistake() -> None:

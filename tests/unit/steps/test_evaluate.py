@@ -204,11 +204,19 @@ def test_without_labels_to_train_on_it_says_what_cannot_be_measured(
 def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
-    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[0.01, 20, {"per_class": 2}, 1000])
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[4, 20, {"per_class": 2}, 1000])
     assert {row["labels"] for row in linear["results"]} == {20}
     assert "{per_class: 2} is 20 labels, as another is" in linear["note"]
-    assert "0.01" in linear["note"]
+    assert "4 gives 4 of 60 labels" in linear["note"]
     assert "1000" in linear["note"]
+
+
+def test_a_share_below_one_label_of_each_class_is_one_of_each(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[0.01, 20])
+    assert [row["labels"] for row in linear["results"] if row["draw"] == 0 and row["input"] == "simclr"] == [10, 20]
+    assert linear["note"] is None
 
 
 def test_pixels_of_large_images_are_left_out_with_a_note(

@@ -34,6 +34,18 @@ def test_record_tells_what_made_it_and_test_split_is_not_read(tmp_path: Path, da
     assert run["seconds"] > 0 and len(run["code_hash"]) == 16
 
 
+def test_the_log_says_when_the_other_stem_would_be_faster_on_a_cpu(
+    tmp_path: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = "`stem: imagenet` would be about ten times as fast"
+    for size, stem in ((32, "auto"), (48, "imagenet"), (48, "auto")):
+        assert said not in caplog.text
+        settings = SMALL.model_copy(update={"encoder": "resnet18", "view_size": size, "stem": stem})
+        with caplog.at_level("INFO"), pytest.raises(UserError, match="--compile always"):  # before it trains
+            train(tmp_path / "out", data, settings, gpus=0, compile="always", processes=2)
+    assert said in caplog.text
+
+
 def test_unlabeled_images_are_trained_on(tmp_path: Path, write_packed: Callable[..., Path]) -> None:
     full = write_packed(name="full")
     split, hold_out = read_split(full, "train"), read_split(full, "validation")
