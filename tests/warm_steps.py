@@ -6,6 +6,7 @@ For tests of what a whole run makes. A test of how processes start and end, or o
 from __future__ import annotations
 
 import atexit
+import importlib
 import json
 import os
 import runpy
@@ -31,7 +32,10 @@ def warm_environment() -> dict[str, str]:
     listening.bind(address)
     listening.listen()
     command = [sys.executable, "-m", "tests.warm_steps", str(listening.fileno())]
-    server = subprocess.Popen(command, cwd=PYTHON.parents[1], pass_fds=[listening.fileno()], stdin=subprocess.DEVNULL)
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue"}  # the only one that may be forked
+    server = subprocess.Popen(
+        command, cwd=PYTHON.parents[1], env=environment, pass_fds=[listening.fileno()], stdin=subprocess.DEVNULL
+    )
     listening.close()
     atexit.register(shutil.rmtree, folder)
     atexit.register(server.terminate)
@@ -84,15 +88,20 @@ def _forget_own() -> None:
         del sys.modules[name]
 
 
-def _import_all() -> None:
-    import umap  # noqa: F401
+def _warm_up() -> None:
+    """Import what steps import, and have numba compile what UMAP calls, which takes longer than all that."""
+    import numpy as np
 
     from simclr_steps.cli.table import STEPS
+    from simclr_steps.evaluation.umap_layout import layout
+    from simclr_steps.settings.umap import UmapSettings
 
     for step in STEPS.values():
-        __import__(f"simclr_steps.{step.wing}.{step.name}")
+        importlib.import_module(f"simclr_steps.{step.wing}.{step.name}")
+    features = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    layout(UmapSettings(), features, np.zeros(50, dtype=np.int64))
 
 
 if __name__ == "__main__":
-    _import_all()
+    _warm_up()
     serve(socket.socket(fileno=int(sys.argv[1])))

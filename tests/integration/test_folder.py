@@ -61,6 +61,7 @@ def test_labeled_photographs_run_through_all_stages(tmp_path: Path, photos: Path
     assert accuracy > 0.7  # two photographs are told apart by little more than their colors
 
 
+@pytest.mark.slow
 def test_unlabeled_photographs_run_to_features_and_plots_and_say_what_cannot_be_measured(
     tmp_path: Path, photos: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_unlabeled_photographs_run_to_features_and_plots_and_say_what_cannot_be_
     assert rows["label"].isna().all() and len(rows) == round(0.2 * 2 * IMAGES)
 
 
+@pytest.mark.slow
 def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_others(
     tmp_path: Path, photos: Path
 ) -> None:

@@ -13,6 +13,8 @@ from tests.layout import assert_results
 from tests.snakemake_runs import run_snakemake
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("recipe", "run", "finetunes", "images"),
     [
