@@ -11,7 +11,7 @@ import torch
 
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.requirements import require_batch
-from simclr_steps.files import check_replaceable, write_json, write_table
+from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -33,7 +33,7 @@ from simclr_steps.training.sync_batch_norm import batch_norms
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
-_OWN = ("*.ckpt", "checkpoints.csv", "history.csv", "run.json", "tensorboard")  # of `out`
+_OWN = ("*.ckpt", "checkpoints.csv", "history.csv", "run.json", CHECKSUMS, "tensorboard")  # of `out`
 
 
 def pretrain(
@@ -50,8 +50,8 @@ def pretrain(
 
     Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (the epochs of which the hold-out shows the
     least loss, the highest kNN accuracy and the highest effective rank, where they are measured), epoch<N>.ckpt at each
-    quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/ and run.json. Never reads the test
-    split.
+    quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of
+    all of these. Never reads the test split.
     """
     check_replaceable(out, _OWN)
     description = read_description(data)
@@ -131,3 +131,4 @@ def _write(
     write_table(folder / "history.csv", history.rows)
     curves.publish(folder / "tensorboard")
     write_json(folder / "run.json", {**record.finish(), "architecture": architecture.model_dump(mode="json")})
+    write_json(folder / CHECKSUMS, checksums(folder))
