@@ -221,6 +221,25 @@ def canonical_json(content: Any) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+CHECKSUMS = "checksums.json"  # in a folder of results
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file below a folder by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(file.relative_to(folder)): checksum(file) for file in files}
+
+
+def require_intact(path: Path, step: str) -> None:
+    """Raise UserError when a file of a step's results is not what the checksums beside it say, where there are any."""
+    beside = path.parent / CHECKSUMS
+    if not (path.exists() and beside.exists()):  # version 0.1 wrote none
+        return
+    known = read_json(beside)
+    if not isinstance(known, dict) or known.get(path.name) != checksum(path):
+        raise UserError(f"{path} is damaged (its checksum is wrong): delete its folder and run {step} again")
+
+
 def checksum(path: Path, algorithm: str = "sha256") -> str:
     """Return the hexadecimal digest of a file."""
     with path.open("rb") as stream:

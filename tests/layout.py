@@ -13,6 +13,7 @@ def assert_results(run: Path, finetunes: Sequence[str], *, split: str = "test") 
         "pretrain/checkpoints.csv",
         "pretrain/history.csv",
         "pretrain/run.json",
+        "pretrain/checksums.json",
         "encoder/encoder.safetensors",
         "encoder/selection.json",
         "evaluate/knn.json",

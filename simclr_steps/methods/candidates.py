@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
-from simclr_steps.files import link_or_copy, whole_file
+from simclr_steps.files import link_or_copy, require_intact, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture
-from simclr_steps.networks.encoders import Encoder, load_weights
+from simclr_steps.networks.encoders import Encoder, described_by, load_weights
 from simclr_steps.training.history import History
 
 _BEST: dict[str, tuple[str, Callable[..., float]]] = {  # by name: the history's column, and which of two is better
@@ -72,30 +71,25 @@ def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
     Raises
     ------
     UserError
-        When the file is absent, damaged or does not fit the architecture that it names.
+        When the file is absent, damaged, does not fit the architecture that it names, or holds weights that are not
+        finite.
     """
+    require_intact(path, "pretrain")
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         architecture = Architecture.model_validate(content.pop("architecture"))
         candidate = Candidate(**content)
+        weights = dict(candidate.weights)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run pretrain again") from error
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        pickle.UnpicklingError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-    ) as error:
+    except Exception as error:  # a damaged file can make torch fail in any way
         raise UserError(
-            f"{path} is damaged or not a checkpoint from pretrain: delete it and run pretrain again"
+            f"{path} is damaged or not a checkpoint from pretrain: delete its folder and run pretrain again"
         ) from error
     architecture.check_own_code(path)
-    encoder = Encoder(architecture)
-    load_weights(encoder, candidate.weights, path)
+    with described_by(path):
+        encoder = Encoder(architecture)
+    load_weights(encoder, weights, path)
     return candidate, encoder
 
 

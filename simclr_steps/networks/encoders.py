@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import torch
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from simclr_steps.files import whole_file
+from simclr_steps.files import canonical_json, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.backbones import build_backbone
@@ -82,12 +86,21 @@ def _build_projection_head(features: int, settings: ProjectionHead) -> nn.Sequen
     return nn.Sequential(*layers, nn.Linear(width, settings.output_size, bias=False))
 
 
+class _Description(BaseModel):
+    """What a file says of its network; an encoder has no head."""
+
+    architecture: Architecture
+    head: Literal["linear", "mlp"] | None = None
+    classes: list[str] = []
+
+
 def save_network(path: Path, network: Encoder | Classifier, classes: list[str] | None = None) -> None:
-    """Write a network's weights and all that is needed to build it again, as safetensors."""
+    """Write a network's weights, all that is needed to build it again, and a checksum of both, as safetensors."""
     description: dict[str, Any] = {"architecture": network.architecture.model_dump(mode="json")}
     if isinstance(network, Classifier):
         description |= {"head": network.head_name, "classes": classes or []}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    description["sha256"] = _checksum(description, weights)
     with whole_file(path) as partial:
         partial.write_bytes(save(weights, metadata={"simclr": json.dumps(description)}))
 
@@ -98,8 +111,9 @@ def load_network(path: Path, *, trust: str | None = None) -> Encoder | Classifie
     Raises
     ------
     UserError
-        When the file is absent, damaged, no network of this package, or does not fit its own description; or when it
-        names own code that has changed since the training, in another module than `trust`. That code is not run.
+        When the file is absent, damaged, no network of this package, does not fit its own description, or holds weights
+        that are not finite; or when it names own code that has changed since the training, in another module than
+        `trust`. That code is not run.
     """
     try:
         with safe_open(path, framework="pt") as stored:
@@ -109,17 +123,39 @@ def load_network(path: Path, *, trust: str | None = None) -> Encoder | Classifie
         raise UserError(f"{path} does not exist: run the step that makes it") from error
     except (SafetensorError, ValueError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run the step that makes it") from error
-    if "architecture" not in description:
+    if not isinstance(description, dict) or "architecture" not in description:
         raise UserError(f"{path} contains no network from this workflow: give an encoder or a model that it made")
-    architecture = Architecture.model_validate(description["architecture"])
-    architecture.check_own_code(path, trust)
+    written = description.pop("sha256", None)  # version 0.1 wrote none
+    if written is not None and written != _checksum(description, weights):
+        raise UserError(f"{path} is damaged (its checksum is wrong): delete it and run the step that makes it")
+    try:
+        known = _Description.model_validate(description)
+    except ValidationError as error:
+        what = ".".join(map(str, error.errors()[0]["loc"]))
+        raise UserError(
+            f"{path} describes a network that this version does not know ({what}): use the version that made it"
+        ) from error
+    known.architecture.check_own_code(path, trust)
     network: Encoder | Classifier
-    if "head" in description:
-        network = Classifier(architecture, len(description["classes"]), description["head"])
-    else:
-        network = Encoder(architecture)
+    with described_by(path):
+        if known.head:
+            network = Classifier(known.architecture, len(known.classes), known.head)
+        else:
+            network = Encoder(known.architecture)
     load_weights(network, weights, path)
     return network.eval()
+
+
+@contextmanager
+def described_by(path: Path) -> Iterator[None]:
+    """Turn whatever fails while a network is built from what the file at `path` says of it into a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} describes a network that cannot be built ({reason}): make it again") from error
 
 
 def load_encoder(path: Path) -> Encoder:
@@ -136,7 +172,7 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
     Raises
     ------
     UserError
-        When a weight does not fit, naming the first.
+        When a weight does not fit, naming the first, or is not finite. A buffer may be infinite, as masks are.
     """
     try:
         network.load_state_dict(weights, strict=True)
@@ -145,11 +181,20 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
         raise UserError(
             f"{path} does not match the requested architecture ({first}): use the settings it was trained with"
         ) from error
+    parameters = {name for name, _ in network.named_parameters()}
+    for name, weight in weights.items():
+        if weight.isnan().any() or (name in parameters and weight.isinf().any()):
+            raise UserError(f"{path} holds weights that are not finite, first in {name}: train again")
 
 
 def hash_of_weights(network: nn.Module) -> str:
     """Return a digest of all weights and statistics of a network, by name."""
-    digest = hashlib.sha256()
-    for name, tensor in network.state_dict().items():
-        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return _checksum(None, network.state_dict())
+
+
+def _checksum(description: Any, weights: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(canonical_json(description).encode())
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

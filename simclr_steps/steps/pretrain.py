@@ -12,7 +12,7 @@ import torch
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.requirements import require_batch
 from simclr_steps.data.splits import drawn_while_training
-from simclr_steps.files import check_replaceable, write_json, write_table
+from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -34,7 +34,7 @@ from simclr_steps.training.sync_batch_norm import batch_norms
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
-_OWN = ("*.ckpt", "checkpoints.csv", "history.csv", "run.json", "tensorboard")  # of `out`
+_OWN = ("*.ckpt", "checkpoints.csv", "history.csv", "run.json", CHECKSUMS, "tensorboard")  # of `out`
 
 
 def pretrain(
@@ -51,9 +51,9 @@ def pretrain(
 
     Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (the epochs of which the hold-out shows the
     least loss, the highest kNN accuracy and the highest effective rank, where they are measured), epoch<N>.ckpt at each
-    quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/ and run.json. While it trains, rows
-    of the hold-out are judged that are drawn by the seed; `hold_out_loss` in run.json is the last encoder's loss on all
-    of it. Never reads the test split.
+    quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of
+    all of these. While it trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in
+    run.json is the last encoder's loss on all of it. Never reads the test split.
     """
     check_replaceable(out, _OWN)
     description = read_description(data)
@@ -144,3 +144,4 @@ def _write(
     curves.publish(folder / "tensorboard")
     facts = {"architecture": architecture.model_dump(mode="json"), "hold_out_loss": hold_out_loss}
     write_json(folder / "run.json", {**record.finish(), **facts})
+    write_json(folder / CHECKSUMS, checksums(folder))

@@ -11,7 +11,7 @@ import torch
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.requirements import require_hold_out
 from simclr_steps.evaluation.neighbors import knn_accuracy
-from simclr_steps.files import read_json, read_table, write_json
+from simclr_steps.files import read_json, read_table, require_intact, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
@@ -36,10 +36,13 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     Raises
     ------
     UserError
-        When the criterion needs a hold-out, its labels or its effective rank, and there is none.
+        When the criterion needs a hold-out, its labels or its effective rank, and there is none; or when a file of the
+        pretraining is damaged.
     """
     description = read_description(data)
     require_hold_out(description, data.name, settings.criterion)
+    for name in ("run.json", "checkpoints.csv"):
+        require_intact(candidates / name, "pretrain")
     record = Record("select", settings, description.content_hash, read_json(candidates / "run.json")["seed"])
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
     if settings.criterion == "knn":

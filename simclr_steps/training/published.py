@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from simclr_steps.files import checksum, link_or_copy, read_json, whole_file, whole_folder, write_json
+from simclr_steps.files import checksums, link_or_copy, read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 
@@ -25,7 +25,7 @@ def kept(folder: Path) -> Iterator[Path]:
     """Yield an empty folder; when the block ends well, it is the finished training that a work folder keeps."""
     with whole_folder(folder / PUBLISHED, ["*"]) as published:
         yield published
-        write_json(folder / _CHECKSUMS, _checksums(published))
+        write_json(folder / _CHECKSUMS, checksums(published))
 
 
 def is_kept(folder: Path) -> bool:
@@ -34,7 +34,7 @@ def is_kept(folder: Path) -> bool:
     if not published.exists():
         return False
     with suppress(UserError):  # the checksums are gone, or damaged
-        if read_json(folder / _CHECKSUMS) == _checksums(published):
+        if read_json(folder / _CHECKSUMS) == checksums(published):
             return True
     log.warning("warning: %s has changed since the training and was removed: training starts over", published)
     shutil.rmtree(published)
@@ -77,7 +77,3 @@ def _link(file: Path, target: Path) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    return {str(file.relative_to(folder)): checksum(file) for file in _files(folder)}

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from simclr_steps.data.packed import read_split
-from simclr_steps.files import read_json, read_table, write_json, write_table
+from simclr_steps.files import checksums, read_json, read_table, write_json, write_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.methods.candidates import Candidate, read_candidate, write_candidate
@@ -136,6 +136,47 @@ def test_checkpoint_of_another_architecture_is_named(candidates: Path, data: Pat
     content["architecture"]["encoder"] = "resnet34"
     torch.save(content, candidates / "best_loss.ckpt")
     with pytest.raises(UserError, match="best_loss.ckpt does not match the requested architecture"):
+        choose("validate_loss", candidates, data)
+
+
+@pytest.mark.parametrize("name", ["best_loss.ckpt", "checkpoints.csv", "run.json"])
+def test_a_flipped_bit_is_noticed(candidates: Path, data: Path, name: str) -> None:
+    write_json(candidates / "checksums.json", checksums(candidates))
+    assert choose("validate_loss", candidates, data) == "best_loss.ckpt"
+    content = bytearray((candidates / name).read_bytes())
+    content[content.rindex(b"0", 0, len(content) // 2 if name.endswith("ckpt") else None)] ^= 1
+    (candidates / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name} is damaged \(its checksum is wrong\): delete its folder and run pre"):
+        choose("validate_loss", candidates, data)
+
+
+def test_a_candidate_that_is_cut_anywhere_or_holds_something_else_is_named(candidates: Path, data: Path) -> None:
+    file = candidates / "best_loss.ckpt"
+    whole, content = file.read_bytes(), torch.load(file, weights_only=True)
+    for place in range(0, len(whole), 997):
+        file.write_bytes(whole[:place])
+        with pytest.raises(UserError, match="best_loss.ckpt is damaged"):
+            choose("validate_loss", candidates, data)
+    for odd in (
+        7,
+        {},
+        {**content, "more": 1},
+        {**content, "weights": 7},
+        {**content, "weights": {"backbone.0.weight": 7}},
+        {**content, "architecture": {**content["architecture"], "encoder": "resnet999"}},
+    ):
+        torch.save(odd, file)
+        with pytest.raises(
+            UserError, match="best_loss.ckpt (is damaged|does not match|describes a network that cannot)"
+        ):
+            choose("validate_loss", candidates, data)
+
+
+def test_weights_that_are_not_finite_are_refused(candidates: Path, data: Path) -> None:
+    content = torch.load(candidates / "best_loss.ckpt", weights_only=True)
+    content["weights"]["backbone.0.weight"][0] = torch.nan
+    torch.save(content, candidates / "best_loss.ckpt")
+    with pytest.raises(UserError, match="best_loss.ckpt holds weights that are not finite, first in backbone.0.weight"):
         choose("validate_loss", candidates, data)
 
 
