@@ -86,6 +86,9 @@ TRUST = Option(
         "help": "module of your own encoder, to be run although its code has changed since the training",
     },
 )
+CONFIG = Option(
+    "--config", "config", {"default": "", "metavar": "NAME", "help": "config that asks for the runs, named on the page"}
+)
 FEATURES = path("features", "folder written by gather for an encoder")
 WORK = path("work", "folder for what an interrupted training needs to resume")
 SPLIT = Option("--split", "split", {"required": True, "choices": SPLITS, "help": "split of the data"})

@@ -8,6 +8,7 @@ from pathlib import Path
 from simclr_steps.cli.options import (
     ANY_ENCODER,
     COMPILATION,
+    CONFIG,
     DATA,
     DECODERS,
     ENCODER,
@@ -186,6 +187,7 @@ _TABLE = (
             path("results", "folder that contains the results of all runs"),
             path("resources", "folder that contains a folder of packed arrays for each data set, named after it"),
             out("folder to write summary.csv, summary.html and the plots in summary/ to"),
+            CONFIG,
         ),
     ),
     Step(

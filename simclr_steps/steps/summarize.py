@@ -19,6 +19,7 @@ from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import as_markdown, group
 from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
+from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
 from simclr_steps.summary.run_results import RunResults, read_run
 from simclr_steps.summary.sweeps import draw_sweeps
@@ -27,14 +28,15 @@ COLUMNS = ["dataset", "pretrain", "seed", "stage", "input", "labels", "draw", "s
 COLUMNS += ["images", "low", "high"]  # of an accuracy: how many images were judged, and the interval that this leaves
 
 
-def summarize(settings: SummarySettings, *, results: Path, resources: Path, out: Path) -> None:
+def summarize(settings: SummarySettings, *, results: Path, resources: Path, out: Path, config: str = "") -> None:
     """Read the results of the runs in `settings`, and their data below `resources`, and write their summary.
 
     Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
     `input` is the probe's input, the fine-tuning's name or UMAP's layer; an accuracy comes with the number of judged
     images and its 95 % interval), summary.md (the headline), summary.html (all on one page), and in summary/ run.json
     and, as PNG and SVG, label_efficiency, history and monitors; confusion, mistakes and finetune_history where
-    classifiers were trained, and sweep where a grid was.
+    classifiers were trained, and sweep where a grid was. Log and page name the `config`, and what `results` holds of
+    runs that are not in `settings`.
     """
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")
@@ -49,14 +51,17 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     figures = _figures(settings, runs, table, resources)
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
+    whose = origin(settings.runs, results, config)
     notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
-    notes += cautions(headlines, descriptions, runs)
+    notes = [*whose, *notes, *cautions(headlines, descriptions, runs)]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
     write_text(out / "summary.md", as_markdown(headlines, notes))
     write_text(out / "summary.html", page(headlines, runs, table, descriptions, plots, [*sentences, *notes], out))
     write_json(out / "summary" / "run.json", record.finish())
+    for line in whose:
+        log.info("%s", line)
     log.info("%d runs, %d figures: %s", len(runs), len(table), out / "summary.html")
 
 

@@ -165,6 +165,12 @@ def check_of_data(wildcards, resources):
     return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps check --settings {settings}"
 
 
+def config_named(wildcards, output):
+    """Return the option that names the config on the summary's page; derived, it triggers no rerun."""
+    name = " with ".join([", ".join(config_files()), *(["values of --config"] if OVERRIDES else [])])
+    return f"--config {shlex.quote(name)}" if config_files() else ""
+
+
 def work_folder(name):
     """Return a param: where a run's training keeps what it needs to go on, which is no output, and triggers no rerun."""
     pattern = f"work/{{dataset}}/{{pretrain}}/seed{{seed}}/{name}"

@@ -1,4 +1,6 @@
 # What Snakemake does not document and may change: nothing else here uses it. min_version names what it was tried with.
+import os
+
 from snakemake.io import IOFile
 from snakemake.settings.types import DeploymentMethod
 
@@ -20,6 +22,11 @@ GPUS_ASKED = {
     for name, resources in workflow.resource_settings.overwrite_resources.items()
     if "gpu" in resources
 }
+
+
+def config_files():
+    """Return the files that the config is read from, which Snakemake knows once it has read the Snakefile."""
+    return [os.path.relpath(file) for file in workflow.configfiles]
 
 
 def rerun_triggers():

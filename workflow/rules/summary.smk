@@ -60,7 +60,9 @@ rule summary:
         results=lambda wildcards, input: Path(input.trained[0]).parents[3],
         resources=lambda wildcards, input: Path(input.described[0]).parents[1],
         out=subpath(output[0], parent=True),
+        config=config_named,
         step=command("summarize"),
     shell:
         "{params.step} --settings {params.given} --results {params.results:q} --resources {params.resources:q} --out {params.out:q}"
+        " {params.config}"
         " --log {log:q}"

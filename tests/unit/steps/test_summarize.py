@@ -54,6 +54,26 @@ def test_the_table_is_tidy_and_the_headline_is_mean_and_sample_deviation(tmp_pat
     assert "2 epochs in 2 min 05 s" in apart
 
 
+def test_the_page_and_the_log_name_the_config_and_the_results_of_others(
+    tmp_path: Path, resources: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    results, whole = tmp_path / "results", settings(0, 1, finetunes=("tuned", "scratch"))
+    for seed in (0, 1):
+        folder = write_run(results, seed)
+        write_finetune(folder, "tuned", "pretrained", 0.85)
+        write_finetune(folder, "scratch", "random", 0.4)
+    summarize(whole, results=results, resources=resources, out=tmp_path)
+    assert "not part of this summary" not in (tmp_path / "summary.html").read_text()
+    write_run(results, 0, pretrain="other")
+    part = settings(0, finetunes=("tuned",))
+    with caplog.at_level("INFO"):
+        summarize(part, results=results, resources=resources, out=tmp_path, config="second.yaml")
+    others = "digits/other/seed0, digits/simclr/seed0/finetune/scratch, digits/simclr/seed1"
+    for text in (caplog.text, (tmp_path / "summary.md").read_text(), (tmp_path / "summary.html").read_text()):
+        assert "This is the summary of second.yaml." in text
+        assert f"results also holds results that are not part of this summary: {others}." in text
+
+
 def test_results_without_labels_make_sentences_and_no_empty_panel(tmp_path: Path, resources: Path) -> None:
     write_run(tmp_path, 0, labeled=False)
     summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)
