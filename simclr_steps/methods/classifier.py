@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import lightning.pytorch as L
@@ -25,6 +26,8 @@ from simclr_steps.training.module import Trained
 from simclr_steps.training.optimizers import optimizer_and_schedule
 from simclr_steps.training.replayed import Replayed
 
+_LEAST_EPOCHS, _LEAST_UPDATES = 30, 1000  # of `epochs: auto`
+
 
 class Supervised(Trained):
     """Training of a classifier on some rows of the training split."""
@@ -45,7 +48,7 @@ class Supervised(Trained):
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
         self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
         self.images_per_step = round(len(rows) / self.steps_per_epoch)
-        self.kept_epoch = settings.epochs
+        self.epochs = self.kept_epoch = _epochs(settings, self.steps_per_epoch)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of the drawn rows."""
@@ -85,9 +88,17 @@ class Supervised(Trained):
     def configure_optimizers(self) -> Any:
         """Return the optimizer of what is not frozen, and its schedule, which is stepped after every update."""
         settings = self.settings
+        steps, layers = self.steps_per_epoch, self.network.layers()
         return optimizer_and_schedule(
-            self.network.layers(), settings, settings.learning_rate, self.steps_per_epoch, settings.layer_decay
+            layers, settings, settings.learning_rate, steps, self.epochs, settings.layer_decay
         )
+
+
+def _epochs(settings: FinetuneSettings, steps_per_epoch: int) -> int:
+    """Return the number of epochs that the settings ask for."""
+    if settings.epochs == "auto":
+        return max(_LEAST_EPOCHS, math.ceil(_LEAST_UPDATES / steps_per_epoch))
+    return settings.epochs
 
 
 class BestEpoch(L.Callback):

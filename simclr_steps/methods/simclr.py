@@ -158,4 +158,5 @@ class SimCLR(Compilable):
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedule, which is stepped after every update."""
         rate = scaled_learning_rate(self.settings)
-        return optimizer_and_schedule([self.encoder.parameters()], self.settings, rate, self.steps_per_epoch)
+        steps, epochs = self.steps_per_epoch, self.settings.epochs
+        return optimizer_and_schedule([self.encoder.parameters()], self.settings, rate, steps, epochs)

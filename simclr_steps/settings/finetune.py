@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.optimization import Optimization
+
+
+def _check_epochs(value: Any) -> Any:
+    if value == "auto" or (type(value) is int and value > 0):
+        return value
+    raise ValueError("must be a whole number above 0, or auto")
+
+
+Epochs = Annotated[Annotated[int, Field(gt=0)] | Literal["auto"], BeforeValidator(_check_epochs)]
 
 
 class FinetuneSettings(Optimization):
@@ -43,7 +52,11 @@ class FinetuneSettings(Optimization):
         description="Factor that multiplies the learning rate at each layer, from the head (full rate) back to the "
         "first layers. Layers are the network's blocks; 1 uses the same rate for all.",
     )
-    epochs: int = Field(30, gt=0, description="Passes over the labeled images.")
+    epochs: Epochs = Field(
+        "auto",
+        description="Passes over the labeled images; `auto` is 30, or more if it takes more to make 1,000 updates of "
+        "the weights.",
+    )
     batch_size: int = Field(128, ge=2, description="Labeled images in a batch.")
     keep: Literal["last", "best"] = Field(
         "last",

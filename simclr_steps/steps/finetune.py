@@ -100,15 +100,16 @@ def _train(
     network = Classifier(pretrained.architecture, len(classes), settings.head)
     if settings.init == "pretrained":
         network.backbone.load_state_dict(pretrained.backbone.state_dict())
-    log.info("draw %d of %d: %d labels, %s weights", seed[1] + 1, settings.draws, len(rows), settings.init)
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
+    given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs)
+    log.info("draw %d of %d: %d labels, %s weights, %d epochs", *given)
     history = History(module)
     best = [BestEpoch(history, module)] if settings.keep == "best" else []
     checkpoint = folder / f"draw{seed[1]}.ckpt"
     trainer = build_trainer(
         devices,
         precision=settings.precision,
-        epochs=settings.epochs,
+        epochs=module.epochs,
         callbacks=resumable(checkpoint, saving, number, history, *best),
     )
     frozen = hash_of_weights(network.backbone) if settings.freeze else None
@@ -124,7 +125,8 @@ def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder
 
     The device is named, as Lightning moves a module to the CPU when its training ends.
     """
-    result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows), "epoch": module.kept_epoch}
+    result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows)}
+    result |= {"epochs": module.epochs, "epoch": module.kept_epoch}
     for name in JUDGED:
         logits, labels = labeled_logits(module.network, read_split(data, name), device)
         result[name] = classification_metrics(logits, labels, classes) if len(labels) else None

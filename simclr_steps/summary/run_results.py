@@ -181,6 +181,7 @@ def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
     for draw in metrics["draws"]:
         labels = draw.get("label_count", metrics["label_count"])
         keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
+        collected.add("finetune", "epochs", draw["epochs"], **keys)
         for split in JUDGED:
             measured = draw[split] or {}
             for metric, value in measured.items():

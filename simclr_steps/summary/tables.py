@@ -44,13 +44,15 @@ def finetuned(rows: pd.DataFrame) -> Table:
     """Return the metrics of each fine-tuning, on the test split and on the hold-out."""
     of_stage = rows[rows["stage"] == "finetune"]
     metrics = [metric for metric in _FINETUNED if (of_stage["metric"] == metric).any()]
-    table = [["fine-tuning", "labels", "split", *(_FINETUNED[metric] for metric in metrics)]]
+    table = [["fine-tuning", "labels", "epochs", "split", *(_FINETUNED[metric] for metric in metrics)]]
     for (name, labels), of_one in of_stage.groupby(["input", "labels"], sort=False):
+        epochs = sorted(set(of_one[of_one["metric"] == "epochs"]["value"]))
+        trained = " to ".join(f"{epochs[end]:,g}" for end in sorted({0, len(epochs) - 1}))
         for split, shown in SPLIT_NAMES.items():
             here = of_one[of_one["split"] == split]
             if len(here):
                 cells = [_cell(here[here["metric"] == metric]) for metric in metrics]
-                table.append([str(name), f"{labels:,}", shown, *cells])
+                table.append([str(name), f"{labels:,}", trained, shown, *cells])
     return table if len(table) > 1 else []
 
 

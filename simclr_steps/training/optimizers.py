@@ -12,20 +12,23 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.optimization import Optimization
 from simclr_steps.settings.pretrain import PretrainSettings
 
-TrainingSettings = PretrainSettings | FinetuneSettings
 Layers = Sequence[Iterable[nn.Parameter]]
 
 
 def optimizer_and_schedule(
-    layers: Layers, settings: TrainingSettings, learning_rate: float, steps_per_epoch: int, layer_decay: float = 1.0
+    layers: Layers,
+    settings: Optimization,
+    learning_rate: float,
+    steps_per_epoch: int,
+    epochs: int,
+    layer_decay: float = 1.0,
 ) -> OptimizerLRScheduler:
     """Return what Lightning asks for: the optimizer, and its schedule, which is stepped once after every update."""
     optimizer = build_optimizer(layers, settings, learning_rate, layer_decay)
-    scheduler = LambdaLR(optimizer, schedule(settings, steps_per_epoch))
+    scheduler = LambdaLR(optimizer, schedule(settings, steps_per_epoch, epochs))
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
@@ -72,13 +75,13 @@ def scaled_learning_rate(settings: PretrainSettings) -> float:
     return settings.learning_rate * factor
 
 
-def schedule(settings: TrainingSettings, steps_per_epoch: int) -> Callable[[int], float]:
+def schedule(settings: Optimization, steps_per_epoch: int, epochs: int) -> Callable[[int], float]:
     """Return the learning rate of each step as a share of the highest: linear warm-up, then the schedule.
 
     The first step of a warm-up already learns: it has 1 / (steps of the warm-up) of the highest rate.
     """
     warmup = settings.warmup_steps or settings.warmup_epochs * steps_per_epoch
-    end = settings.epochs * steps_per_epoch
+    end = epochs * steps_per_epoch
     falls = [epoch * steps_per_epoch for epoch in settings.step_epochs]
 
     def share(step: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from simclr_steps.data.packed import read_split
 from simclr_steps.files import read_table
+from simclr_steps.methods.classifier import Supervised
+from simclr_steps.networks.encoders import Classifier, load_encoder
 from simclr_steps.settings.augmentation import Augmentation
 from tests.unit.conftest import WritePacked, digits
 from tests.unit.finetuning import changed, train
@@ -53,3 +57,28 @@ def test_after_an_epoch_a_part_of_the_hold_out_is_judged_and_at_the_end_all_of_i
     assert len(seen) == 3 and seen == pytest.approx(np.round(seen))
     whole = metrics["draws"][0]["validation"]
     assert whole["images"] == 1000 and abs(whole["accuracy"] - seen[-1] / 256) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("labels", "batch_size", "epochs"), [(20, 128, 1000), (50, 16, 250), (80, 2, 30), (7, 2, 334), (200, 2, 30)]
+)
+@pytest.mark.parametrize("init", ["pretrained", "random"])
+def test_automatic_epochs_are_thirty_or_make_a_thousand_updates(
+    encoder: Path, data: Path, labels: int, batch_size: int, epochs: int, init: str
+) -> None:
+    settings = changed(epochs="auto", batch_size=batch_size, init=init)
+    train_split, hold_out = read_split(data, "train"), read_split(data, "validation")
+    network = Classifier(load_encoder(encoder).architecture, 10, "linear")
+    module = Supervised(settings, network, train_split, hold_out, np.arange(labels), seed=0)
+    assert module.epochs == epochs
+
+
+def test_automatic_epochs_are_trained_recorded_and_told(
+    tmp_path: Path, encoder: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "simclr_steps")
+    metrics = train(tmp_path / "out", encoder, data, changed(labels=30, epochs="auto", batch_size=2))
+    history = read_table(tmp_path / "out" / "history.csv")
+    assert (metrics["draws"][0]["epochs"], metrics["draws"][0]["epoch"], len(history)) == (67, 67, 67)
+    assert (int(history[-1]["step"]), float(history[-1]["learning_rate"])) == (67 * 15, pytest.approx(0, abs=1e-6))
+    assert "30 labels, pretrained weights, 67 epochs" in caplog.text

@@ -32,7 +32,7 @@ def test_the_table_is_tidy_and_the_headline_is_mean_and_sample_deviation(tmp_pat
     here = table.query("stage == 'linear' and input == 'simclr' and labels == 10 and split == 'test'")["value"]
     assert sorted(here) == pytest.approx([0.80, 0.81, 0.82, 0.83])
     assert set(table["stage"]) == {"pretrain", "select", "knn", "linear", "finetune", "umap"}
-    assert set(table.query("stage == 'finetune'")["metric"]) == {"accuracy", "macro_f1"}
+    assert set(table.query("stage == 'finetune'")["metric"]) == {"accuracy", "macro_f1", "epochs"}
 
     accuracies = table[table["metric"] == "accuracy"].query("split == 'test'")
     assert (accuracies["images"] == 50).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from simclr_steps.summary.tables import comparison, worst_classes
+from simclr_steps.summary.tables import comparison, finetuned, worst_classes
 
 
 def test_pretrainings_of_one_data_set_are_compared_in_one_table() -> None:
@@ -17,6 +17,21 @@ def test_pretrainings_of_one_data_set_are_compared_in_one_table() -> None:
     table = pd.DataFrame(rows, columns=columns)
     assert comparison(table) == [["pretraining", "10 labels"], ["a", "55.0 ± 7.1 (2)"], ["b", "75.0 ± 7.1 (2)"]]
     assert comparison(table[:2]) == []
+
+
+def test_fine_tunings_tell_how_long_they_were_trained() -> None:
+    rows = [
+        ("finetune", name, labels, split, metric, value)
+        for name, labels, epochs in (("short", 10, (100.0,)), ("long", 1290, (1000.0, 1250.0)))
+        for split, metric, values in ((None, "epochs", epochs), ("test", "accuracy", (0.5,)))
+        for value in values
+    ]
+    table = pd.DataFrame(rows, columns=["stage", "input", "labels", "split", "metric", "value"])
+    assert finetuned(table) == [
+        ["fine-tuning", "labels", "epochs", "split", "accuracy"],
+        ["short", "10", "100", "test", "50.0"],
+        ["long", "1,290", "1,000 to 1,250", "test", "50.0"],
+    ]
 
 
 def test_worst_classes_are_those_of_least_mean_f1() -> None:

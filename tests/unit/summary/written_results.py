@@ -86,7 +86,7 @@ def write_finetune(folder: Path, name: str, init: str, accuracy: float) -> None:
         "confusion_matrix": [[1]],
     }
     test["per_class"] = [{"class": f"<{label}>", "images": 5, "f1": label / 10} for label in range(1, 9)]
-    draws = [{"draw": 0, "label_count": 10, "validation": None, "test": test}]
+    draws = [{"draw": 0, "label_count": 10, "epochs": 250, "validation": None, "test": test}]
     content = {"labels": 10, "label_count": 10, "init": init, "freeze": False, "classes": ["a"], "draws": draws}
     put(folder / "finetune" / name / "metrics.json", content)
     epochs = {"draw": [0, 0], "epoch": [1, 2], "accuracy": [0.3, 0.4], "validate_accuracy": [0.2, 0.25]}

@@ -47,7 +47,7 @@ def test_each_layer_has_a_share_of_the_rate_of_the_layer_behind_it(name: str) ->
     first, middle, head = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.Linear(4, 2)
     settings = FinetuneSettings.model_validate({"optimizer": name, "schedule": "constant"})
     layers = [list(layer.parameters()) for layer in (first, middle, head)]
-    configured: Any = optimizer_and_schedule(layers, settings, 0.8, steps_per_epoch=1, layer_decay=0.5)
+    configured: Any = optimizer_and_schedule(layers, settings, 0.8, steps_per_epoch=1, epochs=1, layer_decay=0.5)
     rates = {id(p): group["lr"] for group in configured["optimizer"].param_groups for p in group["params"]}
     for layer, rate in ((first, 0.2), (middle, 0.4), (head, 0.8)):
         assert {rates[id(parameter)] for parameter in layer.parameters()} == {rate}
@@ -89,13 +89,13 @@ def test_lars_equals_the_papers_algorithm(decay: float) -> None:
         assert np.allclose(parameter.detach().numpy(), reference, rtol=1e-6, atol=1e-8)
 
 
-def learning_rates(settings: PretrainSettings | FinetuneSettings, steps_per_epoch: int, highest: float) -> list[float]:
+def learning_rates(settings: Optimization, epochs: int, steps_per_epoch: int, highest: float) -> list[float]:
     """Return the rates of all updates of a training, stepped as Lightning does."""
-    configured: Any = optimizer_and_schedule([network().parameters()], settings, highest, steps_per_epoch)
+    configured: Any = optimizer_and_schedule([network().parameters()], settings, highest, steps_per_epoch, epochs)
     assert configured["lr_scheduler"]["interval"] == "step"
     optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     rates = []
-    for _ in range(settings.epochs * steps_per_epoch):
+    for _ in range(epochs * steps_per_epoch):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
@@ -120,7 +120,7 @@ def test_schedule_equals_torchs_own_warm_up_and_cosine(kind: Any, warmup: dict[s
         expected.append(theirs.param_groups[0]["lr"])
         theirs.step()
         scheduler.step()
-    assert learning_rates(kind(epochs=10, **warmup), 5, 0.3) == pytest.approx(expected, rel=1e-6)
+    assert learning_rates(kind(**warmup), 10, 5, 0.3) == pytest.approx(expected, rel=1e-6)
     assert theirs.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
 
 
@@ -132,12 +132,12 @@ def test_step_schedule_equals_torchs_own() -> None:
         expected.append(theirs.param_groups[0]["lr"])
         theirs.step()
         scheduler.step()
-    settings = PretrainSettings(epochs=6, schedule="step", step_epochs=[3, 5], step_factor=0.2)
-    assert learning_rates(settings, 4, 0.3) == pytest.approx(expected, rel=1e-6)
+    settings = Optimization(schedule="step", step_epochs=[3, 5], step_factor=0.2)
+    assert learning_rates(settings, 6, 4, 0.3) == pytest.approx(expected, rel=1e-6)
 
 
 def test_constant_schedule_stays_after_its_warm_up() -> None:
-    share = schedule(PretrainSettings(epochs=5, schedule="constant", warmup_epochs=2), steps_per_epoch=2)
+    share = schedule(Optimization(schedule="constant", warmup_epochs=2), steps_per_epoch=2, epochs=5)
     assert [share(step) for step in range(10)] == [0.25, 0.5, 0.75, *[1.0] * 7]
 
 
