@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from simclr_steps.data.file_kinds import kind_of
 from simclr_steps.data.metadata import upright, without_metadata
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.sizes import Size
@@ -38,12 +39,23 @@ def decode(path: Path, size: Size, channels: int) -> Decoded:
     """
     try:
         return _decoded(path, size, channels)
+    except UnidentifiedImageError:
+        reason = _what_it_is(path)
     except Exception as error:  # a damaged file can make a decoder fail in any way
         reason = " ".join(str(error).split()) or type(error).__name__
     with contextlib.suppress(Exception):  # what makes it fail may be no more than metadata
         if pixels := without_metadata(path):
             return _decoded(pixels, size, channels)
     return reason
+
+
+def _what_it_is(path: Path) -> str:
+    """Return what a file is whose content is no image of a format that is read."""
+    kind = kind_of(path)
+    known = ", ".join(_FORMATS)
+    if kind is None:
+        return f"it is damaged, or none of {known}"
+    return f"it is {kind}, to be converted to PNG" if kind.endswith("image") else f"it is {kind}, none of {known}"
 
 
 def _decoded(file: Path | io.BytesIO, size: Size, channels: int) -> npt.NDArray[np.uint8]:

@@ -53,10 +53,11 @@ def find_images(folder: Path) -> list[PurePath]:
             name = os.fsencode(file.path).decode(errors="backslashreplace")
             raise UserError(f"path: the name of {name} is not valid UTF-8: rename the file or its folder") from None
         images.append(PurePath(file.path).relative_to(folder))
+    listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
     if not images:
-        raise UserError(f"path: {folder} contains no images ({', '.join(sorted(SUFFIXES))}): add some")
+        found = f" but {listed}: add some, or convert these" if others else ": add some"
+        raise UserError(f"path: {folder} contains no images ({', '.join(sorted(SUFFIXES))}){found}")
     if others:
-        listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
         log.info("ignored %d other files: %s", others.total(), listed)
     return sorted(images)
 

@@ -8,8 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from simclr_steps.data.file_kinds import ARCHIVE, ARRAY, ARRAYS, EMPTY, WORKBOOK, kind_of
 from simclr_steps.machine.errors import UserError
 
+_ADVICE = {
+    WORKBOOK: "save it as CSV UTF-8",
+    ARCHIVE: "unpack it and name its folder",
+    ARRAY: "write `source: arrays` for arrays",
+    ARRAYS: "write `source: arrays` for arrays",
+}
 _SEPARATORS = ",;\t"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -33,10 +40,11 @@ def read_lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _open(table: Path) -> TextIO:
+    if (kind := kind_of(table)) not in (None, EMPTY):
+        advice = _ADVICE.get(kind, "name the folder that holds the images")
+        raise UserError(f"path: {table} is {kind} and no CSV file: {advice}")
     with table.open("rb") as file:
         start = file.read(4)
-    if start == b"PK\3\4":
-        raise UserError(f"path: {table} is a workbook, as Excel writes it, and no CSV file: save it as CSV UTF-8")
     encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
     return table.open(encoding=encoding, newline="")
 

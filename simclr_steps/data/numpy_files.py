@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.data.file_kinds import ARRAYS, kind_of
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, Pixels, take
 from simclr_steps.data.splits import Labels, Rows
@@ -21,6 +22,7 @@ from simclr_steps.settings.base import SPLITS, did_you_mean
 from simclr_steps.settings.datasets import ArraysDataset
 
 NAMES = (*(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels")), "unlabeled_images")
+_ADVICE = "give a folder with train_images.npy, or what numpy.savez(PATH, train_images=…) writes"
 AMERICAN, BRITISH = "unlabeled_images", "unlabelled_images"  # both are read
 
 
@@ -102,9 +104,16 @@ def _class_names(dataset: ArraysDataset, labels: Labels) -> list[str]:
 def _open(path: Path) -> dict[str, StoredArray]:
     """Return the arrays of an .npz file or a folder by their names."""
     if path.is_dir():
-        return {file.stem: _in_file(file) for file in sorted(path.glob("*.npy"))}
+        arrays = {file.stem: _in_file(file) for file in sorted(path.glob("*.npy"))}
+        if not arrays:
+            raise UserError(
+                f"path: {path} contains no .npy files: {_ADVICE}; or write `source: folder` for image files"
+            )
+        return arrays
     if not path.is_file():
         raise UserError(f"path: {path} does not exist: give an .npz file or a folder of .npy files")
+    if (kind := kind_of(path)) not in (None, ARRAYS):
+        raise UserError(f"path: {path} is {kind} and no .npz file: {_ADVICE}")
     with _intact(path), zipfile.ZipFile(path) as archive:
         return {
             member.removesuffix(".npy"): _in_archive(archive, member.removesuffix(".npy"))
@@ -156,7 +165,7 @@ def _common_shape(images: Sequence[StoredArray]) -> tuple[int, int, int]:
         if len(array.shape) not in (3, 4) or array.shape[3:] not in ((), (1,), (3,)) or 0 in array.shape[1:]:
             raise UserError(
                 f"{array.name} has shape {array.shape} but must be N × H × W, or N × H × W × C with 1 or 3 "
-                "channels: move its axes"
+                f"channels: {_advice_on_shape(array.shape)}"
             )
     first = _image_shape(images[0])
     for array in images:
@@ -166,6 +175,16 @@ def _common_shape(images: Sequence[StoredArray]) -> tuple[int, int, int]:
                 "channels): make them equal"
             )
     return first
+
+
+def _advice_on_shape(shape: tuple[int, ...]) -> str:
+    if 0 in shape:
+        return "store images that have pixels"
+    if len(shape) != 4:
+        return "reshape it"
+    if {1, 3} & set(shape[1:3]):
+        return "move its axes"
+    return f"choose 1 or 3 of its {shape[3]} channels"
 
 
 def _image_shape(array: StoredArray) -> tuple[int, int, int]:
@@ -194,7 +213,9 @@ def _labels(stored: StoredArray | None, images: StoredArray, classes: list[str] 
             f"{stored.name} has the label {labels.min()}: count from 0, and use -1 for images without a label"
         )
     if classes is not None and labels.max(initial=NO_LABEL) >= len(classes):
+        counts_from_1 = labels.max() == len(classes) and 0 not in labels
+        advice = "count from 0" if counts_from_1 else "add more, or number the labels from 0"
         raise UserError(
-            f"{stored.name} has the label {labels.max()}, but classes has only {len(classes)} names: add more"
+            f"{stored.name} has the label {labels.max():,}, but classes has only {len(classes)} names: {advice}"
         )
     return labels

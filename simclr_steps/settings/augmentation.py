@@ -73,6 +73,8 @@ class Augmentation(Settings):
     @classmethod
     def _fill_in(cls, content: Any, build: ModelWrapValidatorHandler[Augmentation]) -> Augmentation:
         """Take from the preset what is not written, and leave it unset, so that a grid can change the preset."""
+        if isinstance(content, str):
+            raise ValueError(f"must be a block of keys, as in {{preset: {content}}}")
         if not isinstance(content, dict):
             return build(content)
         settings = build(AUGMENTATIONS.get(str(content.get("preset")), {}) | content)

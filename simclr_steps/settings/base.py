@@ -14,6 +14,7 @@ from simclr_steps.files import canonical_json
 
 SPLITS = ("train", "validation", "test", "unlabeled")
 LARGEST_SEED = 2**32 - 1  # that NumPy takes
+_LEAST_LETTERS, _MOST_OFFERED = 4, 3  # of a word that is looked for in longer ones, and how many of these are offered
 SCHEMES = ("https://", "http://", "file://")
 
 
@@ -31,10 +32,12 @@ BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_le
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return the end of a sentence that offers the nearest of some words, or all of them."""
+    """Return the end of a sentence that offers those of some words that contain a word, or the nearest, or all."""
     words = sorted(words)
-    near = difflib.get_close_matches(word, words, n=1)
-    return f'did you mean "{near[0]}"?' if near else f"available: {', '.join(words) or 'none'}"
+    longer = [name for name in words if len(word) >= _LEAST_LETTERS and word in name]
+    near = longer if 0 < len(longer) <= _MOST_OFFERED else difflib.get_close_matches(word, words, n=1)
+    offered = " or ".join(f'"{name}"' for name in near)
+    return f"did you mean {offered}?" if near else f"available: {', '.join(words) or 'none'}"
 
 
 class Settings(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def check(kind: Any, content: Any, where: str = "") -> Any:
     UserError
         When something is wrong, reporting the first mistake; `where` names the block, as in "pretrains.simclr".
     """
+    _check_names(content, where)
     try:
         return TypeAdapter(kind).validate_python(_with_numbers(content))
     except ValidationError as error:
@@ -47,14 +49,32 @@ def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
             return check(kind, json.loads(text_or_path), where)
         except json.JSONDecodeError as error:
             raise UserError(f"{where}: the settings are not valid JSON ({error}): fix them") from None
-    path = Path(text_or_path)
+    return check(kind, read_yaml(Path(text_or_path), where), where)
+
+
+def read_yaml(path: Path, where: str = "") -> Any:
+    """Return what a YAML or JSON file says.
+
+    Raises
+    ------
+    UserError
+        When the file is absent, unreadable, or not YAML, with the line; `where` names what it is read for.
+    """
+    prefix = f"{where}: " if where else ""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{where}: cannot read the settings file {path}: {error.strerror}") from None
+        raise UserError(f"{prefix}cannot read the settings file {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{where}: {path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return check(kind, content, where)
+        reason = " ".join(str(getattr(error, "problem", error)).split())
+        raise UserError(f"{prefix}{path} is not valid YAML{_lines_of(error)} ({reason}): fix it") from None
+
+
+def _lines_of(error: Exception) -> str:
+    """Return in which line YAML was lost, and since which it waited for an end, as of a quotation."""
+    marks = [getattr(error, name, None) for name in ("context_mark", "problem_mark")]
+    lines = sorted({mark.line + 1 for mark in marks if mark})
+    return f", line{'s' if len(lines) > 1 else ''} {' to '.join(map(str, lines))}" if lines else ""
 
 
 def typed(value: Any) -> Any:
@@ -110,12 +130,41 @@ def _sentence(mistake: Mapping[str, Any], path: str) -> str:
         return f'{prefix}the name "{value[:20]}…" has {len(value)} characters, and {context["max_length"]} are allowed'
     if kind == "unknown_key":
         return f"{prefix}{mistake['msg']}"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{prefix}{_shown(value)} is wrong: it must be a block of keys, each with its value"
+    if kind == "tuple_type":
+        return f"{prefix}{_shown(value)} is wrong: it must be a list of two numbers"
+    if kind == "list_type":
+        form = "with a dash before each entry" if isinstance(value, dict) else f"as in [{_shown(value)}]"
+        return f"{prefix}{_shown(value)} is wrong: it must be a list, {form}"
+    if kind == "string_type" and isinstance(value, int | float | date):
+        return f"{prefix}{_read_as(value)}: put the text in quotes"
     if kind == "too_short":
         return f"{prefix}{_shown(value)} is wrong: it must contain at least {context['min_length']}"
     reason = (
         mistake["msg"].removeprefix("Value error, ").replace("Input should", "must").replace("Tuple should", "must")
     )
     return f"{prefix}{_shown(value)} is wrong: it {reason}"
+
+
+def _check_names(content: Any, where: str) -> None:
+    """Raise UserError where YAML reads a name as something else."""
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for name, value in inner:
+        if isinstance(content, dict) and not isinstance(name, str):
+            raise UserError(
+                f"{where}{': ' if where else ''}{_read_as(name)}, where a name belongs: put the name in quotes"
+            )
+        _check_names(value, f"{where}.{name}" if where else str(name))
+
+
+def _read_as(value: Any) -> str:
+    """Return as what YAML reads a text without quotes, which was written in one of several ways."""
+    if value is None:
+        return "YAML reads null, ~ and an empty value as nothing"
+    if isinstance(value, bool):
+        return f"YAML reads {'on, yes and true as true' if value else 'off, no and false as false'}"
+    return f"YAML reads {value} as a {'number' if isinstance(value, int | float) else 'date'}"
 
 
 def _shown(value: Any) -> str:

@@ -27,6 +27,8 @@ _HEAD = """\
 
 `config.yaml` is the demo; `recipes/` contains configs to start from. Pass your own with `--configfile my.yaml`: it is
 not merged with the demo, and every key that it omits has the default below. A key that is not listed here is an error.
+If Snakemake says only that the file is not valid, `python -c 'import yaml; yaml.safe_load(open("my.yaml"))'` names the
+line, and a `FileNotFoundError` means that the file is not there.
 Hardware (GPUs, threads, memory) is not part of the config: it is set in a profile, such as those in the repository's
 `workflow/profiles/`, and changing it reruns nothing.
 

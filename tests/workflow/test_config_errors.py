@@ -60,6 +60,11 @@ def test_missing_config_is_named(fresh: Project) -> None:
     assert "write config/config.yaml, or pass a file with --configfile" in refuse(fresh)
 
 
+def test_config_that_is_no_yaml_is_named_with_the_line(fresh: Project) -> None:
+    (fresh.folder / "config/config.yaml").write_text("datasets:\n  digits: {source: digits}\n\tpretrains: {}\n")
+    assert "config error: config/config.yaml is not valid YAML, line 3 (found character" in refuse(fresh)
+
+
 def test_wrong_value_on_the_command_line_is_named(fresh: Project) -> None:
     assert "umap.n_neighbors: 1 is wrong" in refuse(fresh, "--config", "umap={n_neighbors: 1}")
 

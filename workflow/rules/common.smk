@@ -1,24 +1,8 @@
 import shlex
 import sys
-from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 from snakemake.utils import update_config
-
-
-def copy_package():
-    """Return the folder of Snakemake's copy of the steps: visible wherever a job runs, unchanged while all run.
-
-    MANIFEST lists the files, since a git repository that a workflow is read from lists none.
-    """
-    manifest = Path(workflow.source_path("../../simclr_steps/MANIFEST")).read_text(encoding="utf-8")
-    copies = {name: workflow.source_path(f"../../simclr_steps/{name}") for name in manifest.split()}
-    return Path(copies["__main__.py"]).parent
-
-
-PACKAGE = copy_package()
-sys.path.insert(0, str(PACKAGE.parent))
 
 from simclr_steps.data.image_files import fingerprint
 from simclr_steps.files import canonical_json
@@ -35,15 +19,6 @@ from simclr_steps.settings.reading import typed
 def own_code(pretrain):
     """Return the hash of the user's module, where the encoder comes from one."""
     return [own_code_hash(pretrain.encoder)] if is_own(pretrain.encoder) else []
-
-
-@contextmanager
-def one_sentence(kind):
-    """Stop Snakemake with one sentence where what is done within finds a mistake of the user."""
-    try:
-        yield
-    except UserError as error:
-        sys.exit(f"{kind}: {error}")
 
 
 def read_plan():

@@ -1,14 +1,23 @@
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.config import Config, Experiment
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.settings.reading import check, read_settings, typed
+from simclr_steps.settings.reading import check, read_settings, read_yaml, typed
 from simclr_steps.settings.umap import UmapSettings
 from tests.unit.settings.mistakes import assert_refused
+
+CONFIG: dict[Any, Any] = {
+    "datasets": {"d": {"source": "digits"}},
+    "pretrains": {"p": {}},
+    "experiments": [{"dataset": "d", "pretrain": "p"}],
+}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +32,38 @@ from tests.unit.settings.mistakes import assert_refused
         (EvaluationSettings, {"labels": []}, "labels: [] is wrong: it must contain at least 1"),
         (UmapSettings, {"metric": "cosin"}, 'metric: "cosin" is not known; did you mean "cosine"?'),
         (Dataset, {"source": "digit"}, 'source "digit" is not known; did you mean "digits"?'),
+        (PretrainSettings, {"batch_size": 9}, 'did you mean "global_batch_size" or "micro_batch_size"?'),
+        (PretrainSettings, {"temp": 9}, 'unknown key "temp"; did you mean "temperature"?'),
+        (
+            PretrainSettings,
+            {"augmentation": "photos"},
+            '"photos" is wrong: it must be a block of keys, as in {preset: ',
+        ),
+        (PretrainSettings, {"augmentation": 7}, "augmentation: 7 is wrong: it must be a block of keys, each with its"),
+        (PretrainSettings, {"projection_head": 7}, "7 is wrong: it must be a block of keys, each with its value"),
+        (PretrainSettings, {"augmentation": {"crop_scale": 1}}, "1 is wrong: it must be a list of two numbers"),
+        (PretrainSettings, {"encoder": 18}, "encoder: YAML reads 18 as a number: put the text in quotes"),
+        (
+            Experiment,
+            {"dataset": True, "pretrain": "p"},
+            "dataset: YAML reads on, yes and true as true: put the text in",
+        ),
+        (Experiment, {"dataset": "d", "pretrain": "p", "finetunes": "f"}, 'it must be a list, as in ["f"]'),
+        (Config, {**CONFIG, "experiments": {}}, "{} is wrong: it must be a list, with a dash before each entry"),
+        (Config, {**CONFIG, "umap": "cosine"}, '"cosine" is wrong: it must be a block of keys, each with its value'),
+        (Config, {**CONFIG, "datasets": {"d": "digits"}}, 'datasets.d: "digits" is wrong: it must be a block of keys'),
+        (
+            Config,
+            {**CONFIG, "datasets": {2024: {}}},
+            "datasets: YAML reads 2024 as a number, where a name belongs: put",
+        ),
+        (Config, {**CONFIG, "pretrains": {True: {}}}, "pretrains: YAML reads on, yes and true as true, where a name"),
+        (
+            Config,
+            {**CONFIG, "pretrains": {date(2024, 1, 1): {}}},
+            "YAML reads 2024-01-01 as a date, where a name belongs",
+        ),
+        (Config, {**CONFIG, False: {}}, "YAML reads off, no and false as false, where a name belongs: put the name in"),
         (Dataset, {}, "the key source is required: add digits, torchvision, folder or arrays"),
     ],
 )
@@ -60,6 +101,22 @@ def test_unreadable_settings_file_is_named(content: bytes | None, sentence: str,
     with pytest.raises(UserError, match=sentence) as error:
         read_settings(UmapSettings, str(file), "umap")
     assert "umap.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a: 1\nb:\n\tc: 1\n", "line 3 (found character '\\t' that cannot start any token): fix it"),
+        ("a: b: c\n", "line 1 (mapping values are not allowed here): fix it"),
+        ("a: 1\nb: 'x\nc: 1\n", "lines 2 to 4 (found unexpected end of stream): fix it"),
+        ("a: {\n  b: 1\n", "lines 1 to 3 ("),
+    ],
+)
+def test_what_is_no_yaml_is_named_with_its_lines(text: str, lines: str, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(text)
+    with pytest.raises(UserError) as error:
+        read_yaml(tmp_path / "my.yaml")
+    assert str(error.value).startswith(f"{tmp_path}/my.yaml is not valid YAML, {lines}")
 
 
 def test_inline_settings_that_are_no_json_are_named() -> None:

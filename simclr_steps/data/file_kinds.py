@@ -1,0 +1,63 @@
+"""What a file is by its content, whatever its name, so that a message can say why it is not read."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+ARRAY = "a single NumPy array"
+ARRAYS = "an .npz file"
+ARCHIVE = "an archive"
+WORKBOOK = "a workbook, as Excel writes it,"
+EMPTY = "an empty file"
+
+_STARTS = {  # at these bytes
+    b"\x93NUMPY": (0, ARRAY),
+    b"\x1f\x8b": (0, ARCHIVE),
+    b"BZh": (0, ARCHIVE),
+    b"7z\xbc\xaf": (0, ARCHIVE),
+    b"Rar!": (0, ARCHIVE),
+    b"ustar": (257, ARCHIVE),
+    b"GIF8": (0, "a GIF image"),
+    b"\xff\xd8\xff": (0, "a JPEG image"),
+    b"\x89PNG": (0, "a PNG image"),
+    b"II*\0": (0, "a TIFF image"),
+    b"MM\0*": (0, "a TIFF image"),
+    b"WEBP": (8, "a WebP image"),
+    b"ftypavif": (4, "an AVIF image"),
+    b"ftyphei": (4, "a HEIC image"),
+    b"ftypmif1": (4, "a HEIC image"),
+    b"jP  ": (4, "a JPEG 2000 image"),
+    b"8BPS": (0, "a Photoshop image"),
+    b"DICM": (128, "a DICOM image"),
+    b"SIMPLE  =": (0, "a FITS image"),
+    b"<svg": (0, "an SVG drawing"),
+    b"%PDF": (0, "a PDF document"),
+    b"\x89HDF": (0, "an HDF5 file"),
+    b"MATLAB": (0, "a MATLAB file"),
+    b"<!DOCTYPE": (0, "a web page"),
+    b"<html": (0, "a web page"),
+    b"version https://git-lfs": (0, "a pointer of Git LFS, without the file"),
+}
+
+
+def kind_of(path: Path) -> str | None:
+    """Return what an existing file is, as a noun with its article, or None if its content does not tell."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start:
+        return EMPTY
+    if start.startswith(b"PK\3\4"):
+        return _kind_of_zip(path)
+    return next((kind for mark, (place, kind) in _STARTS.items() if start[place:].startswith(mark)), None)
+
+
+def _kind_of_zip(path: Path) -> str | None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):  # cut or damaged
+        return WORKBOOK if path.suffix.lower() == ".xlsx" else None
+    if any(name.endswith(".npy") for name in names):
+        return ARRAYS
+    return WORKBOOK if "xl/workbook.xml" in names else ARCHIVE

@@ -1,0 +1,140 @@
+"""A file that is not what its name or place says is named by what it is, wherever it is read."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simclr_steps.data.decoding import decode
+from simclr_steps.data.file_kinds import kind_of
+from simclr_steps.data.image_files import find_images
+from simclr_steps.data.image_tables import read_lines
+from simclr_steps.data.numpy_files import read_arrays
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.datasets import ArraysDataset
+
+PICTURE = Image.new("RGB", (8, 8), (9, 99, 199))
+
+
+def image(kind: str) -> bytes:
+    stream = io.BytesIO()
+    PICTURE.save(stream, kind)
+    return stream.getvalue()
+
+
+def array() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((4, 8, 8), np.uint8))
+    return stream.getvalue()
+
+
+def arrays() -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, train_images=np.zeros((4, 8, 8), np.uint8))
+    return stream.getvalue()
+
+
+def packed(name: str = "ant/1.jpg") -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(name, b"a")
+    return stream.getvalue()
+
+
+def tar(mode: str) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(mode=mode, fileobj=stream) as archive:  # type: ignore[call-overload]
+        archive.addfile(tarfile.TarInfo("ant/1.jpg"))
+    return stream.getvalue()
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (lambda: image("GIF"), "it is a GIF image, to be converted to PNG"),
+        (lambda: image("JPEG2000"), "it is a JPEG 2000 image, to be converted to PNG"),
+        (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is a HEIC image, to be converted to PNG"),
+        (lambda: b"<!DOCTYPE html><html>404</html>", "it is a web page, none of JPEG, PNG, WEBP, BMP, TIFF"),
+        (lambda: b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS, without the file"),
+        (packed, "it is an archive, none of"),
+        (lambda: b"", "it is an empty file, none of"),
+        (lambda: b"something", "it is damaged, or none of JPEG, PNG, WEBP, BMP, TIFF"),
+    ],
+)
+def test_an_image_of_another_kind_than_its_name_says_is_named(
+    tmp_path: Path, content: Callable[[], bytes], reason: str
+) -> None:
+    assert str(decode(write(tmp_path / "photo.jpg", content()), (8, 8), 3)).startswith(reason)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
+def test_an_image_of_a_kind_that_is_read_may_have_any_name(tmp_path: Path, kind: str) -> None:
+    assert not isinstance(decode(write(tmp_path / "photo.jpg", image(kind)), (8, 8), 3), str)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (array, "is a single NumPy array and no .npz file: give a folder with train_images.npy, or what numpy.savez"),
+        (lambda: image("PNG"), "is a PNG image and no .npz file: give a folder with train_images.npy"),
+        (packed, "is an archive and no .npz file: give a folder"),
+        (lambda: b"\x89HDF\r\n", "is an HDF5 file and no .npz file: give a folder"),
+    ],
+)
+def test_what_is_given_for_arrays_and_is_none_is_named(
+    tmp_path: Path, content: Callable[[], bytes], message: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        read_arrays(ArraysDataset(source="arrays", path=str(write(tmp_path / "data", content()))))
+    assert message in str(error.value)
+
+
+def test_a_folder_of_images_given_for_arrays_is_named(tmp_path: Path) -> None:
+    PICTURE.save(tmp_path / "1.png")
+    with pytest.raises(UserError, match=r"contains no \.npy files: .*; or write `source: folder` for image files"):
+        read_arrays(ArraysDataset(source="arrays", path=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (array, "is a single NumPy array and no CSV file: write `source: arrays` for arrays"),
+        (arrays, "is an .npz file and no CSV file: write `source: arrays` for arrays"),
+        (packed, "is an archive and no CSV file: unpack it and name its folder"),
+        (lambda: tar("w"), "is an archive and no CSV file: unpack it"),
+        (lambda: tar("w:gz"), "is an archive and no CSV file: unpack it"),
+        (lambda: packed("xl/workbook.xml"), "is a workbook, as Excel writes it, and no CSV file: save it as CSV UTF-8"),
+        (lambda: image("JPEG"), "is a JPEG image and no CSV file: name the folder that holds the images"),
+    ],
+)
+def test_what_is_given_for_a_table_and_is_none_is_named(
+    tmp_path: Path, content: Callable[[], bytes], message: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        next(read_lines(write(tmp_path / "data", content())))
+    assert message in str(error.value)
+
+
+def test_a_folder_with_images_of_other_kinds_alone_names_them(tmp_path: Path) -> None:
+    for name in ("1.gif", "2.gif", "3.HEIC"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"contains no images \(.*\) but 2 \.gif, 1 \.heic: add some, or convert these"):
+        find_images(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["path,label\na.png,cat\n", "BMI,path\n", "\ufeffpath\n", "II,path\n"])
+def test_a_table_is_taken_for_nothing_else(tmp_path: Path, text: str) -> None:
+    (tmp_path / "images.csv").write_text(text, encoding="utf-8")
+    assert kind_of(tmp_path / "images.csv") is None
