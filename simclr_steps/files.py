@@ -9,6 +9,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -155,9 +156,15 @@ def _remove(path: Path) -> None:
 
 
 def is_full(error: Exception) -> bool:
-    """Return whether "no space left" or "quota exceeded" is behind an error; torch hides it behind a RuntimeError."""
+    """Return whether "no space left" or "quota exceeded" is behind an error.
+
+    Torch hides it behind a RuntimeError, and NumPy says without a number how many items it could not write.
+    """
     reason = error if isinstance(error, OSError) else error.__context__
-    return isinstance(reason, OSError) and reason.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not isinstance(reason, OSError):
+        return False
+    cut_short = reason.errno is None and re.fullmatch(r"\d+ requested and \d+ written", str(reason))
+    return bool(cut_short) or reason.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def raise_if_full(error: Exception, path: Path) -> None:

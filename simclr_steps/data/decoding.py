@@ -9,8 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import partial
 from itertools import islice
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +22,14 @@ from PIL import Image, UnidentifiedImageError
 from simclr_steps.data.file_kinds import kind_of
 from simclr_steps.data.metadata import upright, without_metadata
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.signals import end_with_parent
 from simclr_steps.settings.sizes import Size
 
 Decoded = npt.NDArray[np.uint8] | str  # [H, W, C], or why the file cannot be read
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _AT_ONCE = 16  # files that a process decodes before it hands over
+_LOOK_EVERY = 1.0  # seconds in which a process that died is noticed
 
 
 def decode(path: Path, size: Size, channels: int) -> Decoded:
@@ -83,7 +87,8 @@ def decode_all(paths: Sequence[Path], size: Size, channels: int, workers: int) -
         return
     try:
         # Fresh processes: a fork of one in which torch runs threads can hang.
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        spawned = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=spawned, initializer=end_with_parent) as pool:
             for decoded in _in_order(pool, job, parts, ahead=4 * workers):
                 yield from decoded
     except BrokenProcessPool as error:
@@ -103,15 +108,31 @@ def _in_order(
     ahead: int,
 ) -> Iterator[list[Decoded]]:
     """Yield the results of jobs in order, with no more than `ahead` of them begun."""
-    waiting = iter(parts)
+    waiting, others = iter(parts), multiprocessing.active_children()
     begun: deque[Future[list[Decoded]]] = deque(pool.submit(job, part) for part in islice(waiting, ahead))
+    decoders = [process for process in multiprocessing.active_children() if process not in others]
     try:
         while begun:
-            yield begun.popleft().result()
+            yield _result(begun.popleft(), pool, decoders)
             begun.extend(pool.submit(job, part) for part in islice(waiting, 1))
     finally:
         for future in begun:
             future.cancel()
+
+
+def _result(future: Future[list[Decoded]], pool: ProcessPoolExecutor, decoders: Sequence[BaseProcess]) -> list[Decoded]:
+    """Wait for a result, and end the pool when a decoder has died.
+
+    If that was while it handed over images, the pool would wait for the rest of them until nobody can write any more,
+    and this process could as well.
+    """
+    while True:
+        with suppress(TimeoutError):
+            return future.result(timeout=_LOOK_EVERY)
+        if not all(decoder.is_alive() for decoder in decoders):
+            for decoder in decoders:
+                decoder.kill()
+            pool._result_queue._writer.close()  # type: ignore[attr-defined]
 
 
 def _middle(image: Image.Image, size: Size) -> tuple[float, float, float, float]:

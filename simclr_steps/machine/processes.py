@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import select
 import signal
@@ -46,6 +47,9 @@ def die_with_parent() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "prctl"):  # only Linux has it
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent and parent.pid != os.getppid():  # it died before
+        signal.raise_signal(signal.SIGKILL)
 
 
 STARTER = "SIMCLR_STARTER"  # the process that a step ends with, as `as_starter` names it

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from simclr_steps.machine.errors import Stopped
-from simclr_steps.machine.processes import leads
+from simclr_steps.machine.processes import die_with_parent, leads
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -22,10 +22,14 @@ def _end(number: int, frame: Any) -> NoReturn:
     raise Stopped(f"stopped ({signal.Signals(number).name}): run again to resume", 128 + number)
 
 
-def ignore() -> None:
-    """Ignore both, in a process that ends when the one does that started it."""
+def end_with_parent() -> None:
+    """Have this process end when the one does that started it, and not by the signals that are sent to all.
+
+    Those come from a scheduler or a terminal, and the step may still need what this process makes.
+    """
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    die_with_parent()
 
 
 class Noted:

@@ -22,7 +22,7 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import check_channels, images_at_a_time, network_input
-from simclr_steps.training.readers import LONGEST_WAIT, usable_readers, watched_readers
+from simclr_steps.training.readers import LONGEST_WAIT, start_reader, usable_readers, watched_readers
 from simclr_steps.training.trainer import build_trainer
 
 RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, uint8 [B, H, W, C]
@@ -81,6 +81,7 @@ class Prediction(L.LightningModule):
             batch_size=None,  # the data set's items are batches already
             num_workers=workers,
             timeout=LONGEST_WAIT if workers else 0,
+            worker_init_fn=start_reader,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 

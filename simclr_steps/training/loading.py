@@ -17,11 +17,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.processes import die_with_parent
-from simclr_steps.machine.signals import ignore
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.networks.features import compute_features, images_at_a_time
-from simclr_steps.training.readers import LONGEST_WAIT, SHARED, usable_readers
+from simclr_steps.training.readers import LONGEST_WAIT, SHARED, start_reader, usable_readers
 
 Batch = Sequence[Tensor] | UserError
 
@@ -144,7 +142,7 @@ class Images(Dataset[Any]):
             num_workers=workers,
             persistent_workers=workers > 0,
             timeout=LONGEST_WAIT if workers else 0,
-            worker_init_fn=_end_with_training,
+            worker_init_fn=start_reader,
             multiprocessing_context="fork"
             if workers
             else None,  # a server between would end them when a signal ends it
@@ -189,12 +187,6 @@ def _shared(kind: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     except RuntimeError as error:
         raise UserError(f"{SHARED} has no room for a batch: enlarge it, or run again with --workers 0") from error
     return torch.empty(0, dtype=kind).set_(storage).view(shape)
-
-
-def _end_with_training(worker: int) -> None:
-    """Outlive the signals that a scheduler or a terminal sends to all: the training reads on until it is saved."""
-    ignore()
-    die_with_parent()
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -16,6 +16,7 @@ import torch.distributed as dist
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
+from simclr_steps.machine.signals import end_with_parent
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where the C library puts memory that processes share
 LONGEST_WAIT = 600.0  # seconds for one batch, which a file system that is busy may need
@@ -53,6 +54,11 @@ def _obstacle(size: int) -> str | None:
     finally:
         resource_sharer.stop()
     return None
+
+
+def start_reader(number: int) -> None:
+    """Begin as a process that reads ahead: the training reads on after a signal until it is saved."""
+    end_with_parent()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,18 @@ def write_parts(folder: Path, rows: list[list[int]], *, kind: str = "encoder", w
     }
     (folder / "parts.json").write_text(json.dumps(facts))
     return folder
+
+
+@pytest.mark.parametrize(("kind", "name"), [("encoder", "out"), ("classifier", "out/predictions.parquet")])
+def test_a_full_disk_is_named_and_leaves_nothing(
+    data: Path, tmp_path: Path, small_disk: Path, kind: str, name: str
+) -> None:
+    parts = write_parts(tmp_path / "parts", [list(range(7))], kind=kind, width=2 if kind == "classifier" else 2000)
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - (20_000 if kind == "encoder" else 4096)))
+    with pytest.raises(UserError, match=rf"^the disk is full while writing {small_disk}/{name}: free some space"):
+        gather(parts, data=data, split="test", out=small_disk / "out")
+    assert [file.name for file in small_disk.rglob("*") if file.is_file()] == ["filler"]
 
 
 def test_parts_of_an_encoder_come_out_in_the_order_of_the_rows(data: Path, tmp_path: Path) -> None:
