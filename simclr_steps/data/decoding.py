@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -34,6 +35,8 @@ def decode(path: Path, size: Size, channels: int) -> Decoded:
     guess, and images so large that Pillow takes them for an attack on memory.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for who writes to it
+            return "it is no regular file"
         with Image.open(path, formats=_FORMATS) as file:
             enough = 2 * max(size)  # in both directions, as the image may be turned
             file.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
