@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import multiprocessing
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -42,6 +43,8 @@ def decode(path: Path, size: Size, channels: int) -> Decoded:
     range is anyone's guess, and images so large that Pillow takes them for an attack on memory.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for who writes to it
+            return "it is no regular file"
         return _decoded(path, size, channels)
     except UnidentifiedImageError:
         reason = _what_it_is(path)

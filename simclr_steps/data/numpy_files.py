@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -104,7 +105,7 @@ def _class_names(dataset: ArraysDataset, labels: Labels) -> list[str]:
 def _open(path: Path) -> dict[str, StoredArray]:
     """Return the arrays of an .npz file or a folder by their names."""
     if path.is_dir():
-        arrays = {file.stem: _in_file(file) for file in sorted(path.glob("*.npy"))}
+        arrays = {file.stem: _in_file(file) for file in sorted(path.glob("*.npy")) if file.is_file()}
         if not arrays:
             raise UserError(
                 f"path: {path} contains no .npy files: {_ADVICE}; or write `source: folder` for image files"
@@ -115,10 +116,11 @@ def _open(path: Path) -> dict[str, StoredArray]:
     if (kind := kind_of(path)) not in (None, ARRAYS):
         raise UserError(f"path: {path} is {kind} and no .npz file: {_ADVICE}")
     with _intact(path), zipfile.ZipFile(path) as archive:
-        return {
-            member.removesuffix(".npy"): _in_archive(archive, member.removesuffix(".npy"))
-            for member in archive.namelist()
-        }
+        names = [member.removesuffix(".npy") for member in archive.namelist()]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f'path: {path} contains the array "{name}" twice: save it again with each name once')
+        return {name: _in_archive(archive, name) for name in names}
 
 
 def _in_file(path: Path) -> StoredArray:
@@ -135,10 +137,14 @@ def _in_archive(archive: zipfile.ZipFile, name: str) -> StoredArray:
             array: npt.NDArray[Any] = arrays[name]
         return array
 
-    with archive.open(f"{name}.npy") as stream:
+    member = archive.getinfo(f"{name}.npy")
+    with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
+        content = member.file_size - stream.tell()
+    if math.prod(shape) * dtype.itemsize != content:  # which NumPy would make room for
+        raise ValueError(f"the header of {name} says {shape} of {dtype}, but {content} bytes follow")
     return StoredArray(name, shape, dtype, load)
 
 
@@ -147,7 +153,7 @@ def _intact(path: Path) -> Iterator[None]:
     """Turn what reading a damaged file raises into a UserError that names it."""
     try:
         yield
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"path: {path} contains no intact arrays of numbers ({error}): save it again") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from simclr_steps.figures.thumbnails import sprite, sprite_columns
 MOST_BYTES = 10_000_000  # of a page
 _SHOWN_SIDE = 96  # pixels of an image under the pointer
 _NOWHERE = "about:blank#"
-_PLACE = "url(IMAGES)"
+_PLACE = 'url("IMAGES")'  # no name can be taken for it, as its quotation marks are written in another way
 # In the order of the shapes; ◀, ▶ and ✖ are turned triangles and a turned plus.
 _MARKERS: list[Any] = [
     *("circle", "square", "triangle", "diamond", "inverted_triangle", "plus", "star"),
@@ -92,8 +93,18 @@ def interactive(points: Points, tile: tuple[int, int]) -> str:
             "help": _help(points, folder),
         },
     )
-    # Bokeh holds what it needs for these plots; what else it might fetch from afar stays away.
-    return str(page).replace("https://cdn.jsdelivr.net/", _NOWHERE)
+    # Bokeh, in the head, holds what it needs for these plots; what else it might fetch from afar stays away.
+    head, end, body = _with_fixed_ids(str(page)).rpartition("</head>")
+    return head.replace("https://cdn.jsdelivr.net/", _NOWHERE) + end + body
+
+
+def _with_fixed_ids(page: str) -> str:
+    """Return a page with the same ids each time in place of the three that Bokeh draws at random."""
+    (of_document,) = re.findall(r'"docid":"([\w-]+)","roots":\{"\w+":"([\w-]+)"\}', page)
+    (of_content,) = re.findall(r"getElementById\('([\w-]+)'\)", page)
+    for number, drawn in enumerate((*of_document, of_content)):
+        page = page.replace(drawn, f"umap-{number}")
+    return page
 
 
 def with_images(pages: dict[str, str], tiles: npt.NDArray[np.uint8]) -> dict[str, str]:

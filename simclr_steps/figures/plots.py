@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from simclr_steps.figures.fonts import use_installed_fonts
 from simclr_steps.files import whole_file
 
 T = TypeVar("T")
+
+_NOT_IN_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # M. A. Petroff, "Accessible Color Sequences for Data Visualization", 2021, arXiv:2107.02270: ten colors.
 COLORS = (
@@ -51,13 +54,17 @@ def new_figure(width: float, height: float) -> Figure:
 
 def as_text(name: str, longest: int = _LONGEST_NAME) -> str:
     """Return a user's name as matplotlib shows it letter by letter, shortened to `longest` characters."""
-    short = name if len(name) <= longest else f"{name[: longest - 1]}…"
-    return short.replace("$", r"\$")
+    return literal(name if len(name) <= longest else f"{name[: longest - 1]}…")
 
 
 def as_title(text: str) -> str:
     """Return a user's text as a title, letter by letter, in lines where it is long."""
-    return "\n".join(textwrap.wrap(text, _TITLE_WIDTH)).replace("$", r"\$")
+    return literal("\n".join(textwrap.wrap(text, _TITLE_WIDTH)))
+
+
+def literal(text: str) -> str:
+    """Return a user's text as matplotlib shows it letter by letter, with a sign for each that an SVG cannot hold."""
+    return _NOT_IN_XML.sub("�", text).replace("$", r"\$")
 
 
 def panels(wanted: int, width: float, height: float, *, stacked: bool = False) -> tuple[Figure, list[Axes]]:

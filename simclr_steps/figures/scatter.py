@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 
-from simclr_steps.figures.plots import COLORS, MARKERS, as_text, new_figure
+from simclr_steps.figures.plots import COLORS, MARKERS, as_text, literal, new_figure
 from simclr_steps.figures.points import DISTINCT, Group, Points
 
 _MOST_DRAWN_AS_VECTORS = 3000  # points
@@ -31,7 +31,7 @@ def draw(points: Points) -> Figure:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_ylabel("UMAP 2")
-    axes.set_title("\n".join(points.title).replace("$", r"\$"))
+    axes.set_title(literal("\n".join(points.title)))
     what = "UMAP 1"
     if points.labeled and not legend:
         what += f"\n{len(groups)} classes are too many for a legend here: the interactive plot has one"

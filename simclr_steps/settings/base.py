@@ -29,7 +29,16 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]
 Address = Annotated[str, AfterValidator(_check_address)]
+
+
+def _check_dataset_name(value: str) -> str:
+    if value.partition(".")[0].lower() == "summary":  # such as summary.csv, which lies beside the data sets' folders
+        raise ValueError("must not be summary or begin with summary., which are the names of the summary's files")
+    return value
+
+
 BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+DatasetName = Annotated[BlockName, AfterValidator(_check_dataset_name)]
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

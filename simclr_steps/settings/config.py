@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from simclr_steps.settings.base import BlockName, Seed, Settings
+from simclr_steps.settings.base import BlockName, DatasetName, Seed, Settings
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
@@ -33,7 +33,7 @@ class Experiment(Settings):
 class Config(Settings):
     """The top-level keys."""
 
-    datasets: dict[BlockName, Dataset] = Field(min_length=1, description="Named data sets.")
+    datasets: dict[DatasetName, Dataset] = Field(min_length=1, description="Named data sets.")
     pretrains: dict[BlockName, PretrainSettings] = Field(min_length=1, description="Named pretraining settings.")
     finetunes: dict[BlockName, FinetuneSettings] = Field({}, description="Named fine-tuning settings.")
     selection: SelectionSettings = Field(SelectionSettings(), description="How the checkpoint is chosen.")

@@ -3,9 +3,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -190,3 +192,12 @@ def test_the_order_and_the_pixels_do_not_depend_on_the_number_of_processes(photo
     one, two = (list(decode_all(paths, (12, 12), 3, workers)) for workers in (1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
     assert [number for number, image in enumerate(two) if isinstance(image, str)] == [20]
+
+
+def test_what_is_no_regular_file_is_unreadable_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as bound, chdir(tmp_path):  # whose path may have 107 bytes
+        bound.bind("socket.png")
+        for name in ("pipe.jpg", "device.png", "socket.png"):
+            assert decode(tmp_path / name, (8, 8), 3) == "it is no regular file"

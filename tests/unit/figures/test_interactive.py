@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from markupsafe import escape
 from matplotlib.colors import to_rgb
 
 from simclr_steps.figures.interactive import MOST_BYTES, interactive, with_images
@@ -30,6 +31,20 @@ def page_of(some: Points) -> str:
 def test_a_hostile_class_name_stays_text() -> None:
     hostile = points(2, names="</script><script>alert({})</script>")
     assert "<script>alert(1)" not in page_of(hostile)
+
+
+@pytest.mark.parametrize("name", ["url(IMAGES)", 'url("IMAGES")', "https://cdn.jsdelivr.net/{}"])
+def test_a_class_name_that_looks_like_a_part_of_the_page_stays_text(name: str) -> None:
+    page, plain = page_of(points(2, names=name)), page_of(points(2))
+    assert page.count("data:image/png;base64,") == plain.count("data:image/png;base64,")
+    assert page.count("jsdelivr") == 2 * 2 * ("jsdelivr" in name), "in the legend and in what the pointer shows"
+    assert f"</i>{escape(name.format(1))}</label>" in page
+
+
+def test_no_id_in_the_page_is_random() -> None:
+    uuid = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
+    pages = [re.sub(r"\bp\d{4,}\b", "", page_of(points(3))) for _ in range(2)]  # models are counted in a process
+    assert pages[0] == pages[1] and not re.search(uuid, pages[0])
 
 
 @needs_chromium

@@ -4,6 +4,7 @@ import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from xml.dom import minidom
 
 import matplotlib as mpl
 import numpy as np
@@ -51,6 +52,14 @@ def test_panels_to_be_compared_share_their_range_and_stand_in_two_columns() -> N
     assert len({axes.get_ylim() for axes in drawn}) == 1
     assert figure.get_figwidth() <= 7.2, "the width of a page's text, so that print shrinks no letter"
     assert min(float(text.get_fontsize()) for axes in drawn for text in axes.get_xticklabels()) >= 8
+
+
+def test_an_svg_with_control_characters_in_its_names_is_xml(tmp_path: Path) -> None:
+    figure = new_figure(3, 2)
+    axes = figure.add_subplot(title=as_title("a title\x1b[0m\x00"))
+    axes.set_xticks([0, 1], [as_text("\x0bone\ufffe"), as_text("two\ud800")])
+    save(figure, tmp_path / "plot")
+    assert "a title�[0m�" in minidom.parse(str(tmp_path / "plot.svg")).toxml()
 
 
 def test_a_figure_is_written_whole_twice_the_same_as_png_and_svg(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ def test_data_a_pretraining_and_an_experiment_are_enough() -> None:
         ({"pretrains": {}}, "pretrains: {} is wrong: it must contain at least 1"),
         ({"experiments": []}, "experiments: [] is wrong: it must contain at least 1"),
         ({"datasets": {"my/photos": {"source": "digits"}}}, 'the name "my/photos" must contain only letters, digits'),
+        (
+            {"datasets": {"summary.csv": {"source": "digits"}}},
+            '"summary.csv" is wrong: it must not be summary or begin',
+        ),
+        ({"datasets": {"Summary": {"source": "digits"}}}, '"Summary" is wrong: it must not be summary or begin'),
         ({"pretrains": {"..": {}}}, 'the name ".." must contain only letters, digits'),
         ({"pretrains": {101 * "x": {}}}, 'the name "xxxxxxxxxxxxxxxxxxxx…" has 101 characters, and 100 are allowed'),
     ],
