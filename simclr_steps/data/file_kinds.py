@@ -56,7 +56,7 @@ def _kind_of_zip(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):  # cut or damaged
+    except Exception:  # what is cut or damaged can make zipfile fail in any way
         return WORKBOOK if path.suffix.lower() == ".xlsx" else None
     if any(name.endswith(".npy") for name in names):
         return ARRAYS
