@@ -36,6 +36,16 @@ def is_dependency(module: str) -> bool:
     return module.split(".")[0] not in {"", "simclr_steps", *sys.stdlib_module_names}
 
 
+def _stop_behind(error: BaseException) -> Stopped | None:
+    """Return the stop that an error came from, as when what was being written could not be closed in good order."""
+    before: BaseException | None = error
+    while before:
+        if isinstance(before, Stopped):
+            return before
+        before = before.__cause__ or before.__context__
+    return None
+
+
 def main() -> int:
     """Run the step that the command line names; return the exit status."""
     end_on_sigterm()
@@ -62,6 +72,9 @@ def main() -> int:
         log.error("stopped by the user")
         return 130
     except Exception as error:
+        if stop := _stop_behind(error):
+            log.warning("%s", stop)
+            return stop.status
         if is_full(error):
             log.error("error: the disk is full (%s): free some space and run again", error)
             return 1

@@ -99,6 +99,20 @@ def test_a_missing_dependency_is_named_with_the_ways_to_install_it(step: str, mo
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("cause", ["stop", "None"])
+def test_sigterm_that_a_library_turns_into_an_error_of_its_own_is_no_bug_of_the_program(cause: str) -> None:
+    code = (
+        "import os, signal, sys; from simclr_steps import __main__ as main\n"
+        "def run(*_):\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"    except BaseException as stop: raise RuntimeError('the archive cannot be closed') from {cause}\n"
+        "main.run = run; sys.exit(main.main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *PRETRAIN], capture_output=True, text=True, check=False)
+    assert ended.returncode == 143
+    assert ended.stderr.count("\n") == 1 and "stopped (SIGTERM): run again to resume" in ended.stderr
+
+
 @pytest.mark.parametrize("module", ["simclr_steps.steps.attic", "json.attic"])
 def test_a_missing_module_that_is_no_dependency_is_a_bug(module: str) -> None:
     code = (
