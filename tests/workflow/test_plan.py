@@ -180,7 +180,9 @@ def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project,
     commands = re.findall(r"PYTHONSAFEPATH=1 .*", done.stdout)
     steps = {step for command in commands for step in re.findall(r"-m simclr_steps (\w+)", command)}
     assert len(steps) == 12
-    paths = [path for command in commands for path in re.findall(r" --(?!settings)[\w-]+ (?=\S*[a-z])(\S+)", command)]
+    paths = [
+        path for command in commands for path in re.findall(r" --(?!settings|config )[\w-]+ (?=\S*[a-z])(\S+)", command)
+    ]
     assert [path for path in paths if not path.startswith("ssl/") and "/" in path] == []
     assert {path.split("/")[1] for path in paths if "/" in path} == {"resources", "results", "work", "logs"}
     assert {path for path in paths if "/" not in path} <= {"test"}
