@@ -173,7 +173,7 @@ def print_table(name: str, found: pd.DataFrame) -> None:
     print("| data | labels | start | epochs | learning rate | weight decay | layer decay | hold-out | draws |")
     print("|---|---|---|---|---|---|---|---|---|")
     for _, group in means.sort_values(keys[:3]).groupby(keys[:3], sort=False):
-        best = group.iloc[int(group["mean"].argmax())]
+        best = group.sort_values("mean", ascending=False, kind="stable").iloc[0]
         cells = [name, best["label_count"], STARTS[best["init"]], best["trained_epochs"]]
         cells += [f"{best[key]:g}" for key in keys[3:]]
         print("| " + " | ".join(map(str, [*cells, f"{100 * best['mean']:.1f}", best["count"]])) + " |")
