@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 REPOSITORY = Path(__file__).parents[2]
 PROFILE = yaml.safe_load((REPOSITORY / "workflow/profiles/slurm/config.yaml").read_text())
 SLOW_ENCODER = Path(__file__).with_name("slow_encoder.py")
-GPU_RULES = ("pretrain", "select", "evaluate", "finetune", "predict_features", "predict_classifier")
+GPU_RULES = ("pretrain", "select", "compare", "evaluate", "finetune", "predict_features", "predict_classifier")
 ONE_THREAD = dict.fromkeys(PROFILE["set-threads"], 1)  # OpenMP is told of them, and this machine has few cores
 HANG = 600.0  # seconds in which anything happens, however busy the machine
 

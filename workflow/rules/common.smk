@@ -32,9 +32,9 @@ from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.reading import typed
 
 
-def own_code(pretrain):
+def own_code(network):
     """Return the hash of the user's module, where the encoder comes from one."""
-    return [own_code_hash(pretrain.encoder)] if is_own(pretrain.encoder) else []
+    return [own_code_hash(network.encoder)] if network and is_own(network.encoder) else []
 
 
 @contextmanager
@@ -107,6 +107,7 @@ wildcard_constraints:
     pretrain="[^/]+",
     seed=r"\d+",
     finetune="[^/]+",
+    compared="[^/]+",
     split="train|validation|test|unlabeled",
 
 
@@ -168,6 +169,11 @@ def check_of_data(wildcards, resources):
     """
     path, settings = shlex.quote(str(PACKAGE.parent)), shlex.quote(demands_json(wildcards.dataset))
     return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps check --settings {settings}"
+
+
+def compared(wildcards):
+    """Return what one of the results is that the encoders of a data set are compared with."""
+    return PLAN.all_compared(wildcards.dataset)[wildcards.compared]
 
 
 def work_folder(name):
