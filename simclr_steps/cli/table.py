@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simclr_steps.cli.options import (
     ANY_ENCODER,
+    COMPARED,
     COMPILATION,
     CONFIG,
     DATA,
@@ -28,6 +29,7 @@ from simclr_steps.cli.options import (
     path,
     settings,
 )
+from simclr_steps.settings.compared import ComparedSettings
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
@@ -110,12 +112,23 @@ _TABLE = (
         ),
     ),
     Step(
+        "compare",
+        "evaluate what an encoder must beat: the pixels, or a network with random weights",
+        (
+            settings(ComparedSettings, "what to evaluate, {network: null or {encoder, seed}, labels, draws}"),
+            DATA,
+            out("JSON file to write"),
+            GPUS,
+        ),
+    ),
+    Step(
         "evaluate",
         "evaluate frozen features with kNN and linear probes",
         (
             settings(EvaluationSettings, "the block evaluation"),
             ENCODER,
             DATA,
+            COMPARED,
             SEED,
             out("folder to write knn.json and linear.json to"),
             GPUS,

@@ -30,6 +30,15 @@ class SplitCounts(BaseModel):
     per_class: list[int]  # in the order of the classes
 
 
+class Repeated(BaseModel):
+    """How many images are there more than once, pixel for pixel."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trained_on: dict[str, int] = {}  # by split that is judged: images that are trained on as well
+    contradictory: int = 0  # of all splits: labeled images that have another label elsewhere
+
+
 class Description(BaseModel):
     """dataset.json."""
 
@@ -43,6 +52,7 @@ class Description(BaseModel):
     skipped: list[str]  # unreadable images that were left out
     mean: list[float]  # of each channel over the train and unlabeled images, in [0, 1]
     std: list[float]
+    repeated: Repeated = Repeated()
     content_hash: str  # of all packed images and labels
     split_seed: int  # of the splits, and of the labels that classifiers are given
     source: dict[str, Any]  # where the originals came from

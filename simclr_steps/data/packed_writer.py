@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.data.packed import NO_LABEL, Description, SplitCounts
+from simclr_steps.data.repeated import Digests, count_repeated, digests_of
 from simclr_steps.data.splits import Labels, Rows, SplitNames
 from simclr_steps.files import raise_if_full, scratch_folder, write_json
 from simclr_steps.machine.errors import UserError
@@ -97,6 +98,10 @@ def pack(
             skipped=[source.names[row] for row in _skipped(splits, written.values())],
             mean=mean,
             std=std,
+            repeated=count_repeated(
+                {split: writer.digests for split, writer in written.items()},
+                {split: writer.labels for split, writer in written.items()},
+            ),
             content_hash=hashlib.sha256(b"".join(written[split].content() for split in SPLITS)).hexdigest(),
             split_seed=split_seed,
             source=origin,
@@ -132,9 +137,11 @@ class _SplitWriter:
 
     def __init__(self, source: ImageSource, split: str, place: Path, out: Path) -> None:
         self.rows = self.labels = np.empty(0, dtype=np.int64)  # of the images that were added, once finished
+        self.digests = np.empty(0, dtype=np.uint64)  # of the same
         self.histogram = np.zeros((source.channels, 256), dtype=np.int64)  # of the pixels' values
         self._source, self._split, self._place, self._out = source, split, place, out
         self._parts: list[Rows] = []
+        self._digests: list[Digests] = []
         self._hash = hashlib.sha256()
         self._images = _File(place, f"{split}.images.npy", out)
 
@@ -151,12 +158,14 @@ class _SplitWriter:
         self._images.write(images.data)
         self._hash.update(images.data)
         self._parts.append(rows)
+        self._digests.append(digests_of(images))
         for channel, histogram in enumerate(self.histogram):
             histogram += np.bincount(images[..., channel].ravel(), minlength=256)
 
     def finish(self) -> None:
         """Write the number of images, which was not known before, into the header; then labels and rows."""
         self.rows = np.concatenate([self.rows, *self._parts])
+        self.digests = np.concatenate([self.digests, *self._digests])
         self.labels = self._source.labels[self.rows]
         self._images.write(self._header(), at_start=True)
         self._images.sync()

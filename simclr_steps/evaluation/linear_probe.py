@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +74,12 @@ class LinearProbe:
         self._model.fit(penalty)
         return self
 
+    def kept(self) -> LinearProbe:
+        """Return the probe as it is fitted now, whatever this one is fitted to later."""
+        probe = copy.copy(self)
+        probe._model = self._model.kept()
+        return probe
+
     def accuracy(self, features: Array, labels: Labels) -> float:
         """Return the share of images, features [M, D], whose label, int64 [M], is guessed."""
         return float(np.mean(self._model.predict(self._scaled(features)) == labels))
@@ -91,6 +98,11 @@ class _OnOneThread:
     def fit(self, penalty: float) -> None:
         with threadpool_limits(1):
             self._model.set_params(C=penalty).fit(*self._given)
+
+    def kept(self) -> _OnOneThread:
+        other = copy.copy(self)
+        other._model = copy.copy(self._model)  # which puts new weights in the place of its old ones
+        return other
 
     def predict(self, x: Array) -> Labels:
         guesses: Labels = self._model.predict(x)
@@ -127,6 +139,13 @@ class _OnDevice:
             return total
 
         optimizer.step(loss)
+
+    def kept(self) -> _OnDevice:
+        other = copy.copy(self)
+        other._weight, other._bias = (
+            weights.detach().clone().requires_grad_() for weights in (self._weight, self._bias)
+        )
+        return other
 
     @torch.no_grad()
     def predict(self, x: Array) -> Labels:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -16,8 +18,10 @@ _FOLDS = 5
 HoldOut = tuple[Array, Labels]  # features [M, D] and labels, int64 [M]
 
 
-def choose_penalty(views: Array, plain: Array, labels: Labels, hold_out: HoldOut | None, device: torch.device) -> float:
-    """Return the value of C that classifies the hold-out best or, without one, does so in 5-fold cross-validation.
+def choose_penalty(
+    views: Array, plain: Array, labels: Labels, hold_out: HoldOut | None, device: torch.device
+) -> tuple[float, LinearProbe]:
+    """Return the value of C that classifies the hold-out best, or is best in 5-fold cross-validation, and its probe.
 
     Neighboring values count, too, half as much each, since few images are classified differently by chance. Of equally
     good values it is the one nearest to the middle; and that is the one in the middle without a hold-out if a class has
@@ -33,23 +37,36 @@ def choose_penalty(views: Array, plain: Array, labels: Labels, hold_out: HoldOut
         int64 [N], of at least two classes.
     """
     if hold_out:
-        right = _right(LinearProbe(views, labels, device), *hold_out)
-    elif np.unique(labels, return_counts=True)[1].min() == 1:
-        return PENALTIES[_MIDDLE]
-    else:
+        probes = _fits(views, labels, device)
+        best = _best(_right(probes, *hold_out))
+        return PENALTIES[best], probes[best]
+    best = _MIDDLE
+    if np.unique(labels, return_counts=True)[1].min() > 1:
         fold = _folds(labels)
         right = np.zeros(len(PENALTIES), dtype=np.int64)
         for number in np.unique(fold):
             kept, judged = fold != number, fold == number
-            right += _right(LinearProbe(views[:, kept], labels[kept], device), plain[judged], labels[judged])
+            right += _right(_fits(views[:, kept], labels[kept], device), plain[judged], labels[judged])
+        best = _best(right)
+    return PENALTIES[best], LinearProbe(views, labels, device).fit(PENALTIES[best])
+
+
+def _fits(views: Array, labels: Labels, device: torch.device) -> list[LinearProbe]:
+    """Return a probe for each penalty."""
+    probe = LinearProbe(views, labels, device)
+    return [probe.fit(penalty).kept() for penalty in PENALTIES]
+
+
+def _right(probes: Sequence[LinearProbe], features: Array, labels: Labels) -> npt.NDArray[np.int64]:
+    """Return how many images each probe classifies correctly."""
+    return np.array([round(len(labels) * probe.accuracy(features, labels)) for probe in probes])
+
+
+def _best(right: npt.NDArray[np.int64]) -> int:
+    """Return the place of the penalty with the most images classified correctly, by it and its neighbors."""
     smooth = np.convolve(np.pad(right, 1, mode="edge"), [1, 2, 1], mode="valid")
     best = np.flatnonzero(smooth == smooth.max())
-    return PENALTIES[best[np.abs(best - _MIDDLE).argmin()]]
-
-
-def _right(probe: LinearProbe, features: Array, labels: Labels) -> npt.NDArray[np.int64]:
-    """Return how many images each penalty classifies correctly."""
-    return np.array([round(len(labels) * probe.fit(penalty).accuracy(features, labels)) for penalty in PENALTIES])
+    return int(best[np.abs(best - _MIDDLE).argmin()])
 
 
 def _folds(labels: Labels) -> Rows:

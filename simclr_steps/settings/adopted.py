@@ -55,6 +55,10 @@ def results(plan: Plan) -> Iterator[Result]:
         for name in run.finetunes:
             tuned = config.finetunes[name].model_dump(mode="json")
             yield Result("finetune", f"{folder}/finetune/{name}/metrics.json", tuned, dataset=run.dataset)
+    for name in plan.datasets:
+        for other, compared in plan.all_compared(name).items():
+            settings = compared.model_dump(mode="json")
+            yield Result("compare", f"results/{name}/compare/{other}.json", settings, dataset=name)
     yield Result("summary", "results/summary/run.json", plan.summary.model_dump(mode="json"))
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import Settings, did_you_mean
+from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
 from simclr_steps.settings.config import Config, Experiment
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset, TorchvisionDataset
 from simclr_steps.settings.galleries import GallerySettings
@@ -103,6 +104,19 @@ class Plan:
         """Return what the gallery shows of a pretraining: its augmentation, and not how it trains."""
         settings = self.pretrains[pretrain]
         return GallerySettings(augmentation=settings.augmentation, view_size=settings.view_size)
+
+    def compared(self, pretrain: str, seed: int) -> dict[str, ComparedSettings]:
+        """Return what a pretraining from a seed is compared with, by name; runs share what has one name."""
+        networks: dict[str, RandomNetwork | None] = {"pixels": None}
+        network = random_network(self.pretrains[pretrain], seed)
+        networks[network.name] = network
+        labels, draws = self.config.evaluation.labels, self.config.evaluation.draws
+        return {name: ComparedSettings(network=one, labels=labels, draws=draws) for name, one in networks.items()}
+
+    def all_compared(self, dataset: str) -> dict[str, ComparedSettings]:
+        """Return what all runs on a data set are compared with, by name."""
+        runs = [run for run in self.runs if run.dataset == dataset]
+        return {name: one for run in runs for name, one in self.compared(run.pretrain, run.seed).items()}
 
     def demands(self, dataset: str) -> Demands:
         """Return what the experiments ask of a data set."""

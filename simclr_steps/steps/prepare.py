@@ -13,6 +13,7 @@ from simclr_steps.data.labels import doubts
 from simclr_steps.data.numpy_files import read_arrays
 from simclr_steps.data.originals import Originals, read_originals
 from simclr_steps.data.packed_writer import ImageSource, pack
+from simclr_steps.data.repeated import sentences
 from simclr_steps.data.splits import assign_splits
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
@@ -51,6 +52,8 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
         description = pack(source, splits, out, split_seed=dataset.split_seed, origin=origin, record=record)
     counts = ", ".join(f"{split} {part.images}" for split, part in description.splits.items())
     log.info("%d × %d × %d pixels, images: %s", description.height, description.width, description.channels, counts)
+    for sentence in sentences(description):
+        log.warning("warning: %s", sentence)
     if description.skipped:
         log.warning("%d unreadable images were left out; they are listed above", len(description.skipped))
 

@@ -1,10 +1,14 @@
-"""What a reader should know before believing an accuracy: few images, rare classes, chance, other threads."""
+"""What a reader should know before believing an accuracy: few images, repeated ones, chance, collapse."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
+import pandas as pd
+
 from simclr_steps.data.packed import Description
+from simclr_steps.data.repeated import sentences
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.summary.headline import Headline
 from simclr_steps.summary.intervals import interval
@@ -14,6 +18,8 @@ from simclr_steps.summary.tables import SPLIT_NAMES
 FEW_IMAGES = 100  # of a judged split: one image is a point or more
 RARE = 5  # labeled images of a class
 _NAMED = 5  # classes in a sentence
+_NO_LESS = 0.995  # of the loss of a network that tells no images apart
+_RANK_OF_ONE = 1.05  # an effective rank below it is 1
 
 
 def cautions(
@@ -24,10 +30,11 @@ def cautions(
     of_results = [
         f"{one.title}: {sentence}" for one in headlines for sentence in _of_chance(one, descriptions[one.dataset])
     ]
-    return [*of_data, *of_results, *_of_threads(runs)]
+    return [*of_data, *of_results, *_of_collapse(runs), *_of_threads(runs)]
 
 
 def _of_data(data: Description) -> Iterator[str]:
+    yield from sentences(data)
     for split in JUDGED:
         labeled = data.splits[split].labeled if split in data.splits else 0
         if 0 < labeled < FEW_IMAGES:
@@ -56,6 +63,26 @@ def _of_chance(one: Headline, data: Description) -> Iterator[str]:
                 f"{row['name']} with {row['labels']:,} labels cannot be told from naming the most frequent class every "
                 f"time, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
             )
+
+
+def _of_collapse(runs: Sequence[RunResults]) -> Iterator[str]:
+    """Name the pretrainings whose network makes the same of all images."""
+    for run in runs:
+        settings = (run.records.get("pretrain") or {}).get("settings") or {}
+        if "global_batch_size" not in settings:
+            continue
+        others = settings["views"] * settings["global_batch_size"] - 1  # among which a view's positives are
+        loss = run.history["loss"].iloc[-1]
+        title = f"{run.run.dataset}, {run.run.pretrain}, seed {run.run.seed}"
+        advice = "lower the learning rate, or train longer if that was short"
+        if loss >= _NO_LESS * math.log(others):
+            yield (
+                f"{title}: the last loss, {loss:.3f}, is that of a network that tells no images apart, ln {others} = "
+                f"{math.log(others):.3f}: {advice}."
+            )
+        ranks = run.history.get("validate_rankme", pd.Series(dtype=float)).dropna()
+        if len(ranks) and ranks.iloc[-1] < _RANK_OF_ONE:
+            yield f"{title}: the effective rank is 1, as the features of all images point the same way: {advice}."
 
 
 def _of_threads(runs: Sequence[RunResults]) -> Iterator[str]:

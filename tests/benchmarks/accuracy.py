@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from simclr_steps.data.packed import read_split
-from simclr_steps.evaluation.linear_probe import LinearProbe
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import checksum, read_json, read_table, write_json
@@ -139,8 +138,8 @@ def _judge(encoder: Encoder, packed: Path, device: torch.device) -> Iterator[dic
     knn_done = time.monotonic()
     yield {"knn_accuracy": knn, "knn_seconds": knn_done - started}
     plain, known = features["train"], labels["train"]
-    penalty = choose_penalty(plain[None], plain, known, None, device)
-    linear = LinearProbe(plain[None], known, device).fit(penalty).accuracy(features["test"], labels["test"])
+    penalty, probe = choose_penalty(plain[None], plain, known, None, device)
+    linear = probe.accuracy(features["test"], labels["test"])
     yield {"linear_accuracy": linear, "linear_C": penalty, "linear_seconds": time.monotonic() - knn_done}
 
 

@@ -85,7 +85,7 @@ def _compared(features: Features, labels: dict[str, Labels], per_class: int | No
     mean = {penalty: 100 * float(values.mean()) for penalty, values in accuracy.items()}
     x, y = draws[0]
     hold_out = features["validation"], labels["validation"]
-    chosen = [choose_penalty(x[None], x, y, judged, CPU) for judged in (hold_out, None)]
+    chosen = [choose_penalty(x[None], x, y, judged, CPU)[0] for judged in (hold_out, None)]
     best = max(mean, key=mean.__getitem__)
     lost = [f"{mean[best] - mean[penalty]:.1f} ({penalty:g})" for penalty in chosen]
     return [f"{mean[best]:.1f}", f"{best:.1g}", *lost, f"{mean[best] - mean[1.0]:.1f}"]

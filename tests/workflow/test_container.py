@@ -24,7 +24,18 @@ pytestmark = pytest.mark.timeout(1800)  # some wait until others have made a who
 needs_apptainer = pytest.mark.skipif(not shutil.which("apptainer"), reason="needs Apptainer")
 APPTAINER = ["--profile", "workflow/profiles/workstation", "--software-deployment-method", "apptainer"]
 RUN = "results/digits/simclr/seed0"
-RECORDING = ["download", "prepare", "pretrain", "select", "evaluate", "finetune", "gather", "umap", "galleries"]
+RECORDING = [
+    "download",
+    "prepare",
+    "pretrain",
+    "select",
+    "compare",
+    "evaluate",
+    "finetune",
+    "gather",
+    "umap",
+    "galleries",
+]
 
 
 @pytest.fixture(scope="module")

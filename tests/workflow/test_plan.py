@@ -41,13 +41,8 @@ def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: 
     fresh.write_config()
     planned = fresh.dry_run("--cores", "2").stdout
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE)}
-    assert {rule: counts[rule] for rule in ("pretrain", "galleries", "umap", "finetune", "summary")} == {
-        "pretrain": 6,
-        "galleries": 6,
-        "umap": 6,
-        "finetune": 18,
-        "summary": 1,
-    }
+    expected = {"pretrain": 6, "galleries": 6, "umap": 6, "finetune": 18, "compare": 4, "evaluate": 6, "summary": 1}
+    assert {rule: counts[rule] for rule in expected} == expected, "pixels and three networks serve all temperatures"
     assert "results/summary/sweep.png" in planned
 
 

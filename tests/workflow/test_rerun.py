@@ -20,8 +20,9 @@ AFTER_ENCODER = {
     "galleries",
     "summary",
 }
-ALL = {"download", "prepare", "pretrain", "select", *AFTER_ENCODER}
 SEED = {"pretrain", "select", *AFTER_ENCODER}
+NEW_SEED = {"compare", *SEED}  # with random weights of its own
+ALL = {"download", "prepare", *NEW_SEED}
 
 
 def test_whole_run_leaves_the_files_of_the_results_layout(finished: Project) -> None:
@@ -69,8 +70,9 @@ def test_new_seed_plans_its_chain_and_the_summary(project: Project) -> None:
     project.config["experiments"][0]["seeds"] = [0, 1]
     project.write_config()
     jobs = project.plan()
-    assert {job[0] for job in jobs} == SEED
-    assert all("1" in job for job in jobs - {("summary",)})
+    assert {job[0] for job in jobs} == NEW_SEED
+    own = jobs - {("summary",), ("compare", "digits", "random-resnet18-seed1")}
+    assert all("1" in job for job in own)
 
 
 def test_dataset_setting_plans_all_but_the_download(project: Project) -> None:
@@ -94,6 +96,7 @@ def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project)
         ("umap", {"umap", "summary"}),
         ("galleries", {"galleries", "summary"}),
         ("evaluate", {"evaluate", "summary"}),
+        ("compare", {"compare", "evaluate", "summary"}),
         ("finetune", {"finetune", "predict_classifier", "gather_predictions", "summary"}),
         (
             "predict",

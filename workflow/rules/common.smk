@@ -17,9 +17,9 @@ from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.reading import typed
 
 
-def own_code(pretrain):
+def own_code(network):
     """Return the hash of the user's module, where the encoder comes from one."""
-    return [own_code_hash(pretrain.encoder)] if is_own(pretrain.encoder) else []
+    return [own_code_hash(network.encoder)] if network and is_own(network.encoder) else []
 
 
 def read_plan():
@@ -83,6 +83,7 @@ wildcard_constraints:
     pretrain="[^/]+",
     seed=r"\d+",
     finetune="[^/]+",
+    compared="[^/]+",
     split="train|validation|test|unlabeled",
 
 
@@ -169,6 +170,11 @@ def config_named(wildcards, output):
     """Return the option that names the config on the summary's page; derived, it triggers no rerun."""
     name = " with ".join([", ".join(config_files()), *(["values of --config"] if OVERRIDES else [])])
     return f"--config {shlex.quote(name)}" if config_files() else ""
+
+
+def compared(wildcards):
+    """Return what one of the results is that the encoders of a data set are compared with."""
+    return PLAN.all_compared(wildcards.dataset)[wildcards.compared]
 
 
 def work_folder(name):

@@ -1,7 +1,38 @@
+rule compare:
+    input:
+        arrays("train", "validation", "test"),
+    output:
+        "results/{dataset}/compare/{compared}.json",
+    log:
+        "logs/{dataset}/compare/{compared}.log",
+    benchmark:
+        "benchmarks/{dataset}/compare/{compared}.tsv"
+    conda:
+        "../envs/simclr.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=16000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: compared(wildcards).as_json(),
+        code=lambda wildcards: [code_hash("compare"), *own_code(compared(wildcards).network)],
+        data=subpath(input[0], parent=True),
+        step=command("compare"),
+        gpus=gpus,
+    shell:
+        "{params.step} --settings {params.settings:q} --data {params.data:q} --out {output:q}"
+        " {params.gpus} --log {log:q}"
+
+
 rule evaluate:
     input:
         arrays("train", "validation", "test"),
         encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
+        compared=lambda wildcards: [
+            f"results/{wildcards.dataset}/compare/{name}.json"
+            for name in PLAN.compared(wildcards.pretrain, int(wildcards.seed))
+        ],
     output:
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/knn.json",
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/linear.json",
@@ -25,7 +56,7 @@ rule evaluate:
         gpus=gpus,
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
-        " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q}"
+        " --data {params.data:q} --compared {input.compared:q} --seed {wildcards.seed} --out {params.out:q}"
         " {params.gpus} --log {log:q}"
 
 

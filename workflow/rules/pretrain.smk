@@ -8,6 +8,7 @@ rule pretrain:
         check="logs/{dataset}/{pretrain}/seed{seed}/check.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/pretrain.tsv"
+    priority: 2  # all but the comparison with other features waits for it
     conda:
         "../envs/simclr.yaml"
     threads: 4 if GPUS else 16

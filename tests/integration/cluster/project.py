@@ -23,7 +23,7 @@ from tests.unit.step_processes import content, run
 
 PROFILE = yaml.safe_load((REPOSITORY / "workflow/profiles/slurm/config.yaml").read_text())
 SLOW_ENCODER = REPOSITORY / "tests/integration/slow_encoder.py"
-GPU_RULES = ("pretrain", "select", "evaluate", "finetune", "predict_features", "predict_classifier")
+GPU_RULES = ("pretrain", "select", "compare", "evaluate", "finetune", "predict_features", "predict_classifier")
 ONE_THREAD = dict.fromkeys(PROFILE["set-threads"], 1)  # OpenMP is told of them, and this machine has few cores
 HANG = 600.0  # seconds in which anything happens, however busy the machine
 

@@ -10,7 +10,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from simclr_steps.data.splits import Labels
-from simclr_steps.evaluation.linear_probe import Array
+from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.penalty import PENALTIES, choose_penalty
 from tests.unit.conftest import digits
 
@@ -61,22 +61,24 @@ def test_the_hold_out_decides_as_with_scikit_learn() -> None:
         (pixels(0, 500), pixels(500, 800)),
         (noisy(0.1)(400, 1), noisy(0.1)(2000, 2)),
     ):
-        found = choose_penalty(train[0][None], train[0], train[1], hold_out, CPU)
+        found, probe = choose_penalty(train[0][None], train[0], train[1], hold_out, CPU)
         right = near(scores(train, hold_out))
         assert right[found] >= max(right.values()) - 0.002 * len(hold_out[1])
         assert max(right.values()) > min(right.values()) + 0.01 * len(hold_out[1]), "the penalty makes a difference"
+        anew = LinearProbe(train[0][None], train[1], CPU).fit(found)
+        assert probe.accuracy(*hold_out) == pytest.approx(anew.accuracy(*hold_out), abs=0.002)
         chosen.add(found)
     assert len(chosen) == 2, "noise needs another penalty than digits"
 
 
 def test_of_equally_good_penalties_the_one_nearest_to_the_middle_is_chosen() -> None:
     x, y = noisy(10)(100, 1)
-    assert choose_penalty(x[None], x, y, (x, y), CPU) == MIDDLE
+    assert choose_penalty(x[None], x, y, (x, y), CPU)[0] == MIDDLE
 
 
 def test_without_a_hold_out_cross_validation_decides_as_with_scikit_learn() -> None:
     for x, y in (pixels(0, 303), noisy(0.1)(400, 1)):
-        found = choose_penalty(x[None], x, y, None, CPU)
+        found, _ = choose_penalty(x[None], x, y, None, CPU)
         counts = np.zeros(len(PENALTIES))
         by_class = np.argsort(y, kind="stable")
         for number in range(5):
@@ -89,19 +91,20 @@ def test_without_a_hold_out_cross_validation_decides_as_with_scikit_learn() -> N
 
 def test_cross_validation_trains_on_views_and_judges_on_the_images_themselves() -> None:
     x, y = pixels(0, 303)
-    assert choose_penalty(x[None], np.zeros_like(x), y, None, CPU) != choose_penalty(x[None], x, y, None, CPU)
+    on_nothing, on_images = (choose_penalty(x[None], judged, y, None, CPU)[0] for judged in (np.zeros_like(x), x))
+    assert on_nothing != on_images
 
 
 def test_a_class_of_two_is_cross_validated_and_a_class_of_one_gets_the_middle_value() -> None:
     x, y = noisy(0.5)(20, 1)
-    assert choose_penalty(x[None], x, y, None, CPU) != MIDDLE
-    assert choose_penalty(x[None, :19], x[:19], y[:19], None, CPU) == MIDDLE
+    assert choose_penalty(x[None], x, y, None, CPU)[0] != MIDDLE
+    assert choose_penalty(x[None, :19], x[:19], y[:19], None, CPU)[0] == MIDDLE
 
 
 def test_a_hold_out_decides_even_for_a_class_of_one() -> None:
     x, y = noisy(0.2)(19, 1)
     hold_out = noisy(0.2)(2000, 2)
-    found = choose_penalty(x[None], x, y, hold_out, CPU)
+    found, _ = choose_penalty(x[None], x, y, hold_out, CPU)
     right = near(scores((x, y), hold_out))
     assert found != MIDDLE and right[found] >= max(right.values()) - 4
 
@@ -109,5 +112,5 @@ def test_a_hold_out_decides_even_for_a_class_of_one() -> None:
 @pytest.mark.parametrize("hold_out", [True, False])
 def test_the_choice_is_the_same_each_time(hold_out: bool) -> None:
     x, y = pixels(0, 100)
-    choices = {choose_penalty(x[None], x, y, pixels(100, 200) if hold_out else None, CPU) for _ in range(2)}
+    choices = {choose_penalty(x[None], x, y, pixels(100, 200) if hold_out else None, CPU)[0] for _ in range(2)}
     assert len(choices) == 1

@@ -13,6 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps.data.packed import read_split
 from simclr_steps.data.splits import stratified_draw
+from simclr_steps.evaluation import few_labels
 from simclr_steps.evaluation.penalty import PENALTIES
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
@@ -21,8 +22,10 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Encoder, load_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.steps import evaluate as module
+from simclr_steps.steps.compare import compare
 from simclr_steps.steps.evaluate import evaluate
 from tests.unit.conftest import WriteEncoder, WritePacked, digits
 
@@ -33,7 +36,12 @@ FEW = {"train": digits(60), "test": digits(30, 60)}
 
 def run(data: Path, encoder: Path, out: Path, *, seed: int = 0, **keys: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     settings = EvaluationSettings(**{"labels": [20, 1.0], "draws": 2, **keys})
-    evaluate(settings, encoder=encoder, data=data, seed=seed, out=out, hardware=CPU)
+    compared = [out.with_name(f"{out.name}.{name}.json") for name in ("random", "pixels")]
+    random = RandomNetwork(encoder="tests.own_encoders:smooth_with_batch_norm", seed=seed)
+    for network, file in zip((random, None), compared, strict=True):
+        others = ComparedSettings(network=network, labels=settings.labels, draws=settings.draws)
+        compare(others, data=data, out=file, hardware=CPU)
+    evaluate(settings, encoder=encoder, data=data, compared=compared, seed=seed, out=out, hardware=CPU)
     knn, linear = (json.loads((out / f"{name}.json").read_text()) for name in ("knn", "linear"))
     return knn, linear
 
@@ -161,18 +169,6 @@ def test_no_augmentation_leaves_the_probe_on_views_out(
     assert linear["probe"]["test"] > 0.3 and linear["probe_on_views"] is None
 
 
-def test_random_weights_depend_on_the_seed_alone(write_encoder: WriteEncoder) -> None:
-    network = load_network(write_encoder())
-    assert isinstance(network, Encoder)
-    weights = []
-    for number, seed in enumerate((1, 1, 2)):
-        torch.rand(number + 1)  # another state of the global generator
-        weights.append(module._random_network(network, seed).state_dict()["backbone.0.weight"])
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-    assert not torch.equal(weights[0], network.state_dict()["backbone.0.weight"])
-
-
 def test_rows_without_a_label_are_left_out_and_counted(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
@@ -201,31 +197,12 @@ def test_without_labels_to_train_on_it_says_what_cannot_be_measured(
     assert not {"validation", "test"} & set(knn)
 
 
-def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason(
-    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
-) -> None:
-    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[4, 20, {"per_class": 2}, 1000])
-    assert {row["labels"] for row in linear["results"]} == {20}
-    assert "{per_class: 2} is 20 labels, as another is" in linear["note"]
-    assert "4 gives 4 of 60 labels" in linear["note"]
-    assert "1000" in linear["note"]
-
-
 def test_a_share_below_one_label_of_each_class_is_one_of_each(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
     _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[0.01, 20])
     assert [row["labels"] for row in linear["results"] if row["draw"] == 0 and row["input"] == "simclr"] == [10, 20]
     assert linear["note"] is None
-
-
-def test_pixels_of_large_images_are_left_out_with_a_note(
-    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LARGEST_PIXEL_INPUT", 63)
-    _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[20])
-    assert {row["input"] for row in linear["results"]} == {"simclr", "random"}
-    assert "Pixels were left out" in linear["note"]
 
 
 def test_changed_statistics_are_an_error(
@@ -236,9 +213,17 @@ def test_changed_statistics_are_an_error(
         network.backbone[1].running_mean += 1e-6  # as a forgotten eval() does
         return result
 
-    monkeypatch.setattr(module, "compute_features", careless)
+    for place in (module, few_labels):
+        monkeypatch.setattr(place, "compute_features", careless)
     with pytest.raises(RuntimeError, match="statistics"):
-        run(write_packed(FEW), write_encoder(), tmp_path / "out")
+        evaluate(
+            EvaluationSettings(),
+            encoder=write_encoder(),
+            data=write_packed(FEW),
+            seed=0,
+            out=tmp_path / "out",
+            hardware=CPU,
+        )
     assert not (tmp_path / "out").exists()
 
 

@@ -21,6 +21,7 @@ from simclr_steps.settings.base import SPLITS
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.steps.download import download
 from simclr_steps.steps.prepare import prepare
+from tests.unit.conftest import digits
 
 
 def run(tmp_path: Path, block: dict[str, Any], *, workers: int = 1, out: str = "packed") -> tuple[Path, Description]:
@@ -201,3 +202,15 @@ def test_a_torchvision_set_needs_its_own_list_of_originals(tmp_path: Path) -> No
     run(tmp_path, {"source": "digits"})
     with pytest.raises(UserError, match="lists the originals of digits, not of MNIST"):
         prepare(mnist, originals=tmp_path / "originals.json", out=tmp_path / "mnist", workers=1)
+
+
+def test_a_test_split_of_images_that_are_trained_on_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images, labels = digits(100)
+    few, known = images[:30], labels[:30]
+    np.savez(tmp_path / "leaky.npz", train_images=images, train_labels=labels, test_images=few, test_labels=known)
+    with caplog.at_level(logging.WARNING):
+        _, description = run(
+            tmp_path, {"source": "arrays", "path": str(tmp_path / "leaky.npz"), "validation_fraction": 0.0}
+        )
+    assert description.repeated.trained_on == {"test": 30} and not description.repeated.contradictory
+    assert "30 of the 30 images of the test split are trained on as well" in caplog.text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
 
-from simclr_steps.data.packed import Description, SplitCounts, read_description
+from simclr_steps.data.packed import Description, Repeated, SplitCounts, read_description
 from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.headline import Headline, group
@@ -60,3 +62,21 @@ def test_runs_with_different_numbers_of_threads_are_named() -> None:
     assert said.startswith("digits: pretrain ran with 1 or 4 threads") and "--set-threads pretrain=N" in said
     assert cautions([], {}, with_threads(2, 2)) == []
     assert cautions([], {}, with_threads(1, 4, gpus=("H100",))) == [], "on a GPU threads only hand over work"
+
+
+@pytest.mark.parametrize(("loss", "rank", "said"), [(4.15, 20, 0), (4.843, 20, 1), (4.15, 1.0, 1), (4.843, 1.0, 2)])
+def test_a_collapse_is_said(loss: float, rank: float, said: int) -> None:
+    record = {"step": "pretrain", "settings": {"views": 2, "global_batch_size": 64}}
+    history = pd.DataFrame({"loss": [4.0, loss], "validate_rankme": [np.nan, rank]})
+    found = cautions([], {}, [RunResults(settings(0).runs[0], history=history, records={"pretrain": record})])
+    assert len(found) == said and all(sentence.startswith("digits, simclr, seed 0: the ") for sentence in found)
+    assert ("ln 127 = 4.844" in "".join(found)) == (loss == 4.843)
+
+
+def test_images_that_are_trained_on_and_judged_are_said(data: Path) -> None:
+    description = described(data, [20] * 10).model_copy(
+        update={"repeated": Repeated(trained_on={"test": 200}, contradictory=3)}
+    )
+    leaked, contradictory = cautions([], {"digits": description}, [])
+    assert leaked.startswith("digits: 200 of the 200 images of the test split are trained on as well")
+    assert contradictory.startswith("digits: 3 labeled images are there under another label as well")

@@ -1,0 +1,49 @@
+"""Images that are there more than once, pixel for pixel: what they make of an accuracy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from simclr_steps.data.packed import NO_LABEL, Description, Repeated
+from simclr_steps.data.splits import JUDGED, Labels
+
+Digests = npt.NDArray[np.uint64]  # [N]; two different images share one by chance once in 10^19
+
+_NAMES = {"validation": "hold-out", "test": "test split"}
+
+
+def digests_of(images: npt.NDArray[np.uint8]) -> Digests:
+    """Return a digest of each image's pixels: uint8 [N, H, W, C] to uint64 [N]."""
+    parts = [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest() for image in images]
+    return np.frombuffer(b"".join(parts), dtype=np.uint64)
+
+
+def count_repeated(digests: Mapping[str, Digests], labels: Mapping[str, Labels]) -> Repeated:
+    """Count the images that are there more than once, given those of every split."""
+    trained = np.concatenate([digests["train"], digests["unlabeled"]])
+    shared = {split: int(np.isin(digests[split], trained).sum()) for split in JUDGED}
+    everywhere, known = (np.concatenate([part[split] for split in digests]) for part in (digests, labels))
+    everywhere, known = everywhere[known != NO_LABEL], known[known != NO_LABEL]
+    pairs = np.unique(np.stack([everywhere, known.astype(np.uint64)]), axis=1)
+    images, labels_of_each = np.unique(pairs[0], return_counts=True)
+    contradictory = int(np.isin(everywhere, images[labels_of_each > 1]).sum())
+    return Repeated(trained_on={split: count for split, count in shared.items() if count}, contradictory=contradictory)
+
+
+def sentences(data: Description) -> list[str]:
+    """Say what is repeated, and what that does to an accuracy."""
+    said = [
+        f"{count:,} of the {data.splits[split].images:,} images of the {_NAMES[split]} are trained on as well, pixel "
+        "for pixel, so that it does not show how new images fare: remove them from one of the two."
+        for split, count in data.repeated.trained_on.items()
+    ]
+    if data.repeated.contradictory:
+        said.append(
+            f"{data.repeated.contradictory:,} labeled images are there under another label as well, pixel for pixel: "
+            "correct the labels, as nothing can be right about all of them."
+        )
+    return said

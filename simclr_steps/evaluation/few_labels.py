@@ -1,0 +1,122 @@
+"""What labeled images are judged by: logistic regression on some or all of the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from simclr_steps.data.packed import Description, Split, read_split
+from simclr_steps.data.splits import JUDGED, Labels, Rows, labeled_rows, stratified_draw
+from simclr_steps.evaluation.linear_probe import Array, LinearProbe
+from simclr_steps.evaluation.penalty import choose_penalty
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.labels import LabelBudget
+
+Features = dict[str, Array]  # of the labeled images of each split, float32 [N, D]
+SplitLabels = dict[str, Labels]  # int64 [N]
+
+
+def labeled_splits(folder: Path, data: Description) -> dict[str, Split]:
+    """Return the splits with labels, train and those to judge on; none if there are not both."""
+    names = [name for name in ("train", *JUDGED) if name in data.splits and data.splits[name].labeled]
+    return {name: read_split(folder, name) for name in names} if "train" in names and len(names) > 1 else {}
+
+
+def labels_of(splits: dict[str, Split]) -> SplitLabels:
+    """Return the labels of the labeled images of each split."""
+    return {name: split.labels[labeled_rows(split.labels)] for name, split in splits.items()}
+
+
+def features_of(network: Encoder, splits: dict[str, Split], device: torch.device) -> Features:
+    """Return the features of the labeled images of each split."""
+    return {
+        name: compute_features(network, split.images, device)[0][labeled_rows(split.labels)]
+        for name, split in splits.items()
+    }
+
+
+def chosen_on(labels: SplitLabels) -> str:
+    """Return the split that penalties are chosen on: the hold-out or, by cross-validation, train."""
+    return "validation" if "validation" in labels else "train"
+
+
+def hold_out(features: Features, labels: SplitLabels) -> tuple[Array, Labels] | None:
+    """Return what `choose_penalty` is given of the hold-out, if there is one."""
+    return (features["validation"], labels["validation"]) if "validation" in features else None
+
+
+def accuracies(probe: LinearProbe, features: Features, labels: SplitLabels) -> dict[str, float]:
+    """Return the accuracy on each split but train."""
+    return {name: probe.accuracy(values, labels[name]) for name, values in features.items() if name != "train"}
+
+
+def few_labels(
+    name: str,
+    features: Features,
+    labels: SplitLabels,
+    budgets: Sequence[LabelBudget],
+    draws: int,
+    split_seed: int,
+    device: torch.device,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return one result for each label budget, draw and split of the input `name`, and notes on what was left out.
+
+    The penalty is chosen in the first draw of each budget.
+    """
+    results: list[dict[str, Any]] = []
+    notes: list[str] = []
+    penalty = 0.0
+    for rows, draw in _draws(budgets, draws, labels["train"], split_seed, notes):
+        few, drawn = features["train"][rows], labels["train"][rows]
+        if draw == 0:
+            penalty, probe = choose_penalty(few[None], few, drawn, hold_out(features, labels), device)
+        else:
+            probe = LinearProbe(few[None], drawn, device).fit(penalty)
+        results += [
+            {
+                "input": name,
+                "labels": len(rows),
+                "fraction": round(len(rows) / len(labels["train"]), 6),
+                "draw": draw,
+                "C": penalty,
+                "split": split,
+                "accuracy": accuracy,
+            }
+            for split, accuracy in accuracies(probe, features, labels).items()
+        ]
+    return results, notes
+
+
+def _draws(
+    budgets: Sequence[LabelBudget], draws: int, labels: Labels, split_seed: int, notes: list[str]
+) -> Iterator[tuple[Rows, int]]:
+    """Yield the rows of each draw of each label budget, and the number of the draw; note which budgets are left out."""
+    if len(np.unique(labels)) < 2:
+        notes.append("Linear classifiers were left out: they need at least two classes.")
+        return
+    counts: set[int] = set()
+    for budget in budgets:
+        for draw in range(draws):
+            try:
+                rows = stratified_draw(labels, budget, (split_seed, draw))
+            except UserError as error:  # the other budgets and kNN are still informative
+                notes.append(f"A label budget was left out: {error}.")
+                log.warning("left out: %s", error)
+                break
+            if draw == 0:
+                if len(rows) in counts:
+                    notes.append(f"A label budget was left out: {budget} is {len(rows):,} labels, as another is.")
+                    break
+                counts.add(len(rows))
+                log.info("logistic regression with %d labels", len(rows))
+            yield rows, draw
+            if len(rows) == len(labels):
+                notes.append("All labels can be drawn in only one way, so there is only one draw.")
+                break

@@ -1,0 +1,40 @@
+"""What an encoder is compared with: the pixels, and a network with random weights."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from simclr_steps.settings.base import Seed, Settings
+from simclr_steps.settings.labels import LabelBudget
+from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.sizes import ViewSize
+
+
+class RandomNetwork(Settings):
+    """A network with random weights, which depends on nothing else of a pretraining."""
+
+    encoder: str
+    stem: Literal["auto", "small", "imagenet"] = "auto"
+    view_size: ViewSize | None = None
+    seed: Seed
+
+    @property
+    def name(self) -> str:
+        """A name for a folder, which no other network has: random-resnet18-seed0."""
+        size = self.view_size
+        sides = [] if size is None else ["x".join(map(str, size)) if isinstance(size, tuple) else str(size)]
+        stem = [] if self.stem == "auto" else [self.stem]
+        return "-".join(["random", self.encoder.replace(":", "="), *stem, *sides, f"seed{self.seed}"])
+
+
+class ComparedSettings(Settings):
+    """The features that an encoder's are compared with, and on how many labels."""
+
+    network: RandomNetwork | None  # None: the pixels themselves
+    labels: list[LabelBudget]
+    draws: int
+
+
+def random_network(pretrain: PretrainSettings, seed: int) -> RandomNetwork:
+    """Return the network of a pretraining as it is before the pretraining."""
+    return RandomNetwork(encoder=pretrain.encoder, stem=pretrain.stem, view_size=pretrain.view_size, seed=seed)

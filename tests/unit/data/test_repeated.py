@@ -1,0 +1,36 @@
+"""Equal images are found where they make an accuracy too good, or cannot all be right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simclr_steps.data.packed import Repeated
+from simclr_steps.data.repeated import count_repeated, digests_of
+from tests.unit.conftest import digits
+
+
+def counted(**splits: tuple[np.ndarray, np.ndarray]) -> Repeated:
+    parts = {name: splits.get(name, digits(0)) for name in ("train", "validation", "test", "unlabeled")}
+    return count_repeated(
+        {name: digests_of(images) for name, (images, _) in parts.items()},
+        {name: labels for name, (_, labels) in parts.items()},
+    )
+
+
+def test_nothing_is_repeated_in_digits() -> None:
+    assert counted(train=digits(1000), validation=digits(300, 1000), test=digits(400, 1300)) == Repeated()
+
+
+def test_what_is_judged_and_trained_on_is_counted_by_split_whether_labeled_there_or_not() -> None:
+    assert counted(train=digits(100), test=digits(100)) == Repeated(trained_on={"test": 100})
+    images, labels = digits(100)
+    found = counted(train=digits(50, 100), unlabeled=(images, labels * 0 - 1), validation=digits(80, 60))
+    assert found == Repeated(trained_on={"validation": 80})
+
+
+def test_an_image_under_two_labels_is_counted_wherever_it_is() -> None:
+    images, labels = digits(60)
+    twice = np.concatenate([images, images[:2]])
+    assert counted(train=(twice, np.concatenate([labels, labels[:2]]))) == Repeated()
+    assert counted(train=(twice, np.concatenate([labels, labels[:2] + 1]))) == Repeated(contradictory=4)
+    assert counted(train=(twice, np.concatenate([labels, [-1, -1]]))) == Repeated()

@@ -1,0 +1,22 @@
+"""Logistic regression on few labels says what cannot be measured, and measures the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from simclr_steps.evaluation.few_labels import few_labels
+from simclr_steps.settings.labels import PerClass
+from tests.unit.conftest import digits
+
+CPU = torch.device("cpu")
+
+
+def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason() -> None:
+    splits = {"train": digits(60), "test": digits(30, 60)}
+    features = {name: images.reshape(len(images), -1).astype(np.float32) for name, (images, _) in splits.items()}
+    labels = {name: of_split for name, (_, of_split) in splits.items()}
+    results, notes = few_labels("pixels", features, labels, [4, 20, PerClass(per_class=2), 1000], 2, 0, CPU)
+    assert {(row["labels"], row["draw"]) for row in results} == {(20, 0), (20, 1)}
+    unmeasured, same, too_many = notes
+    assert "4 gives 4 of 60 labels" in unmeasured and "{per_class: 2} is 20 labels, as another is" in same and "1000" in too_many
