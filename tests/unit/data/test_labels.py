@@ -18,10 +18,11 @@ from simclr_steps.steps.prepare import prepare
 
 
 def put(folder: Path, *names: str) -> Path:
-    for name in names:
+    """Write small images, each unlike the others."""
+    for number, name in enumerate(names):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (4, 4), 7).save(path)
+        Image.new("L", (4, 4), number).save(path)
     return folder
 
 

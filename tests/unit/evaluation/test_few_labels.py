@@ -19,4 +19,8 @@ def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason() -> None:
     results, notes = few_labels("pixels", features, labels, [4, 20, PerClass(per_class=2), 1000], 2, 0, CPU)
     assert {(row["labels"], row["draw"]) for row in results} == {(20, 0), (20, 1)}
     unmeasured, same, too_many = notes
-    assert "4 gives 4 of 60 labels" in unmeasured and "{per_class: 2} is 20 labels, as another is" in same and "1000" in too_many
+    assert (
+        "4 gives 4 of 60 labels" in unmeasured
+        and "{per_class: 2} is 20 labels, as another is" in same
+        and "1000" in too_many
+    )
