@@ -26,7 +26,7 @@ report.html: results/summary.csv results/summary.html workflow/report/*.rst
 # Processes of one thread each, as two trainings with two threads each would wait for one another on two cores. The
 # container's tests need the image that SIMCLR_TEST_IMAGE names.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not cluster and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --durations 40 -m "not cluster and not slow"
 
 # What each change is checked with.
 check: lint
@@ -34,11 +34,11 @@ check: lint
 
 # What takes minutes each.
 test-slow: .venv/dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 20 -m slow
 
 # On a SLURM that it starts itself, with the steps in the image that SIMCLR_TEST_IMAGE names, if it does.
 test-cluster: .venv/dev
-	$(BIN)/pytest -m cluster
+	$(BIN)/pytest --durations 10 -m cluster
 
 lint: .venv/dev
 	$(BIN)/ruff check

@@ -123,7 +123,8 @@ def test_download_without_network_from_an_empty_mirror_and_with_wrong_bytes(
     fresh: Project, empty_mirror: str, tmp_path: Path
 ) -> None:
     (tmp_path / "wrong").mkdir()
-    (tmp_path / "wrong/cifar-10-python.tar.gz").write_bytes(b"something else")
+    with (tmp_path / "wrong/cifar-10-python.tar.gz").open("wb") as wrong:
+        wrong.truncate(170_498_071)  # as large as the right one
     mirrors = [empty_mirror, (tmp_path / "wrong").as_uri()]
     fresh.config["datasets"]["digits"] = {"source": "torchvision", "name": "CIFAR10", "mirrors": mirrors}
     fresh.write_config()

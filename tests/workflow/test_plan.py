@@ -174,7 +174,7 @@ def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project,
     assert done.returncode == 0, done.stderr
     commands = re.findall(r"PYTHONSAFEPATH=1 .*", done.stdout)
     steps = {step for command in commands for step in re.findall(r"-m simclr_steps (\w+)", command)}
-    assert len(steps) == 12
+    assert len(steps) == 13
     paths = [
         path for command in commands for path in re.findall(r" --(?!settings|config )[\w-]+ (?=\S*[a-z])(\S+)", command)
     ]
