@@ -189,7 +189,7 @@ def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
     if split and split.lower() not in SPLIT_OF:
         raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
     if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
-        raise UserError(f"{where} names {name}, which is missing: fix the path (relative to {table.parent})")
+        raise UserError(f"{where} names {name}, which is missing: fix the path (relative to {table.parent.resolve()})")
     split = SPLIT_OF[split.lower() or "train"]
     is_labeled = split != "unlabeled" and label.lower() not in _NO_LABEL
     return ImageFile(name, label if is_labeled else "", split)

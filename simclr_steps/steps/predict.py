@@ -58,7 +58,7 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
     with watched_readers():
         trainer.predict(Prediction(network, images, devices.workers or 0), return_predictions=False)
     if trainer.is_global_zero:
-        log.info("%s of %d images by %d processes: %s", kind, len(images), trainer.world_size, out)
+        log.info("%s of %d images: %s", kind, len(images), out)
 
 
 class Prediction(L.LightningModule):

@@ -62,7 +62,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     write_json(out / "summary" / "run.json", record.finish())
     for line in whose:
         log.info("%s", line)
-    log.info("%d runs, %d figures: %s", len(runs), len(table), out / "summary.html")
+    log.info("runs: %d, figures: %d, page: %s", len(runs), len(table), out / "summary.html")
 
 
 def _figures(

@@ -12,6 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from simclr_steps.machine.logs import log
 from simclr_steps.settings.optimization import Optimization
 from simclr_steps.settings.pretrain import PretrainSettings
 
@@ -82,6 +83,13 @@ def schedule(settings: Optimization, steps_per_epoch: int, epochs: int) -> Calla
     """
     warmup = settings.warmup_steps or settings.warmup_epochs * steps_per_epoch
     end = epochs * steps_per_epoch
+    if warmup > end:
+        log.warning(
+            "warning: the warm-up takes %g updates, and the training %d: it never reaches learning_rate, so shorten "
+            "the warm-up",
+            warmup,
+            end,
+        )
     falls = [epoch * steps_per_epoch for epoch in settings.step_epochs]
 
     def share(step: int) -> float:

@@ -141,6 +141,14 @@ def test_constant_schedule_stays_after_its_warm_up() -> None:
     assert [share(step) for step in range(10)] == [0.25, 0.5, 0.75, *[1.0] * 7]
 
 
+@pytest.mark.parametrize(("warmup", "warnings"), [(5, 0), (5.5, 1)])
+def test_a_warm_up_that_is_longer_than_the_training_is_warned_of(
+    warmup: float, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    schedule(Optimization(warmup_epochs=warmup), steps_per_epoch=2, epochs=5)
+    assert caplog.text.count("the warm-up takes 11 updates, and the training 10") == warnings
+
+
 def test_learning_rate_follows_the_global_batch_size() -> None:
     rates = [
         scaled_learning_rate(PretrainSettings(learning_rate=0.1, global_batch_size=1024, learning_rate_scaling=rule))
