@@ -62,6 +62,8 @@ def _what_it_is(path: Path) -> str:
     known = ", ".join(_FORMATS)
     if kind is None:
         return f"it is damaged, or none of {known}"
+    if kind.removesuffix(" image").partition(" ")[2].upper() in _FORMATS:
+        return f"it is {kind}, but damaged"
     return f"it is {kind}, to be converted to PNG" if kind.endswith("image") else f"it is {kind}, none of {known}"
 
 
@@ -118,6 +120,11 @@ def _in_order(
         while begun:
             yield _result(begun.popleft(), pool, decoders)
             begun.extend(pool.submit(job, part) for part in islice(waiting, 1))
+    except BrokenProcessPool:
+        # The others wait until somebody reads what they hand over, and the pool waits for them, as they ignore SIGTERM.
+        for decoder in decoders:
+            decoder.kill()
+        raise
     finally:
         for future in begun:
             future.cancel()

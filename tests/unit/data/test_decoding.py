@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import chdir
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -149,10 +150,20 @@ def dies_while_it_hands_over(paths: list[Path], **_: object) -> bytes:
     return bytes(40_000)
 
 
+def dies_while_another_decodes(paths: list[Path], **_: object) -> bytes:
+    """Take the place of decoding: die at once, or hand over later what fills a pipe."""
+    if "0.png" in {path.name for path in paths}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(2)
+    return bytes(400_000)
+
+
+@pytest.mark.parametrize("dies", [dies_while_it_hands_over, dies_while_another_decodes])
+@pytest.mark.timeout(60)
 def test_a_process_that_is_killed_at_any_moment_ends_the_decoding_in_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: Callable[..., bytes]
 ) -> None:
-    monkeypatch.setattr(decoding, "_decode_some", dies_while_it_hands_over)
+    monkeypatch.setattr(decoding, "_decode_some", dies)
     with pytest.raises(UserError, match="a process that decodes images died, perhaps out of memory"):
         list(decode_all([tmp_path / f"{number}.png" for number in range(64)], (12, 12), 3, 2))
     assert not multiprocessing.active_children()

@@ -63,6 +63,7 @@ def write(path: Path, content: bytes) -> Path:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        (lambda: image("PNG")[:33], "it is a PNG image, but damaged"),
         (lambda: image("GIF"), "it is a GIF image, to be converted to PNG"),
         (lambda: image("JPEG2000"), "it is a JPEG 2000 image, to be converted to PNG"),
         (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is a HEIC image, to be converted to PNG"),
