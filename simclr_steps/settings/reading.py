@@ -15,6 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import did_you_mean
 
+# PyYAML also lets through what Python says of a date, a number or a nesting that cannot be.
+_NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
@@ -26,14 +28,16 @@ def check(kind: Any, content: Any, where: str = "") -> Any:
     UserError
         When something is wrong, reporting the first mistake; `where` names the block, as in "pretrains.simclr".
     """
-    _check_names(content, where)
     try:
+        _check_names(content, where)
         return TypeAdapter(kind).validate_python(_with_numbers(content))
     except ValidationError as error:
         mistakes = _by_place(error.errors(), content)
         more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
         place, mistake = next(iter(mistakes.items()))
         raise UserError(_sentence(mistake, ".".join(filter(None, [where, *place]))) + more) from None
+    except RecursionError:
+        raise UserError(f"{where or 'config'}: it contains itself, or is nested too deeply: write it out") from None
 
 
 def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
@@ -46,9 +50,10 @@ def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
     """
     if text_or_path.lstrip().startswith("{"):
         try:
-            return check(kind, json.loads(text_or_path), where)
-        except json.JSONDecodeError as error:
+            content = json.loads(text_or_path)
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: the settings are not valid JSON ({error}): fix them") from None
+        return check(kind, content, where)
     return check(kind, read_yaml(Path(text_or_path), where), where)
 
 
@@ -65,7 +70,7 @@ def read_yaml(path: Path, where: str = "") -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{prefix}cannot read the settings file {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _NOT_YAML as error:
         reason = " ".join(str(getattr(error, "problem", error)).split())
         raise UserError(f"{prefix}{path} is not valid YAML{_lines_of(error)} ({reason}): fix it") from None
 
@@ -91,7 +96,7 @@ def typed(value: Any) -> Any:
         return [typed(item) for item in value]
     try:
         return yaml.safe_load(value) if isinstance(value, str) else value
-    except yaml.YAMLError as error:
+    except _NOT_YAML as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--config: {value} is not valid YAML ({reason}): quote or fix it") from None
 

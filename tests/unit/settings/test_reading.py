@@ -119,6 +119,33 @@ def test_what_is_no_yaml_is_named_with_its_lines(text: str, lines: str, tmp_path
     assert str(error.value).startswith(f"{tmp_path}/my.yaml is not valid YAML, {lines}")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2020-13-45",
+        "!!int abc",
+        "!!float abc",
+        "!!timestamp abc",
+        "9" * 5000,
+        "[" * 5000,
+        "&a {b: *a}",
+    ],
+)
+def test_values_that_python_cannot_hold_end_in_one_sentence(value: str, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(f"n_neighbors: {value}\n")
+    with pytest.raises(UserError) as error:
+        read_settings(UmapSettings, str(tmp_path / "my.yaml"), "umap")
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError):
+        check(UmapSettings, typed({"n_neighbors": value}))
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000])
+def test_inline_values_that_python_cannot_hold_end_in_one_sentence(value: str) -> None:
+    with pytest.raises(UserError, match="umap: the settings are not valid JSON"):
+        read_settings(UmapSettings, f'{{"n_neighbors": {value}}}', "umap")
+
+
 def test_inline_settings_that_are_no_json_are_named() -> None:
     with pytest.raises(UserError, match="umap: the settings are not valid JSON"):
         read_settings(UmapSettings, "{n_neighbors: 9", "umap")
