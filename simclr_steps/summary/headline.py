@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -207,8 +208,14 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
         parts.append("\n".join(f"- {line}" for line in meanings) + "\n")
     if notes:
         parts.append("Notes\n")
-        parts.append("\n".join(f"- {note}" for note in notes) + "\n")
+        parts.append("\n".join(f"- {_as_item(note)}" for note in notes) + "\n")
     return "# Summary\n\n" + "\n".join(parts)
+
+
+def _as_item(note: str) -> str:
+    """Return a note as an item of a list: one line, whatever the names in it hold, and nothing of it is markup."""
+    line = " ".join(note.split())
+    return escape("".join(letter if letter.isprintable() else "�" for letter in line), quote=False)
 
 
 def _aligned(table: list[list[str]]) -> str:

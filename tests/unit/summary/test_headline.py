@@ -21,6 +21,11 @@ def page(summarized: SummarySettings, results: Path) -> str:
     return as_markdown(group(table), [])
 
 
+def test_names_in_notes_are_text_on_one_line() -> None:
+    text = as_markdown([], ['class "<b>a\r\nx</b>\x1b[31m" is rare', "second"])
+    assert text.endswith('- class "&lt;b&gt;a x&lt;/b&gt;�[31m" is rare\n- second\n')
+
+
 def test_a_single_value_has_no_deviation(tmp_path: Path) -> None:
     write_run(tmp_path, 0)
     line = next(line for line in page(settings(0), tmp_path).splitlines() if line.startswith("|    100"))
