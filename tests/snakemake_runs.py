@@ -41,4 +41,4 @@ def _run(
         del sys.modules[name]  # the project has its own
     from snakemake.cli import main
 
-    main(arguments)
+    main(list(arguments))

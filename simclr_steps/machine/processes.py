@@ -48,7 +48,7 @@ def die_with_parent() -> None:
     if hasattr(libc, "prctl"):  # only Linux has it
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
-    if parent and parent.pid != os.getppid():  # it died before
+    if parent and not parent.is_alive():  # it died before
         signal.raise_signal(signal.SIGKILL)
 
 

@@ -16,6 +16,8 @@ from simclr_steps.files import read_json
 from tests.benchmarks.waiting import wait_until
 from tests.integration.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 datasets:
   cifar10: {source: torchvision, name: CIFAR10, validation_fraction: 0, subset: 1000}
