@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import multiprocessing
 import stat
@@ -50,7 +49,7 @@ def decode(path: Path, size: Size, channels: int) -> Decoded:
         reason = _what_it_is(path)
     except Exception as error:  # a damaged file can make a decoder fail in any way
         reason = " ".join(str(error).split()) or type(error).__name__
-    with contextlib.suppress(Exception):  # what makes it fail may be no more than metadata
+    with suppress(Exception):  # what makes it fail may be no more than metadata
         if pixels := without_metadata(path):
             return _decoded(pixels, size, channels)
     return reason
@@ -122,8 +121,7 @@ def _in_order(
             begun.extend(pool.submit(job, part) for part in islice(waiting, 1))
     except BrokenProcessPool:
         # The others wait until somebody reads what they hand over, and the pool waits for them, as they ignore SIGTERM.
-        for decoder in decoders:
-            decoder.kill()
+        _kill(decoders)
         raise
     finally:
         for future in begun:
@@ -140,9 +138,13 @@ def _result(future: Future[list[Decoded]], pool: ProcessPoolExecutor, decoders: 
         with suppress(TimeoutError):
             return future.result(timeout=_LOOK_EVERY)
         if not all(decoder.is_alive() for decoder in decoders):
-            for decoder in decoders:
-                decoder.kill()
+            _kill(decoders)
             pool._result_queue._writer.close()  # type: ignore[attr-defined]
+
+
+def _kill(decoders: Sequence[BaseProcess]) -> None:
+    for decoder in decoders:
+        decoder.kill()
 
 
 def _middle(image: Image.Image, size: Size) -> tuple[float, float, float, float]:
