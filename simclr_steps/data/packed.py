@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.image_format import ImageFormat
 
 NO_LABEL = -1
 
@@ -45,13 +46,9 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     classes: list[str]  # in the order of their labels; empty where no image has a label
-    height: int  # pixels
-    width: int
-    channels: int
+    image_format: ImageFormat
     splits: dict[str, SplitCounts]
     skipped: list[str]  # unreadable images that were left out
-    mean: list[float]  # of each channel over the train and unlabeled images, in [0, 1]
-    std: list[float]
     repeated: Repeated = Repeated()
     content_hash: str  # of all packed images and labels
     split_seed: int  # of the splits, and of the labels that classifiers are given

@@ -24,6 +24,7 @@ from simclr_steps.machine.logs import Progress
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.image_format import ImageFormat
 
 Pixels = npt.NDArray[np.uint8]  # [N, H, W, C]
 
@@ -91,13 +92,16 @@ def pack(
         mean, std = _mean_and_std(trained_on)
         description = Description(
             classes=source.classes,
-            height=source.height,
-            width=source.width,
-            channels=source.channels,
+            image_format=ImageFormat(
+                height=source.height,
+                width=source.width,
+                channels=source.channels,
+                value_range=[(0, 255)] * source.channels,
+                mean=mean,
+                std=std,
+            ),
             splits={split: written[split].counts() for split in SPLITS},
             skipped=[source.names[row] for row in _skipped(splits, written.values())],
-            mean=mean,
-            std=std,
             repeated=count_repeated(
                 {split: writer.digests for split, writer in written.items()},
                 {split: writer.labels for split, writer in written.items()},

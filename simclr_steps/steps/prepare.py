@@ -51,7 +51,7 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
             log.warning("labels: %s", doubt)
         description = pack(source, splits, out, split_seed=dataset.split_seed, origin=origin, record=record)
     counts = ", ".join(f"{split} {part.images}" for split, part in description.splits.items())
-    log.info("%d × %d × %d pixels, images: %s", description.height, description.width, description.channels, counts)
+    log.info("%s, images: %s", description.image_format, counts)
     for sentence in sentences(description):
         log.warning("warning: %s", sentence)
     if description.skipped:

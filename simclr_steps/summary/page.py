@@ -118,10 +118,10 @@ def _data(description: Description) -> dict[str, Table]:
     """Return what there is to know of a data set, and how many images each split has."""
     source = {key: value for key, value in description.source.items() if isinstance(value, str)}
     settings = description.run.get("settings") or {}
-    classes = description.classes
+    classes, form = description.classes, description.image_format
     facts = [
         ["source", _plain(source)],
-        ["images", f"{description.height} × {description.width} pixels, {description.channels} channels"],
+        ["images", f"{form.height} × {form.width} pixels, {form.channels} channels"],
         ["classes", f"{len(classes)}: {', '.join(classes[:_MOST_CLASSES])}{', …' * (len(classes) > _MOST_CLASSES)}"]
         if classes
         else ["classes", "none: no image has a label"],

@@ -78,13 +78,16 @@ def write_packed(tmp_path: Path) -> WritePacked:
         height, width, channels = next(iter(splits.values()))[0].shape[1:]
         description = {
             "classes": classes,
-            "height": height,
-            "width": width,
-            "channels": channels,
+            "image_format": {
+                "height": height,
+                "width": width,
+                "channels": channels,
+                "value_range": [[0, 255]] * channels,
+                "mean": [0.5] * channels,
+                "std": [0.25] * channels,
+            },
             "splits": counts,
             "skipped": [],
-            "mean": [0.5] * channels,
-            "std": [0.25] * channels,
             "content_hash": f"hash-of-{name}",
             "split_seed": 0,
             "source": {"source": "digits"},

@@ -53,7 +53,7 @@ def test_wrong_images_are_named(damage: Any, sentence: str, write_packed: WriteP
 def test_description_of_another_version_is_named(write_packed: WritePacked) -> None:
     file = write_packed() / "dataset.json"
     content = json.loads(file.read_text())
-    del content["mean"]
+    del content["image_format"]["mean"]
     file.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"dataset\.json is not a valid data set description: run prepare again"):
         read_description(file.parent)

@@ -59,15 +59,15 @@ def test_every_image_is_in_its_split_in_the_order_of_the_source(tmp_path: Path) 
 def test_the_description_tells_the_counts_mean_and_deviation(tmp_path: Path) -> None:
     run(tmp_path, source())
     description = read_description(tmp_path)
-    assert (description.height, description.width, description.channels) == (6, 5, 3)
+    assert (*description.image_format.size, description.image_format.channels) == (6, 5, 3)
     labels = LABELS[ASSIGNED == "train"]
     train = description.splits["train"]
     assert (train.images, train.labeled) == (24, (labels >= 0).sum())
     assert train.per_class == [(labels == label).sum() for label in range(3)]
     assert description.splits["validation"].images == 0
     seen = PIXELS[(ASSIGNED == "train") | (ASSIGNED == "unlabeled")] / 255
-    np.testing.assert_allclose(description.mean, seen.mean(axis=(0, 1, 2)), rtol=1e-12)
-    np.testing.assert_allclose(description.std, seen.std(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(description.image_format.mean, seen.mean(axis=(0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(description.image_format.std, seen.std(axis=(0, 1, 2)), rtol=1e-12)
 
 
 def content_hash(tmp_path: Path, images: ImageSource, splits: Any = ASSIGNED) -> str:

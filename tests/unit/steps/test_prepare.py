@@ -124,7 +124,7 @@ def test_a_folder_of_images_is_packed_the_same_with_one_and_with_several_process
     assert one.content_hash == two.content_hash
     assert counts(one) == [36, 5, 5, 6]
     assert one.classes == ["cat", "dog"]
-    assert (one.height, one.width, one.channels) == (12, 12, 1)
+    assert (*one.image_format.size, one.image_format.channels) == (12, 12, 1)
     held_out = sources(folder, "unlabeled") + sources(folder, "validation")
     assert sorted(held_out)[-7:] == sorted(name for name in names if name.startswith("unlabeled"))
 

@@ -1,0 +1,48 @@
+"""What the values of packed images mean; it travels in dataset.json and in every model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from simclr_steps.settings.sizes import Size
+
+
+class ImageFormat(BaseModel):
+    """The format that all images of a data set have, and what became of their originals' values.
+
+    An original value x of channel c, with the range [low, high] of that channel, was packed as
+    round(largest · clip((x - low) / (high - low), 0, 1)), and networks read a packed value divided by `largest`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height: int  # pixels
+    width: int
+    channels: int
+    channel_names: list[str] | None = None  # as the user named them; such channels are not colors
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"  # of the originals
+    bits: Literal[8, 16] = 8  # of a packed value
+    value_range: list[tuple[float, float]]  # of each channel: the original values that are packed as 0 and as `largest`
+    mean: list[float]  # of each channel over the train and unlabeled images, as networks read them, in [0, 1]
+    std: list[float]
+
+    @property
+    def size(self) -> Size:
+        """Height and width."""
+        return self.height, self.width
+
+    @property
+    def largest(self) -> int:
+        """The largest packed value."""
+        return (1 << self.bits) - 1
+
+    @property
+    def is_color(self) -> bool:
+        """Whether the channels are red, green and blue."""
+        return self.channels == 3 and self.channel_names is None
+
+    def __str__(self) -> str:
+        """Return the format in words, for the log."""
+        return f"{self.height} × {self.width} × {self.channels} pixels"
