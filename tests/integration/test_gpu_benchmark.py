@@ -139,8 +139,8 @@ def test_accuracy_goes_on_where_time_ran_out_and_what_is_done_is_not_done_again(
     originals: Path, command: Command
 ) -> None:
     real = ("--cifar10", originals)
-    for doubled in range(8):  # how long it takes until the training has begun is the machine's affair
-        parts = command.run("accuracy", *real, "--minutes", str(0.05 * 2**doubled), status=os.EX_TEMPFAIL)
+    for doubled in range(6):  # how long it takes until the training has begun is the machine's affair
+        parts = command.run("accuracy", *real, "--minutes", str(0.2 * 2**doubled), status=os.EX_TEMPFAIL)
         if "accuracy-small-seed0-auto" in parts:
             break
     assert "saved at step" in parts["accuracy-small-seed0-auto"]["stopped"]
@@ -219,7 +219,7 @@ def test_some_training_batches_are_a_data_set_with_a_hold_out(
     some = tmp_path / "some/cifar-10-batches-py"
     some.mkdir(parents=True)
     (some / "data_batch_2").symlink_to(originals / "cifar-10-batches-py/data_batch_2")
-    parts = command.run("epochs", "accuracy", "--cifar10", some.parent, "--minutes", "1.3", "--fit-epochs")
+    parts = command.run("epochs", "accuracy", "--cifar10", some.parent, "--minutes", "0.7", "--fit-epochs")
     packed = command.folder / "work/cifar10-2/packed"
     train, test = (read_split(packed, split) for split in ("train", "test"))
     assert len(train) == 9_000 and len(test) == 1_000

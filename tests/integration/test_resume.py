@@ -42,7 +42,7 @@ def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
         shutil.rmtree(project / PRETRAINED, ignore_errors=True)
         shutil.rmtree(project / "work", ignore_errors=True)
         options = ("--set-resources", f"pretrain:processes={processes}", "pretrain:gpu=0")
-        snakemake(project, "--configfile", str(project / "config.yaml"), *options, "--", "pretrain_all")
+        snakemake(project, "--configfile", str(project / "config.yaml"), *options, "--", "pretrain_all", warm=True)
         tables.append(read_table(project / PRETRAINED / "checkpoints.csv"))
     one, two = tables
     assert [(row["file"], row["epoch"], row["step"]) for row in one] == [
@@ -62,7 +62,7 @@ def test_epochs_that_are_changed_and_changed_back_train_nothing_again(project: P
     for epochs in (2, 4, 2):
         config["pretrains"]["simclr"]["epochs"] = epochs
         (project / "config.yaml").write_text(yaml.safe_dump(config))
-        snakemake(project, "--configfile", str(project / "config.yaml"), "--", "finetune_all")
+        snakemake(project, "--configfile", str(project / "config.yaml"), "--", "finetune_all", warm=True)
         said = (log / "pretrain.log").read_text(), (log / "finetune/few.log").read_text()
         trained.append(["after epoch" in text for text in said])
         contents.append([content(project / PRETRAINED), content(project / PRETRAINED.parent / "finetune/few")])

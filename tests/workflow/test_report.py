@@ -18,9 +18,10 @@ FIGURES = {
 
 @pytest.fixture(scope="module")
 def report(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report, made beside the finished project, which is only read."""
+    """The report, made without a network beside the finished project, which is only read."""
     file = tmp_path_factory.mktemp("report") / "report.html"
-    done = finished.snakemake("--report", str(file), "--nolock")
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    done = finished.snakemake("--report", str(file), "--nolock", **nowhere)
     assert done.returncode == 0, done.stdout + done.stderr
     return file
 
