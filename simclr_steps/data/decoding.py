@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import multiprocessing
 import stat
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -41,6 +42,12 @@ def decode(path: Path, size: Size, channels: int) -> Decoded:
     65,535 becomes 0 to 255. Of several pages or frames the first is taken. Unreadable are also 32-bit pixels, whose
     range is anyone's guess, and images so large that Pillow takes them for an attack on memory.
     """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # about metadata, without the file's name
+        return _decode_quietly(path, size, channels)
+
+
+def _decode_quietly(path: Path, size: Size, channels: int) -> Decoded:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for who writes to it
             return "it is no regular file"

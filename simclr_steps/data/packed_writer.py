@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from simclr_steps.data.repeated import Digests, count_repeated, digests_of
 from simclr_steps.data.splits import Labels, Rows, SplitNames
 from simclr_steps.files import raise_if_full, scratch_folder, write_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import Progress
+from simclr_steps.machine.logs import Progress, log
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.base import SPLITS
@@ -82,10 +82,12 @@ def pack(
     Raises
     ------
     UserError
-        When the disk is full, or when there is no image to train on.
+        When the disk is full, or when unreadable images leave a split without images, a class without images to train
+        on, or nothing to train on at all.
     """
     with scratch_folder(out / "arrays") as place:
         written = _write_splits(source, splits, place, out)
+        _require_readable(source, splits, written)
         trained_on = written["train"].histogram + written["unlabeled"].histogram
         if not trained_on.any():
             raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
@@ -239,6 +241,26 @@ class _File:
         except OSError as error:
             raise_if_full(error, self._name)
             raise
+
+
+def _require_readable(source: ImageSource, splits: SplitNames, written: Mapping[str, _SplitWriter]) -> None:
+    """Raise UserError where unreadable images were all of a split or all of a class in train; warn for other splits.
+
+    Splits are assigned before images are read, as images that a subset leaves out are never read.
+    """
+    advice = "fix these files, which are listed above, or remove them: the splits are then drawn from the others"
+    for split, writer in written.items():
+        assigned = source.labels[splits == split]
+        if len(assigned) and not len(writer.rows):
+            raise UserError(f"none of the {len(assigned)} images of the split {split} is readable: {advice}")
+        lost = np.setdiff1d(assigned, [NO_LABEL, *np.unique(writer.labels)])
+        if len(lost):
+            name = source.classes[lost[0]]
+            more = f" (and of {len(lost) - 1} more classes)" if len(lost) > 1 else ""
+            sentence = f'none of the {split} images of class "{name}"{more} is readable: {advice}'
+            if split == "train":
+                raise UserError(sentence)
+            log.warning("warning: %s", sentence)
 
 
 def _skipped(splits: SplitNames, writers: Iterable[_SplitWriter]) -> Rows:

@@ -57,3 +57,11 @@ class Optimization(Settings):
         if (value == "step") != bool(others.data.get("step_epochs", value == "step")):
             raise ValueError("must be step if, and only if, step_epochs are given")
         return value
+
+    @field_validator("epochs", check_fields=False)  # of the blocks that are trainings
+    @classmethod
+    def _check_length(cls, value: int | str, others: ValidationInfo) -> int | str:
+        last = max(others.data.get("step_epochs") or [0])
+        if isinstance(value, int) and last >= value:  # else the training itself warns of it
+            raise ValueError(f"must be greater than {last}, the last of step_epochs, or nothing falls there")
+        return value

@@ -50,7 +50,7 @@ class PretrainSettings(Optimization):
     learning_rate_scaling: Literal["linear", "sqrt", "none"] = Field(
         "linear", description="Multiplies the learning rate by global_batch_size / 256, by its square root, or by 1."
     )
-    epochs: int = Field(100, gt=0, description="Passes over the training and unlabeled images.")
+    epochs: int = Field(100, gt=0, validate_default=True, description="Passes over the training and unlabeled images.")
     global_batch_size: int = Field(
         512,
         ge=2,

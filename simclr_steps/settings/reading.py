@@ -13,9 +13,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings import strict_yaml
 from simclr_steps.settings.base import did_you_mean
 
-# PyYAML also lets through what Python says of a date, a number or a nesting that cannot be.
 _NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
@@ -50,11 +50,21 @@ def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
     """
     if text_or_path.lstrip().startswith("{"):
         try:
-            content = json.loads(text_or_path)
+            content = json.loads(text_or_path, object_pairs_hook=_unrepeated)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: the settings are not valid JSON ({error}): fix them") from None
         return check(kind, content, where)
     return check(kind, read_yaml(Path(text_or_path), where), where)
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; ValueError when a key is there twice."""
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise ValueError(f'the key "{key}" is there twice')
+        content[key] = value
+    return content
 
 
 def read_yaml(path: Path, where: str = "") -> Any:
@@ -63,16 +73,22 @@ def read_yaml(path: Path, where: str = "") -> Any:
     Raises
     ------
     UserError
-        When the file is absent, unreadable, or not YAML, with the line; `where` names what it is read for.
+        When the file is absent, unreadable, not YAML, or repeats a key, with the line; `where` names what it is read
+        for.
     """
     prefix = f"{where}: " if where else ""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        # YAML, of which JSON is a part, knows no tabs between values.
+        return strict_yaml.load(text.replace("\t", " ") if text.startswith("{") else text)
     except OSError as error:
         raise UserError(f"{prefix}cannot read the settings file {path}: {error.strerror}") from None
     except _NOT_YAML as error:
-        reason = " ".join(str(getattr(error, "problem", error)).split())
-        raise UserError(f"{prefix}{path} is not valid YAML{_lines_of(error)} ({reason}): fix it") from None
+        raise UserError(f"{prefix}{path} is not valid YAML{_lines_of(error)} ({_reason(error)}): fix it") from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(getattr(error, "problem", error)).split())
 
 
 def _lines_of(error: Exception) -> str:
@@ -95,10 +111,9 @@ def typed(value: Any) -> Any:
     if isinstance(value, list):
         return [typed(item) for item in value]
     try:
-        return yaml.safe_load(value) if isinstance(value, str) else value
+        return strict_yaml.load(value) if isinstance(value, str) else value
     except _NOT_YAML as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"--config: {value} is not valid YAML ({reason}): quote or fix it") from None
+        raise UserError(f"--config: {value} is not valid YAML ({_reason(error)}): quote or fix it") from None
 
 
 def _by_place(mistakes: Sequence[Mapping[str, Any]], content: Any) -> dict[tuple[str, ...], Mapping[str, Any]]:

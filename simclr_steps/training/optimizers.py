@@ -90,6 +90,8 @@ def schedule(settings: Optimization, steps_per_epoch: int, epochs: int) -> Calla
             warmup,
             end,
         )
+    if late := [epoch for epoch in settings.step_epochs if epoch >= epochs]:
+        log.warning("warning: the training ends after %d epochs, before step_epochs %s: remove them", epochs, late)
     falls = [epoch * steps_per_epoch for epoch in settings.step_epochs]
 
     def share(step: int) -> float:

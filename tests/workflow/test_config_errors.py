@@ -65,6 +65,17 @@ def test_config_that_is_no_yaml_is_named_with_the_line(fresh: Project) -> None:
     assert "config error: config/config.yaml is not valid YAML, line 3 (found character" in refuse(fresh)
 
 
+@pytest.mark.parametrize("arguments", [(), ("--configfile", "my.yaml")])
+def test_key_that_is_there_twice_is_named_with_its_lines(arguments: tuple[str, ...], fresh: Project) -> None:
+    name = arguments[-1] if arguments else "config/config.yaml"
+    text = (fresh.folder / "config/config.yaml").read_text()
+    (fresh.folder / name).write_text(f"{text}datasets: {{}}\n")
+    assert text.startswith("datasets:")
+    lines = f"lines 1 to {len(text.splitlines()) + 1}"
+    said = refuse(fresh, *arguments)
+    assert f'config error: {name} is not valid YAML, {lines} (the key "datasets" is there twice): fix it' in said
+
+
 def test_wrong_value_on_the_command_line_is_named(fresh: Project) -> None:
     assert "umap.n_neighbors: 1 is wrong" in refuse(fresh, "--config", "umap={n_neighbors: 1}")
 

@@ -1,6 +1,8 @@
 """A change reruns exactly what depends on it: files are edited, and dry runs tell what would run."""
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,6 +189,17 @@ def test_mirror_or_place_of_the_same_originals_plans_nothing_and_another_set_all
     fresh.config["datasets"]["mnist"] = block | {"name": "KMNIST"}
     fresh.write_config()
     assert fresh.planned_rules("prepare_all") == {"download", "prepare", "prepare_all"}
+
+
+def test_clock_that_jumped_during_the_download_stops_nothing_and_plans_nothing(fresh: Project) -> None:
+    """Snakemake deletes outputs that are older than an input."""
+    assert fresh.forked_snakemake("--cores", "1", "download_all").returncode == 0
+    later = time.time() + 3600
+    os.utime(fresh.folder / "resources/digits/originals.json", (later, later))
+    done = fresh.forked_snakemake("--cores", "1", "prepare_all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "warning: the clock had jumped: 1 files of results" in done.stderr
+    assert fresh.plan("prepare_all") == set()
 
 
 @pytest.fixture

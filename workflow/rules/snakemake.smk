@@ -9,10 +9,11 @@ IS_SCHEDULED = workflow.remote_exec  # this process runs a job that a scheduler 
 IN_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 IN_CONTAINER = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 APPTAINER_ARGUMENTS = workflow.deployment_settings.apptainer_args
-NAMES_CONFIG = bool(workflow.overwrite_configfiles)  # on the command line, by --configfile
 
-# Of --config; a workflow that uses this one as a module passes a config of its own instead.
-OVERRIDES = {} if workflow.modifier.skip_configfile else dict(workflow.config_settings.config)
+# Of --configfile and --config; a workflow that uses this one as a module passes a config of its own instead.
+IS_GIVEN_CONFIG = workflow.modifier.skip_configfile
+NAMED_CONFIG_FILES = [] if IS_GIVEN_CONFIG else [os.path.relpath(file) for file in workflow.overwrite_configfiles]
+OVERRIDES = {} if IS_GIVEN_CONFIG else dict(workflow.config_settings.config)
 
 # How many GPUs all jobs may use, None without a limit; and how many --set-resources and profiles ask for, by rule: None
 # where the number is computed later.

@@ -2,6 +2,7 @@ from functools import cache
 
 from snakemake.logging import logger
 
+from simclr_steps.machine.clock import bring_to_present
 from simclr_steps.settings.adopted import check_adopted
 
 
@@ -17,11 +18,21 @@ def warn_of_triggers():
         )
 
 
+def bring_results_to_present():
+    """See to it that no result has a time in the future: Snakemake deletes what is made from it, as older than it."""
+    count = bring_to_present([undeclared("resources"), undeclared("results")])
+    if count:
+        logger.warning(
+            f"warning: the clock had jumped: {count} files of results with a time in the future have the present one now"
+        )
+
+
 @cache
 def start():
     """See once, before anything runs, to what Snakemake itself does not."""
     if IS_MAIN_PROCESS:
         warn_of_triggers()
+        bring_results_to_present()
         with one_sentence("error"):
             check_adopted(PLAN, undeclared, knows_or_forces)
 

@@ -99,6 +99,29 @@ def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:
     assert len(read_split(tmp_path, "test")) == 11
 
 
+@pytest.mark.parametrize(
+    ("unreadable", "message"),
+    [
+        (ASSIGNED == "test", "none of the 12 images of the split test is readable: fix these files"),
+        ((ASSIGNED == "train") & (LABELS == 1), 'none of the train images of class "b, c" is readable: .*remove them'),
+        ((ASSIGNED == "train") & (LABELS > 0), r'class "b, c" \(and of 1 more classes\) is readable'),
+    ],
+)
+def test_a_split_and_a_class_to_train_on_of_which_no_image_is_readable_stop(
+    tmp_path: Path, unreadable: Any, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run(tmp_path, source(unreadable=tuple(np.flatnonzero(unreadable))))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_class_to_judge_of_which_no_image_is_readable_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(tmp_path, source(unreadable=tuple(np.flatnonzero((ASSIGNED == "test") & (LABELS == 0)))))
+    assert 'none of the test images of class "a" is readable: fix these files' in caplog.text
+
+
 def test_no_image_to_train_on_is_the_users_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no images to train on"):
         run(tmp_path, source(), np.full(60, "test"))

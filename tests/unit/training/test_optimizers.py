@@ -149,6 +149,11 @@ def test_a_warm_up_that_is_longer_than_the_training_is_warned_of(
     assert caplog.text.count("the warm-up takes 11 updates, and the training 10") == warnings
 
 
+def test_falls_after_an_automatic_number_of_epochs_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    schedule(Optimization(schedule="step", step_epochs=[3, 5, 7]), steps_per_epoch=2, epochs=5)
+    assert "warning: the training ends after 5 epochs, before step_epochs [5, 7]: remove them" in caplog.text
+
+
 def test_learning_rate_follows_the_global_batch_size() -> None:
     rates = [
         scaled_learning_rate(PretrainSettings(learning_rate=0.1, global_batch_size=1024, learning_rate_scaling=rule))

@@ -1,0 +1,61 @@
+"""YAML without what no reader expects: a key that is there twice, and aliases that stand for more than memory holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+_MOST_VALUES = 1_000_000  # of a text, each alias counted as what it stands for
+
+
+def load(text: str) -> Any:
+    """Return what a text says.
+
+    Raises
+    ------
+    yaml.YAMLError
+        When it is not YAML, repeats a key, or stands for too much, with the line.
+    ValueError, AttributeError, RecursionError
+        What PyYAML lets through, as what Python says of a date, a number or a nesting that cannot be.
+    """
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+
+
+class _Loader(yaml.SafeLoader):
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None:
+            _check(node, "the file", {})
+        return node
+
+
+def _check(node: yaml.Node, key: str, counts: dict[yaml.Node, float]) -> float:
+    """Return how many values a node stands for, and see that no mapping within repeats a key.
+
+    `key` leads to the node. `counts` holds what is known of others: an alias is the node that it stands for.
+    """
+    if node in counts:
+        return counts[node]
+    counts[node] = float("inf")  # to what contains itself
+    count = 1.0
+    if isinstance(node, yaml.MappingNode):
+        first: dict[tuple[str, str], yaml.Node] = {}
+        for name, value in node.value:
+            inner = key
+            if isinstance(name, yaml.ScalarNode) and name.value != "<<":
+                inner = name.value
+                earlier = first.setdefault((name.tag, name.value), name)
+                if earlier is not name:
+                    raise _error(f'the key "{name.value}" is there twice', name, earlier)
+            count += _check(name, key, counts) + _check(value, inner, counts)
+    elif isinstance(node, yaml.SequenceNode):
+        count += sum(_check(item, key, counts) for item in node.value)
+    if count > _MOST_VALUES:
+        raise _error(f'the aliases in "{key}" stand for more than {_MOST_VALUES:,} values', node)
+    counts[node] = count
+    return count
+
+
+def _error(problem: str, node: yaml.Node, since: yaml.Node | None = None) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, since.start_mark if since else None, problem, node.start_mark)
