@@ -83,13 +83,21 @@ def proportional_draw(labels: Labels, count: int, seed: Seed) -> Rows:
 
 
 def drawn_while_training(labels: Labels, trained_on: int, seed: Seed) -> Rows:
-    """Return the rows of a hold-out that are judged after each epoch of a training on `trained_on` images.
+    """Return the rows of a hold-out that are judged while a training runs whose epochs are of `trained_on` images.
 
     These are a tenth as many, at least 256 and at most 2,048, or all if there are no more, so that an epoch spends its
     time on training. Each label, -1 among them, has its share: int64 [N] to int64, sorted.
     """
     count = min(max(trained_on // _SHARE_WHILE_TRAINING, _FEWEST_WHILE_TRAINING), _MOST_WHILE_TRAINING)
     return proportional_draw(labels, count, seed)
+
+
+def epochs_between_judgments(judged: int, trained_on: int) -> int:
+    """Return every how many epochs of `trained_on` images the hold-out is judged, on about a tenth as many.
+
+    Epochs of few images would otherwise spend their time on the fewest that are judged.
+    """
+    return max(1, round(_SHARE_WHILE_TRAINING * judged / trained_on))
 
 
 def assign_splits(

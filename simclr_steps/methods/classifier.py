@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from simclr_steps.data.packed import Split
-from simclr_steps.data.splits import Rows, drawn_while_training, labeled_rows
+from simclr_steps.data.splits import Rows, drawn_while_training, epochs_between_judgments, labeled_rows
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Classifier
@@ -45,6 +45,7 @@ class Supervised(Trained):
         labeled = labeled_rows(hold_out.labels)
         self._hold_out_rows = labeled[drawn_while_training(hold_out.labels[labeled], len(rows), seed)]
         self._hold_out_labels = torch.from_numpy(hold_out.labels[self._hold_out_rows])
+        self.judged_every = epochs_between_judgments(len(self._hold_out_rows), len(rows))
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
         self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
         self.images_per_step = round(len(rows) / self.steps_per_epoch)
@@ -77,10 +78,16 @@ class Supervised(Trained):
         correct = (logits.argmax(dim=1) == labels).float().mean()
         return {"loss": F.cross_entropy(logits.float(), labels), "accuracy": correct}
 
-    def validate(self) -> dict[str, float]:
-        """Return the accuracy on labeled rows of the hold-out, if it has any, which were drawn by the seed."""
+    def validate(self) -> dict[str, float | None]:
+        """Return the accuracy on labeled rows of the hold-out, if it has any, which were drawn by the seed.
+
+        It is None after epochs that are not judged; the last one is.
+        """
         if not len(self._hold_out_rows):
             return {}
+        epoch = self.trainer.current_epoch + 1
+        if epoch % self.judged_every and epoch < self.epochs:
+            return {"validate_accuracy": None}
         _, logits = outputs(self.network, self._hold_out, self._hold_out_rows, self.device)
         correct = logits.argmax(dim=1).cpu() == self._hold_out_labels
         return {"validate_accuracy": float(correct.float().mean())}
@@ -102,7 +109,7 @@ def _epochs(settings: FinetuneSettings, steps_per_epoch: int) -> int:
 
 
 class BestEpoch(L.Callback):
-    """Keeps the classifier of the epoch with the highest accuracy on the hold-out's rows that are judged meanwhile.
+    """Keeps the classifier of that judged epoch whose accuracy on the drawn rows of the hold-out is the highest.
 
     It is saved with the training.
     """
@@ -122,8 +129,9 @@ class BestEpoch(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Keep the classifier if it is better than all before."""
         row = self._history.rows[-1]
-        if row["validate_accuracy"] > self._accuracy:
-            self.epoch, self._accuracy = row["epoch"], row["validate_accuracy"]
+        accuracy = row["validate_accuracy"]
+        if accuracy is not None and accuracy > self._accuracy:
+            self.epoch, self._accuracy = row["epoch"], accuracy
             weights = self._module.network.state_dict()
             self._weights = {name: tensor.to("cpu", copy=True) for name, tensor in weights.items()}
 

@@ -60,7 +60,8 @@ class FinetuneSettings(Optimization):
     batch_size: int = Field(128, ge=2, description="Labeled images in a batch.")
     keep: Literal["last", "best"] = Field(
         "last",
-        description="Which classifier to keep: the one after the `last` epoch, or after the `best` epoch, which has "
-        "the highest accuracy on the hold-out (the first one if there is a tie). After an epoch a tenth as many of its "
-        "images are judged as are trained on, but 256 to 2,048; at the end, all.",
+        description="Which classifier to keep: the one after the `last` epoch, or after the `best` judged epoch, which "
+        "has the highest accuracy on the hold-out (the first one if there is a tie). After an epoch a tenth as "
+        "many of its images are judged as are trained on, but 256 to 2,048. With few labels that is done every few "
+        "epochs, so that they stay about a tenth, and after the last. At the end, all are judged.",
     )

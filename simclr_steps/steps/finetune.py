@@ -103,6 +103,12 @@ def _train(
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
     given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs)
     log.info("draw %d of %d: %d labels, %s weights, %d epochs", *given)
+    if settings.keep == "best" and 1 < module.epochs <= module.judged_every:
+        log.warning(
+            "warning: keep: best has no choice, as of %d epochs only the last is judged: use more than %d",
+            module.epochs,
+            module.judged_every,
+        )
     history = History(module)
     best = [BestEpoch(history, module)] if settings.keep == "best" else []
     checkpoint = folder / f"draw{seed[1]}.ckpt"

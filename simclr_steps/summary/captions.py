@@ -87,8 +87,9 @@ PLOTS = {
     "finetune_history": Caption(
         "Accuracy by epoch on the training images and on the hold-out. One line per draw and seed.",
         "Accuracy of the fine-tuned classifiers by epoch, on the training images and on the hold-out, with one line "
-        "per draw of the labels and seed. If the training accuracy keeps rising while the hold-out accuracy has "
-        "stopped improving, training for more epochs does not help.",
+        "per draw of the labels and seed. Dots mark the epochs whose hold-out accuracy was measured, if some were not. "
+        "If the training accuracy keeps rising while the hold-out accuracy has stopped improving, training for more "
+        "epochs does not help.",
         title="Fine-tuning",
     ),
 }

@@ -165,7 +165,7 @@ def monitors(histories: Histories) -> Figure:
 def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     """Draw the accuracy on the images trained on and on the hold-out by epoch, a panel for each fine-tuning.
 
-    Each draw of each seed is a line.
+    Each draw of each seed is a line, with a dot at each measured epoch where some were not measured.
     """
     figure, drawn = panels(len(histories), *PANEL)
     for (title, tables), axes in zip(histories.items(), drawn, strict=False):
@@ -174,11 +174,18 @@ def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
             ("accuracy", "images trained on", COLORS[0]),
             ("validate_accuracy", "hold-out", COLORS[2]),
         ):
-            measured = [line for line in lines if column in line]
-            for number, line in enumerate(measured):
-                marker = "o" if len(line) == 1 else ""
-                label = None if number else name
-                axes.plot(line["epoch"], 100 * line[column], color=color, marker=marker, alpha=0.6, label=label)
+            for number, line in enumerate(line for line in lines if column in line):
+                measured = line.dropna(subset=column)
+                marker = "" if 1 < len(measured) == len(line) else "o"
+                axes.plot(
+                    measured["epoch"],
+                    100 * measured[column],
+                    color=color,
+                    marker=marker,
+                    markersize=3,
+                    alpha=0.6,
+                    label=None if number else name,
+                )
         axes.set_title(as_title(title))
         axes.set_xlabel("epoch")
         axes.set_ylabel("accuracy in %")

@@ -22,7 +22,6 @@ from typing import Any
 import pandas as pd
 import torch
 import yaml
-from torch import nn
 
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.splits import stratified_draw
@@ -39,6 +38,7 @@ from tests.benchmarks.data import REPOSITORY, pack
 
 CPU = Hardware(gpus=0)
 KEYS = ("weight_decay", "epochs", "layer_decay", "learning_rate")  # the last changes first
+SMALL_NETWORK = "tests.benchmarks.small_network:small_network"
 STARTS = {"pretrained": "SimCLR", "random": "scratch"}
 
 
@@ -51,15 +51,6 @@ class Study:
     labels: tuple[int | float, ...]
     draws: int
     grid: dict[str, tuple[Any, ...]]  # by key; layer_decay is for what starts from an encoder
-
-
-def small_network(channels: int, image_size: tuple[int, int]) -> nn.Module:
-    """Return three convolutions with batch norm; 128 features."""
-    layers: list[nn.Module] = []
-    for before, after in itertools.pairwise((channels, 32, 64, 128)):
-        convolution = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
-        layers += [convolution, nn.BatchNorm2d(after), nn.ReLU()]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def main() -> None:
@@ -87,7 +78,7 @@ def _digits() -> Study:
 def _mnist() -> Study:
     cut = {
         "datasets": {"mnist": {"subset": 2000, "path": os.environ["SIMCLR_TEST_DATA"]}},
-        "pretrains": {"simclr": {"encoder": "tests.benchmarks.baselines:small_network", "global_batch_size": 256}},
+        "pretrains": {"simclr": {"encoder": SMALL_NETWORK, "global_batch_size": 256}},
     }
     config = _read("config/recipes/mnist.yaml", cut)
     grid = {

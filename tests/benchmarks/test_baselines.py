@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.settings.pretrain import PretrainSettings
-from tests.benchmarks.baselines import STARTS, STUDIES, combinations, print_table, search
+from tests.benchmarks.baselines import SMALL_NETWORK, STARTS, STUDIES, combinations, print_table, search
 from tests.benchmarks.data import REPOSITORY, pack
 
 
@@ -25,11 +26,18 @@ def test_both_starts_get_the_same_grid(name: str, monkeypatch: pytest.MonkeyPatc
     assert given["pretrained"] == given["random"] and len(given["random"]) > 20
 
 
+def test_an_edit_of_the_study_leaves_its_stored_encoders_valid() -> None:
+    module, _, function = SMALL_NETWORK.partition(":")
+    file = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")
+    defined = [node.name for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef)]
+    assert defined == [function]
+
+
 def test_a_search_reads_no_test_split_and_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     packed = pack({"source": "digits", "subset": 60}, tmp_path)
     for file in packed.glob("test.*"):
         file.unlink()
-    encoder = Encoder(resolve(PretrainSettings(encoder="tests.benchmarks.baselines:small_network"), (8, 8), 1))
+    encoder = Encoder(resolve(PretrainSettings(encoder=SMALL_NETWORK), (8, 8), 1))
     study = replace(
         STUDIES["digits"](),
         labels=(20,),

@@ -5,7 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from simclr_steps.data.splits import assign_splits, drawn_while_training, proportional_draw, stratified_draw
+from simclr_steps.data.splits import (
+    assign_splits,
+    drawn_while_training,
+    epochs_between_judgments,
+    proportional_draw,
+    stratified_draw,
+)
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.labels import PerClass
 
@@ -191,3 +197,12 @@ def test_a_tenth_of_what_is_trained_on_is_judged_meanwhile_by_the_seed_with_each
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert np.abs(np.bincount(labels[one] + 1) - np.bincount(labels + 1) * 400 / len(labels)).max() <= 1
     assert np.array_equal(drawn_while_training(labels[:200], 4_000, 0), np.arange(200)), "all where there are no more"
+
+
+@pytest.mark.parametrize(
+    ("judged", "trained_on", "epochs"), [(256, 20, 128), (144, 50, 29), (256, 1_000, 3), (2_048, 50_000, 1), (0, 20, 1)]
+)
+def test_what_is_judged_stays_a_tenth_of_what_is_trained_on_meanwhile(
+    judged: int, trained_on: int, epochs: int
+) -> None:
+    assert epochs_between_judgments(judged, trained_on) == epochs

@@ -38,22 +38,32 @@ def test_unfrozen_backbone_and_its_statistics_change(tmp_path: Path, encoder: Pa
 
 
 def test_the_epoch_of_highest_hold_out_accuracy_is_kept(tmp_path: Path, encoder: Path, data: Path) -> None:
-    wild = changed(epochs=8, learning_rate=1.0, schedule="constant", keep="best")
+    wild = changed(labels=200, epochs=8, learning_rate=2.0, schedule="constant", keep="best")
     metrics = train(tmp_path / "best", encoder, data, wild)
-    accuracies = [float(row["validate_accuracy"]) for row in read_table(tmp_path / "best" / "history.csv")]
+    rows = read_table(tmp_path / "best" / "history.csv")
+    accuracies = {int(row["epoch"]): float(row["validate_accuracy"]) for row in rows if row["validate_accuracy"]}
+    assert list(accuracies) == [3, 6, 8], "60 images are judged for 600 trained on, and after the last epoch"
     draw = metrics["draws"][0]
-    assert draw["epoch"] == 1 + int(np.argmax(accuracies)) != 8, "the last epoch is not the best here"
-    assert draw["validation"]["accuracy"] == pytest.approx(max(accuracies))
+    assert draw["epoch"] == max(accuracies, key=accuracies.__getitem__) != 8, "the last epoch is not the best here"
+    assert draw["validation"]["accuracy"] == pytest.approx(max(accuracies.values()))
     last = train(tmp_path / "last", encoder, data, changed(wild, keep="last"))["draws"][0]
-    assert last["epoch"] == 8 and last["validation"]["accuracy"] == pytest.approx(accuracies[-1])
+    assert last["epoch"] == 8 and last["validation"]["accuracy"] == pytest.approx(accuracies[8])
+
+
+def test_where_only_the_last_epoch_is_judged_keeping_the_best_is_warned_of(
+    tmp_path: Path, encoder: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert train(tmp_path / "out", encoder, data, changed(keep="best"))["draws"][0]["epoch"] == 3
+    assert "keep: best has no choice, as of 3 epochs only the last is judged: use more than 15" in caplog.text
 
 
 def test_after_an_epoch_a_part_of_the_hold_out_is_judged_and_at_the_end_all_of_it(
     tmp_path: Path, encoder: Path, write_packed: WritePacked
 ) -> None:
     data = write_packed({"train": digits(200), "validation": digits(1000, 200), "test": digits(60, 1200)})
-    metrics = train(tmp_path / "out", encoder, data)
-    seen = [256 * float(row["validate_accuracy"]) for row in read_table(tmp_path / "out" / "history.csv")]
+    metrics = train(tmp_path / "out", encoder, data, changed(labels=200, epochs=39, batch_size=64))
+    rows = read_table(tmp_path / "out" / "history.csv")
+    seen = [256 * float(row["validate_accuracy"]) for row in rows if row["validate_accuracy"]]
     assert len(seen) == 3 and seen == pytest.approx(np.round(seen))
     whole = metrics["draws"][0]["validation"]
     assert whole["images"] == 1000 and abs(whole["accuracy"] - seen[-1] / 256) < 0.05

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -27,3 +29,14 @@ def test_more_pretrainings_than_panels_are_counted_in_the_figure(
     figure = curves.history({f"digits, {number}": {0: frame} for number in range(5)})
     assert len(figure.axes) == 4  # loss and learning rate of two
     assert "The first 2 of 5" in figure.get_suptitle()
+
+
+def test_an_accuracy_that_was_measured_every_few_epochs_is_one_line_with_dots() -> None:
+    each = pd.DataFrame(
+        {"draw": 0, "epoch": [1, 2, 3], "accuracy": [0.3, 0.4, 0.5], "validate_accuracy": [0.1, 0.2, 0.3]}
+    )
+    few = each.assign(validate_accuracy=[0.2, math.nan, 0.3])
+    figure = curves.finetune_history({"each": [each], "few": [few]})
+    lines = [line for axes in figure.axes for line in axes.lines]
+    assert [line.get_marker() for line in lines] == ["", "", "", "o"]
+    assert np.array_equal(lines[-1].get_xydata(), [[1, 20], [3, 30]])
