@@ -31,7 +31,7 @@ def random_views(
     Parameters
     ----------
     images
-        uint8 [B, H, W, C].
+        uint8 or uint16 [B, H, W, C].
     key
         int64 [V, B] of `random_numbers.keys`, which ties the views to seed, epoch and image.
     size
@@ -56,8 +56,8 @@ def apply(
 ) -> Tensor:
     """Make the views that the parameters describe.
 
-    Takes uint8 [B, H, W, C] and parameters of N = V·B views, the first view of all images first; returns float32
-    [N, C, height, width] in [0, 1]. Operations that the settings leave out cost nothing.
+    Takes uint8 or uint16 [B, H, W, C] and parameters of N = V·B views, the first view of all images first; returns
+    float32 [N, C, height, width] in [0, 1]. Operations that the settings leave out cost nothing.
     """
     x = _crop_and_resize(images, parameters, settings, size)
     if settings.rotation_probability * settings.rotation_degrees > 0:
@@ -81,7 +81,7 @@ def apply(
 
 
 def _crop_and_resize(images: Tensor, parameters: Parameters, settings: Augmentation, size: Size) -> Tensor:
-    """Crop, resize, flip and make quarter turns: uint8 [B, H, W, C] to float32 [V·B, C, height, width]."""
+    """Crop, resize, flip and make quarter turns: uint8 or uint16 [B, H, W, C] to float32 [V·B, C, height, width]."""
     top, left, height, width = parameters.crop.unbind(-1)
     left_right, up_down, turns = parameters.flip_horizontal, parameters.flip_vertical, parameters.quarter_turns
     if settings.quarter_turns:  # two are two flips, and one is a left-right flip and an exchange of rows and columns
@@ -90,7 +90,7 @@ def _crop_and_resize(images: Tensor, parameters: Parameters, settings: Augmentat
     columns, across = _resize_taps(left, width, left_right, images.shape[2], size[1])
     rows, down = _resize_taps(top, height, up_down, images.shape[1], size[0])
     x = images.permute(0, 3, 2, 1).to(torch.float32, memory_format=torch.contiguous_format)
-    x = _weigh_lines(_weigh_lines(x, columns, across / 255).transpose(-2, -1), rows, down)
+    x = _weigh_lines(_weigh_lines(x, columns, across / torch.iinfo(images.dtype).max).transpose(-2, -1), rows, down)
     if settings.quarter_turns and size[0] == size[1]:
         x = torch.where(_per_image(turns[:, None] % 2 == 1), x.transpose(-2, -1), x)
     return x
