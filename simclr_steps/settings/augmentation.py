@@ -24,6 +24,15 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs fro
         "rotation_degrees": 20.0,
         "grayscale_probability": 0.0,
     },
+    "microscopy": {
+        "vertical_flip_probability": 0.5,
+        "quarter_turns": True,
+        "gamma": 0.5,
+        "saturation": 0.0,
+        "hue": 0.0,
+        "grayscale_probability": 0.0,
+        "noise_std": 0.02,
+    },
     "photos": {
         "crop_scale": (0.08, 1.0),
         "brightness": 0.8,
@@ -39,11 +48,14 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs fro
 class Augmentation(Settings):
     """How random views are generated: a preset, which the other keys override."""
 
-    preset: Literal["color", "digits", "photos"] = Field(
+    preset: Literal["color", "digits", "microscopy", "photos"] = Field(
         "color",
         description="`color`: the defaults below, for small color images such as CIFAR-10's. `digits`: crops from "
-        "0.5, no flips, rotations of up to 20 degrees, no grayscale. `photos`: as in SimCLR for ImageNet, crops from "
-        "0.08, strong jitter (0.8, 0.8, 0.8, 0.2), grayscale in 0.2 and blur in 0.5 of the views.",
+        "0.5, no flips, rotations of up to 20 degrees, no grayscale. `microscopy`: for any number of channels and "
+        "objects without an upper side, flips and quarter turns, gamma of 0.5, noise of 0.02, no saturation, hue and "
+        "grayscale. `photos`: as in SimCLR for ImageNet, crops from "
+        "0.08, strong jitter (0.8, 0.8, 0.8, 0.2), grayscale in 0.2 and blur in 0.5 of the views. Pictures of all are "
+        "in [docs/augmentation.md](../docs/augmentation.md).",
     )
     crop_probability: Probability = Field(
         1.0, description="Probability of a crop; otherwise, the view shows the whole image."

@@ -177,9 +177,9 @@ def test_the_device_never_waits_for_the_host(device: str) -> None:
     assert values.seen == []
 
 
-@pytest.mark.parametrize(("preset", "most"), [("color", 100), ("photos", 107), ("digits", 50)])
+@pytest.mark.parametrize(("preset", "most"), [("color", 100), ("photos", 107), ("digits", 50), ("microscopy", 90)])
 def test_operations_move_few_times_the_bytes_of_a_view(preset: str, most: float) -> None:
-    channels = 1 if preset == "digits" else 3
+    channels = {"digits": 1, "microscopy": 5}.get(preset, 3)
     settings = check(Augmentation, {"preset": preset})
     images = photos(count=2, height=224, width=224, channels=channels)
     parameters = drawn(settings, images, views=2)
