@@ -166,7 +166,8 @@ def views(preset: str, side: int, channels: int) -> Traced:
     """Trace the views of a batch."""
     settings, fake = Augmentation(preset=preset), FakeTensorMode()  # type: ignore[arg-type]
     with fake:
-        images = torch.empty(BATCH, side, side, channels, dtype=torch.uint8, device="cuda")
+        dtype = torch.uint8 if channels in (1, 3) else torch.uint16  # as microscopes give them
+        images = torch.empty(BATCH, side, side, channels, dtype=dtype, device="cuda")
         key = torch.empty(2, BATCH, dtype=torch.int64, device="cuda")
     return trace(lambda images, key: random_views(images, key, settings), (images, key), fake)
 

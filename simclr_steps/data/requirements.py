@@ -5,6 +5,7 @@ A data set is given by its description and its name. Keys of a block that has a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,13 @@ def require_batch(data: Description, name: str, batch_size: int) -> None:
         raise UserError(
             f"global_batch_size {batch_size} exceeds the {images} images of {name} to train on: make it smaller"
         )
+
+
+def require_color(channels: int, keys: Sequence[str], *, is_color: bool) -> None:
+    """Raise UserError if an augmentation's keys, which the user wrote, are for colors and the images have none."""
+    if keys and not is_color:
+        names, they = " and ".join(f"augmentation.{key}" for key in keys), "it needs" if len(keys) == 1 else "they need"
+        raise UserError(f"set {names} to 0: {they} 3 color channels, these have {channels}")
 
 
 def require_hold_out(data: Description, name: str, criterion: str) -> None:

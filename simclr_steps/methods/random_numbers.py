@@ -6,6 +6,8 @@ batch is split, and whenever training resumes.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -38,12 +40,36 @@ def keys(seed: int, epoch: int, images: Tensor, views: int) -> Tensor:
 
 
 def uniform(key: Tensor, count: int) -> Tensor:
-    """Return `count` numbers for every key, float32 in [0, 1): int64 [...] to float32 [..., count]."""
+    """Return `count` numbers for every key, float32 in [0, 1): int64 [...] to float32 [..., count].
+
+    The first numbers of a key are the same whatever the count.
+    """
+    return _shift_right(_bits(key, count), 40).to(torch.float32) * 2.0**-24
+
+
+def normal(key: Tensor, count: int) -> Tensor:
+    """Return `count` numbers of a standard normal distribution for every key: int64 [...] to float32 [..., count].
+
+    Each hash makes two of them (Box and Muller, "A note on the generation of random normal deviates", 1958); none is
+    further from 0 than 5.8.
+    """
+    bits = _bits(key, -(-count // 2))
+    radius = torch.sqrt(-2 * torch.log((_shift_right(bits, 40) + 1).to(torch.float32) * 2.0**-24))
+    angle = (bits & ((1 << 24) - 1)).to(torch.float32) * (2 * math.pi * 2.0**-24)
+    return torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1)[..., :count]
+
+
+def derived(key: Tensor, purpose: int) -> Tensor:
+    """Return keys, int64 [...], whose numbers have nothing to do with those of the given keys or of other purposes."""
+    return _mix(_mix(key) + purpose)
+
+
+def _bits(key: Tensor, count: int) -> Tensor:
+    """Return `count` hashes for every key: int64 [...] to int64 [..., count]."""
     position = torch.arange(1, count + 1, dtype=torch.int64, device=key.device)
     # This is key + position · gamma: torch.compile makes an int32 index of `position`, which, as the factor of a
     # constant of 64 bits, compiles on no GPU (pytorch #175966).
-    bits = _mix(((key * _INVERSE_OF_GAMMA)[..., None] + position) * _GOLDEN_GAMMA)
-    return _shift_right(bits, 40).to(torch.float32) * 2.0**-24
+    return _mix(((key * _INVERSE_OF_GAMMA)[..., None] + position) * _GOLDEN_GAMMA)
 
 
 def _mix(state: Tensor) -> Tensor:

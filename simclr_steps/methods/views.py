@@ -15,60 +15,85 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from simclr_steps.methods.view_parameters import CONTRAST, HUE, SATURATION, Parameters, draw
+from simclr_steps.methods import random_numbers
+from simclr_steps.methods.view_parameters import CONTRAST, HUE, SATURATION, Parameters, draw, each_by_itself
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.sizes import Size
 
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, as torchvision's rgb_to_grayscale
 
 
-def random_views(images: Tensor, key: Tensor, settings: Augmentation, size: Size | None = None) -> Tensor:
+def random_views(
+    images: Tensor, key: Tensor, settings: Augmentation, size: Size | None = None, is_color: bool | None = None
+) -> Tensor:
     """Return a random view of every image for each of its keys.
 
     Parameters
     ----------
     images
-        uint8 [B, H, W, C] with 1 or 3 channels.
+        uint8 or uint16 [B, H, W, C].
     key
         int64 [V, B] of `random_numbers.keys`, which ties the views to seed, epoch and image.
     size
         Height and width of the views in pixels; None keeps the images' own.
+    is_color
+        Whether the channels are red, green and blue; None takes three for these. Only colors have saturation, hue and
+        grayscale, and share one factor for brightness, for contrast and for gamma.
 
     Returns
     -------
     float32 [V, B, C, height, width] in [0, 1].
     """
-    height, width = images.shape[1:3]
-    parameters = draw(settings, key.flatten(), height, width)
-    views = apply(images, parameters, settings, size or (height, width))
+    height, width, channels = images.shape[1:]
+    is_color = channels == 3 if is_color is None else is_color
+    parameters = draw(settings, key.flatten(), height, width, channels, is_color=is_color)
+    views = apply(images, parameters, settings, size or (height, width), is_color=is_color)
     return views.view(*key.shape, *views.shape[1:])
 
 
-def apply(images: Tensor, parameters: Parameters, settings: Augmentation, size: Size) -> Tensor:
+def apply(
+    images: Tensor, parameters: Parameters, settings: Augmentation, size: Size, *, is_color: bool = True
+) -> Tensor:
     """Make the views that the parameters describe.
 
-    Takes uint8 [B, H, W, C] and parameters of N = V·B views, the first view of all images first; returns float32
-    [N, C, height, width] in [0, 1]. Operations that the settings leave out cost nothing.
+    Takes uint8 or uint16 [B, H, W, C] and parameters of N = V·B views, the first view of all images first; returns
+    float32 [N, C, height, width] in [0, 1]. Operations that the settings leave out cost nothing.
     """
-    x = _crop_and_resize(images, parameters, size)
+    x = _crop_and_resize(images, parameters, settings, size)
     if settings.rotation_probability * settings.rotation_degrees > 0:
         x = rotate(x, parameters.rotation)
-    if settings.jitter_probability > 0 or settings.grayscale_probability > 0:
+    if settings.jitter_probability * settings.gamma > 0:
+        x = x ** _per_image(parameters.gamma)
+    if each_by_itself(x.shape[1], is_color=is_color):
+        x = _recolor_each(x, parameters, settings)
+    elif settings.jitter_probability > 0 or settings.grayscale_probability > 0:
         x = _recolor(x, parameters, settings)
     if settings.blur_probability > 0:
         x = blur(x, parameters.blur_sigma, settings.blur_sigma[1])
     if settings.solarize_probability > 0:
         x = torch.where(_per_image(parameters.solarize[:, None]) & (x >= settings.solarize_threshold), 1 - x, x)
+    if settings.noise_std > 0:
+        noise = random_numbers.normal(parameters.noise_key, math.prod(x.shape[1:])).view_as(x)
+        x = torch.add(x, noise, alpha=settings.noise_std).clamp_(0, 1)
+    if settings.channel_drop_probability > 0:
+        x = x.masked_fill(_per_image(parameters.dropped), 0)
     return x
 
 
-def _crop_and_resize(images: Tensor, parameters: Parameters, size: Size) -> Tensor:
-    """Crop, resize and flip: uint8 [B, H, W, C] to float32 [V·B, C, height, width]."""
+def _crop_and_resize(images: Tensor, parameters: Parameters, settings: Augmentation, size: Size) -> Tensor:
+    """Crop, resize, flip and make quarter turns: uint8 or uint16 [B, H, W, C] to float32 [V·B, C, height, width]."""
     top, left, height, width = parameters.crop.unbind(-1)
-    columns, across = _resize_taps(left, width, parameters.flip_horizontal, images.shape[2], size[1])
-    rows, down = _resize_taps(top, height, parameters.flip_vertical, images.shape[1], size[0])
+    left_right, up_down, turns = parameters.flip_horizontal, parameters.flip_vertical, parameters.quarter_turns
+    if settings.quarter_turns:  # two are two flips, and one is a left-right flip and an exchange of rows and columns
+        turns = turns if size[0] == size[1] else turns - turns % 2
+        left_right, up_down = left_right ^ ((turns == 1) | (turns == 2)), up_down ^ (turns >= 2)
+    columns, across = _resize_taps(left, width, left_right, images.shape[2], size[1])
+    rows, down = _resize_taps(top, height, up_down, images.shape[1], size[0])
     x = images.permute(0, 3, 2, 1).to(torch.float32, memory_format=torch.contiguous_format)
-    return _weigh_lines(_weigh_lines(x, columns, across / 255).transpose(-2, -1), rows, down)
+    x = _weigh_lines(_weigh_lines(x, columns, across / torch.iinfo(images.dtype).max).transpose(-2, -1), rows, down)
+    if settings.quarter_turns and size[0] == size[1]:
+        x = torch.where(_per_image(turns[:, None] % 2 == 1), x.transpose(-2, -1), x)
+    return x
 
 
 def _resize_taps(start: Tensor, length: Tensor, flip: Tensor, pixels: int, size: int) -> tuple[Tensor, Tensor]:
@@ -110,6 +135,15 @@ def rotate(x: Tensor, degrees: Tensor) -> Tensor:
     rows = [cosine, -sine * (height / width), zero, sine * (width / height), cosine, zero]
     grid = F.affine_grid(torch.stack(rows, dim=-1).view(-1, 2, 3), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _recolor_each(x: Tensor, parameters: Parameters, settings: Augmentation) -> Tensor:
+    """Jitter each channel as an image of its own, all channels of an image in one order: [N, C, H, W]."""
+    if settings.jitter_probability == 0:
+        return x
+    order = parameters.jitter_order[:, None].expand(-1, x.shape[1], -1)
+    (planes,) = jitter(x.flatten(0, 1)[:, None], order.flatten(0, 1), parameters.jitter_factors.flatten(0, 1))
+    return planes.view_as(x)
 
 
 def _recolor(x: Tensor, parameters: Parameters, settings: Augmentation) -> Tensor:

@@ -24,6 +24,15 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs fro
         "rotation_degrees": 20.0,
         "grayscale_probability": 0.0,
     },
+    "microscopy": {
+        "vertical_flip_probability": 0.5,
+        "quarter_turns": True,
+        "gamma": 0.5,
+        "saturation": 0.0,
+        "hue": 0.0,
+        "grayscale_probability": 0.0,
+        "noise_std": 0.02,
+    },
     "photos": {
         "crop_scale": (0.08, 1.0),
         "brightness": 0.8,
@@ -39,11 +48,14 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs fro
 class Augmentation(Settings):
     """How random views are generated: a preset, which the other keys override."""
 
-    preset: Literal["color", "digits", "photos"] = Field(
+    preset: Literal["color", "digits", "microscopy", "photos"] = Field(
         "color",
         description="`color`: the defaults below, for small color images such as CIFAR-10's. `digits`: crops from "
-        "0.5, no flips, rotations of up to 20 degrees, no grayscale. `photos`: as in SimCLR for ImageNet, crops from "
-        "0.08, strong jitter (0.8, 0.8, 0.8, 0.2), grayscale in 0.2 and blur in 0.5 of the views.",
+        "0.5, no flips, rotations of up to 20 degrees, no grayscale. `microscopy`: for any number of channels and "
+        "objects without an upper side, flips and quarter turns, gamma of 0.5, noise of 0.02, no saturation, hue and "
+        "grayscale. `photos`: as in SimCLR for ImageNet, crops from "
+        "0.08, strong jitter (0.8, 0.8, 0.8, 0.2), grayscale in 0.2 and blur in 0.5 of the views. Pictures of all are "
+        "in [docs/augmentation.md](../docs/augmentation.md).",
     )
     crop_probability: Probability = Field(
         1.0, description="Probability of a crop; otherwise, the view shows the whole image."
@@ -56,18 +68,53 @@ class Augmentation(Settings):
     )
     horizontal_flip_probability: Probability = Field(0.5, description="Probability of a left-right flip.")
     vertical_flip_probability: Probability = Field(0.0, description="Probability of an up-down flip.")
+    quarter_turns: bool = Field(
+        False,
+        description="Turn each view by 0, 90, 180 or 270 degrees, each as likely; a view that is not square by 0 or "
+        "180.",
+    )
     rotation_probability: Probability = Field(1.0, description="Probability of a rotation.")
     rotation_degrees: float = Field(0.0, ge=0, le=180, description="Maximum rotation in either direction, in degrees.")
-    jitter_probability: Probability = Field(0.8, description="Probability of applying the four color changes below.")
-    brightness: float = Field(0.4, ge=0, description="Maximum relative change in brightness.")
+    jitter_probability: Probability = Field(0.8, description="Probability of applying the five changes below.")
+    brightness: float = Field(
+        0.4,
+        ge=0,
+        description="Maximum relative change in brightness. This key, `contrast` and `gamma` change a color image as a "
+        "whole, and each channel by itself where channels are no colors.",
+    )
     contrast: float = Field(0.4, ge=0, description="Maximum relative change in contrast.")
+    gamma: float = Field(
+        0.0,
+        ge=0,
+        description="Strength of the gamma correction, which raises values to a power from 1 / (1 + gamma) to 1 + "
+        "gamma before the other changes.",
+    )
     saturation: float = Field(0.4, ge=0, description="Maximum relative change in saturation; only for color images.")
-    hue: float = Field(0.1, ge=0, le=0.5, description="Maximum shift in hue, as a fraction of the color wheel.")
+    hue: float = Field(
+        0.1,
+        ge=0,
+        le=0.5,
+        description="Maximum shift in hue, as a fraction of the color wheel; only for color images.",
+    )
     grayscale_probability: Probability = Field(0.1, description="Probability of converting a color image to grayscale.")
     blur_probability: Probability = Field(0.0, description="Probability of a Gaussian blur.")
     blur_sigma: tuple[float, float] = Field((0.1, 2.0), description="Range of the blur's sigma in pixels.")
     solarize_probability: Probability = Field(0.0, description="Probability of inverting bright pixels.")
     solarize_threshold: Probability = Field(0.5, description="Brightness from which pixels are inverted; 1 is white.")
+    noise_std: float = Field(
+        0.0,
+        ge=0,
+        description="Standard deviation of Gaussian noise, of each pixel and channel by itself; 1 is white.",
+    )
+    channel_drop_probability: Probability = Field(
+        0.0, description="Probability of making a channel black; one channel always remains."
+    )
+
+    @property
+    def of_color(self) -> list[str]:
+        """The keys that change something, but only in images of red, green and blue."""
+        jitters = [key for key in ("saturation", "hue") if getattr(self, key) > 0 and self.jitter_probability > 0]
+        return [*jitters, *(["grayscale_probability"] if self.grayscale_probability > 0 else [])]
 
     @model_validator(mode="wrap")
     @classmethod

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.base import Settings, did_you_mean
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
 from simclr_steps.settings.config import Config, Experiment
@@ -62,6 +63,7 @@ class Demands(Settings):
     finetunes: dict[str, FinetuneDemands]
     drawn: str  # the split that UMAP draws
     supervised: bool
+    color_keys: dict[str, list[str]] = Field({})  # of augmentations: those written that need colors, by block
 
 
 class SummarySettings(Settings):
@@ -122,12 +124,18 @@ class Plan:
         """Return what the experiments ask of a data set."""
         runs = [run for run in self.runs if run.dataset == dataset]
         blocks = {name: self.config.finetunes[name] for run in runs for name in run.finetunes}
+        augmentations = {
+            **{run.pretrain: self.pretrains[run.pretrain].augmentation for run in runs},
+            **{f"finetunes.{name}": block.augmentation for name, block in blocks.items()},
+            "evaluation": self.config.evaluation.augmentation,
+        }
         return Demands(
             batch_sizes={run.pretrain: self.pretrains[run.pretrain].global_batch_size for run in runs},
             criterion=self.config.selection.criterion,
             finetunes={name: FinetuneDemands(labels=block.labels, keep=block.keep) for name, block in blocks.items()},
             drawn=self.config.umap.split,
             supervised=self.config.umap.supervised,
+            color_keys={block: _written_of_color(settings) for block, settings in augmentations.items()},
         )
 
     def what_is_downloaded(self, dataset: str) -> str:
@@ -155,6 +163,11 @@ class Plan:
             searched = isinstance(self.config.datasets[name], FolderDataset) and path.is_dir()
             for folder in written:
                 _check_apart(f"datasets.{name}.path", path, folder, searched=searched)
+
+
+def _written_of_color(settings: Augmentation | None) -> list[str]:
+    """Return the keys that the user wrote, and not a preset, which change something in color images only."""
+    return [key for key in settings.of_color if key in settings.model_fields_set] if settings else []
 
 
 def _check_apart(key: str, path: Path, folder: str, *, searched: bool) -> None:

@@ -10,6 +10,7 @@ from simclr_steps.data.packed import Description, read_description
 from simclr_steps.data.requirements import (
     require_batch,
     require_classes,
+    require_color,
     require_hold_out,
     require_labeled_hold_out,
     require_labels,
@@ -31,6 +32,9 @@ def check(demands: Demands, *, data: Path) -> None:
     for pretrain, batch_size in demands.batch_sizes.items():
         with _named(f"{pretrain}: "):
             require_batch(description, data.name, batch_size)
+    for augmented, keys in demands.color_keys.items():
+        with _named(f"{augmented}: "):
+            require_color(description.channels, keys, is_color=description.channels == 3)
     require_hold_out(description, data.name, demands.criterion)
     for finetune, block in demands.finetunes.items():
         with _named(f"finetunes.{finetune}: "):

@@ -34,6 +34,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
+from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_encoder
 from simclr_steps.networks.features import compute_features
@@ -74,6 +75,7 @@ def evaluate(
     record = Record("evaluate", settings, description.content_hash, seed)
     others = [_compared(file, data, description.content_hash) for file in compared]
     network = load_encoder(encoder)
+    tell_left_out(settings.augmentation, description.channels, is_color=description.channels == 3)
     counts = {name: description.splits[name] for name in ("train", *JUDGED) if name in description.splits}
     facts: dict[str, Any] = {"unlabeled_left_out": {name: one.images - one.labeled for name, one in counts.items()}}
     splits = labeled_splits(data, description)

@@ -19,6 +19,7 @@ from simclr_steps.files import check_folder, checksum, read_json, read_table, wr
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
+from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
 from simclr_steps.networks.features import check_channels
@@ -63,6 +64,7 @@ def finetune(
     train = read_split(data, "train")
     pretrained = load_encoder(encoder)
     check_channels(pretrained, train.images)
+    tell_left_out(settings.augmentation, description.channels, is_color=description.channels == 3)
     claimed = hardware.claim()
     devices = replace(claimed, gpus=min(1, claimed.gpus), processes=1, nodes=1)
 

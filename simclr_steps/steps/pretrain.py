@@ -18,6 +18,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
+from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.candidates import Candidates, write_candidates
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
@@ -65,6 +66,7 @@ def pretrain(
     _check_processes(settings, devices.processes)
     architecture = resolve(settings, description.image_format.size, description.image_format.channels)
     log.info("%s, %d images", architecture, len(images))
+    tell_left_out(settings.augmentation, description.channels, is_color=description.channels == 3)
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")
 

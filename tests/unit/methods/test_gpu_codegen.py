@@ -34,6 +34,7 @@ def kernels(*case: str) -> dict[str, str | None]:
         ("color", "224", "1"),
         ("photos", "32", "1"),
         ("photos", "224", "3"),
+        ("microscopy", "32", "5"),
     ],
 )
 def test_views_of_every_preset_compile_for_a_gpu(preset: str, side: str, channels: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from scipy import stats
 
 from simclr_steps.methods import random_numbers
 
@@ -43,3 +44,17 @@ def test_numbers_are_uniform_and_uncorrelated() -> None:
     assert (torch.corrcoef(numbers.T) - torch.eye(4)).abs().max() < 0.02
     neighbors = torch.corrcoef(torch.stack([numbers[:-1, 0], numbers[1:, 0]]))
     assert neighbors[0, 1].abs() < 0.02
+
+
+def test_normal_numbers_are_normal_and_uncorrelated_with_those_of_the_same_key() -> None:
+    keys = random_numbers.keys(0, 0, torch.arange(20_000), 2).flatten()
+    numbers = random_numbers.normal(keys, 5)
+    assert stats.kstest(numbers.flatten().numpy(), "norm").pvalue > 0.001
+    others = random_numbers.normal(random_numbers.derived(keys, 1), 2), random_numbers.uniform(keys, 3)
+    together = torch.cat([numbers, *others], dim=1)
+    assert (torch.corrcoef(together.T) - torch.eye(10)).abs().max() < 0.02
+
+
+def test_derived_keys_are_splitmix64_of_the_key_and_the_purpose() -> None:
+    key = random_numbers.derived(torch.tensor([77]), 2)
+    assert key.item() % WORD == splitmix64((splitmix64(77) + 2) % WORD)

@@ -33,6 +33,33 @@ def test_strengths_above_one_draw_from_zero_to_one_more_as_torchvision_does() ->
         assert torch.allclose(shares.quantile(torch.arange(0.1, 1, 0.1)), torch.arange(0.1, 1, 0.1), atol=0.03)
 
 
+def test_gamma_is_as_often_a_power_as_its_inverse() -> None:
+    settings = only(jitter_probability=1.0, gamma=1.0)
+    parameters = draw(settings, random_numbers.keys(0, 0, torch.arange(8000), 1).flatten(), 32, 32, 4, is_color=False)
+    assert parameters.gamma.shape == (8000, 4)
+    shares = (torch.log2(parameters.gamma) + 1) / 2
+    assert shares.min() >= 0 and shares.max() <= 1
+    for share in shares.T:
+        assert torch.allclose(share.quantile(torch.arange(0.1, 1, 0.1)), torch.arange(0.1, 1, 0.1), atol=0.03)
+    assert torch.corrcoef(parameters.gamma.T).sub(torch.eye(4)).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(("channels", "probability"), [(1, 1.0), (2, 0.5), (5, 0.3), (5, 1.0)])
+def test_channels_are_dropped_as_often_as_asked_and_one_remains(channels: int, probability: float) -> None:
+    key = random_numbers.keys(0, 0, torch.arange(8000), 1).flatten()
+    dropped = draw(only(channel_drop_probability=probability), key, 32, 32, channels).dropped
+    assert not dropped.all(dim=1).any()
+    spared = probability**channels / channels  # all would be dropped, and one of them stays
+    for share in dropped.float().mean(dim=0):
+        assert share == pytest.approx(probability - spared, abs=0.02)
+
+
+def test_turns_are_equally_likely() -> None:
+    key = random_numbers.keys(0, 0, torch.arange(8000), 1).flatten()
+    counts = draw(only(quarter_turns=True), key, 32, 32).quarter_turns.bincount()
+    assert counts.tolist() == pytest.approx([2000] * 4, rel=0.06)
+
+
 @pytest.mark.parametrize("ratio", [100.0, 0.01])
 def test_a_crop_of_any_ratio_holds_a_pixel(ratio: float) -> None:
     settings = only(crop_scale=(0.2, 1.0), crop_ratio=(ratio, ratio))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as tv
@@ -22,6 +24,7 @@ from tests.benchmarks.counting import Counter
 from tests.unit.methods.single_operations import STRENGTHS, only
 
 TOLERANCE = 2 / 255
+NEW: dict[str, Any] = {"gamma": 0.5, "noise_std": 0.1, "channel_drop_probability": 0.2, "quarter_turns": True}
 
 
 def photos(count: int = 6, height: int = 32, width: int = 40, channels: int = 3) -> Tensor:
@@ -34,7 +37,7 @@ def photos(count: int = 6, height: int = 32, width: int = 40, channels: int = 3)
 
 def drawn(settings: Augmentation, images: Tensor, views: int = 3) -> Parameters:
     key = random_numbers.keys(5, 7, torch.arange(len(images)), views)
-    return draw(settings, key.flatten(), *images.shape[1:3])
+    return draw(settings, key.flatten(), *images.shape[1:])
 
 
 def floats(images: Tensor, views: int) -> Tensor:
@@ -132,6 +135,24 @@ def test_grayscale_and_solarize_equal_torchvision(channels: int) -> None:
     assert parameters.grayscale.any() and parameters.solarize.any()
 
 
+@pytest.mark.parametrize("preset", ["color", "digits", "photos", "all"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_views_are_those_of_version_0_1(preset: str, channels: int) -> None:
+    then = np.load(Path(__file__).with_name("views_of_0_1_0.npz"))
+    content = {
+        "preset": "photos",
+        "rotation_degrees": 10.0,
+        "solarize_probability": 0.5,
+        "vertical_flip_probability": 0.5,
+    }
+    settings = check(Augmentation, content if preset == "all" else {"preset": preset})
+    key = random_numbers.keys(3, 2, torch.arange(3), 2)
+    views = random_views(torch.from_numpy(then[f"images{channels}"]), key, settings, (12, 10))
+    is_alike = (torch.__version__, torch.backends.cpu.get_cpu_capability()) == (str(then["torch"]), str(then["cpu"]))
+    expected = torch.from_numpy(then[f"{preset}{channels}"])
+    torch.testing.assert_close(views, expected, rtol=0, atol=0 if is_alike else 1e-6)
+
+
 class HostValues(TorchDispatchMode):
     """Collects operations that bring a value from the host to the device or back, for which a GPU would wait."""
 
@@ -147,17 +168,18 @@ class HostValues(TorchDispatchMode):
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])  # meta tensors have no values that could be read
 def test_the_device_never_waits_for_the_host(device: str) -> None:
-    settings = Augmentation(preset="photos", rotation_degrees=10, solarize_probability=0.5)
+    settings = Augmentation(preset="photos", rotation_degrees=10, solarize_probability=0.5, **NEW)
     images, indices = photos(count=4).to(device), torch.arange(4, device=device)
     with HostValues() as values:
-        views = random_views(images, random_numbers.keys(0, 0, indices, 2), settings)
+        for is_color in (True, False):
+            views = random_views(images, random_numbers.keys(0, 0, indices, 2), settings, None, is_color)
     assert views.shape == (2, 4, 3, 32, 40)
     assert values.seen == []
 
 
-@pytest.mark.parametrize(("preset", "most"), [("color", 100), ("photos", 107), ("digits", 50)])
+@pytest.mark.parametrize(("preset", "most"), [("color", 100), ("photos", 107), ("digits", 50), ("microscopy", 90)])
 def test_operations_move_few_times_the_bytes_of_a_view(preset: str, most: float) -> None:
-    channels = 1 if preset == "digits" else 3
+    channels = {"digits": 1, "microscopy": 5}.get(preset, 3)
     settings = check(Augmentation, {"preset": preset})
     images = photos(count=2, height=224, width=224, channels=channels)
     parameters = drawn(settings, images, views=2)
@@ -167,14 +189,14 @@ def test_operations_move_few_times_the_bytes_of_a_view(preset: str, most: float)
 
 
 def test_views_are_compiled_whole_and_once_for_all_epochs() -> None:
-    settings, images, indices = Augmentation(preset="photos"), photos(count=4), torch.arange(4)
+    settings, images, indices = Augmentation(preset="photos", **NEW), photos(count=4, width=32), torch.arange(4)
     torch.compiler.reset()
     counters.clear()
     compiled = torch.compile(random_views, backend="aot_eager", fullgraph=True)
     for epoch in range(3):
         key = random_numbers.keys(0, epoch, indices, 2)
         torch.testing.assert_close(
-            compiled(images, key, settings, (24, 20)), random_views(images, key, settings, (24, 20))
+            compiled(images, key, settings, (20, 20), False), random_views(images, key, settings, (20, 20), False)
         )
     assert counters["stats"]["unique_graphs"] == 1
 
@@ -189,7 +211,11 @@ def test_compiled_views_are_the_plain_ones() -> None:
 
 def test_every_image_and_view_has_its_own_draw() -> None:
     settings = Augmentation(
-        rotation_degrees=20, vertical_flip_probability=0.3, blur_probability=0.5, solarize_probability=0.3
+        rotation_degrees=20,
+        vertical_flip_probability=0.3,
+        blur_probability=0.5,
+        solarize_probability=0.3,
+        **NEW,
     )
     parameters = drawn(settings, photos(count=64), views=2)
     for field in dataclasses.fields(parameters):

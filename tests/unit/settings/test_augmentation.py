@@ -24,6 +24,12 @@ def test_preset_gives_way_to_keys_beside_it_and_equal_augmentations_have_equal_d
         check(Augmentation, {"preset": "photo"})
 
 
+def test_microscopy_asks_for_nothing_that_only_colors_have() -> None:
+    preset = check(Augmentation, {"preset": "microscopy"})
+    assert preset.of_color == []
+    assert preset.quarter_turns and preset.gamma > 0 and preset.noise_std > 0
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

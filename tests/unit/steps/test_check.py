@@ -36,6 +36,13 @@ def test_data_that_have_it_all_pass(write_packed: Callable[..., Path]) -> None:
     ask(write_packed(), criterion="knn", finetunes=finetune(keep="best"), supervised=True)
 
 
+def test_keys_for_colors_are_allowed_where_there_are_colors(write_packed: Callable[..., Path]) -> None:
+    images, labels = digits(200)
+    splits = {name: (images[rows].repeat(3, axis=3), labels[rows]) for name, rows in ROWS.items()}
+    ask(write_packed(splits), color_keys={"simclr": ["hue"]})
+
+
+ROWS = {"train": slice(100), "validation": slice(100, 150), "test": slice(150, 200), "unlabeled": slice(0)}
 SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60, 260), "unlabeled": digits(0)}
 
 
@@ -65,6 +72,16 @@ SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60
             "finetunes.few.keep: best needs labels in the hold-out",
         ),
         ({"test": digits(0)}, {}, "umap.split: test of data has no images to draw: choose another split, or raise"),
+        (
+            {},
+            {"color_keys": {"simclr": [], "evaluation": ["grayscale_probability"]}},
+            "evaluation: set augmentation.grayscale_probability to 0: it needs 3 color channels, these have 1",
+        ),
+        (
+            {},
+            {"color_keys": {"simclr": ["saturation", "hue"]}},
+            "set augmentation.saturation and augmentation.hue to 0: they need 3 color channels, these have 1",
+        ),
         ({"test": without_labels(20)}, {"supervised": True}, "umap.supervised: test of data has no labels"),
     ],
 )
