@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from simclr_steps.data.groups import in_one_group
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource
 from simclr_steps.data.splits import JUDGED, SplitNames
@@ -40,6 +41,7 @@ def doubts(source: ImageSource, splits: SplitNames) -> Iterator[str]:
         yield f"{_listed(missing)} is taken for a class: where it says that the label is missing, leave the label out"
     yield from _of_spelling(present)
     yield from _of_unseen_classes(source, splits)
+    yield from _of_single_groups(source)
 
 
 def _of_one_class(source: ImageSource, name: str, images: int) -> str:
@@ -101,6 +103,17 @@ def _of_unseen_classes(source: ImageSource, splits: SplitNames) -> Iterator[str]
             near = [] if _numbers(unseen[:1]) else get_close_matches(unseen[0], trained_on, n=1)
             advice = f'is "{unseen[0]}" meant to be "{near[0]}"?' if near else "add images of them to train"
             yield f"classes in {split} that no image in train has ({_listed(unseen)}): {advice}"
+
+
+def _of_single_groups(source: ImageSource) -> Iterator[str]:
+    """Name classes that cannot be on two sides of a split."""
+    if source.groups is not None:
+        single = [source.classes[label] for label in in_one_group(source.labels, source.groups)]
+        if single:
+            yield (
+                f"each of these classes is within one group only ({_listed(single)}), so that it cannot be both "
+                "learned and judged: add images of other groups"
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
 """Packed data sets: every image of a split in one memory-mapped array, described by dataset.json.
 
 A folder holds, for each split, `<split>.images.npy` (uint8, N × H × W × C), `<split>.labels.npy` (int64, N, -1 where
-there is no label) and `<split>.rows.csv` (row, source, label: where each image came from, its class by name).
+there is no label) and `<split>.rows.csv` (row, source, label: where each image came from, its class by name; and group
+where the images have groups).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class SplitCounts(BaseModel):
     images: int
     labeled: int
     per_class: list[int]  # in the order of the classes
+    groups: int | None = None  # None where the images have no groups
 
 
 class Repeated(BaseModel):
