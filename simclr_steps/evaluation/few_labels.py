@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from simclr_steps.data.packed import Description, Split, read_split
+from simclr_steps.data.groups import Groups
+from simclr_steps.data.packed import Description, Split, read_groups, read_split
 from simclr_steps.data.splits import JUDGED, Labels, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.penalty import choose_penalty
@@ -21,6 +22,7 @@ from simclr_steps.settings.labels import LabelBudget
 
 Features = dict[str, Array]  # of the labeled images of each split, float32 [N, D]
 SplitLabels = dict[str, Labels]  # int64 [N]
+SplitGroups = dict[str, Groups]  # of the same images, [N]; empty where they have no groups
 
 
 def labeled_splits(folder: Path, data: Description) -> dict[str, Split]:
@@ -32,6 +34,12 @@ def labeled_splits(folder: Path, data: Description) -> dict[str, Split]:
 def labels_of(splits: dict[str, Split]) -> SplitLabels:
     """Return the labels of the labeled images of each split."""
     return {name: split.labels[labeled_rows(split.labels)] for name, split in splits.items()}
+
+
+def groups_of(folder: Path, data: Description, splits: dict[str, Split]) -> SplitGroups:
+    """Return the groups of the labeled images of each split."""
+    read = {name: read_groups(folder, data, name) for name in splits}
+    return {name: groups[labeled_rows(splits[name].labels)] for name, groups in read.items() if groups is not None}
 
 
 def features_of(network: Encoder, splits: dict[str, Split], device: torch.device) -> Features:
@@ -65,6 +73,7 @@ def few_labels(
     draws: int,
     split_seed: int,
     device: torch.device,
+    groups: SplitGroups | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return one result for each label budget, draw and split of the input `name`, and notes on what was left out.
 
@@ -73,16 +82,19 @@ def few_labels(
     results: list[dict[str, Any]] = []
     notes: list[str] = []
     penalty = 0.0
+    of_train = (groups or {}).get("train")
     for rows, draw in _draws(budgets, draws, labels["train"], split_seed, notes):
         few, drawn = features["train"][rows], labels["train"][rows]
         if draw == 0:
-            penalty, probe = choose_penalty(few[None], few, drawn, hold_out(features, labels), device)
+            within = None if of_train is None else of_train[rows]
+            penalty, probe = choose_penalty(few[None], few, drawn, hold_out(features, labels), device, within)
         else:
             probe = LinearProbe(few[None], drawn, device).fit(penalty)
         results += [
             {
                 "input": name,
                 "labels": len(rows),
+                **({} if of_train is None else {"label_groups": len(np.unique(of_train[rows]))}),
                 "fraction": round(len(rows) / len(labels["train"]), 6),
                 "draw": draw,
                 "C": penalty,

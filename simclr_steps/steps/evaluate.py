@@ -16,11 +16,13 @@ from simclr_steps.data.packed import Split, read_description
 from simclr_steps.data.splits import JUDGED, labeled_rows
 from simclr_steps.evaluation.few_labels import (
     Features,
+    SplitGroups,
     SplitLabels,
     accuracies,
     chosen_on,
     features_of,
     few_labels,
+    groups_of,
     hold_out,
     labeled_splits,
     labels_of,
@@ -85,13 +87,12 @@ def evaluate(
         with _unchanged(network):
             features = features_of(network, splits, device)
             views = _features_of_views(network, splits["train"], settings.augmentation, seed, device)
-        labels = labels_of(splits)
+        labels, groups = labels_of(splits), groups_of(data, description, splits)
         knn |= _neighbors_vote(features, labels, settings.knn_neighbors, device)
         linear["C_chosen_on"] = chosen_on(labels)
-        linear |= _linear_probes(features, views, labels, device)
-        results, notes = few_labels(
-            "simclr", features, labels, settings.labels, settings.draws, description.split_seed, device
-        )
+        linear |= _linear_probes(features, views, labels, device, groups)
+        asked = (settings.labels, settings.draws, description.split_seed)
+        results, notes = few_labels("simclr", features, labels, *asked, device, groups)
         notes += [note for other in others for note in other["notes"]]
         linear["results"] = [*results, *(row for other in others for row in other["results"])]
         linear["note"] = " ".join(dict.fromkeys(notes)) or None
@@ -158,7 +159,7 @@ def _neighbors_vote(features: Features, labels: SplitLabels, neighbors: int, dev
 
 
 def _linear_probes(
-    features: Features, views: Array | None, labels: SplitLabels, device: torch.device
+    features: Features, views: Array | None, labels: SplitLabels, device: torch.device, groups: SplitGroups
 ) -> dict[str, Any]:
     """Return the accuracies, by split, of the probes with all labels."""
     if len(np.unique(labels["train"])) < 2:
@@ -167,7 +168,7 @@ def _linear_probes(
     found: dict[str, Any] = {"probe_on_views": None, "views": _VIEWS}
     for name, given in (("probe", features["train"][None]), ("probe_on_views", views)):
         if given is not None:
-            plain, held_out = features["train"], hold_out(features, labels)
-            found[f"{name}_C"], probe = choose_penalty(given, plain, labels["train"], held_out, device)
+            of_train = features["train"], labels["train"], hold_out(features, labels)
+            found[f"{name}_C"], probe = choose_penalty(given, *of_train, device, groups.get("train"))
             found[name] = accuracies(probe, features, labels)
     return found
