@@ -39,6 +39,7 @@ class Repeated(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     trained_on: dict[str, int] = {}  # by split that is judged: images that are trained on as well
+    between: dict[str, dict[str, int]] = {}  # by split and one before it: images of the former that are in the latter
     contradictory: int = 0  # of all splits: labeled images that have another label elsewhere
 
 
