@@ -170,6 +170,18 @@ def _improved(counts: Counts, share: float, most: int, generator: np.random.Gene
         taken[some[list(np.unravel_index(two.argmin(), two.shape))]] ^= True
 
 
+def by_group(groups: Groups | None, **right: Mask) -> dict[str, dict[str, list[int]]]:
+    """Return under `by_group` how many images each group has, and how many of them are right by each measure.
+
+    `right` tells of each image, [N], whether it is; of images without groups nothing is returned.
+    """
+    if groups is None:
+        return {}
+    group = np.unique(groups, return_inverse=True)[1]
+    counts = {name: np.bincount(group[rows], minlength=group.max() + 1).tolist() for name, rows in right.items()}
+    return {"by_group": {"images": np.bincount(group).tolist(), **counts}}
+
+
 def _counted(count: int, what: str) -> str:
     return f"1 {what} is" if count == 1 else f"{count} {what}s are"
 

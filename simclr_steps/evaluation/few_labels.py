@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from simclr_steps.data.groups import Groups
+from simclr_steps.data.groups import Groups, by_group
 from simclr_steps.data.packed import Description, Split, read_groups, read_split
 from simclr_steps.data.splits import JUDGED, Labels, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
@@ -21,6 +21,7 @@ from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.labels import LabelBudget
 
 Features = dict[str, Array]  # of the labeled images of each split, float32 [N, D]
+Judged = dict[str, Any]  # accuracy, and by_group where there are groups
 SplitLabels = dict[str, Labels]  # int64 [N]
 SplitGroups = dict[str, Groups]  # of the same images, [N]; empty where they have no groups
 
@@ -60,9 +61,13 @@ def hold_out(features: Features, labels: SplitLabels) -> tuple[Array, Labels] | 
     return (features["validation"], labels["validation"]) if "validation" in features else None
 
 
-def accuracies(probe: LinearProbe, features: Features, labels: SplitLabels) -> dict[str, float]:
-    """Return the accuracy on each split but train."""
-    return {name: probe.accuracy(values, labels[name]) for name, values in features.items() if name != "train"}
+def judged(probe: LinearProbe, features: Features, labels: SplitLabels, groups: SplitGroups) -> dict[str, Judged]:
+    """Return the accuracy on each split but train and, where there are groups, how many images are right in each."""
+    right = {name: probe.right(values, labels[name]) for name, values in features.items() if name != "train"}
+    return {
+        name: {"accuracy": float(np.mean(of_split)), **by_group(groups.get(name), accuracy=of_split)}
+        for name, of_split in right.items()
+    }
 
 
 def few_labels(
@@ -99,9 +104,9 @@ def few_labels(
                 "draw": draw,
                 "C": penalty,
                 "split": split,
-                "accuracy": accuracy,
+                **found,
             }
-            for split, accuracy in accuracies(probe, features, labels).items()
+            for split, found in judged(probe, features, labels, groups or {}).items()
         ]
     return results, notes
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
-from simclr_steps.data.splits import JUDGED, Rows, stratified_draw
+from simclr_steps.data.splits import JUDGED, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
 from simclr_steps.machine.logs import log
@@ -132,8 +133,17 @@ def _judge(
     result: dict[str, Any] = {**drawn, "label_count": len(module.rows)}
     result |= {"epochs": module.epochs, "epoch": module.kept_epoch}
     for name in JUDGED:
-        logits, labels = labeled_logits(module.network, read_split(data, name), device)
-        result[name] = classification_metrics(logits, labels, classes) if len(labels) else None
+        split = read_split(data, name)
+        logits, labels = labeled_logits(module.network, split, device)
+        if not len(labels):
+            result[name] = None
+            continue
+        right = {"accuracy": (logits.argmax(dim=1) == labels).numpy()}
+        if len(classes) > 5:
+            right["top_5_accuracy"] = (logits.topk(5).indices == labels[:, None]).any(dim=1).numpy()
+        groups = read_groups(data, description, name)
+        of_labeled = None if groups is None else groups[labeled_rows(split.labels)]
+        result[name] = classification_metrics(logits, labels, classes) | by_group(of_labeled, **right)
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)
     write_json(folder / f"draw{draw}.json", result)
