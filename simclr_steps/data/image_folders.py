@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from simclr_steps.data.decoding import decode_all
+from simclr_steps.data.groups import Groups, groups_in
 from simclr_steps.data.image_files import find_images, is_passed_over
 from simclr_steps.data.image_tables import read_lines
 from simclr_steps.data.packed import NO_LABEL
@@ -34,17 +35,18 @@ SPLIT_OF = {
     "unlabeled": "unlabeled",
     "unlabelled": "unlabeled",  # users may spell as the British do
 }
-COLUMNS = ("path", "label", "split")
+COLUMNS = ("path", "label", "split", "group")
 _NO_LABEL = frozenset({"nan", "<na>", "#n/a"})  # as pandas, R and Excel write an empty cell
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image that was found: its path below the data set's folder, its class or "", and its split."""
+    """An image that was found: its path below the data set's folder, its class or "", its split, its group or ""."""
 
     name: str
     label: str
     split: str
+    group: str = ""
 
 
 def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
@@ -88,7 +90,18 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
         labels=np.array([number[file.label] for file in files], dtype=np.int64),
         names=[file.name for file in files],
         read=read,
+        groups=_groups(files, dataset),
     )
+
+
+def _groups(files: Sequence[ImageFile], dataset: FolderDataset) -> Groups | None:
+    """Return the name of each image's group, if they have any."""
+    given = bool(files[0].group)
+    if dataset.group_pattern is None:
+        return np.array([file.group for file in files]) if given else None
+    if given:
+        raise UserError(f"group_pattern: {dataset.path} has a column group, too: omit one of the two")
+    return groups_in([file.name for file in files], dataset.group_pattern)
 
 
 def index_folder(folder: Path) -> list[ImageFile]:
@@ -142,17 +155,19 @@ def _sub_folders(folder: Path) -> list[Path]:
 
 
 def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile]:
-    """Return the images that a CSV file lists, with the columns path, label and split, the latter two if need be.
+    """Return the images that a CSV file lists, with the columns path, label, split and group, all but path if need be.
 
     Those that are not among `columns` are not read.
 
     Raises
     ------
     UserError
-        When a column, a file or a split is wrong, or a file is listed twice, naming the line.
+        When a column, a file or a split is wrong, when a file is listed twice, or when only some lines have a group,
+        naming the line.
     """
     line_of: dict[str, int] = {}
-    files, no_label = [], 0
+    files: list[ImageFile] = []
+    no_label = first_line = 0
     lines = read_lines(table)
     _check_columns(table, list(next(lines)[1]), columns)
     for line, cells in lines:
@@ -160,7 +175,14 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
         first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
         if first != line:
             raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
+        if files and bool(file.group) != bool(files[0].group):
+            without = line if files[0].group else first_line
+            raise UserError(
+                f"path: {table} line {without} has no group and others have one: fill it in, with a name of its own if "
+                "the image belongs to no other"
+            )
         files.append(file)
+        first_line = first_line or line
         no_label += cells.get("label", "").lower() in _NO_LABEL
     if not files:
         raise UserError(f"path: {table} lists no images: add some")
@@ -182,7 +204,7 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
 
 
 def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
-    name, label, split = (cells.get(column, "") for column in COLUMNS)
+    name, label, split, group = (cells.get(column, "") for column in COLUMNS)
     where = f"path: {table} line {line}"
     if not name:
         raise UserError(f"{where} has no path: fill it in or delete the line")
@@ -192,7 +214,7 @@ def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
         raise UserError(f"{where} names {name}, which is missing: fix the path (relative to {table.parent.resolve()})")
     split = SPLIT_OF[split.lower() or "train"]
     is_labeled = split != "unlabeled" and label.lower() not in _NO_LABEL
-    return ImageFile(name, label if is_labeled else "", split)
+    return ImageFile(name, label if is_labeled else "", split, group)
 
 
 def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -9,6 +10,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from simclr_steps.data.groups import in_one_group
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource
 from simclr_steps.data.splits import JUDGED, SplitNames
@@ -40,6 +42,7 @@ def doubts(source: ImageSource, splits: SplitNames) -> Iterator[str]:
         yield f"{_listed(missing)} is taken for a class: where it says that the label is missing, leave the label out"
     yield from _of_spelling(present)
     yield from _of_unseen_classes(source, splits)
+    yield from _of_single_groups(source)
 
 
 def _of_one_class(source: ImageSource, name: str, images: int) -> str:
@@ -85,10 +88,15 @@ def _of_spelling(present: Sequence[str]) -> Iterator[str]:
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for name in present:
         if not _numbers([name]):
-            spellings[name.casefold().translate(_WITHOUT_SPACES)].append(name)
+            spellings[_spelled_alike(name)].append(name)
     for names in spellings.values():
         if len(names) > 1:
             yield f"{_listed(names)} are {len(names)} classes: if they are one, spell it in one way"
+
+
+def _spelled_alike(name: str) -> str:
+    """Return what all spellings of a name share, whatever their case, spaces and Unicode form (one ä, or a and ¨)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).translate(_WITHOUT_SPACES)
 
 
 def _of_unseen_classes(source: ImageSource, splits: SplitNames) -> Iterator[str]:
@@ -98,9 +106,28 @@ def _of_unseen_classes(source: ImageSource, splits: SplitNames) -> Iterator[str]
         judged = [source.classes[label] for label in np.unique(source.labels[splits == split]) if label != NO_LABEL]
         unseen = sorted(set(judged) - set(trained_on))
         if unseen:
-            near = [] if _numbers(unseen[:1]) else get_close_matches(unseen[0], trained_on, n=1)
-            advice = f'is "{unseen[0]}" meant to be "{near[0]}"?' if near else "add images of them to train"
+            meant = [f'is "{name}" meant to be "{near}"?' for name in unseen if (near := _nearest(name, trained_on))]
+            advice = " ".join(meant[:_NAMED]) or "add images of them to train"
             yield f"classes in {split} that no image in train has ({_listed(unseen)}): {advice}"
+
+
+def _nearest(name: str, others: Sequence[str]) -> str:
+    """Return the class whose name is another spelling of this one, or else differs by a slip; "" if there is none."""
+    if _numbers([name]):
+        return ""
+    alike = [other for other in others if _spelled_alike(other) == _spelled_alike(name)]
+    return next(iter(alike or get_close_matches(name, others, n=1)), "")
+
+
+def _of_single_groups(source: ImageSource) -> Iterator[str]:
+    """Name classes that cannot be on two sides of a split."""
+    if source.groups is not None:
+        single = [source.classes[label] for label in in_one_group(source.labels, source.groups)]
+        if single:
+            yield (
+                f"each of these classes is within one group only ({_listed(single)}), so that it cannot be both "
+                "learned and judged: add images of other groups"
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,11 +1,13 @@
 """Packed data sets: every image of a split in one memory-mapped array, described by dataset.json.
 
 A folder holds, for each split, `<split>.images.npy` (uint8, N × H × W × C), `<split>.labels.npy` (int64, N, -1 where
-there is no label) and `<split>.rows.csv` (row, source, label: where each image came from, its class by name).
+there is no label) and `<split>.rows.csv` (row, source, label: where each image came from, its class by name; and group
+where the images have groups).
 """
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ class SplitCounts(BaseModel):
     images: int
     labeled: int
     per_class: list[int]  # in the order of the classes
+    groups: int | None = None  # None where the images have no groups
 
 
 class Repeated(BaseModel):
@@ -37,6 +40,7 @@ class Repeated(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     trained_on: dict[str, int] = {}  # by split that is judged: images that are trained on as well
+    between: dict[str, dict[str, int]] = {}  # by split and one before it: images of the former that are in the latter
     contradictory: int = 0  # of all splits: labeled images that have another label elsewhere
 
 
@@ -93,6 +97,29 @@ def read_split(folder: Path, split: str) -> Split:
     if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
         raise UserError(f"{folder / f'{split}.images.npy'} does not fit its labels: run prepare again")
     return Split(images, np.asarray(labels, dtype=np.int64))
+
+
+def read_groups(folder: Path, data: Description, split: str) -> npt.NDArray[np.str_] | None:
+    """Return the name of each image's group in one split, [N], or None where the images have no groups.
+
+    Raises
+    ------
+    UserError
+        When the file of rows is absent or does not fit the split.
+    """
+    if data.splits[split].groups is None:
+        return None
+    path = folder / f"{split}.rows.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            groups = [line["group"] for line in csv.DictReader(file)]
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: run prepare again") from error
+    except KeyError as error:
+        raise UserError(f"{path} has no column group: run prepare again") from error
+    if len(groups) != data.splits[split].images:
+        raise UserError(f"{path} does not fit the images of its split: run prepare again")
+    return np.array(groups, dtype=np.str_)
 
 
 def _open_array(path: Path) -> npt.NDArray[Any]:

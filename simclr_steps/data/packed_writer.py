@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.data.groups import Groups
 from simclr_steps.data.packed import NO_LABEL, Description, SplitCounts
 from simclr_steps.data.repeated import Digests, count_repeated, digests_of
 from simclr_steps.data.splits import Labels, Rows, SplitNames
@@ -38,6 +39,7 @@ class ImageSource:
     `splits` [N], `labels`, int64 [N], and `names` tell of each row the split it has in the source (train where the
     source names none), its label or -1, and where it comes from. `read` takes rows in rising order and yields them
     again in parts, each with its images: int64 [n], uint8 [n, H, W, C]; a row that cannot be read is not yielded.
+    `groups` [N] names the group of each row, if they have any.
     """
 
     classes: list[str]
@@ -48,6 +50,7 @@ class ImageSource:
     labels: Labels
     names: Sequence[str]
     read: Callable[[Rows], Iterable[tuple[Rows, Pixels]]]
+    groups: Groups | None = None
 
 
 def chunk_length(height: int, width: int, channels: int) -> int:
@@ -180,17 +183,20 @@ class _SplitWriter:
         self._write_whole("labels.npy", labels.getvalue())
         table = io.StringIO()
         lines = csv.writer(table, lineterminator="\n")
-        lines.writerow(["row", "source", "label"])
+        groups = self._source.groups
+        lines.writerow(["row", "source", "label", *(["group"] if groups is not None else [])])
         classes = {NO_LABEL: "", **dict(enumerate(self._source.classes))}
         for number, (row, label) in enumerate(zip(self.rows.tolist(), self.labels.tolist(), strict=True)):
-            lines.writerow([number, self._source.names[row], classes[label]])
+            group = [] if groups is None else [groups[row]]
+            lines.writerow([number, self._source.names[row], classes[label], *group])
         self._write_whole("rows.csv", table.getvalue().encode())
 
     def counts(self) -> SplitCounts:
         """Return how many images were added."""
         labeled = self.labels[self.labels != NO_LABEL]
         per_class = np.bincount(labeled, minlength=len(self._source.classes))
-        return SplitCounts(images=len(self.rows), labeled=len(labeled), per_class=per_class.tolist())
+        groups = None if self._source.groups is None else len(np.unique(self._source.groups[self.rows]))
+        return SplitCounts(images=len(self.rows), labeled=len(labeled), per_class=per_class.tolist(), groups=groups)
 
     def content(self) -> bytes:
         """Return what stands in a hash for the shape, the images and the labels."""

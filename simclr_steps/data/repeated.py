@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from simclr_steps.data.packed import NO_LABEL, Description, Repeated
 from simclr_steps.data.splits import JUDGED, Labels
+from simclr_steps.settings.base import SPLITS
 
 Digests = npt.NDArray[np.uint64]  # [N]; two different images share one by chance once in 10^19
 
@@ -26,21 +27,45 @@ def count_repeated(digests: Mapping[str, Digests], labels: Mapping[str, Labels])
     """Count the images that are there more than once, given those of every split."""
     trained = np.concatenate([digests["train"], digests["unlabeled"]])
     shared = {split: int(np.isin(digests[split], trained).sum()) for split in JUDGED}
+    between = {
+        later: {split: int(np.isin(digests[later], digests[split]).sum()) for split in SPLITS[:number]}
+        for number, later in enumerate(SPLITS)
+    }
     everywhere, known = (np.concatenate([part[split] for split in digests]) for part in (digests, labels))
     everywhere, known = everywhere[known != NO_LABEL], known[known != NO_LABEL]
     pairs = np.unique(np.stack([everywhere, known.astype(np.uint64)]), axis=1)
     images, labels_of_each = np.unique(pairs[0], return_counts=True)
     contradictory = int(np.isin(everywhere, images[labels_of_each > 1]).sum())
-    return Repeated(trained_on={split: count for split, count in shared.items() if count}, contradictory=contradictory)
+    return Repeated(
+        trained_on=_positive(shared),
+        between={split: some for split, counts in between.items() if (some := _positive(counts))},
+        contradictory=contradictory,
+    )
+
+
+def _positive(counts: Mapping[str, int]) -> dict[str, int]:
+    return {split: count for split, count in counts.items() if count}
 
 
 def sentences(data: Description) -> list[str]:
     """Say what is repeated, and what that does to an accuracy."""
+    has_groups = any(split.groups is not None for split in data.splits.values())
+    advice = "put them and their groups into one group" if has_groups else "remove them from one of the two"
     said = [
         f"{count:,} of the {data.splits[split].images:,} images of the {_NAMES[split]} are trained on as well, pixel "
-        "for pixel, so that it does not show how new images fare: remove them from one of the two."
+        f"for pixel, so that it does not show how new images fare: {advice}."
         for split, count in data.repeated.trained_on.items()
     ]
+    if count := data.repeated.between.get("test", {}).get("validation"):
+        said.append(
+            f"{count:,} of the {data.splits['test'].images:,} images of the test split are in the hold-out as well, "
+            f"pixel for pixel, on which checkpoints are chosen: {advice}."
+        )
+    if count := data.repeated.between.get("unlabeled", {}).get("train"):
+        said.append(
+            f"{count:,} of the {data.splits['unlabeled'].images:,} unlabeled images are in train as well, pixel for "
+            "pixel, so that pretraining takes them for different images: remove them."
+        )
     if data.repeated.contradictory:
         said.append(
             f"{data.repeated.contradictory:,} labeled images are there under another label as well, pixel for pixel: "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.data.groups import Groups, check_given_splits, draw_split
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import SPLITS
@@ -108,12 +109,14 @@ def assign_splits(
     test_fraction: float,
     subset: int | None,
     seed: int,
+    groups: Groups | None = None,
 ) -> SplitNames:
     """Return the split of every row, "" for a row that is left out.
 
     Training images without a label become unlabeled, unless none has a label: then all unlabeled images are for
     training. Where the source has no test split, it is drawn from the training split; and where it has no validation
-    split, that is drawn from all images to be trained on, labeled and unlabeled ones in proportion.
+    split, that is drawn from all images to be trained on, labeled and unlabeled ones in proportion. Groups are drawn
+    whole, with their unlabeled images.
 
     Parameters
     ----------
@@ -121,21 +124,32 @@ def assign_splits(
         [N], the split of each row in the source, train where it names none.
     labels
         int64 [N].
+    groups
+        [N], the name of each row's group.
 
     Raises
     ------
     UserError
-        When a split would take every image.
+        When a split would take every image, or when a group is in two splits of the source.
     """
+    if groups is not None:
+        check_given_splits(splits, groups)
     assigned = splits.astype(f"<U{max(map(len, SPLITS))}")
     if len(labeled_rows(labels[splits == "train"])):
         assigned[(splits == "train") & (labels == NO_LABEL)] = "unlabeled"
     else:
         assigned[splits == "unlabeled"] = "train"
     drawn = [("test", test_fraction, ["train"]), ("validation", validation_fraction, ["train", "unlabeled"])]
+    wanted = [fraction > 0 and split not in splits for split, fraction, _ in drawn]
     for number, (split, fraction, drawn_from) in enumerate(drawn):
         rows = np.flatnonzero(np.isin(assigned, drawn_from))
-        if fraction and len(rows) and split not in splits:
+        if not wanted[number] or not len(rows):
+            continue
+        if groups is not None:
+            later = sum(wanted[number + 1 :])
+            taken = rows[draw_split(split, labels[rows], groups[rows], fraction, later, (seed, number))]
+            assigned[np.isin(groups, groups[taken]) & np.isin(assigned, ["train", "unlabeled"])] = split
+        else:
             count = max(1, round(fraction * len(rows)))
             if count == len(rows):
                 raise UserError(f"{split}_fraction: {fraction} of {len(rows)} images leaves none to train on: lower it")

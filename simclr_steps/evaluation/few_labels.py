@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from simclr_steps.data.packed import Description, Split, read_split
+from simclr_steps.data.groups import Groups, by_group
+from simclr_steps.data.packed import Description, Split, read_groups, read_split
 from simclr_steps.data.splits import JUDGED, Labels, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.penalty import choose_penalty
@@ -20,7 +21,9 @@ from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.labels import LabelBudget
 
 Features = dict[str, Array]  # of the labeled images of each split, float32 [N, D]
+Judged = dict[str, Any]  # accuracy, and by_group where there are groups
 SplitLabels = dict[str, Labels]  # int64 [N]
+SplitGroups = dict[str, Groups]  # of the same images, [N]; empty where they have no groups
 
 
 def labeled_splits(folder: Path, data: Description) -> dict[str, Split]:
@@ -32,6 +35,12 @@ def labeled_splits(folder: Path, data: Description) -> dict[str, Split]:
 def labels_of(splits: dict[str, Split]) -> SplitLabels:
     """Return the labels of the labeled images of each split."""
     return {name: split.labels[labeled_rows(split.labels)] for name, split in splits.items()}
+
+
+def groups_of(folder: Path, data: Description, splits: dict[str, Split]) -> SplitGroups:
+    """Return the groups of the labeled images of each split."""
+    read = {name: read_groups(folder, data, name) for name in splits}
+    return {name: groups[labeled_rows(splits[name].labels)] for name, groups in read.items() if groups is not None}
 
 
 def features_of(network: Encoder, splits: dict[str, Split], device: torch.device) -> Features:
@@ -52,9 +61,13 @@ def hold_out(features: Features, labels: SplitLabels) -> tuple[Array, Labels] | 
     return (features["validation"], labels["validation"]) if "validation" in features else None
 
 
-def accuracies(probe: LinearProbe, features: Features, labels: SplitLabels) -> dict[str, float]:
-    """Return the accuracy on each split but train."""
-    return {name: probe.accuracy(values, labels[name]) for name, values in features.items() if name != "train"}
+def judged(probe: LinearProbe, features: Features, labels: SplitLabels, groups: SplitGroups) -> dict[str, Judged]:
+    """Return the accuracy on each split but train and, where there are groups, how many images are right in each."""
+    right = {name: probe.right(values, labels[name]) for name, values in features.items() if name != "train"}
+    return {
+        name: {"accuracy": float(np.mean(of_split)), **by_group(groups.get(name), accuracy=of_split)}
+        for name, of_split in right.items()
+    }
 
 
 def few_labels(
@@ -65,6 +78,7 @@ def few_labels(
     draws: int,
     split_seed: int,
     device: torch.device,
+    groups: SplitGroups | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return one result for each label budget, draw and split of the input `name`, and notes on what was left out.
 
@@ -73,23 +87,26 @@ def few_labels(
     results: list[dict[str, Any]] = []
     notes: list[str] = []
     penalty = 0.0
+    of_train = (groups or {}).get("train")
     for rows, draw in _draws(budgets, draws, labels["train"], split_seed, notes):
         few, drawn = features["train"][rows], labels["train"][rows]
         if draw == 0:
-            penalty, probe = choose_penalty(few[None], few, drawn, hold_out(features, labels), device)
+            within = None if of_train is None else of_train[rows]
+            penalty, probe = choose_penalty(few[None], few, drawn, hold_out(features, labels), device, within)
         else:
             probe = LinearProbe(few[None], drawn, device).fit(penalty)
         results += [
             {
                 "input": name,
                 "labels": len(rows),
+                **({} if of_train is None else {"label_groups": len(np.unique(of_train[rows]))}),
                 "fraction": round(len(rows) / len(labels["train"]), 6),
                 "draw": draw,
                 "C": penalty,
                 "split": split,
-                "accuracy": accuracy,
+                **found,
             }
-            for split, accuracy in accuracies(probe, features, labels).items()
+            for split, found in judged(probe, features, labels, groups or {}).items()
         ]
     return results, notes
 

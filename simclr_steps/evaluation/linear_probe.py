@@ -82,7 +82,11 @@ class LinearProbe:
 
     def accuracy(self, features: Array, labels: Labels) -> float:
         """Return the share of images, features [M, D], whose label, int64 [M], is guessed."""
-        return float(np.mean(self._model.predict(self._scaled(features)) == labels))
+        return float(np.mean(self.right(features, labels)))
+
+    def right(self, features: Array, labels: Labels) -> npt.NDArray[np.bool_]:
+        """Return whether each image's label is guessed: [M, D] and int64 [M] to bool [M]."""
+        return np.asarray(self._model.predict(self._scaled(features)) == labels)
 
     def _scaled(self, features: Array) -> Array:
         """Return features, [..., D], scaled and, if there is a basis, in it."""

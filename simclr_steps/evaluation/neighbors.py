@@ -82,7 +82,21 @@ def knn_accuracy(
     *,
     temperature: float | None = None,
 ) -> float:
-    """Return the share of queries whose `neighbors` nearest rows of the bank, by cosine, vote for their label.
+    """Return the share of queries whose neighbors vote for their label; see `knn_right`."""
+    bank, queries = (bank_features, bank_labels), (query_features, query_labels)
+    return float(np.mean(knn_right(*bank, *queries, neighbors, temperature=temperature)))
+
+
+def knn_right(
+    bank_features: Features,
+    bank_labels: Labels | Tensor,
+    query_features: Features,
+    query_labels: Labels | Tensor,
+    neighbors: int,
+    *,
+    temperature: float | None = None,
+) -> npt.NDArray[np.bool_]:
+    """Return of each labeled query whether its `neighbors` nearest rows of the bank, by cosine, vote for its label.
 
     Features are [N, D] and [Q, D], labels [N] and [Q]; rows without a label are left out. With a temperature a vote
     weighs exp(cosine similarity / temperature) (Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance
@@ -103,7 +117,7 @@ def knn_accuracy(
     )
     indices, distances = nearest(bank, queries, neighbors)
     weights = np.exp(-_as_array(distances) / temperature) if temperature else 1  # all smaller by one factor
-    return float(np.mean(vote(bank_labels[labeled][_as_array(indices)], weights) == query_labels[asked]))
+    return np.asarray(vote(bank_labels[labeled][_as_array(indices)], weights) == query_labels[asked])
 
 
 def _as_array(values: Features | Labels | Tensor) -> npt.NDArray[Any]:

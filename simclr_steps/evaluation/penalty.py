@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from simclr_steps.data.groups import Groups, in_one_group, nearest_share
 from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 
@@ -19,13 +20,18 @@ HoldOut = tuple[Array, Labels]  # features [M, D] and labels, int64 [M]
 
 
 def choose_penalty(
-    views: Array, plain: Array, labels: Labels, hold_out: HoldOut | None, device: torch.device
+    views: Array,
+    plain: Array,
+    labels: Labels,
+    hold_out: HoldOut | None,
+    device: torch.device,
+    groups: Groups | None = None,
 ) -> tuple[float, LinearProbe]:
     """Return the value of C that classifies the hold-out best, or is best in 5-fold cross-validation, and its probe.
 
     Neighboring values count, too, half as much each, since few images are classified differently by chance. Of equally
     good values it is the one nearest to the middle; and that is the one in the middle without a hold-out if a class has
-    a single label, which cannot be both learned and judged.
+    a single label, or labels of a single group, which cannot be both learned and judged.
 
     Parameters
     ----------
@@ -35,17 +41,21 @@ def choose_penalty(
         float32 [N, D], features of these images themselves, on which cross-validation judges.
     labels
         int64 [N], of at least two classes.
+    groups
+        [N], the name of each image's group, where they have any: no group is both learned and judged.
     """
     if hold_out:
         probes = _fits(views, labels, device)
         best = _best(_right(probes, *hold_out))
         return PENALTIES[best], probes[best]
     best = _MIDDLE
-    if np.unique(labels, return_counts=True)[1].min() > 1:
-        fold = _folds(labels)
+    if _can_be_judged(labels, groups):
+        fold = _folds(labels, groups)
         right = np.zeros(len(PENALTIES), dtype=np.int64)
         for number in np.unique(fold):
             kept, judged = fold != number, fold == number
+            if len(np.unique(labels[kept])) < 2:
+                continue
             right += _right(_fits(views[:, kept], labels[kept], device), plain[judged], labels[judged])
         best = _best(right)
     return PENALTIES[best], LinearProbe(views, labels, device).fit(PENALTIES[best])
@@ -69,8 +79,28 @@ def _best(right: npt.NDArray[np.int64]) -> int:
     return int(best[np.abs(best - _MIDDLE).argmin()])
 
 
-def _folds(labels: Labels) -> Rows:
-    """Return the fold of each row, int64 [N]: each class is dealt out evenly, so that none is in one fold only."""
-    fold = np.empty(len(labels), dtype=np.int64)
-    fold[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % _FOLDS
+def _can_be_judged(labels: Labels, groups: Groups | None) -> bool:
+    """Return whether no class is within one row or group."""
+    if groups is None:
+        return bool(np.unique(labels, return_counts=True)[1].min() > 1)
+    return not len(in_one_group(labels, groups))
+
+
+def _folds(labels: Labels, groups: Groups | None) -> Rows:
+    """Return the fold of each row, int64 [N]: each class is dealt out evenly, so that none is in one fold only.
+
+    Groups are dealt out whole, each fold being the nearest to its share of what is left; of few there are fewer folds.
+    """
+    fold = np.full(len(labels), _FOLDS - 1, dtype=np.int64)
+    if groups is None:
+        fold[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % _FOLDS
+        return fold
+    left = np.arange(len(labels))
+    for number in range(_FOLDS - 1):
+        count = len(np.unique(groups[left]))
+        if count > 1:
+            share = 1 / (_FOLDS - number)
+            taken = nearest_share(labels[left], groups[left], share, (0, number), most=count - 1)
+            fold[left[taken]] = number
+            left = left[~taken]
     return fold

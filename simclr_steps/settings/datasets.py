@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Annotated, ClassVar, Literal
 
@@ -68,14 +69,32 @@ class FolderDataset(DatasetBlock):
     source: Literal["folder"] = Field(description="`folder`")
     path: LocalPath = Field(
         description="A folder with one subfolder per class, optionally grouped under train/val/test/unlabeled; or a "
-        "CSV file with the columns path, label and split, whose paths are relative to the file. Images without a label "
-        "are used only for pretraining, unless no image has one."
+        "CSV file with the columns path, label, split and group, whose paths are relative to the file. Images without "
+        "a label are used only for pretraining, unless no image has one. Images of one group, such as a patient or a "
+        "slide, are always in one split."
+    )
+    group_pattern: str | None = Field(
+        None,
+        description="Regular expression with one group, searched for in the path of each image below the data set's "
+        "folder: what it captures names the image's group, as the column group of a CSV file does. `'slide(\\d+)_'`, "
+        "for example.",
     )
     image_size: int = Field(ge=4, description="Side in pixels; images are resized and center-cropped to it once.")
     channels: Literal[1, 3] = Field(3, description="1 for grayscale, 3 for color.")
     unreadable: Literal["stop", "skip"] = Field(
         "stop", description="On an unreadable image, stop the run, or skip the image and report it."
     )
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _check_group_pattern(cls, value: str | None) -> str | None:
+        try:
+            groups = 1 if value is None else re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"must be a regular expression, but {value} is none: {error}") from error
+        if groups != 1:
+            raise ValueError(f"must have one group in parentheses, but {value} has {groups}")
+        return value
 
 
 class ArraysDataset(DatasetBlock):

@@ -10,7 +10,15 @@ import torch
 
 from simclr_steps.data.packed import Description, Split, read_description
 from simclr_steps.data.splits import labeled_rows
-from simclr_steps.evaluation.few_labels import Features, chosen_on, features_of, few_labels, labeled_splits, labels_of
+from simclr_steps.evaluation.few_labels import (
+    Features,
+    chosen_on,
+    features_of,
+    few_labels,
+    groups_of,
+    labeled_splits,
+    labels_of,
+)
 from simclr_steps.files import write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
@@ -33,7 +41,7 @@ def compare(settings: ComparedSettings, *, data: Path, out: Path, hardware: Hard
     network = settings.network
     record = Record("compare", settings, description.content_hash, network.seed if network else None)
     splits = labeled_splits(data, description)
-    labels = labels_of(splits)
+    labels, groups = labels_of(splits), groups_of(data, description, splits)
     results: list[dict[str, Any]] = []
     notes: list[str] = []
     if splits and network is None and np.prod(splits["train"].images.shape[1:]) > LARGEST_PIXEL_INPUT:
@@ -42,7 +50,7 @@ def compare(settings: ComparedSettings, *, data: Path, out: Path, hardware: Hard
         device = hardware.claim().device
         features = _pixels(splits) if network is None else features_of(_built(network, description), splits, device)
         asked = (settings.labels, settings.draws, description.split_seed)
-        results, notes = few_labels("random" if network else "pixels", features, labels, *asked, device)
+        results, notes = few_labels("random" if network else "pixels", features, labels, *asked, device, groups)
     write_json(out, {"results": results, "notes": notes, "C_chosen_on": chosen_on(labels), "run": record.finish()})
     log.info("wrote %s", out)
 

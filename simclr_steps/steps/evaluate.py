@@ -12,21 +12,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Split, read_description
 from simclr_steps.data.splits import JUDGED, labeled_rows
 from simclr_steps.evaluation.few_labels import (
     Features,
+    SplitGroups,
     SplitLabels,
-    accuracies,
     chosen_on,
     features_of,
     few_labels,
+    groups_of,
     hold_out,
+    judged,
     labeled_splits,
     labels_of,
 )
 from simclr_steps.evaluation.linear_probe import Array
-from simclr_steps.evaluation.neighbors import knn_accuracy
+from simclr_steps.evaluation.neighbors import knn_right
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import read_json, write_json
 from simclr_steps.machine.errors import UserError
@@ -64,7 +67,8 @@ def evaluate(
     of logistic regression on few labels: on the encoder's features (`simclr`) and, from the files `compared`, on those
     of the same network with random weights (`random`) and on the pixels (`pixels`). `C` is the penalty of each, chosen
     for its input and number of labels on the split `C_chosen_on`: the hold-out or, by cross-validation in the first
-    draw, train. Images without a label are left out and counted.
+    draw, train. Images without a label are left out and counted. Where images have groups, `by_group` holds how many
+    each judged group has and how many of them are right, and `label_groups` from how many groups few labels come.
 
     Raises
     ------
@@ -87,13 +91,12 @@ def evaluate(
         with _unchanged(network):
             features = features_of(network, splits, device)
             views = _features_of_views(network, splits["train"], settings.augmentation, seed, device)
-        labels = labels_of(splits)
-        knn |= _neighbors_vote(features, labels, settings.knn_neighbors, device)
+        labels, groups = labels_of(splits), groups_of(data, description, splits)
+        knn |= _neighbors_vote(features, labels, groups, settings.knn_neighbors, device)
         linear["C_chosen_on"] = chosen_on(labels)
-        linear |= _linear_probes(features, views, labels, device)
-        results, notes = few_labels(
-            "simclr", features, labels, settings.labels, settings.draws, description.split_seed, device
-        )
+        linear |= _linear_probes(features, views, labels, device, groups)
+        asked = (settings.labels, settings.draws, description.split_seed)
+        results, notes = few_labels("simclr", features, labels, *asked, device, groups)
         notes += [note for other in others for note in other["notes"]]
         linear["results"] = [*results, *(row for other in others for row in other["results"])]
         linear["note"] = " ".join(dict.fromkeys(notes)) or None
@@ -144,23 +147,28 @@ def _features_of_views(
     )
 
 
-def _neighbors_vote(features: Features, labels: SplitLabels, neighbors: int, device: torch.device) -> dict[str, Any]:
+def _neighbors_vote(
+    features: Features, labels: SplitLabels, groups: SplitGroups, neighbors: int, device: torch.device
+) -> dict[str, Any]:
     on_device = {name: torch.from_numpy(array).to(device) for name, array in features.items()}
     bank = on_device.pop("train"), labels["train"]
-    return {
-        split: {
-            "accuracy": knn_accuracy(*bank, queries, labels[split], neighbors),
-            "weighted_accuracy": knn_accuracy(
-                *bank, queries, labels[split], WEIGHTED_NEIGHBORS, temperature=VOTE_TEMPERATURE
-            ),
-            "images": len(labels[split]),
+    found = {}
+    for split, queries in on_device.items():
+        given = (*bank, queries, labels[split])
+        right = {
+            "accuracy": knn_right(*given, neighbors),
+            "weighted_accuracy": knn_right(*given, WEIGHTED_NEIGHBORS, temperature=VOTE_TEMPERATURE),
         }
-        for split, queries in on_device.items()
-    }
+        found[split] = {
+            **{name: float(np.mean(of_images)) for name, of_images in right.items()},
+            "images": len(labels[split]),
+            **by_group(groups.get(split), **right),
+        }
+    return found
 
 
 def _linear_probes(
-    features: Features, views: Array | None, labels: SplitLabels, device: torch.device
+    features: Features, views: Array | None, labels: SplitLabels, device: torch.device, groups: SplitGroups
 ) -> dict[str, Any]:
     """Return the accuracies, by split, of the probes with all labels."""
     if len(np.unique(labels["train"])) < 2:
@@ -169,7 +177,10 @@ def _linear_probes(
     found: dict[str, Any] = {"probe_on_views": None, "views": _VIEWS}
     for name, given in (("probe", features["train"][None]), ("probe_on_views", views)):
         if given is not None:
-            plain, held_out = features["train"], hold_out(features, labels)
-            found[f"{name}_C"], probe = choose_penalty(given, plain, labels["train"], held_out, device)
-            found[name] = accuracies(probe, features, labels)
+            of_train = features["train"], labels["train"], hold_out(features, labels)
+            found[f"{name}_C"], probe = choose_penalty(given, *of_train, device, groups.get("train"))
+            of_splits = judged(probe, features, labels, groups)
+            found[name] = {split: of_split["accuracy"] for split, of_split in of_splits.items()}
+            if groups:
+                found[f"{name}_by_group"] = {split: of_split["by_group"] for split, of_split in of_splits.items()}
     return found

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from simclr_steps.data.packed import Split, read_description, read_split
+from simclr_steps.data.groups import by_group
+from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
-from simclr_steps.data.splits import JUDGED, Rows, stratified_draw
+from simclr_steps.data.splits import JUDGED, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
 from simclr_steps.machine.logs import log
@@ -61,7 +62,7 @@ def finetune(
     require_classes(description, data.name)
     require_labeled_hold_out(description, data.name, settings.keep)
     record = Record("finetune", settings, description.content_hash, seed)
-    train = read_split(data, "train")
+    train, groups = read_split(data, "train"), read_groups(data, description, "train")
     pretrained = load_encoder(encoder)
     check_channels(pretrained, train.images)
     tell_left_out(settings.augmentation, description.channels, is_color=description.channels == 3)
@@ -74,7 +75,8 @@ def finetune(
             if not (folder / f"draw{draw}.json").exists():
                 rows = stratified_draw(train.labels, settings.labels, (description.split_seed, draw))
                 module = _train(settings, pretrained, classes, train, rows, data, (seed, draw), folder, devices, saving)
-                _judge(module, classes, data, draw, folder, devices.device)
+                drawn_from = {} if groups is None else {"label_groups": len(np.unique(groups[rows]))}
+                _judge(module, description, data, {"draw": draw, **drawn_from}, folder, devices.device)
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
         with kept(folder) as published:
@@ -128,16 +130,28 @@ def _train(
     return module
 
 
-def _judge(module: Supervised, classes: list[str], data: Path, draw: int, folder: Path, device: torch.device) -> None:
+def _judge(
+    module: Supervised, description: Description, data: Path, drawn: dict[str, int], folder: Path, device: torch.device
+) -> None:
     """Write what one draw achieves; the first to read the test split, when nothing is left to choose.
 
     The device is named, as Lightning moves a module to the CPU when its training ends.
     """
-    result: dict[str, Any] = {"draw": draw, "label_count": len(module.rows)}
+    classes, draw = description.classes, drawn["draw"]
+    result: dict[str, Any] = {**drawn, "label_count": len(module.rows)}
     result |= {"epochs": module.epochs, "epoch": module.kept_epoch}
     for name in JUDGED:
-        logits, labels = labeled_logits(module.network, read_split(data, name), device)
-        result[name] = classification_metrics(logits, labels, classes) if len(labels) else None
+        split = read_split(data, name)
+        logits, labels = labeled_logits(module.network, split, device)
+        if not len(labels):
+            result[name] = None
+            continue
+        right = {"accuracy": (logits.argmax(dim=1) == labels).numpy()}
+        if len(classes) > 5:
+            right["top_5_accuracy"] = (logits.topk(5).indices == labels[:, None]).any(dim=1).numpy()
+        groups = read_groups(data, description, name)
+        of_labeled = None if groups is None else groups[labeled_rows(split.labels)]
+        result[name] = classification_metrics(logits, labels, classes) | by_group(of_labeled, **right)
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)
     write_json(folder / f"draw{draw}.json", result)

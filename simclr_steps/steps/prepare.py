@@ -46,6 +46,7 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
             test_fraction=dataset.test_fraction,
             subset=dataset.subset,
             seed=dataset.split_seed,
+            groups=source.groups,
         )
         for doubt in doubts(source, splits):
             log.warning("labels: %s", doubt)

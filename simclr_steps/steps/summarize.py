@@ -26,6 +26,7 @@ from simclr_steps.summary.sweeps import draw_sweeps
 
 COLUMNS = ["dataset", "pretrain", "seed", "stage", "input", "labels", "draw", "split", "metric", "value"]
 COLUMNS += ["images", "low", "high"]  # of an accuracy: how many images were judged, and the interval that this leaves
+COLUMNS += ["groups", "label_groups", "budget"]  # those judged, those of the labels, and `{groups: n}` as written
 
 
 def summarize(settings: SummarySettings, *, results: Path, resources: Path, out: Path, config: str = "") -> None:
@@ -33,18 +34,18 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
 
     Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
     `input` is the probe's input, the fine-tuning's name or UMAP's layer; an accuracy comes with the number of judged
-    images and its 95 % interval), summary.md (the headline), summary.html (all on one page), and in summary/ run.json
-    and, as PNG and SVG, label_efficiency, history and monitors; confusion, mistakes and finetune_history where
-    classifiers were trained, and sweep where a grid was. Log and page name the `config`, and what `results` holds of
-    runs that are not in `settings`.
+    images and its 95 % interval, by bootstrap over the judged `groups` where images have any), summary.md (the
+    headline), summary.html (all on one page), and in summary/ run.json and, as PNG and SVG, label_efficiency, history
+    and monitors; confusion, mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
+    Log and page name the `config`, and what `results` holds of runs that are not in `settings`.
     """
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")
     record = Record("summarize", settings, None)
     runs = [read_run(run, results) for run in settings.runs]
     descriptions = {run.dataset: read_description(resources / run.dataset) for run in settings.runs}
-    table = pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series"])
-    table = table.astype({"labels": "Int64", "draw": "Int64", "images": "Int64"})
+    table = pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series", "by_group"])
+    table = table.astype(dict.fromkeys(["labels", "draw", "images", "groups", "label_groups"], "Int64"))
     with whole_file(out / "summary.csv") as partial:
         table[COLUMNS].to_csv(partial, index=False)
     headlines = group(table)

@@ -10,11 +10,13 @@ import pandas as pd
 from simclr_steps.data.packed import Description
 from simclr_steps.data.repeated import sentences
 from simclr_steps.data.splits import JUDGED
+from simclr_steps.summary.budgets import written
 from simclr_steps.summary.headline import Headline
 from simclr_steps.summary.intervals import interval
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES
 
+FEW_GROUPS = 10  # of a judged split: an interval over them says little
 FEW_IMAGES = 100  # of a judged split: one image is a point or more
 RARE = 5  # labeled images of a class
 _NAMED = 5  # classes in a sentence
@@ -40,6 +42,12 @@ def _of_data(data: Description) -> Iterator[str]:
         if 0 < labeled < FEW_IMAGES:
             each = f"each is {100 / labeled:.1f} points of an accuracy"
             yield f"the {SPLIT_NAMES[split]} split has only {labeled} labeled images, so {each}."
+        groups = data.splits[split].groups if labeled else None
+        if groups is not None and groups < FEW_GROUPS:
+            yield (
+                f"the {SPLIT_NAMES[split]} split has only {groups} groups, too few to tell how the accuracy varies "
+                "between groups."
+            )
     for split in ("train", "test"):
         if split not in data.splits or not data.splits[split].labeled:
             continue
@@ -58,10 +66,11 @@ def _of_chance(one: Headline, data: Description) -> Iterator[str]:
         return
     chance = max(split.per_class) / split.labeled
     for row in one.accuracy.to_dict("records"):
-        if row["images"] and interval(row["mean"], row["images"])[0] <= chance:
+        if row["images"] and interval(row["mean"], row["images"], row["by_group"])[0] <= chance:
+            labels = written(pd.DataFrame([row]))
             yield (
-                f"{row['name']} with {row['labels']:,} labels cannot be told from naming the most frequent class every "
-                f"time, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
+                f"{row['name']} with {labels} labels cannot be told from naming the most frequent class every time, "
+                f"which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
             )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
 
 import pandas as pd
 
 from simclr_steps.durations import duration
+from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.intervals import Spread, of_seeds_and_draws, spread_of
 
 SERIES = {
@@ -42,12 +43,19 @@ SPREAD = (
     "mean ± standard deviation (of the sample, n - 1) over all draws of labels of all seeds; in brackets the 95 % "
     "interval (Wilson) that the number of judged images leaves"
 )
-
+SPREAD_OF_GROUPS = (
+    "mean ± standard deviation (of the sample, n - 1) over all draws of labels of all seeds; in brackets the 95 % "
+    "interval (bootstrap over whole groups) that the number of judged groups leaves"
+)
 
 APART = (
     "Where the deviation comes from, in points: over seeds, of their means over draws of labels / over draws, of their "
     "means over seeds"
 )
+
+
+_BUDGET = ("series", "name", "budget", "labels", "label_groups")
+_SPREAD = tuple(field.name for field in fields(Spread))
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,8 @@ class Headline:
     pretrain: str
     split: str  # the test split, or the hold-out where the test split has no labels
     images: int | None  # judged in that split
-    accuracy: pd.DataFrame  # series, name, labels, and mean, sd, count and images of a Spread
+    groups: int | None  # that these are of; None where images have no groups
+    accuracy: pd.DataFrame  # series, name, budget, labels, label_groups (means), and what a Spread holds
     hold_out: pd.DataFrame  # the same on the hold-out, where the split is another
     apart: pd.DataFrame  # the same with the deviations over `seeds` and over `draws`, where there are several of both
     measures: list[str]  # sentences about the frozen features with all labels
@@ -69,6 +78,17 @@ class Headline:
     def title(self) -> str:
         """Name the data set and the pretraining."""
         return f"{self.dataset}, {self.pretrain}"
+
+    @property
+    def judged(self) -> str:
+        """Say how many images and groups the split has: " of 360 images", or nothing where that is unknown."""
+        groups = f" from {self.groups:,} groups" if self.groups else ""
+        return f" of {self.images:,} images{groups}" if self.images else ""
+
+    @property
+    def spread(self) -> str:
+        """Say what the numbers are."""
+        return SPREAD_OF_GROUPS if self.groups else SPREAD
 
     def names(self) -> list[str]:
         """Return the names of the series, in a fixed order."""
@@ -97,7 +117,7 @@ class Headline:
 
     def _cells(self, accuracy: pd.DataFrame, *, counted: bool) -> list[list[str]]:
         def cell(values: Any) -> str:
-            spread = Spread(values["mean"], values["sd"], values["count"], values["images"])
+            spread = Spread(*(values[field] for field in _SPREAD))
             return spread.counted() if counted else str(spread)
 
         return self._table(accuracy, cell)
@@ -105,9 +125,10 @@ class Headline:
     def _table(self, accuracy: pd.DataFrame, cell: Callable[[Any], str]) -> list[list[str]]:
         names = [name for name in self.names() if name in set(accuracy["name"])]
         table = [["labels", *names]]
-        for labels, group in accuracy.groupby("labels"):
+        for budget in in_order(accuracy):
+            group = accuracy[budgets(accuracy) == budget]
             by_name = group.set_index("name")
-            table.append([f"{labels:,}", *(cell(by_name.loc[n]) if n in by_name.index else "" for n in names)])
+            table.append([written(group), *(cell(by_name.loc[n]) if n in by_name.index else "" for n in names)])
         return table
 
 
@@ -123,26 +144,30 @@ def headline(rows: pd.DataFrame) -> Headline:
     split = shown_split(rows)
     shown = _means(accuracies[accuracies["split"] == split])
     hold_out = _means(accuracies[(accuracies["split"] == "validation") & (split == "test")])
-    images = spread_of(accuracies[accuracies["split"] == split]).images if len(accuracies) else None
+    every = spread_of(accuracies[accuracies["split"] == split]) if len(accuracies) else None
+    images = every.images if every else None
+    groups = len(every.by_group) if every and every.by_group else None
     apart = shown[shown[["seeds", "draws"]].notna().all(axis=1)]
     sentences = _measures(rows, split), _penalty(rows), _cost(rows)
-    return Headline(dataset, pretrain, split, images, shown, hold_out, apart, *sentences)
+    return Headline(dataset, pretrain, split, images, groups, shown, hold_out, apart, *sentences)
 
 
 def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each series and number of labels."""
-    keys = ["series", "name", "labels"]
+    """Return a row for each series and budget of labels."""
     rows = []
-    for values, group in _named(accuracies[accuracies["series"].notna()]).groupby(keys):
+    named = _named(accuracies[accuracies["series"].notna()])
+    for (series, name, _), group in named.groupby(["series", "name", budgets(named)]):
         seeds, draws = of_seeds_and_draws(group)
-        rows.append({**dict(zip(keys, values, strict=True)), **vars(spread_of(group)), "seeds": seeds, "draws": draws})
-    table = pd.DataFrame(rows, columns=[*keys, "mean", "sd", "count", "images", "seeds", "draws"])
-    return table.assign(order=table["series"].map(list(SERIES).index))
+        numbers = {column: group[column].astype(float).mean() for column in ("labels", "label_groups")}
+        budget = {"series": series, "name": name, "budget": group["budget"].iloc[0], **numbers}
+        rows.append({**budget, **vars(spread_of(group)), "seeds": seeds, "draws": draws})
+    table = pd.DataFrame(rows, columns=[*_BUDGET, *_SPREAD, "seeds", "draws"])
+    return table.assign(order=table["series"].map(list(SERIES).index)).sort_values("labels", kind="stable")
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
     """Add the name of each row's series, with its block's name where two fine-tunings differ in more than labels."""
-    blocks = rows.groupby(["series", "labels"])["input"].transform("nunique")
+    blocks = rows.groupby(["series", budgets(rows)])["input"].transform("nunique")
     several = set(rows.loc[blocks > 1, "series"])
     name = rows["series"].map(SERIES)
     return rows.assign(name=name.where(~rows["series"].isin(several), name + " (" + rows["input"].astype(str) + ")"))
@@ -163,10 +188,12 @@ def _penalty(rows: pd.DataFrame) -> str:
     chosen_on = set(rows[rows["metric"] == "C"]["split"])
     if not chosen_on:
         return ""
+    has_groups = rows["label_groups"].notna().any()
+    whole, single = (" over whole groups", " or group") if has_groups else ("", "")
     how = (
         "on the hold-out"
         if "validation" in chosen_on
-        else "by 5-fold cross-validation (where a class has a single label, it is the middle one)"
+        else f"by 5-fold cross-validation{whole} (where a class has a single label{single}, it is the middle one)"
     )
     return (
         f"The penalty of every logistic regression and linear probe was chosen among five values {how}, once for each "
@@ -192,8 +219,7 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
     for one in headlines:
         parts.append(f"## {one.title}\n")
         if len(one.accuracy):
-            images = f" of {one.images:,} images" if one.images else ""
-            parts.append(f"Accuracy on the {one.split} split{images} in %, {SPREAD}\n")
+            parts.append(f"Accuracy on the {one.split} split{one.judged} in %, {one.spread}\n")
             parts.append(_aligned(one.cells()))
             if len(one.apart):
                 parts.append(f"{APART}\n")

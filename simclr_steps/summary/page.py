@@ -132,10 +132,12 @@ def _data(description: Description) -> dict[str, Table]:
         ["content hash", description.content_hash],
     ]
     counted = classes if len(classes) <= _MOST_CLASSES else []
-    splits = [["split", "images", "labeled", *counted]]
+    has_groups = any(split.groups is not None for split in description.splits.values())
+    splits = [["split", "images", "labeled", *(["groups"] if has_groups else []), *counted]]
     for name, split in description.splits.items():
         per_class = [f"{count:,}" for count in split.per_class] if counted else []
-        splits.append([SPLIT_NAMES.get(name, name), f"{split.images:,}", f"{split.labeled:,}", *per_class])
+        groups = [f"{split.groups or 0:,}"] if has_groups else []
+        splits.append([SPLIT_NAMES.get(name, name), f"{split.images:,}", f"{split.labeled:,}", *groups, *per_class])
     return {"facts": facts, "splits": splits}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from simclr_steps.data.splits import JUDGED
@@ -15,11 +16,12 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.plan import Run
 from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.confusion import confusion
-from simclr_steps.summary.intervals import interval
+from simclr_steps.summary.intervals import ByGroup, interval
 
 Row = dict[str, Any]
 
 _SHARES = ("accuracy", "top_5_accuracy")  # of a fine-tuning's metrics, those that are shares of images
+_GROUPED = ("label_groups", "budget")  # of a result, where images have groups
 _PICTURES = ("galleries/augmentation.png", "galleries/neighbors.png", "umap/backbone.png", "umap/projection_head.png")
 
 
@@ -52,14 +54,28 @@ class RunResults:
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
 
-    def add(self, stage: str, metric: str, value: float | None, *, images: int | None = None, **keys: Any) -> None:
-        """Add a row, unless there is no value; `images` is how many were judged, where it is a share of them."""
+    def add(
+        self,
+        stage: str,
+        metric: str,
+        value: float | None,
+        *,
+        images: int | None = None,
+        by_group: ByGroup | None = None,
+        **keys: Any,
+    ) -> None:
+        """Add a row, unless there is no value.
+
+        `images` is how many were judged, and `by_group` how many of them are right in each group, where it is a share.
+        """
         if value is not None and not pd.isna(value):
             row = {"dataset": self.run.dataset, "pretrain": self.run.pretrain, "seed": self.run.seed, "stage": stage}
             row |= {**keys, "metric": metric, "value": value}
             if images:
                 row["images"] = images
-                row["low"], row["high"] = interval(value, images)
+                row["low"], row["high"] = interval(value, images, by_group)
+                if by_group:
+                    row["groups"], row["by_group"] = len(by_group), by_group
             self.rows.append(row)
 
 
@@ -113,6 +129,12 @@ def _read(collected: RunResults, stage: str, path: Path) -> dict[str, Any] | Non
     return content
 
 
+def _by_group(measured: dict[str, Any], metric: str) -> ByGroup | None:
+    """Return what is measured of the groups, if the images have any."""
+    counts = measured.get("by_group")
+    return ByGroup(np.array(counts["images"], float), np.array(counts[metric], float)) if counts else None
+
+
 def _read_pretrain(collected: RunResults, folder: Path) -> None:
     record = _read(collected, "pretrain", folder / "pretrain" / "run.json") or {}
     collected.history = history = pd.read_csv(folder / "pretrain" / "history.csv")
@@ -140,15 +162,18 @@ def _read_evaluation(collected: RunResults, folder: Path) -> None:
     images = {split: knn[split]["images"] for split in JUDGED if knn and split in knn}  # both judge the same
     for split, count in images.items():
         for metric in ("accuracy", "weighted_accuracy"):
-            collected.add("knn", metric, knn[split][metric], images=count, input="simclr", split=split)  # type: ignore[index]
+            measured = knn[split]  # type: ignore[index]
+            keys = {"images": count, "by_group": _by_group(measured, metric), "input": "simclr", "split": split}
+            collected.add("knn", metric, measured[metric], **keys)
     for row in linear["results"] if linear else []:
-        keys = {key: row[key] for key in ("input", "labels", "draw", "split")}
-        count = images.get(row["split"])
-        collected.add("linear", "accuracy", row["accuracy"], images=count, series=row["input"], **keys)
+        keys = {key: row[key] for key in ("input", "labels", "draw", "split", *_GROUPED) if key in row}
+        keys |= {"images": images.get(row["split"]), "by_group": _by_group(row, "accuracy"), "series": row["input"]}
+        collected.add("linear", "accuracy", row["accuracy"], **keys)
     for key in ("probe", "probe_on_views") if linear else ():
         for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
-            count = images.get(split)
-            collected.add("linear", f"{key}_accuracy", accuracy, images=count, input="simclr", split=split)
+            measured = {"by_group": (linear.get(f"{key}_by_group") or {}).get(split)}  # type: ignore[union-attr]
+            for_groups: dict[str, Any] = {"images": images.get(split), "by_group": _by_group(measured, "accuracy")}
+            collected.add("linear", f"{key}_accuracy", accuracy, **for_groups, input="simclr", split=split)
     if linear and linear["results"]:
         _read_penalties(collected, linear)
     if linear and linear["note"]:
@@ -158,8 +183,10 @@ def _read_evaluation(collected: RunResults, folder: Path) -> None:
 def _read_penalties(collected: RunResults, linear: dict[str, Any]) -> None:
     """Add the C of each logistic regression, with the split that it was chosen on."""
     split = linear["C_chosen_on"]
-    for (name, labels), penalty in {(row["input"], row["labels"]): row["C"] for row in linear["results"]}.items():
-        collected.add("linear", "C", penalty, input=name, labels=labels, split=split)
+    of_budgets = {(row["input"], row.get("budget", row["labels"])): row for row in linear["results"]}
+    for row in of_budgets.values():
+        keys = {key: row[key] for key in ("input", "labels", "budget") if key in row}
+        collected.add("linear", "C", row["C"], split=split, **keys)
     for key in ("probe", "probe_on_views"):
         collected.add("linear", f"{key}_C", linear.get(f"{key}_C"), input="simclr", split=split)
 
@@ -181,13 +208,18 @@ def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
     for draw in metrics["draws"]:
         labels = draw.get("label_count", metrics["label_count"])
         keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
+        keys |= {key: draw[key] for key in _GROUPED if key in draw}
         collected.add("finetune", "epochs", draw["epochs"], **keys)
         for split in JUDGED:
             measured = draw[split] or {}
             for metric, value in measured.items():
                 if isinstance(value, float):  # a confusion matrix and the number of images are not metrics
-                    images = measured["images"] if metric in _SHARES else None
-                    collected.add("finetune", metric, value, images=images, split=split, **keys)
+                    of_images = (
+                        {"images": measured["images"], "by_group": _by_group(measured, metric)}
+                        if metric in _SHARES
+                        else {}
+                    )
+                    collected.add("finetune", metric, value, split=split, **of_images, **keys)
 
 
 def _read_umap(collected: RunResults, folder: Path) -> dict[str, Any]:

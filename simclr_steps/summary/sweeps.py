@@ -24,6 +24,7 @@ from simclr_steps.figures.plots import (
 )
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.plan import Run
+from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.headline import shown_split
 
 _LONGEST_LINE = 48  # characters of a line's name
@@ -70,17 +71,21 @@ def _with_grids(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
     tuned = table["series"].astype(str).str.startswith("finetune-pretrained")
     chosen = table[(knn | linear | tuned) & (table["metric"] == "accuracy") & (table["split"] == split)]
     rows = chosen.merge(points, on=["dataset", "pretrain", "seed"])
+    of_budget = {budget: written(rows[budgets(rows) == budget]) for budget in in_order(rows)}
     return rows.assign(
-        line=[_line(*row) for row in zip(rows["stage"], rows["input"], rows["labels"], strict=True)],
+        line=[
+            _line(stage, name, of_budget.get(budget, ""))
+            for stage, name, budget in zip(rows["stage"], rows["input"], budgets(rows), strict=True)
+        ],
         order=rows["stage"].map(_ORDER.index),
         few=rows["labels"].astype("Float64").fillna(float("inf")),
     )
 
 
-def _line(stage: str, name: str, labels: Any) -> str:
+def _line(stage: str, name: str, labels: str) -> str:
     if stage == "knn":
         return "kNN, all labels"
-    return f"{labels:,} labels" if stage == "linear" else f"fine-tuned: {name}, {labels:,} labels"
+    return f"{labels} labels" if stage == "linear" else f"fine-tuned: {name}, {labels} labels"
 
 
 def _keys(rows: pd.DataFrame) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.headline import shown_split
 from simclr_steps.summary.intervals import spread_of
 
@@ -45,14 +46,14 @@ def finetuned(rows: pd.DataFrame) -> Table:
     of_stage = rows[rows["stage"] == "finetune"]
     metrics = [metric for metric in _FINETUNED if (of_stage["metric"] == metric).any()]
     table = [["fine-tuning", "labels", "epochs", "split", *(_FINETUNED[metric] for metric in metrics)]]
-    for (name, labels), of_one in of_stage.groupby(["input", "labels"], sort=False):
+    for (name, _), of_one in of_stage.groupby(["input", budgets(of_stage)], sort=False):
         epochs = sorted(set(of_one[of_one["metric"] == "epochs"]["value"]))
         trained = " to ".join(f"{epochs[end]:,g}" for end in sorted({0, len(epochs) - 1}))
         for split, shown in SPLIT_NAMES.items():
             here = of_one[of_one["split"] == split]
             if len(here):
                 cells = [_cell(here[here["metric"] == metric]) for metric in metrics]
-                table.append([str(name), f"{labels:,}", trained, shown, *cells])
+                table.append([str(name), written(of_one), trained, shown, *cells])
     return table if len(table) > 1 else []
 
 
@@ -62,8 +63,10 @@ def comparison(rows: pd.DataFrame) -> Table:
     here = rows[rows["split"] == shown_split(rows)]
     columns = {name: (here["stage"] == key[0]) & (here["metric"] == key[1]) for key, name in _FROZEN.items()}
     accuracy = here["metric"] == "accuracy"
-    for labels in sorted(here[here["series"] == "simclr"]["labels"].unique()):
-        columns[f"{labels:,} labels"] = (here["series"] == "simclr") & (here["labels"] == labels) & accuracy
+    of_simclr = here["series"] == "simclr"
+    for budget in in_order(here[of_simclr]):
+        chosen = of_simclr & (budgets(here) == budget)
+        columns[f"{written(here[chosen])} labels"] = chosen & accuracy
     for name in dict.fromkeys(here[here["stage"] == "finetune"]["input"]):
         columns[f"fine-tuned: {name}"] = (here["stage"] == "finetune") & (here["input"] == name) & accuracy
     columns = {name: chosen for name, chosen in columns.items() if chosen.any()}

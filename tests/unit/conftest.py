@@ -43,6 +43,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
     """Return a function that writes a packed data set of the given splits, images and labels, and returns its folder.
 
     Without splits they are digits: train 200, validation 60, test 60 and unlabeled 0.
+    `groups` names the group of each image.
     """
 
     def write(
@@ -50,6 +51,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
         *,
         classes: tuple[str, ...] = DIGITS,
         name: str = "data",
+        groups: Mapping[str, list[str]] | None = None,
     ) -> Path:
         splits = splits or {
             "train": digits(200),
@@ -68,12 +70,14 @@ def write_packed(tmp_path: Path) -> WritePacked:
                     "row": range(len(images)),
                     "source": [f"{split}/{row}.png" for row in range(len(images))],
                     "label": [classes[label] if label >= 0 else "" for label in labels],
+                    **({"group": groups[split]} if groups else {}),
                 }
             ).to_csv(folder / f"{split}.rows.csv", index=False)
             counts[split] = {
                 "images": len(images),
                 "labeled": int((labels >= 0).sum()),
                 "per_class": [int((labels == label).sum()) for label in range(len(classes))],
+                "groups": len(set(groups[split])) if groups else None,
             }
         height, width, channels = next(iter(splits.values()))[0].shape[1:]
         description = {

@@ -194,6 +194,11 @@ def arrays(*splits):
     return [f"resources/{{dataset}}/{file}" for file in ("dataset.json", *files)]
 
 
+def arrays_and_rows(*splits):
+    """Return the same with the rows, which name the images' groups."""
+    return [*arrays(*splits), *(f"resources/{{dataset}}/{split}.rows.csv" for split in splits)]
+
+
 def split_drawn(*parts):
     """Return arrays of the split that UMAP and the neighbors' gallery show."""
     return [f"resources/{{dataset}}/{CONFIG.umap.split}.{part}.npy" for part in parts]

@@ -1,6 +1,6 @@
 rule compare:
     input:
-        arrays("train", "validation", "test"),
+        arrays_and_rows("train", "validation", "test"),
     output:
         "results/{dataset}/compare/{compared}.json",
     log:
@@ -27,7 +27,7 @@ rule compare:
 
 rule evaluate:
     input:
-        arrays("train", "validation", "test"),
+        arrays_and_rows("train", "validation", "test"),
         encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
         compared=lambda wildcards: [
             f"results/{wildcards.dataset}/compare/{name}.json"

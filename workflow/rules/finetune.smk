@@ -1,6 +1,6 @@
 rule finetune:
     input:
-        arrays("train", "validation", "test"),  # test is read once, when the training has ended
+        arrays_and_rows("train", "validation", "test"),  # test is read once, when the training has ended
         encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
     output:
         "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/model.safetensors",

@@ -57,6 +57,7 @@ CATS_AND_ANTS = ["cat", "ant"] * 10
         ([f"img_{number}" for number in range(20)], "20 labeled images have 20 .*names of single images: group them"),
         ([*CATS_AND_ANTS, "NA", "none"], '"NA", "none" is taken for a class: where it says that the label is missing'),
         ([*CATS_AND_ANTS, "Cat"], '"Cat", "cat" are 2 classes: if they are one, spell it in one way'),
+        ([*CATS_AND_ANTS, "B\u00e4r", "Ba\u0308r"], '"Ba\u0308r", "B\u00e4r" are 2 classes: if they are one, spell'),
         ([*CATS_AND_ANTS, "bumble bee", "bumble_bee"], '"bumble bee", "bumble_bee" are 2 classes'),
         (["cat"] * 20, 'all 20 labeled images are of one class, "cat": label images of others'),
     ],
@@ -76,6 +77,18 @@ def test_classes_that_are_judged_and_not_trained_on_are_named(
     labels, splits = [*CATS_AND_ANTS, "cats", "cat"], ["train"] * 20 + [split] * 2
     prepared(table(tmp_path / "photos", labels, splits), validation_fraction=0, test_fraction=0)
     assert re.search(r'classes in (test|validation) .*\("cats"\): is "cats" meant to be "cat"\?', caplog.text)
+
+
+def test_each_class_that_is_not_trained_on_is_named_with_its_likely_cause(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen, judged = ["B\u00e4r", "\u00c4", "cat", "zebra", "dog"], ["Ba\u0308r", "A\u0308", "Cat", "zebar", "whale"]
+    path = table(tmp_path / "photos", [*seen * 6, *judged], ["train"] * 30 + ["test"] * 5)
+    prepared(path, validation_fraction=0)
+    (line,) = [line for line in caplog.messages if "that no image in train has" in line]
+    for name, meant in zip(judged[:4], seen, strict=False):
+        assert f'is "{name}" meant to be "{meant}"?' in line, line
+    assert '"whale"' in line and 'is "whale"' not in line
 
 
 @pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A"])

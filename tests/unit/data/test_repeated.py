@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from simclr_steps.data.packed import Repeated
-from simclr_steps.data.repeated import count_repeated, digests_of
+from simclr_steps.data.packed import Repeated, read_description
+from simclr_steps.data.repeated import count_repeated, digests_of, sentences
 from tests.unit.conftest import digits
 
 
@@ -22,10 +24,25 @@ def test_nothing_is_repeated_in_digits() -> None:
 
 
 def test_what_is_judged_and_trained_on_is_counted_by_split_whether_labeled_there_or_not() -> None:
-    assert counted(train=digits(100), test=digits(100)) == Repeated(trained_on={"test": 100})
+    found = counted(train=digits(100), test=digits(100))
+    assert found == Repeated(trained_on={"test": 100}, between={"test": {"train": 100}})
     images, labels = digits(100)
     found = counted(train=digits(50, 100), unlabeled=(images, labels * 0 - 1), validation=digits(80, 60))
-    assert found == Repeated(trained_on={"validation": 80})
+    assert found == Repeated(trained_on={"validation": 80}, between=found.between)
+    assert found.between == {"validation": {"train": 40}, "unlabeled": {"validation": 40}}
+
+
+def test_what_two_splits_share_is_counted_and_said_with_what_to_do(data: Path) -> None:
+    shared = counted(train=digits(40), validation=digits(30, 60), test=digits(50, 80), unlabeled=digits(20, 30))
+    assert shared.between == {"test": {"validation": 10}, "unlabeled": {"train": 10}}
+    description = read_description(data).model_copy(update={"repeated": shared})
+    of_test, of_unlabeled = sentences(description)
+    assert of_test.startswith("10 of the 60 images of the test split are in the hold-out as well, pixel for pixel, on")
+    assert of_test.endswith(": remove them from one of the two.")
+    assert of_unlabeled.startswith("10 of the 0 unlabeled images are in train as well")
+    in_groups = {name: split.model_copy(update={"groups": 3}) for name, split in description.splits.items()}
+    of_test, _ = sentences(description.model_copy(update={"splits": in_groups}))
+    assert of_test.endswith(": put them and their groups into one group.")
 
 
 def test_an_image_under_two_labels_is_counted_wherever_it_is() -> None:

@@ -24,3 +24,14 @@ def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason() -> None:
         and "{per_class: 2} is 20 labels, as another is" in same
         and "1000" in too_many
     )
+
+
+def test_labels_that_come_from_groups_say_from_how_many() -> None:
+    splits = {"train": digits(60), "test": digits(30, 60)}
+    features = {name: images.reshape(len(images), -1).astype(np.float32) for name, (images, _) in splits.items()}
+    labels = {name: of_split for name, (_, of_split) in splits.items()}
+    groups = {name: (np.arange(len(given)) // 20).astype(np.str_) for name, given in labels.items()}
+    results, _ = few_labels("pixels", features, labels, [20, 1.0], 1, 0, CPU, groups)
+    assert {row["labels"]: row["label_groups"] for row in results} == {20: 3, 60: 3}
+    plain, _ = few_labels("pixels", features, labels, [20], 1, 0, CPU)
+    assert "label_groups" not in plain[0]

@@ -101,6 +101,19 @@ def test_a_class_of_two_is_cross_validated_and_a_class_of_one_gets_the_middle_va
     assert choose_penalty(x[None, :19], x[:19], y[:19], None, CPU)[0] == MIDDLE
 
 
+def test_cross_validation_keeps_groups_whole_and_gives_a_class_within_one_of_them_the_middle_value() -> None:
+    generator = np.random.default_rng(1)
+    group = np.repeat(np.arange(24), 6)
+    y = group % 2  # a little of which ten dimensions tell; the others tell groups apart, and what to memorize
+    values = 2 * generator.normal(size=(24, 60))[group] + 0.3 * generator.normal(size=(144, 60))
+    values[:, :10] = 0.3 * (2 * y - 1)[:, None] + generator.normal(size=(144, 10))
+    x, groups = values.astype(np.float32), group.astype(np.str_)
+    parted, whole = (choose_penalty(x[None], x, y, None, CPU, given)[0] for given in (None, groups))
+    assert whole < parted
+    assert whole != MIDDLE
+    assert choose_penalty(x[None], x, np.where(group == 3, 2, y), None, CPU, groups)[0] == MIDDLE
+
+
 def test_a_hold_out_decides_even_for_a_class_of_one() -> None:
     x, y = noisy(0.2)(19, 1)
     hold_out = noisy(0.2)(2000, 2)

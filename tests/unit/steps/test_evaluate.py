@@ -85,6 +85,22 @@ def test_figures_agree_with_scikit_learn_on_the_same_features(
     assert linear["run"]["seed"] == 3
 
 
+def test_with_groups_each_accuracy_comes_with_what_is_right_in_each_of_them(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    groups = {name: [f"g{row // 7}" for row in range(len(labels))] for name, (_, labels) in FEW.items()}
+    data, encoder = write_packed(FEW, groups=groups), write_encoder()
+    knn, linear = run(data, encoder, tmp_path / "out", labels=[20], augmentation=None)
+    measured = [("accuracy", knn["test"]), ("weighted_accuracy", knn["test"])]
+    measured += [("accuracy", row) for row in linear["results"]]
+    measured += [("accuracy", {"accuracy": linear["probe"]["test"], "by_group": linear["probe_by_group"]["test"]})]
+    assert len(measured) == 2 + 3 * 2 + 1
+    for metric, found in measured:
+        assert found["by_group"]["images"] == [7, 7, 7, 7, 2]
+        assert sum(found["by_group"][metric]) == pytest.approx(30 * found[metric])
+    assert all(5 < row["label_groups"] <= 9 for row in linear["results"])
+
+
 def test_linear_probes_agree_with_scikit_learn_on_the_same_features(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:

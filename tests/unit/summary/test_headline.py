@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.unit.summary.written_results import settings, write_finetune, write_r
 def page(summarized: SummarySettings, results: Path) -> str:
     """Return summary.md."""
     rows = [row for run in summarized.runs for row in read_run(run, results).rows]
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "series"]).astype({"labels": "Int64", "draw": "Int64"})
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "series", "by_group"]).astype({"labels": "Int64", "draw": "Int64"})
     return as_markdown(group(table), [])
 
 
@@ -43,6 +44,29 @@ def test_finetunings_that_differ_in_more_than_labels_are_told_apart(tmp_path: Pa
     assert re.search(
         r"\|\s+10 \|\s+81.0 ± 1.4 \[68.1, 89.5\] \|\s+90.0 \[78.6, 95.7\] \|\s+70.0 \[56.2, 80.9\] \|", text
     ), text
+
+
+def test_groups_are_counted_and_the_interval_is_said_to_be_over_them(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    write_finetune(folder, "tuned", "pretrained", 0.8)
+    by_group = {"images": [10, 10, 10, 10, 10], "accuracy": [10, 10, 10, 10, 0], "weighted_accuracy": [8] * 5}
+    for name, given in (("evaluate/knn.json", {}), ("evaluate/linear.json", {"label_groups": 4})):
+        content = json.loads((folder / name).read_text())
+        for measured in (content["test"],) if "test" in content else content["results"]:
+            measured |= {"by_group": by_group, **given}
+        (folder / name).write_text(json.dumps(content))
+    metrics = json.loads((folder / "finetune/tuned/metrics.json").read_text())
+    metrics["draws"][0]["label_groups"] = 4
+    metrics["draws"][0]["test"]["by_group"] = by_group
+    (folder / "finetune/tuned/metrics.json").write_text(json.dumps(metrics))
+    rows = read_run(settings(0, finetunes=("tuned",)).runs[0], tmp_path).rows
+    measured = [row for row in rows if row.get("images") and row["split"] == "test"]
+    assert measured and all(row["groups"] == 5 for row in measured)
+    assert {row["label_groups"] for row in measured if row["stage"] != "knn"} == {4}
+    text = page(settings(0, finetunes=("tuned",)), tmp_path)
+    assert "of 50 images from 5 groups in %" in text and "(bootstrap over whole groups)" in text
+    assert "Wilson" not in text
+    assert re.search(r"\|  10 \(4 groups\) \|.* 80.0 \[40.0, 100.0\]", text), text
 
 
 def test_one_sentence_says_how_the_penalty_was_chosen(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""Budgets of labels in tables: which results share one, and how it is written."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def budgets(rows: pd.DataFrame) -> pd.Series[str]:
+    """Return what tells the budget of each row: the number of labels, or `{groups: n}`, whose draws differ in it."""
+    given = rows.reindex(columns=["budget", "labels"]).astype(object)
+    return given["budget"].where(given["budget"].notna(), given["labels"].astype(str).where(given["labels"].notna()))
+
+
+def in_order(rows: pd.DataFrame) -> list[str]:
+    """Return the budgets of rows by their mean number of labels, rising; rows without one are left out."""
+    of_each = rows["labels"].astype("Float64").groupby(budgets(rows)).mean()
+    return of_each.dropna().sort_values(kind="stable").index.tolist()
+
+
+def written(rows: pd.DataFrame) -> str:
+    """Return one budget with mean numbers: "50", "50 (12 groups)" where images have groups, or "{groups: 3} (57.5)"."""
+    given = rows.reindex(columns=["budget", "labels", "label_groups"])
+    labels, groups = _number(given["labels"].mean()), given["label_groups"].mean()
+    if given["budget"].notna().any():
+        return f"{given['budget'].iloc[0]} ({labels})"
+    return labels if pd.isna(groups) else f"{labels} ({_number(groups)} groups)"
+
+
+def _number(mean: float) -> str:
+    return f"{mean:,.1f}".removesuffix(".0")
