@@ -39,6 +39,11 @@ class ImageFormat(BaseModel):
         return (1 << self.bits) - 1
 
     @property
+    def packed_dtype(self) -> Literal["uint8", "uint16"]:
+        """The type of a packed value."""
+        return "uint8" if self.bits == 8 else "uint16"
+
+    @property
     def is_color(self) -> bool:
         """Whether the channels are red, green and blue."""
         return self.channels == 3 and self.channel_names is None

@@ -17,6 +17,7 @@ import torch
 from sklearn.datasets import load_digits
 
 Images = npt.NDArray[np.uint8]  # [N, H, W, C]
+DeepImages = npt.NDArray[np.uint16]  # [N, H, W, C]
 Labels = npt.NDArray[np.int64]  # [N]
 WritePacked = Callable[..., Path]
 WriteEncoder = Callable[..., Path]
@@ -30,6 +31,13 @@ def digits(count: int, first: int = 0) -> tuple[Images, Labels]:
     rows = slice(first, first + count)
     packed = np.round(images[rows].reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     return packed, labels[rows].astype(np.int64)
+
+
+def deep_digits(count: int, first: int = 0, channels: int = 1) -> tuple[DeepImages, Labels]:
+    """Return digits of 16 bits, whose low bits are noise, and with any number of channels, and their labels."""
+    images, labels = digits(count, first)
+    noise = np.random.default_rng(first).integers(0, 256, (*images.shape[:3], channels), dtype=np.uint16)
+    return images.astype(np.uint16) * np.uint16(256) + noise, labels
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +54,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
     """
 
     def write(
-        splits: Mapping[str, tuple[Images, Labels]] | None = None,
+        splits: Mapping[str, tuple[Images | DeepImages, Labels]] | None = None,
         *,
         classes: tuple[str, ...] = DIGITS,
         name: str = "data",
@@ -75,14 +83,17 @@ def write_packed(tmp_path: Path) -> WritePacked:
                 "labeled": int((labels >= 0).sum()),
                 "per_class": [int((labels == label).sum()) for label in range(len(classes))],
             }
-        height, width, channels = next(iter(splits.values()))[0].shape[1:]
+        first = next(iter(splits.values()))[0]
+        height, width, channels = first.shape[1:]
         description = {
             "classes": classes,
             "image_format": {
                 "height": height,
                 "width": width,
                 "channels": channels,
-                "value_range": [[0, 255]] * channels,
+                "dtype": str(first.dtype),
+                "bits": 8 * first.itemsize,
+                "value_range": [[0, np.iinfo(first.dtype).max]] * channels,
                 "mean": [0.5] * channels,
                 "std": [0.25] * channels,
             },

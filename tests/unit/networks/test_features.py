@@ -9,7 +9,7 @@ import torch
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.networks.features import compute_features, images_at_a_time, network_input
-from tests.unit.conftest import WriteEncoder, digits
+from tests.unit.conftest import WriteEncoder, deep_digits, digits
 
 CPU = torch.device("cpu")
 
@@ -24,6 +24,20 @@ def test_features_are_those_of_the_network_and_batches_change_nothing(write_enco
         for array, tensor in zip(found, expected, strict=True):
             assert array.dtype == np.float32
             np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_packed_values_of_8_and_16_bits_become_numbers_between_0_and_1() -> None:
+    for packed in (np.arange(256, dtype=np.uint8), np.arange(65_536, dtype=np.uint16)):
+        found = network_input(torch.from_numpy(packed.reshape(1, -1, 2, 2)), (len(packed) // 4, 2))
+        expected = (packed / np.float64(packed[-1])).astype(np.float32).reshape(-1, 2, 2).transpose(2, 0, 1)
+        np.testing.assert_array_equal(found[0].numpy(), expected)
+
+
+def test_features_of_16_bits_and_five_channels_are_those_of_the_network(write_encoder: WriteEncoder) -> None:
+    network, (images, _) = load_network(write_encoder(channels=5)), deep_digits(7, channels=5)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2) / 65_535)[0]
+    np.testing.assert_allclose(compute_features(network, images, CPU, 3)[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_images_give_empty_features_of_the_right_width(write_encoder: WriteEncoder) -> None:
