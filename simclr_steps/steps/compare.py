@@ -53,7 +53,7 @@ def _built(network: RandomNetwork, data: Description) -> Encoder:
     settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)
-        return Encoder(resolve(settings, data.image_format.size, data.image_format.channels))
+        return Encoder(resolve(settings, data.image_format))
 
 
 def _pixels(splits: dict[str, Split]) -> Features:

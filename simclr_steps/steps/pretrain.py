@@ -63,7 +63,7 @@ def pretrain(
     images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
     devices = hardware.claim()
     _check_processes(settings, devices.processes)
-    architecture = resolve(settings, description.image_format.size, description.image_format.channels)
+    architecture = resolve(settings, description.image_format)
     log.info("%s, %d images", architecture, len(images))
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")

@@ -135,11 +135,14 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
 
         from simclr_steps.networks.architecture import resolve
         from simclr_steps.networks.encoders import Classifier, Encoder, save_network
+        from simclr_steps.settings.image_format import ImageFormat
         from simclr_steps.settings.network import ProjectionHead
         from simclr_steps.settings.pretrain import PretrainSettings
 
         head = ProjectionHead(hidden_size=32, output_size=16)
-        architecture = resolve(PretrainSettings(encoder=encoder, projection_head=head), image_size, channels)
+        architecture = resolve(
+            PretrainSettings(encoder=encoder, projection_head=head), ImageFormat.of_8_bits(image_size, channels)
+        )
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = Classifier(architecture, len(classes), "linear") if classes else Encoder(architecture)

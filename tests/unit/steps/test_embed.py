@@ -22,6 +22,7 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
 from simclr_steps.settings.datasets import FolderDataset
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.embed import embed
@@ -51,7 +52,7 @@ def photos(tmp_path: Path) -> Path:
 def write_network(path: Path, encoder: str, *, image_size: int, view_size: int | None = None) -> Path:
     head = ProjectionHead(hidden_size=8, output_size=4)
     settings = PretrainSettings(encoder=encoder, view_size=view_size, projection_head=head)
-    save_network(path, Encoder(resolve(settings, (image_size, image_size), channels=3)))
+    save_network(path, Encoder(resolve(settings, ImageFormat.of_8_bits((image_size, image_size), 3))))
     return path
 
 

@@ -16,6 +16,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
 from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.export import export
@@ -26,7 +27,10 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 def write_network(path: Path, encoder: str) -> Path:
     head = ProjectionHead(hidden_size=8, output_size=4)
-    save_network(path, Encoder(resolve(PretrainSettings(encoder=encoder, projection_head=head), (32, 32), channels=3)))
+    save_network(
+        path,
+        Encoder(resolve(PretrainSettings(encoder=encoder, projection_head=head), ImageFormat.of_8_bits((32, 32), 3))),
+    )
     return path
 
 
