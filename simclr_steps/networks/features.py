@@ -42,13 +42,15 @@ def images_at_a_time(images: Images) -> int:
     return max(1, min(_IMAGES_AT_A_TIME, _PIXELS_AT_A_TIME // (images.shape[1] * images.shape[2])))
 
 
-def check_channels(network: Encoder | Classifier, images: Images) -> None:
-    """Raise UserError when a network reads other images than these, [N, H, W, C]."""
-    expected, found = network.architecture.channels, images.shape[3]
-    if expected != found:
-        raise UserError(
-            f"the network expects images with {expected} channels, but these have {found}: use the data it was made for"
-        )
+def check_images(network: Encoder | Classifier, images: Images) -> None:
+    """Raise UserError when a network reads packed images of another kind than these, [N, H, W, C]."""
+    form, bits = network.architecture.trained_on, 8 * images.dtype.itemsize
+    for what, expected, found in (("channels", form.channels, images.shape[3]), ("bits", form.bits, bits)):
+        if expected != found:
+            raise UserError(
+                f"the network expects images with {expected} {what}, but these have {found}: use the data it was made "
+                "for"
+            )
 
 
 def compute_features(
@@ -76,7 +78,7 @@ def compute_features(
     -------
     The network's two outputs: features, float32 [N, D], and projections or logits, float32 [N, P].
     """
-    check_channels(network, images)
+    check_images(network, images)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = network.training
     network.eval()

@@ -21,7 +21,7 @@ from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Savin
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
-from simclr_steps.networks.features import check_channels
+from simclr_steps.networks.features import check_images
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
@@ -62,7 +62,7 @@ def finetune(
     record = Record("finetune", settings, description.content_hash, seed)
     train = read_split(data, "train")
     pretrained = load_encoder(encoder)
-    check_channels(pretrained, train.images)
+    check_images(pretrained, train.images)
     claimed = hardware.claim()
     devices = replace(claimed, gpus=min(1, claimed.gpus), processes=1, nodes=1)
 

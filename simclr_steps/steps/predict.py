@@ -21,7 +21,7 @@ from simclr_steps.machine.logs import Progress, log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
-from simclr_steps.networks.features import check_channels, images_at_a_time, network_input
+from simclr_steps.networks.features import check_images, images_at_a_time, network_input
 from simclr_steps.training.readers import LONGEST_WAIT, start_reader, usable_readers, watched_readers
 from simclr_steps.training.trainer import build_trainer
 
@@ -43,7 +43,7 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
     record = Record("predict", None, content_hash)
     network = load_network(model)
     images = read_split(data, split).images
-    check_channels(network, images)
+    check_images(network, images)
     kind, second = ("classifier", "logits") if isinstance(network, Classifier) else ("encoder", "projections")
     description = {
         "kind": kind,

@@ -16,6 +16,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from simclr_steps.settings.image_format import ImageFormat
+
 Images = npt.NDArray[np.uint8]  # [N, H, W, C]
 DeepImages = npt.NDArray[np.uint16]  # [N, H, W, C]
 Labels = npt.NDArray[np.int64]  # [N]
@@ -120,7 +122,7 @@ def data(write_packed: WritePacked) -> Path:
 def write_encoder(tmp_path: Path) -> WriteEncoder:
     """Return a function that writes a network of random weights, small unless it is named, and returns its file.
 
-    With `classes` it is a classifier.
+    With `classes` it is a classifier. `image_format` replaces channels, size and 8 bits.
     """
 
     def write(
@@ -128,6 +130,7 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
         encoder: str = "tests.own_encoders:smooth_with_batch_norm",
         channels: int = 1,
         image_size: tuple[int, int] = (8, 8),
+        image_format: ImageFormat | None = None,
         classes: tuple[str, ...] | None = None,
         name: str = "encoder",
     ) -> Path:
@@ -135,14 +138,12 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
 
         from simclr_steps.networks.architecture import resolve
         from simclr_steps.networks.encoders import Classifier, Encoder, save_network
-        from simclr_steps.settings.image_format import ImageFormat
         from simclr_steps.settings.network import ProjectionHead
         from simclr_steps.settings.pretrain import PretrainSettings
 
         head = ProjectionHead(hidden_size=32, output_size=16)
-        architecture = resolve(
-            PretrainSettings(encoder=encoder, projection_head=head), ImageFormat.of_8_bits(image_size, channels)
-        )
+        form = image_format or ImageFormat.of_8_bits(image_size, channels)
+        architecture = resolve(PretrainSettings(encoder=encoder, projection_head=head), form)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = Classifier(architecture, len(classes), "linear") if classes else Encoder(architecture)

@@ -13,6 +13,7 @@ from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
 from simclr_steps.settings.sizes import Size
+from tests.unit.settings.test_image_format import of
 
 OWN = "tests.own_encoders:without_batch_norm"
 
@@ -53,6 +54,14 @@ def test_a_size_stored_as_one_number_is_a_square() -> None:
     old = new.model_dump(mode="json") | {"image_size": 32, "packed_size": 48}
     assert Architecture.model_validate(old) == new
     assert new.model_dump(mode="json")["image_size"] == [32, 32]
+
+
+def test_the_format_of_the_images_is_stored_and_was_8_bits_where_none_is() -> None:
+    form = of(5, bits=16, dtype="uint16", channel_names=["DNA", "RNA", "ER", "AGP", "Mito"])
+    new = resolve(check(PretrainSettings, {"view_size": 32}), form)
+    assert Architecture.model_validate_json(new.model_dump_json()).trained_on == form
+    old = {name: value for name, value in new.model_dump(mode="json").items() if name != "image_format"}
+    assert Architecture.model_validate(old).trained_on == ImageFormat.of_8_bits((6, 5), 5)
 
 
 def test_torch_is_not_needed_to_read_a_description() -> None:
