@@ -221,7 +221,7 @@ _TABLE = (
         (
             ANY_ENCODER,
             TRUST,
-            out("ONNX file to write; it maps uint8 images, N × H × W × C, to float32 features, N × D"),
+            out("ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D"),
         ),
     ),
     Step(

@@ -1,8 +1,8 @@
 """Packed data sets: every image of a split in one memory-mapped array, described by dataset.json.
 
-A folder holds, for each split, `<split>.images.npy` (uint8, N × H × W × C), `<split>.labels.npy` (int64, N, -1 where
-there is no label) and `<split>.rows.csv` (row, source, label: where each image came from, its class by name; and group
-where the images have groups).
+A folder holds, for each split, `<split>.images.npy` (N × H × W × C, uint8 or uint16 as the image format's `bits` say),
+`<split>.labels.npy` (int64, N, -1 where there is no label) and `<split>.rows.csv` (row, source, label: where each image
+came from, its class by name; and group where the images have groups).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.image_format import ImageFormat
 
 NO_LABEL = -1
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]  # [N, H, W, C]
 
 
 class SplitCounts(BaseModel):
@@ -64,7 +66,7 @@ class Description(BaseModel):
 class Split:
     """The images of one split, mapped from disk, and their labels."""
 
-    images: npt.NDArray[np.uint8]  # [N, H, W, C]
+    images: Pixels  # [N, H, W, C]
     labels: npt.NDArray[np.int64]  # [N], -1 where there is no label
 
     def __len__(self) -> int:
@@ -91,11 +93,15 @@ def read_split(folder: Path, split: str) -> Split:
     Raises
     ------
     UserError
-        When a file is absent, cut short or does not fit the other.
+        When a file is absent, cut short or does not fit the other or dataset.json.
     """
+    form = read_description(folder).image_format
     images, labels = (_open_array(folder / f"{split}.{part}.npy") for part in ("images", "labels"))
-    if images.dtype != np.uint8 or images.ndim != 4 or labels.shape != images.shape[:1]:
-        raise UserError(f"{folder / f'{split}.images.npy'} does not fit its labels: run prepare again")
+    path = folder / f"{split}.images.npy"
+    if images.shape[1:] != (*form.size, form.channels) or images.dtype != form.packed_dtype:
+        raise UserError(f"{path} does not fit dataset.json: run prepare again")
+    if labels.shape != images.shape[:1]:
+        raise UserError(f"{path} does not fit its labels: run prepare again")
     return Split(images, np.asarray(labels, dtype=np.int64))
 
 

@@ -10,21 +10,28 @@ import numpy.typing as npt
 from PIL import Image
 
 Images = npt.NDArray[np.uint8]
+Packed = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _LOSSY_QUALITIES = (80, 50, 20, 5)  # WebP's, from 100
 _TRIED = 256  # tiles, to guess how large a lossless picture of all would be
 
 
-def thumbnails(images: Images, side: int) -> Images:
-    """Return copies no larger than `side` pixels: uint8 [N, H, W, C] with 1 or 3 channels to [N, h, w, 3]."""
+def thumbnails(images: Packed, side: int) -> Images:
+    """Return copies no larger than `side` pixels: [N, H, W, C] with 1 or 3 channels to uint8 [N, h, w, 3]."""
     height, width = images.shape[1:3]
     scale = min(1.0, side / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.empty((len(images), size[1], size[0], 3), dtype=np.uint8)
     for number, image in enumerate(images):
-        picture = Image.fromarray(np.squeeze(image, axis=2) if image.shape[2] == 1 else image).convert("RGB")
+        shown = _in_8_bits(image)
+        picture = Image.fromarray(np.squeeze(shown, axis=2) if shown.shape[2] == 1 else shown).convert("RGB")
         small[number] = picture if picture.size == size else picture.resize(size, Image.Resampling.BOX)
     return small
+
+
+def _in_8_bits(image: Packed) -> Images:
+    shown = image if image.dtype == np.uint8 else np.rint(image * np.float32(255 / 65_535))
+    return shown.astype(np.uint8, copy=False)
 
 
 def sprite_columns(count: int) -> int:

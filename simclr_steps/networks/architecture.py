@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.user_code import is_own, own_code_hash
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.sizes import Size, as_size
@@ -29,6 +30,7 @@ class Architecture(BaseModel):
     channels: int
     image_size: _StoredSize  # of what the network reads
     packed_size: _StoredSize | None = None  # of the images it was trained on, where `view_size` makes them another size
+    image_format: ImageFormat | None = None  # of the packed images it was trained on; version 0.1 wrote none
     projection_head: ProjectionHead
     own_code_hash: str | None = None  # of the file that holds a user's own encoder
 
@@ -45,6 +47,11 @@ class Architecture(BaseModel):
             )
 
     @property
+    def trained_on(self) -> ImageFormat:
+        """The format of the packed images that the network was trained on; version 0.1 packed 8 bits only."""
+        return self.image_format or ImageFormat.of_8_bits(self.packed_size or self.image_size, self.channels)
+
+    @property
     def is_slow_on_cpu(self) -> bool:
         """Return whether the ImageNet stem, which would do, makes much less work: by a CPU's time a tenth."""
         return self.stem == "small" and min(self.image_size) >= LEAST_LARGE_IMAGE
@@ -54,21 +61,22 @@ class Architecture(BaseModel):
         return f"{self.encoder} with the {self.stem} stem" if self.stem else self.encoder
 
 
-def resolve(settings: PretrainSettings, image_size: Size, channels: int) -> Architecture:
-    """Return the architecture for images of this height and width in pixels, and of `channels` channels.
+def resolve(settings: PretrainSettings, image_format: ImageFormat) -> Architecture:
+    """Return the architecture for packed images of a format.
 
     Raises
     ------
     UserError
         When the file of a user's own encoder is not found or is no Python.
     """
-    size: Size = as_size(settings.view_size or image_size)
+    size: Size = as_size(settings.view_size or image_format.size)
     return Architecture(
         encoder=settings.encoder,
         stem=_stem(settings, size),
-        channels=channels,
+        channels=image_format.channels,
         image_size=size,
-        packed_size=image_size if settings.view_size else None,
+        packed_size=image_format.size if settings.view_size else None,
+        image_format=image_format,
         projection_head=settings.projection_head,
         own_code_hash=own_code_hash(settings.encoder) if is_own(settings.encoder) else None,
     )

@@ -17,19 +17,21 @@ from simclr_steps.networks.precision import ieee_fp32
 from simclr_steps.settings.sizes import Size
 
 Array = npt.NDArray[np.float32]
-Images = npt.NDArray[np.uint8] | Tensor
+Images = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | Tensor
 
 _IMAGES_AT_A_TIME = 1024
+_LARGEST = {torch.uint8: 255, torch.uint16: 65_535}  # packed values
 _PIXELS_AT_A_TIME = 1024 * 64 * 64  # larger images come in smaller batches, or their activations would fill the memory
 
 
 def network_input(images: Tensor, image_size: Size) -> Tensor:
-    """Turn packed images into what a network reads: uint8 [B, H, W, C] to float32 [B, C, height, width] in [0, 1].
+    """Turn packed images into what a network reads: [B, H, W, C] to float32 [B, C, height, width] in [0, 1].
 
-    Images of another height or width than `image_size` are resized to it. The result keeps the memory layout of the
-    packed images, which is channels_last.
+    Packed values are uint8, of which 255 becomes 1, or uint16, of which 65,535 does. Images of another height or width
+    than `image_size` are resized to it. The result keeps the memory layout of the packed images, which is
+    channels_last.
     """
-    x = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+    x = images.permute(0, 3, 1, 2).to(torch.float32).div_(_LARGEST[images.dtype])
     if images.shape[1:3] == image_size:
         return x
     return F.interpolate(x, size=image_size, mode="bilinear", antialias=True, align_corners=False)
@@ -40,13 +42,15 @@ def images_at_a_time(images: Images) -> int:
     return max(1, min(_IMAGES_AT_A_TIME, _PIXELS_AT_A_TIME // (images.shape[1] * images.shape[2])))
 
 
-def check_channels(network: Encoder | Classifier, images: Images) -> None:
-    """Raise UserError when a network reads other images than these, [N, H, W, C]."""
-    expected, found = network.architecture.channels, images.shape[3]
-    if expected != found:
-        raise UserError(
-            f"the network expects images with {expected} channels, but these have {found}: use the data it was made for"
-        )
+def check_images(network: Encoder | Classifier, images: Images) -> None:
+    """Raise UserError when a network reads packed images of another kind than these, [N, H, W, C]."""
+    form, bits = network.architecture.trained_on, 8 * images.dtype.itemsize
+    for what, expected, found in (("channels", form.channels, images.shape[3]), ("bits", form.bits, bits)):
+        if expected != found:
+            raise UserError(
+                f"the network expects images with {expected} {what}, but these have {found}: use the data it was made "
+                "for"
+            )
 
 
 def compute_features(
@@ -63,18 +67,18 @@ def compute_features(
     network
         It is moved to `device`; its training mode is as before when the function returns.
     images
-        uint8 [N, H, W, C], an array (mapped from disk or not) or a tensor on any device; N may be 0.
+        [N, H, W, C], uint8 or uint16, an array (mapped from disk or not) or a tensor on any device; N may be 0.
     batch_size
         Images that are on the device at a time; None takes 1024, and fewer of images above 64 × 64 pixels.
     view
-        What turns a batch of images, uint8 [B, H, W, C], and their rows, int64 [B], into what the network reads; None
+        What turns a batch of images, [B, H, W, C], and their rows, int64 [B], into what the network reads; None
         leaves them plain.
 
     Returns
     -------
     The network's two outputs: features, float32 [N, D], and projections or logits, float32 [N, P].
     """
-    check_channels(network, images)
+    check_images(network, images)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = network.training
     network.eval()

@@ -26,7 +26,14 @@ class ImageFormat(BaseModel):
     bits: Literal[8, 16] = 8  # of a packed value
     value_range: list[tuple[float, float]]  # of each channel: the original values that are packed as 0 and as `largest`
     mean: list[float]  # of each channel over the train and unlabeled images, as networks read them, in [0, 1]
-    std: list[float]
+    std: list[float]  # both are empty where they are not known
+
+    @classmethod
+    def of_8_bits(cls, size: Size, channels: int) -> ImageFormat:
+        """Return the format of images whose originals had 8 bits, and whose mean and std are not known."""
+        height, width = size
+        ranges = [(0.0, 255.0)] * channels
+        return cls(height=height, width=width, channels=channels, value_range=ranges, mean=[], std=[])
 
     @property
     def size(self) -> Size:
@@ -37,6 +44,11 @@ class ImageFormat(BaseModel):
     def largest(self) -> int:
         """The largest packed value."""
         return (1 << self.bits) - 1
+
+    @property
+    def packed_dtype(self) -> Literal["uint8", "uint16"]:
+        """The type of a packed value."""
+        return "uint8" if self.bits == 8 else "uint16"
 
     @property
     def is_color(self) -> bool:

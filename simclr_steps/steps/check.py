@@ -34,7 +34,7 @@ def check(demands: Demands, *, data: Path) -> None:
             require_batch(description, data.name, batch_size)
     for augmented, keys in demands.color_keys.items():
         with _named(f"{augmented}: "):
-            require_color(description.channels, keys, is_color=description.channels == 3)
+            require_color(description.image_format.channels, keys, is_color=description.image_format.is_color)
     require_hold_out(description, data.name, demands.criterion)
     for finetune, block in demands.finetunes.items():
         with _named(f"finetunes.{finetune}: "):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from simclr_steps.data.packed import Description, Split, read_description
+from simclr_steps.data.packed import Description, Pixels, Split, read_description
 from simclr_steps.data.splits import labeled_rows
 from simclr_steps.evaluation.few_labels import (
     Features,
@@ -19,6 +19,7 @@ from simclr_steps.evaluation.few_labels import (
     labeled_splits,
     labels_of,
 )
+from simclr_steps.evaluation.linear_probe import Array
 from simclr_steps.files import write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
@@ -60,10 +61,15 @@ def _built(network: RandomNetwork, data: Description) -> Encoder:
     settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)
-        return Encoder(resolve(settings, data.image_format.size, data.image_format.channels))
+        return Encoder(resolve(settings, data.image_format))
 
 
 def _pixels(splits: dict[str, Split]) -> Features:
     """Return the pixels of the labeled images of each split."""
     images = {name: split.images[labeled_rows(split.labels)] for name, split in splits.items()}
-    return {name: np.float32(1 / 255) * array.reshape(len(array), -1) for name, array in images.items()}
+    return {name: _in_unit(array.reshape(len(array), -1)) for name, array in images.items()}
+
+
+def _in_unit(packed: Pixels) -> Array:
+    """Return packed values in [0, 1]."""
+    return np.float32(1 / np.iinfo(packed.dtype).max) * packed

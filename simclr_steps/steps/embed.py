@@ -17,6 +17,8 @@ import torch
 from simclr_steps.data.decoding import decode_all
 from simclr_steps.data.image_files import find_images
 from simclr_steps.data.image_folders import index_table
+from simclr_steps.data.packed import Pixels
+from simclr_steps.data.scaling import as_packed
 from simclr_steps.files import checksum, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress, log
@@ -26,7 +28,7 @@ from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import images_at_a_time, network_input
 from simclr_steps.networks.precision import ieee_fp32
 
-NamedImages = tuple[list[str], npt.NDArray[np.uint8]]  # names, and their images [B, H, W, C]
+NamedImages = tuple[list[str], Pixels]  # names, and their images [B, H, W, C]
 
 _FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
 
@@ -37,7 +39,7 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     Its columns are path, a string, and features, a list of D float32; its metadata hold, under the key `simclr`, JSON
     with the encoder, the unreadable images, which have no row, and the run record. `images` is a folder, in which
     images are found at any depth, or a CSV file with a column path; paths are relative to the folder, or to the file's.
-    Images are cut and resized as prepare does it, to the size that the encoder was trained on.
+    Images are cut, resized and scaled as prepare did it with those that the encoder was trained on.
 
     Raises
     ------
@@ -80,10 +82,11 @@ def _batches(
     base: Path, names: list[str], network: Encoder | Classifier, workers: int | None, skipped: list[str]
 ) -> Iterator[NamedImages]:
     """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
-    size = network.architecture.packed_size or network.architecture.image_size
-    blank = np.empty((0, *size, network.architecture.channels), dtype=np.uint8)
+    form = network.architecture.trained_on
+    blank = np.empty((0, *form.size, form.channels), dtype=form.packed_dtype)
     workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(names) // _FILES_PER_WORKER)
-    decoded = zip(names, decode_all([base / name for name in names], size, blank.shape[-1], workers), strict=True)
+    images = decode_all([base / name for name in names], form.size, form.channels, workers)
+    decoded = zip(names, (as_packed(image, form) for image in images), strict=True)
     progress, done = Progress("embedded", len(names)), 0
     while part := list(islice(decoded, images_at_a_time(blank))):
         readable = []
@@ -94,14 +97,12 @@ def _batches(
             else:
                 readable.append((name, image))
         if readable:
-            yield [name for name, _ in readable], np.stack([image for _, image in readable])
+            yield [name for name, _ in readable], np.stack([image for _, image in readable], dtype=form.packed_dtype)
         done += len(part)
         progress.update(done)
 
 
-def _features(
-    network: Encoder | Classifier, images: npt.NDArray[np.uint8], device: torch.device
-) -> npt.NDArray[np.float32]:
+def _features(network: Encoder | Classifier, images: Pixels, device: torch.device) -> npt.NDArray[np.float32]:
     """Return the features [B, D] of images [B, H, W, C]."""
     with torch.inference_mode(), ieee_fp32(device):
         x = network_input(torch.from_numpy(images).to(device), network.architecture.image_size)

@@ -79,7 +79,7 @@ def evaluate(
     record = Record("evaluate", settings, description.content_hash, seed)
     others = [_compared(file, data, description.content_hash) for file in compared]
     network = load_encoder(encoder)
-    tell_left_out(settings.augmentation, description.channels, is_color=description.channels == 3)
+    tell_left_out(settings.augmentation, description.image_format.channels, is_color=description.image_format.is_color)
     counts = {name: description.splits[name] for name in ("train", *JUDGED) if name in description.splits}
     facts: dict[str, Any] = {"unlabeled_left_out": {name: one.images - one.labeled for name, one in counts.items()}}
     splits = labeled_splits(data, description)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from simclr_steps.data.scaling import is_plain
 from simclr_steps.files import checksum, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -26,9 +27,10 @@ _TOLERANCE = 1e-4  # of the largest feature; rounding in fp32 makes about 1e-6
 def export(encoder: Path, *, trust: str | None = None, out: Path) -> None:
     """Write the backbone h = f(x) as one ONNX file, and check that onnxruntime computes what torch does.
 
-    Its input is images, uint8 [N, H, W, C] as image libraries hand them out, of the size that the network reads; its
-    output is features, float32 [N, D]. N is free; the scaling to [0, 1] is part of the file. The file's metadata hold,
-    under the key `simclr`, JSON with the architecture and the run record.
+    Its input is images [N, H, W, C], resized to what the network reads and with the values that their files have: uint8
+    where the network was trained on files of 8 bits, else float32. Its output is features, float32 [N, D]. N is free;
+    the value range that the network was trained with, clipping, rounding and the division are part of the file. Its
+    metadata hold, under the key `simclr`, JSON with the architecture, image format included, and the run record.
 
     Raises
     ------
@@ -44,7 +46,8 @@ def export(encoder: Path, *, trust: str | None = None, out: Path) -> None:
     with whole_file(out) as partial:
         program = _program(reader)
         origin = {"encoder": str(encoder), "encoder_hash": checksum(encoder)}
-        facts = {**origin, "architecture": network.architecture.model_dump(mode="json"), "run": record.finish()}
+        architecture = network.architecture.model_copy(update={"image_format": reader.form})
+        facts = {**origin, "architecture": architecture.model_dump(mode="json"), "run": record.finish()}
         program.model.metadata_props["simclr"] = json.dumps(facts)
         program.save(partial, external_data=False)
         difference = _difference(partial, reader)
@@ -53,25 +56,40 @@ def export(encoder: Path, *, trust: str | None = None, out: Path) -> None:
                 f"{network.architecture} computes different features in onnxruntime and in torch (off by "
                 f"{difference:.1g} of the largest feature): a layer behaves differently in ONNX, so use another network"
             )
-    log.info("images, uint8 [N, %d, %d, %d] → features, float32 [N, %d]", *reader.image_shape, network.feature_size)
+    given = (reader.input_dtype, *reader.image_shape, network.feature_size)
+    log.info("images, %s [N, %d, %d, %d] → features, float32 [N, %d]", *given)
     log.info("onnxruntime agrees with torch to %.0e of the largest feature: %s", difference, out)
 
 
 class _Features(nn.Module):
-    """The backbone with the scaling of its input."""
+    """The backbone with the scaling of its input, which is that of `data.scaling.scale` and `network_input`."""
+
+    low: Tensor
+    high: Tensor
 
     def __init__(self, network: Encoder | Classifier) -> None:
         super().__init__()
         self.backbone, self.architecture = network.backbone, network.architecture
-        self.image_shape = (*self.architecture.image_size, self.architecture.channels)
+        self.form = self.architecture.trained_on
+        self.image_shape = (*self.architecture.image_size, self.form.channels)
+        self.input_dtype = "uint8" if self.form.dtype == "uint8" else "float32"
+        for name, limits in zip(("low", "high"), zip(*self.form.value_range, strict=True), strict=True):
+            self.register_buffer(name, torch.tensor(limits, dtype=torch.float32))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.backbone(network_input(images, self.architecture.image_size))  # type: ignore[no-any-return]
+        if is_plain(self.form):
+            x = network_input(images, self.architecture.image_size)
+        else:
+            scaled = ((images.to(torch.float32) - self.low) / (self.high - self.low)).clamp(0, 1)
+            x = (scaled * self.form.largest).round().permute(0, 3, 1, 2) / self.form.largest
+        return self.backbone(x)  # type: ignore[no-any-return]
 
     def examples(self, count: int) -> Tensor:
-        """Return random images that it can read."""
-        generator = torch.Generator().manual_seed(0)
-        return torch.randint(0, 256, (count, *self.image_shape), dtype=torch.uint8, generator=generator)
+        """Return random images that it can read, some of whose values are to be clipped if there can be any."""
+        share = torch.rand((count, *self.image_shape), generator=torch.Generator().manual_seed(0))
+        if self.input_dtype == "uint8":
+            return (share * 256).to(torch.uint8)
+        return self.low + (self.high - self.low) * (1.2 * share - 0.1)
 
 
 def _program(reader: _Features) -> Any:

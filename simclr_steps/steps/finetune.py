@@ -23,7 +23,7 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
-from simclr_steps.networks.features import check_channels
+from simclr_steps.networks.features import check_images
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
@@ -64,8 +64,9 @@ def finetune(
     record = Record("finetune", settings, description.content_hash, seed)
     train, groups = read_split(data, "train"), read_groups(data, description, "train")
     pretrained = load_encoder(encoder)
-    check_channels(pretrained, train.images)
-    tell_left_out(settings.augmentation, description.channels, is_color=description.channels == 3)
+    check_images(pretrained, train.images)
+    form = description.image_format
+    tell_left_out(settings.augmentation, form.channels, is_color=form.is_color)
     claimed = hardware.claim()
     devices = replace(claimed, gpus=min(1, claimed.gpus), processes=1, nodes=1)
 

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simclr_steps.data.packed import NO_LABEL, read_description, read_split
+from simclr_steps.data.packed import NO_LABEL, Pixels, read_description, read_split
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
@@ -71,10 +71,10 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     log.info("wrote %s", out)
 
 
-def views_of(images: Images, rows: Rows, augmentation: Augmentation, size: Size | None, seed: int) -> Images:
+def views_of(images: Pixels, rows: Rows, augmentation: Augmentation, size: Size | None, seed: int) -> Images:
     """Return views of some rows, of which training sees the first ones in its first epoch.
 
-    Takes uint8 [N, H, W, C]; returns uint8 [len(rows), VIEWS, height, width, C].
+    Takes [N, H, W, C]; returns uint8 [len(rows), VIEWS, height, width, C].
     """
     key = random_numbers.keys(seed, 0, torch.from_numpy(rows), VIEWS)
     views = random_views(torch.from_numpy(images[rows]), key, augmentation, size)
@@ -104,8 +104,8 @@ def neighborhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) 
     return Neighborhoods(queries, indices[queries])
 
 
-def draw_views(originals: Images, views: Images) -> Figure:
-    """Return a figure with a row for each image: the image and its views, uint8 [R, V, height, width, C]."""
+def draw_views(originals: Pixels, views: Images) -> Figure:
+    """Return a figure with a row for each image: the image and its views, [R, V, height, width, C]."""
     figure, axes = canvas(len(originals), 1 + views.shape[1], names=False)
     for row, (original, of_one) in enumerate(zip(thumbnails(originals, LARGEST_TILE), views, strict=True)):
         draw_tile(axes, original, row, 0, names=False)
@@ -115,7 +115,7 @@ def draw_views(originals: Images, views: Images) -> Figure:
     return figure
 
 
-def draw_neighbors(shown: Neighborhoods, images: Images, labels: Labels, classes: list[str]) -> Figure:
+def draw_neighbors(shown: Neighborhoods, images: Pixels, labels: Labels, classes: list[str]) -> Figure:
     """Return a figure with a row for each query: the query and its neighbors, framed by their class."""
     labeled = len(labeled_rows(labels)) > 0
     figure, axes = canvas(len(shown.queries), 1 + shown.neighbors.shape[1], names=labeled)

@@ -15,17 +15,17 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.packed import Pixels, read_description, read_split
 from simclr_steps.files import check_replaceable, checksum, raise_if_full, whole_folder, write_json
 from simclr_steps.machine.logs import Progress, log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
-from simclr_steps.networks.features import check_channels, images_at_a_time, network_input
+from simclr_steps.networks.features import check_images, images_at_a_time, network_input
 from simclr_steps.training.readers import LONGEST_WAIT, start_reader, usable_readers, watched_readers
 from simclr_steps.training.trainer import build_trainer
 
-RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, uint8 [B, H, W, C]
+RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, [B, H, W, C]
 Outputs = tuple[Tensor, Tensor, Tensor]  # rows, features, and projections or logits
 
 _OWN = ("part-*.npz", "parts.json")  # of `out`
@@ -43,7 +43,7 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
     record = Record("predict", None, content_hash)
     network = load_network(model)
     images = read_split(data, split).images
-    check_channels(network, images)
+    check_images(network, images)
     kind, second = ("classifier", "logits") if isinstance(network, Classifier) else ("encoder", "projections")
     description = {
         "kind": kind,
@@ -64,7 +64,7 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
 class Prediction(L.LightningModule):
     """A network that runs over this process's share of the images."""
 
-    def __init__(self, network: Encoder | Classifier, images: npt.NDArray[np.uint8], workers: int) -> None:
+    def __init__(self, network: Encoder | Classifier, images: Pixels, workers: int) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images, self._workers = images, workers
@@ -97,7 +97,7 @@ class Prediction(L.LightningModule):
 class Batches(Dataset[RowsAndImages]):
     """Some rows of an array of images in batches; a share without rows is one empty batch, so that it has a part."""
 
-    def __init__(self, images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> None:
+    def __init__(self, images: Pixels, rows: npt.NDArray[np.int64]) -> None:
         self._images, self._rows = images, rows
         self.size = images_at_a_time(images)  # of a batch
 

@@ -64,9 +64,9 @@ def pretrain(
     images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
     devices = hardware.claim()
     _check_processes(settings, devices.processes)
-    architecture = resolve(settings, description.image_format.size, description.image_format.channels)
+    architecture = resolve(settings, description.image_format)
     log.info("%s, %d images", architecture, len(images))
-    tell_left_out(settings.augmentation, description.channels, is_color=description.channels == 3)
+    tell_left_out(settings.augmentation, description.image_format.channels, is_color=description.image_format.is_color)
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_split
+from simclr_steps.data.packed import NO_LABEL, Description, Pixels, read_description, read_split
 from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.umap_layout import (
@@ -115,7 +115,7 @@ def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]
     return {layer: {**quality, "note": text} for layer in LAYERS}
 
 
-def _tiles(images: npt.NDArray[np.uint8], drawn: Rows) -> npt.NDArray[np.uint8]:
+def _tiles(images: Pixels, drawn: Rows) -> npt.NDArray[np.uint8]:
     """Return small copies of the drawn images; where they are many they are smaller."""
     side = min(_LARGEST_TILE, int(_LARGEST_TILE * np.sqrt(_MOST_LARGE_TILES / len(drawn))))
     return thumbnails(images[drawn], max(side, 4))

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from simclr_steps.data.packed import Pixels
 from simclr_steps.figures.mosaic import LARGEST_TILE, name_below, place
 from simclr_steps.figures.plots import as_title, draw_each
 from simclr_steps.figures.thumbnails import thumbnails
@@ -24,16 +24,16 @@ _PITCH = 1.15, 1.75  # of tiles of side 1, to the right and down
 class Mistakes:
     """What a classifier got wrong, the surest first."""
 
-    images: npt.NDArray[np.uint8]  # [M, H, W, C]
+    images: Pixels  # [M, H, W, C]
     names: list[str]  # lines: the class, what it was taken for, and how surely
     count: int  # of all wrong predictions
     labeled: int  # images
 
 
-def surest_mistakes(predictions: pd.DataFrame, images: npt.NDArray[np.uint8]) -> Mistakes:
+def surest_mistakes(predictions: pd.DataFrame, images: Pixels) -> Mistakes:
     """Choose up to MOST wrong predictions of highest probability.
 
-    Takes what gather writes for a classifier, and the images of its split, uint8 [N, H, W, C].
+    Takes what gather writes for a classifier, and the images of its split, [N, H, W, C].
     """
     labeled = predictions.dropna(subset="label")
     wrong = labeled[labeled["label"] != labeled["prediction"]]

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from simclr_steps.data.packed import Pixels
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.encoders import Classifier, Encoder
@@ -31,14 +31,16 @@ _WORKERS_OF_GPU = 4
 class Images(Dataset[Any]):
     """The images of several packed arrays, one after the other, in batches of indices.
 
-    A batch is `indices`, int64 [B], alone when the images are on the device, or with uint8 [B, H, W, C] when not.
+    A batch is `indices`, int64 [B], alone when the images are on the device, or with these, [B, H, W, C], when not.
+    Images are uint8 or uint16, as in the arrays.
     """
 
-    def __init__(self, arrays: Sequence[npt.NDArray[np.uint8]]) -> None:
+    def __init__(self, arrays: Sequence[Pixels]) -> None:
         self._arrays = [array for array in arrays if len(array)]
         self._starts = np.cumsum([0, *map(len, self._arrays)])
         self._shape = self._arrays[0].shape[1:] if self._arrays else ()
-        self._resident: Tensor | None = None  # uint8 [R, H, W, C], on the device
+        self._dtype = self._arrays[0].dtype if self._arrays else np.dtype(np.uint8)
+        self._resident: Tensor | None = None  # [R, H, W, C], on the device; see _to_index
         self._place = torch.empty(0, dtype=torch.int64)  # of each image among the resident ones, on the device
 
     def __len__(self) -> int:
@@ -55,16 +57,16 @@ class Images(Dataset[Any]):
         Elsewhere images are read as they are needed.
         """
         rows = np.arange(len(self)) if rows is None else rows
-        size = len(rows) * math.prod(self._shape)
+        size = len(rows) * self._image_bytes
         if device.type == "cuda" and size < _SHARE_OF_FREE_MEMORY * torch.cuda.mem_get_info(device)[0]:
             self._copy_to(device, rows)
 
     def _copy_to(self, device: torch.device, rows: Rows) -> None:
         self._place = torch.full((len(self),), -1, device=device)
         self._place[torch.from_numpy(rows).to(device)] = torch.arange(len(rows), device=device)
-        self._resident = torch.empty((len(rows), *self._shape), dtype=torch.uint8, device=device)
+        self._resident = torch.empty((len(rows), *self._shape), dtype=_to_index(self._dtype), device=device)
         for start in range(0, len(rows), _ROWS_AT_A_TIME):
-            part = torch.from_numpy(self.read(rows[start : start + _ROWS_AT_A_TIME]))
+            part = torch.from_numpy(self.read(rows[start : start + _ROWS_AT_A_TIME])).view(self._resident.dtype)
             self._resident[start : start + len(part)] = part
 
     def __getitems__(self, indices: Rows) -> Batch:
@@ -89,23 +91,23 @@ class Images(Dataset[Any]):
         nobody hears of, and the training would wait for ever.
         """
         shape = (len(indices), *self._shape)
-        shared = _shared(torch.uint8, shape)
+        shared = _shared(self._torch_dtype, shape)
         self.read(indices, shared.numpy())
         return _shared(torch.int64, (len(indices),)).copy_(torch.from_numpy(indices)), shared
 
-    def read(self, indices: Rows, into: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
-        """Read images from disk: int64 [B] to uint8 [B, H, W, C], a new array or the one that is given."""
+    def read(self, indices: Rows, into: Pixels | None = None) -> Pixels:
+        """Read images from disk: int64 [B] to [B, H, W, C], a new array or the one that is given."""
         part = np.searchsorted(self._starts, indices, side="right") - 1
-        result = np.empty((len(indices), *self._shape), dtype=np.uint8) if into is None else into
+        result = np.empty((len(indices), *self._shape), dtype=self._dtype) if into is None else into
         for number, array in enumerate(self._arrays):
             here = np.flatnonzero(part == number)
             _read_rows(array, indices[here] - self._starts[number], result, here)
         return result
 
     def fetch(self, indices: Rows, device: torch.device) -> Tensor:
-        """Return images on the device, from there or from disk: int64 [B] to uint8 [B, H, W, C]."""
+        """Return images on the device, from there or from disk: int64 [B] to [B, H, W, C]."""
         if self._resident is not None:
-            return self._resident[self._place[torch.from_numpy(indices).to(device)]]
+            return self._held(self._resident, torch.from_numpy(indices).to(device))
         return torch.from_numpy(self.read(indices)).to(device)
 
     def on_device(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -119,7 +121,18 @@ class Images(Dataset[Any]):
         if isinstance(batch, UserError):
             raise batch
         indices = batch[0]
-        return indices, self._resident[self._place[indices]] if self._resident is not None else batch[1]
+        return indices, self._held(self._resident, indices) if self._resident is not None else batch[1]
+
+    def _held(self, resident: Tensor, indices: Tensor) -> Tensor:
+        return resident[self._place[indices]].view(self._torch_dtype)
+
+    @property
+    def _torch_dtype(self) -> torch.dtype:
+        return torch.uint8 if self._dtype == np.uint8 else torch.uint16
+
+    @property
+    def _image_bytes(self) -> int:
+        return math.prod(self._shape) * self._dtype.itemsize
 
     def loader(
         self, batches: Sampler[Rows], device: torch.device, batch_size: int, workers: int | None = None
@@ -134,7 +147,7 @@ class Images(Dataset[Any]):
             workers = 0
         elif workers is None:
             workers = _WORKERS_OF_GPU if on_gpu else 0
-        workers = usable_readers(workers, batch_size * math.prod(self._shape))
+        workers = usable_readers(workers, batch_size * self._image_bytes)
         return DataLoader(
             self,
             batch_sampler=batches,  # type: ignore[arg-type]  # one array of indices a batch serves as well as a list
@@ -150,7 +163,16 @@ class Images(Dataset[Any]):
         )
 
 
-def _read_rows(array: npt.NDArray[np.uint8], rows: Rows, into: npt.NDArray[np.uint8], places: Rows) -> None:
+def _to_index(dtype: np.dtype[Any]) -> torch.dtype:
+    """Return the type as which a device holds images of a type, to take some of them by their indices.
+
+    Of uint16 torch knows little more than to copy and to convert it, and on which devices it indexes it is not said.
+    As int16 the same bits are indexed everywhere.
+    """
+    return torch.uint8 if dtype == np.uint8 else torch.int16
+
+
+def _read_rows(array: Pixels, rows: Rows, into: Pixels, places: Rows) -> None:
     """Read some images of an array to some places of another; those of a mapped file are read from the file.
 
     Pages that are read through a map count as memory of the process, and each of them drags in its neighbors from the

@@ -20,6 +20,7 @@ from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 from tests.benchmarks.counting import Counter, Operation
@@ -110,7 +111,7 @@ def milliseconds(operations: Sequence[Operation], device: Device) -> float:
 def count_step(settings: PretrainSettings, side: int) -> Parts:
     """Return the operations of each part of a training step on images of `side` × `side` pixels."""
     parts: Parts = {}
-    architecture = resolve(settings, (side, side), 3)
+    architecture = resolve(settings, ImageFormat.of_8_bits((side, side), 3))
     encoder = Encoder(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = build_optimizer([encoder.parameters()], settings, scaled_learning_rate(settings))
     with FakeTensorMode(allow_non_fake_inputs=True):

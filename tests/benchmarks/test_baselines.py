@@ -11,6 +11,7 @@ import pytest
 
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 from tests.benchmarks.baselines import SMALL_NETWORK, STARTS, STUDIES, combinations, print_table, search
 from tests.benchmarks.data import REPOSITORY, pack
@@ -37,7 +38,7 @@ def test_a_search_reads_no_test_split_and_goes_on_where_it_was_interrupted(tmp_p
     packed = pack({"source": "digits", "subset": 60}, tmp_path)
     for file in packed.glob("test.*"):
         file.unlink()
-    encoder = Encoder(resolve(PretrainSettings(encoder=SMALL_NETWORK), (8, 8), 1))
+    encoder = Encoder(resolve(PretrainSettings(encoder=SMALL_NETWORK), ImageFormat.of_8_bits((8, 8), 1)))
     study = replace(
         STUDIES["digits"](),
         labels=(20,),

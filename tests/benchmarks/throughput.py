@@ -219,7 +219,7 @@ def _encoder(data: Path, chosen: PretrainSettings) -> Encoder:
 
 def _architecture(data: Path, chosen: PretrainSettings) -> Architecture:
     description = read_description(data)
-    return resolve(chosen, description.image_format.size, description.image_format.channels)
+    return resolve(chosen, description.image_format)
 
 
 def _rate(steps: Iterator[Callable[[], None]], count: int, device: torch.device) -> float:

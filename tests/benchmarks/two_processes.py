@@ -50,7 +50,7 @@ def _train(
     torch.manual_seed(0)
     allow_tf32("fp32")
     description, images = read_description(data), read_split(data, "train").images
-    architecture = resolve(chosen, description.image_format.size, description.image_format.channels)
+    architecture = resolve(chosen, description.image_format)
     network: nn.Module = Encoder(architecture)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = build_optimizer([network.parameters()], chosen, scaled_learning_rate(chosen))

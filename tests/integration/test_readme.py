@@ -21,6 +21,7 @@ from PIL import Image
 
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.check import check
@@ -109,7 +110,9 @@ def test_tensorboard_takes_the_option(project: Path) -> None:
 
 def write_encoder(folder: Path, encoder: str, image_size: int, channels: int) -> Encoder:
     """Write an encoder of random weights and statistics to the place that README names."""
-    network = Encoder(resolve(PretrainSettings(encoder=encoder), (image_size, image_size), channels)).train()
+    network = Encoder(
+        resolve(PretrainSettings(encoder=encoder), ImageFormat.of_8_bits((image_size, image_size), channels))
+    ).train()
     network(torch.rand(4, channels, image_size, image_size))
     save_network(folder / "results/digits/simclr/seed0/encoder/encoder.safetensors", network)
     return network.eval()

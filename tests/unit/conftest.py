@@ -16,7 +16,10 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from simclr_steps.settings.image_format import ImageFormat
+
 Images = npt.NDArray[np.uint8]  # [N, H, W, C]
+DeepImages = npt.NDArray[np.uint16]  # [N, H, W, C]
 Labels = npt.NDArray[np.int64]  # [N]
 WritePacked = Callable[..., Path]
 WriteEncoder = Callable[..., Path]
@@ -30,6 +33,13 @@ def digits(count: int, first: int = 0) -> tuple[Images, Labels]:
     rows = slice(first, first + count)
     packed = np.round(images[rows].reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     return packed, labels[rows].astype(np.int64)
+
+
+def deep_digits(count: int, first: int = 0, channels: int = 1) -> tuple[DeepImages, Labels]:
+    """Return digits of 16 bits, whose low bits are noise, and with any number of channels, and their labels."""
+    images, labels = digits(count, first)
+    noise = np.random.default_rng(first).integers(0, 256, (*images.shape[:3], channels), dtype=np.uint16)
+    return images.astype(np.uint16) * np.uint16(256) + noise, labels
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +57,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
     """
 
     def write(
-        splits: Mapping[str, tuple[Images, Labels]] | None = None,
+        splits: Mapping[str, tuple[Images | DeepImages, Labels]] | None = None,
         *,
         classes: tuple[str, ...] = DIGITS,
         name: str = "data",
@@ -79,14 +89,17 @@ def write_packed(tmp_path: Path) -> WritePacked:
                 "per_class": [int((labels == label).sum()) for label in range(len(classes))],
                 "groups": len(set(groups[split])) if groups else None,
             }
-        height, width, channels = next(iter(splits.values()))[0].shape[1:]
+        first = next(iter(splits.values()))[0]
+        height, width, channels = first.shape[1:]
         description = {
             "classes": classes,
             "image_format": {
                 "height": height,
                 "width": width,
                 "channels": channels,
-                "value_range": [[0, 255]] * channels,
+                "dtype": str(first.dtype),
+                "bits": 8 * first.itemsize,
+                "value_range": [[0, np.iinfo(first.dtype).max]] * channels,
                 "mean": [0.5] * channels,
                 "std": [0.25] * channels,
             },
@@ -113,7 +126,7 @@ def data(write_packed: WritePacked) -> Path:
 def write_encoder(tmp_path: Path) -> WriteEncoder:
     """Return a function that writes a network of random weights, small unless it is named, and returns its file.
 
-    With `classes` it is a classifier.
+    With `classes` it is a classifier. `image_format` replaces channels, size and 8 bits.
     """
 
     def write(
@@ -121,6 +134,7 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
         encoder: str = "tests.own_encoders:smooth_with_batch_norm",
         channels: int = 1,
         image_size: tuple[int, int] = (8, 8),
+        image_format: ImageFormat | None = None,
         classes: tuple[str, ...] | None = None,
         name: str = "encoder",
     ) -> Path:
@@ -132,7 +146,8 @@ def write_encoder(tmp_path: Path) -> WriteEncoder:
         from simclr_steps.settings.pretrain import PretrainSettings
 
         head = ProjectionHead(hidden_size=32, output_size=16)
-        architecture = resolve(PretrainSettings(encoder=encoder, projection_head=head), image_size, channels)
+        form = image_format or ImageFormat.of_8_bits(image_size, channels)
+        architecture = resolve(PretrainSettings(encoder=encoder, projection_head=head), form)
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = Classifier(architecture, len(classes), "linear") if classes else Encoder(architecture)

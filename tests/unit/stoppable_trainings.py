@@ -15,6 +15,7 @@ import torch
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from tests.unit.step_processes import OWN_ENCODERS, content, run
@@ -51,7 +52,7 @@ def write_encoder(folder: Path, encoder: str) -> None:
         patch.chdir(folder)
         torch.manual_seed(0)
         settings = PRETRAIN.model_copy(update={"encoder": encoder})
-        save_network(folder / "encoder.safetensors", Encoder(resolve(settings, (8, 8), 1)))
+        save_network(folder / "encoder.safetensors", Encoder(resolve(settings, ImageFormat.of_8_bits((8, 8), 1))))
 
 
 def folder_for(tmp_path: Path, name: str) -> Path:

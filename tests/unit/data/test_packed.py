@@ -11,7 +11,7 @@ import pytest
 
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.machine.errors import UserError
-from tests.unit.conftest import WritePacked, digits
+from tests.unit.conftest import WritePacked, deep_digits, digits
 
 
 def test_split_is_mapped_from_its_files(write_packed: WritePacked) -> None:
@@ -22,6 +22,13 @@ def test_split_is_mapped_from_its_files(write_packed: WritePacked) -> None:
     np.testing.assert_array_equal(split.images, images)
     np.testing.assert_array_equal(split.labels, labels)
     assert read_description(folder).splits["validation"].images == 60
+
+
+def test_split_of_16_bits_keeps_every_one(write_packed: WritePacked) -> None:
+    folder = write_packed({split: deep_digits(9, channels=5) for split in ("train", "validation")})
+    split = read_split(folder, "train")
+    assert split.images.dtype == np.uint16
+    np.testing.assert_array_equal(split.images, deep_digits(9, channels=5)[0])
 
 
 def cut(path: Path) -> None:
@@ -39,7 +46,12 @@ def pickled(path: Path) -> None:
         (cut, r"test\.images\.npy is damaged .*: delete it and run prepare again"),
         (pickled, r"test\.images\.npy is damaged .*: delete it and run prepare again"),
         (lambda path: np.save(path, digits(59)[0]), r"test\.images\.npy does not fit its labels: run prepare again"),
-        (lambda path: np.save(path, np.zeros((60, 8, 8, 1))), r"test\.images\.npy does not fit its labels"),
+        (
+            lambda path: np.save(path, np.zeros((60, 8, 8, 1))),
+            r"test\.images\.npy does not fit dataset\.json: run prep",
+        ),
+        (lambda path: np.save(path, deep_digits(60)[0]), r"test\.images\.npy does not fit dataset\.json"),
+        (lambda path: np.save(path, digits(60)[0].repeat(2, axis=3)), r"test\.images\.npy does not fit dataset\.json"),
     ],
 )
 def test_wrong_images_are_named(damage: Any, sentence: str, write_packed: WritePacked) -> None:

@@ -32,6 +32,11 @@ def test_copies_keep_their_shape_and_are_never_enlarged(height: int, width: int,
     np.testing.assert_array_equal(small, np.broadcast_to(images[:, :1, :1], (2, *expected, 3)))
 
 
+def test_images_of_16_bits_are_shown_by_the_share_of_the_largest_value() -> None:
+    images = np.array([0, 128, 129, 257 * 7, 65_535], dtype=np.uint16).reshape(1, 1, 5, 1)
+    assert thumbnails(images, 32)[0, 0, :, 0].tolist() == [0, 0, 1, 7, 255]
+
+
 def test_gray_images_become_color_images_of_equal_channels() -> None:
     images, _ = digits(5)
     np.testing.assert_array_equal(thumbnails(images, 32), np.repeat(images, 3, axis=3))

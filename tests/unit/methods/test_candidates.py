@@ -19,6 +19,7 @@ from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
+from simclr_steps.settings.image_format import ImageFormat
 from tests.unit.pretraining import OWN, SMALL, train
 
 
@@ -72,14 +73,14 @@ def test_where_there_are_no_hard_links_equal_candidates_are_copies(
         raise OSError(errno.EPERM, "no hard links")
 
     monkeypatch.setattr("os.link", refuse)
-    encoder = Encoder(resolve(SMALL, (8, 8), 1))
+    encoder = Encoder(resolve(SMALL, ImageFormat.of_8_bits((8, 8), 1)))
     candidate = current_candidate(encoder, {"epoch": 1, "step": 5})
     write_candidates(tmp_path, {"best_loss": candidate, "last": candidate}, encoder.architecture)
     assert (tmp_path / "best_loss.ckpt").read_bytes() == (tmp_path / "last.ckpt").read_bytes()
 
 
 def test_a_checkpoint_that_holds_one_number_as_size_is_read_as_a_square(tmp_path: Path) -> None:
-    encoder, file = Encoder(resolve(SMALL, (8, 8), 1)), tmp_path / "last.ckpt"
+    encoder, file = Encoder(resolve(SMALL, ImageFormat.of_8_bits((8, 8), 1))), tmp_path / "last.ckpt"
     write_candidate(file, current_candidate(encoder, {"epoch": 1, "step": 5}), encoder.architecture)
     content = torch.load(file, weights_only=True)
     content["architecture"] |= {"image_size": 8, "packed_size": 16}
@@ -89,7 +90,7 @@ def test_a_checkpoint_that_holds_one_number_as_size_is_read_as_a_square(tmp_path
 
 
 def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
-    encoder, file = Encoder(resolve(SMALL, (8, 8), 1)), tmp_path / "last.ckpt"
+    encoder, file = Encoder(resolve(SMALL, ImageFormat.of_8_bits((8, 8), 1))), tmp_path / "last.ckpt"
     write_candidate(file, current_candidate(encoder, {"epoch": 1, "step": 5}), encoder.architecture)
     assert read_candidate(file)[0].step == 5
     file.write_bytes(file.read_bytes()[:-1000])

@@ -12,6 +12,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.sizes import Size
 
@@ -19,7 +20,7 @@ OWN = "tests.own_encoders:without_batch_norm"
 
 
 def build(encoder: str, image_size: Size = (32, 32), channels: int = 3) -> tuple[torch.nn.Module, int]:
-    return build_backbone(resolve(PretrainSettings(encoder=encoder), image_size, channels))
+    return build_backbone(resolve(PretrainSettings(encoder=encoder), ImageFormat.of_8_bits(image_size, channels)))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,11 @@ def build(encoder: str, image_size: Size = (32, 32), channels: int = 3) -> tuple
         ("timm:mobilenetv3_small_050", (32, 40), 3),  # has more features than its `num_features` tells
         (OWN, (8, 8), 1),
         ("tests.own_encoders:with_batch_norm", (20, 7), 3),
+        ("resnet18", (8, 8), 5),
+        ("resnext50_32x4d", (66, 66), 2),  # with the ImageNet stem
+        ("timm:test_vit", (32, 32), 5),
+        ("timm:test_resnet", (30, 30), 7),
+        ("tests.own_encoders:with_batch_norm", (8, 8), 5),
     ],
 )
 def test_features_of_timms_and_own_networks_are_counted(name: str, image_size: Size, channels: int) -> None:
@@ -55,7 +61,7 @@ def test_timms_network_is_timms_own_without_its_classifier() -> None:
 
 @pytest.mark.parametrize("name", ["timm:test_vit", OWN])
 def test_saved_network_is_built_again_by_its_name(name: str, tmp_path: Path) -> None:
-    encoder = Encoder(resolve(PretrainSettings(encoder=name), (32, 32), 1)).eval()
+    encoder = Encoder(resolve(PretrainSettings(encoder=name), ImageFormat.of_8_bits((32, 32), 1))).eval()
     save_network(tmp_path / "encoder.safetensors", encoder)
     loaded = load_network(tmp_path / "encoder.safetensors")
     images = torch.rand(2, 1, 32, 32)

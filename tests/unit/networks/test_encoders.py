@@ -16,13 +16,14 @@ from safetensors.torch import load_file, save_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture, resolve
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network, save_network
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ENCODERS, ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 
 
 def architecture(encoder: str = "resnet18", channels: int = 3, image_size: int = 16) -> Architecture:
     settings = PretrainSettings(encoder=encoder, projection_head=ProjectionHead(hidden_size=32, output_size=16))
-    return resolve(settings, (image_size, image_size), channels)
+    return resolve(settings, ImageFormat.of_8_bits((image_size, image_size), channels))
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -84,7 +85,7 @@ def test_layers_are_the_blocks_from_the_images_to_the_head(encoder: str, image_s
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_projection_head_has_the_layers_asked_for(layers: Literal[2, 3], batch_norm: bool) -> None:
     head = ProjectionHead(layers=layers, hidden_size=32, output_size=16, batch_norm=batch_norm)
-    built = Encoder(resolve(PretrainSettings(projection_head=head), (16, 16), 3)).projection_head
+    built = Encoder(resolve(PretrainSettings(projection_head=head), ImageFormat.of_8_bits((16, 16), 3))).projection_head
     linear = [layer for layer in built if isinstance(layer, torch.nn.Linear)]
     assert [layer.out_features for layer in linear] == [32] * (layers - 1) + [16]
     assert [layer.bias is not None for layer in linear] == [not batch_norm] * (layers - 1) + [False]

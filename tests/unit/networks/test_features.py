@@ -9,8 +9,10 @@ import torch
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.networks.features import compute_features, images_at_a_time, network_input
-from tests.unit.conftest import WriteEncoder, digits
+from tests.unit.conftest import WriteEncoder, deep_digits, digits
+from tests.unit.settings.test_image_format import of
 
+FIVE = of(5, bits=16, dtype="uint16", height=8, width=8)
 CPU = torch.device("cpu")
 
 
@@ -24,6 +26,20 @@ def test_features_are_those_of_the_network_and_batches_change_nothing(write_enco
         for array, tensor in zip(found, expected, strict=True):
             assert array.dtype == np.float32
             np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_packed_values_of_8_and_16_bits_become_numbers_between_0_and_1() -> None:
+    for packed in (np.arange(256, dtype=np.uint8), np.arange(65_536, dtype=np.uint16)):
+        found = network_input(torch.from_numpy(packed.reshape(1, -1, 2, 2)), (len(packed) // 4, 2))
+        expected = (packed / np.float64(packed[-1])).astype(np.float32).reshape(-1, 2, 2).transpose(2, 0, 1)
+        np.testing.assert_array_equal(found[0].numpy(), expected)
+
+
+def test_features_of_16_bits_and_five_channels_are_those_of_the_network(write_encoder: WriteEncoder) -> None:
+    network, (images, _) = load_network(write_encoder(image_format=FIVE)), deep_digits(7, channels=5)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images.astype(np.float32)).permute(0, 3, 1, 2) / 65_535)[0]
+    np.testing.assert_allclose(compute_features(network, images, CPU, 3)[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_no_images_give_empty_features_of_the_right_width(write_encoder: WriteEncoder) -> None:
@@ -60,6 +76,14 @@ def test_images_of_another_size_are_resized_without_aliasing() -> None:
 def test_large_images_come_in_smaller_batches() -> None:
     assert images_at_a_time(np.empty((1, 32, 32, 3), dtype=np.uint8)) == 1024
     assert images_at_a_time(np.empty((1, 224, 224, 3), dtype=np.uint8)) < 100
+
+
+def test_images_of_another_depth_are_refused(write_encoder: WriteEncoder) -> None:
+    deep = write_encoder(image_format=of(1, bits=16, dtype="uint16", height=8, width=8))
+    with pytest.raises(UserError, match="images with 16 bits, but these have 8: use the data it was made for"):
+        compute_features(load_network(deep), digits(2)[0], CPU)
+    with pytest.raises(UserError, match="images with 8 bits, but these have 16: use the data it was made for"):
+        compute_features(load_network(write_encoder()), deep_digits(2)[0], CPU)
 
 
 def test_images_of_other_channels_are_refused(write_encoder: WriteEncoder) -> None:

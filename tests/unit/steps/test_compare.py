@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from simclr_steps.data.packed import read_description
+from simclr_steps.data.packed import Split, read_description
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_network
@@ -17,7 +18,7 @@ from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.steps import compare as module
 from simclr_steps.steps.compare import compare
 from simclr_steps.steps.evaluate import evaluate
-from tests.unit.conftest import WriteEncoder, WritePacked, digits
+from tests.unit.conftest import WriteEncoder, WritePacked, deep_digits, digits
 
 CPU = Hardware(gpus=0)
 FEW = {"train": digits(60), "test": digits(30, 60)}
@@ -33,6 +34,13 @@ def test_random_weights_depend_on_the_seed_alone(write_packed: WritePacked, writ
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert not torch.equal(weights[0], network.state_dict()["backbone.0.weight"])
+
+
+def test_pixels_of_8_and_16_bits_are_numbers_between_0_and_1() -> None:
+    for images, labels in (digits(9), deep_digits(9, channels=5)):
+        pixels = module._pixels({"train": Split(images, labels)})["train"]
+        assert pixels.dtype == np.float32
+        np.testing.assert_allclose(pixels, images.reshape(9, -1) / np.iinfo(images.dtype).max, rtol=1e-6)
 
 
 def test_pixels_of_large_images_are_left_out_with_a_note(

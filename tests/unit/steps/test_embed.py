@@ -17,17 +17,21 @@ import pytest
 import torch
 from PIL import Image
 
+from simclr_steps.data.scaling import scale
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
+from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.datasets import FolderDataset
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.embed import embed
 from simclr_steps.steps.predict import predict
 from simclr_steps.steps.prepare import prepare
 from tests.unit.conftest import WriteEncoder, digits
+from tests.unit.settings.test_image_format import of
 
 CPU = Hardware(gpus=0, workers=1)
 ROOT = Path(__file__).parents[3]
@@ -51,7 +55,7 @@ def photos(tmp_path: Path) -> Path:
 def write_network(path: Path, encoder: str, *, image_size: int, view_size: int | None = None) -> Path:
     head = ProjectionHead(hidden_size=8, output_size=4)
     settings = PretrainSettings(encoder=encoder, view_size=view_size, projection_head=head)
-    save_network(path, Encoder(resolve(settings, (image_size, image_size), channels=3)))
+    save_network(path, Encoder(resolve(settings, ImageFormat.of_8_bits((image_size, image_size), 3))))
     return path
 
 
@@ -91,6 +95,25 @@ def test_digits_saved_as_files_have_the_features_of_the_packed_digits(
     with torch.no_grad():
         expected, _ = load_network(write_encoder())(torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
     np.testing.assert_allclose(features_of(tmp_path / "features.parquet")[1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_images_are_scaled_to_the_range_that_the_encoder_was_trained_with(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    form = of(1, bits=16, value_range=[(10, 200)], height=8, width=8)
+    images, _ = digits(5)
+    for number, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
+    model = write_encoder(image_format=form)
+    embed(model, images=tmp_path, out=tmp_path / "features.parquet", hardware=CPU)
+    expected, _ = compute_features(load_network(model), scale(images, form), torch.device("cpu"))
+    np.testing.assert_allclose(features_of(tmp_path / "features.parquet")[1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_images_of_another_depth_are_refused(photos: Path, write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    model = write_encoder(image_format=of(3, dtype="uint16", bits=16))
+    with pytest.raises(UserError, match="none of the 3 images in .* is readable"):
+        embed(model, images=photos, out=tmp_path / "features.parquet", hardware=CPU)
 
 
 def test_command_names_what_is_unreadable_and_records_what_it_did(

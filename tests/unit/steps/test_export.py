@@ -12,21 +12,27 @@ import numpy as np
 import pytest
 import torch
 
+from simclr_steps.data.scaling import scale
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
 from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.export import export
 from tests.unit.conftest import Images, WriteEncoder, digits
+from tests.unit.settings.test_image_format import of
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
 
 def write_network(path: Path, encoder: str) -> Path:
     head = ProjectionHead(hidden_size=8, output_size=4)
-    save_network(path, Encoder(resolve(PretrainSettings(encoder=encoder, projection_head=head), (32, 32), channels=3)))
+    save_network(
+        path,
+        Encoder(resolve(PretrainSettings(encoder=encoder, projection_head=head), ImageFormat.of_8_bits((32, 32), 3))),
+    )
     return path
 
 
@@ -64,6 +70,31 @@ def test_images_that_are_no_squares_have_torchs_features(write_encoder: WriteEnc
     export(model, out=tmp_path / "encoder.onnx")
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 20, 1), dtype=np.uint8)
     assert_same_features(model, onnxruntime.InferenceSession(tmp_path / "encoder.onnx"), images)
+
+
+@pytest.mark.parametrize(
+    ("facts", "low", "high"),
+    [
+        ({"dtype": "uint16", "bits": 16, "value_range": [(180, 4095), (0, 65_535), (7, 900)]}, 0, 5000),
+        ({"dtype": "float32", "bits": 8, "value_range": [(-0.5, 1.25), (0, 1), (-3, 3)]}, -2, 2),
+        ({"dtype": "uint8", "bits": 16, "value_range": [(10, 100), (0, 255), (0, 200)]}, 0, 255),
+    ],
+)
+def test_raw_values_of_any_depth_have_the_features_of_their_packed_ones(
+    facts: dict[str, Any], low: float, high: float, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    form = of(3, height=8, width=20, **facts)
+    kind = np.dtype("uint8" if form.dtype == "uint8" else "float32")
+    model, out = write_encoder(image_format=form), tmp_path / "encoder.onnx"
+    export(model, out=out)
+    values = np.random.default_rng(0).uniform(low, high, (5, 8, 20, 3)).astype(kind)
+    session = onnxruntime.InferenceSession(out)
+    assert session.get_inputs()[0].type == f"tensor({'uint8' if kind == np.uint8 else 'float'})"
+    expected, _ = compute_features(load_network(model), scale(values, form), torch.device("cpu"))
+    (found,) = session.run(None, {"images": values})
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    stored = json.loads(session.get_modelmeta().custom_metadata_map["simclr"])["architecture"]["image_format"]
+    assert ImageFormat.model_validate(stored) == form
 
 
 def test_a_network_that_onnx_computes_otherwise_is_not_written(

@@ -19,6 +19,7 @@ from simclr_steps.networks import architecture
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.steps.finetune import finetune
 from tests.unit.conftest import digits
 from tests.unit.pretraining import CPU, OWN, SMALL, history, train
@@ -150,7 +151,7 @@ def test_full_memory_is_one_sentence_that_names_the_key(
     with pytest.raises(UserError, match=sentence):
         train(tmp_path / "out", data, hungry)
     encoder = tmp_path / "encoder.safetensors"
-    save_network(encoder, Encoder(architecture.resolve(hungry, (8, 8), 1)))
+    save_network(encoder, Encoder(architecture.resolve(hungry, ImageFormat.of_8_bits((8, 8), 1))))
     with pytest.raises(UserError, match="the GPU's memory is full at step 1: lower batch_size, which is 20"):
         finetune(
             FinetuneSettings(labels=40, batch_size=20),

@@ -17,6 +17,7 @@ from simclr_steps.methods.candidates import Candidate, read_candidate, write_can
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
@@ -42,7 +43,7 @@ def candidates(tmp_path: Path) -> Path:
         encoder="tests.own_encoders:smooth_with_batch_norm",
         projection_head=ProjectionHead(hidden_size=8, output_size=4),
     )
-    architecture = resolve(settings, image_size=(8, 8), channels=1)
+    architecture = resolve(settings, ImageFormat.of_8_bits((8, 8), 1))
     rows = []
     for number, (name, loss) in enumerate(LOSSES.items()):
         torch.manual_seed(number)

@@ -81,7 +81,7 @@ def assert_views_are_the_plain_images(data: Path) -> None:
     key = random_numbers.keys(0, 0, torch.arange(len(images)), views=2)
     for view_size in VIEW_SIZES:
         settings = check(PretrainSettings, {"view_size": view_size})
-        architecture = resolve(settings, description.image_format.size, description.image_format.channels)
+        architecture = resolve(settings, description.image_format)
         plain = network_input(images, architecture.image_size)
         assert plain.shape[1:] == (description.image_format.channels, *architecture.image_size)
         for view in random_views(images, key, NOTHING, architecture.image_size):

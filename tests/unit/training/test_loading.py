@@ -68,6 +68,23 @@ def test_images_that_the_device_holds_are_those_of_their_rows(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("workers", [None, 2])
+def test_images_of_16_bits_are_the_same_on_every_way(tmp_path: Path, workers: int | None) -> None:
+    packed = np.random.default_rng(0).integers(0, 65_536, (40, 8, 8, 5), dtype=np.uint16)
+    np.save(tmp_path / "images.npy", packed)
+    mapped_file: npt.NDArray[np.uint16] = np.load(tmp_path / "images.npy", mmap_mode="r")
+    batches = np.random.default_rng(1).permutation(40).reshape(5, 8)
+    for resident in (False, True):
+        images = Images([packed[:3], mapped_file[3:]])
+        if resident:
+            images._copy_to(CPU, np.arange(40))
+        for expected, batch in zip(batches, images.loader(Batches(batches), CPU, 8, workers), strict=True):
+            indices, shown = images.on_device(batch)
+            assert shown.dtype == torch.uint16
+            assert np.array_equal(indices, expected) and np.array_equal(shown, packed[expected])
+            assert np.array_equal(images.fetch(expected, CPU), packed[expected])
+
+
+@pytest.mark.parametrize("workers", [None, 2])
 def test_loader_yields_whole_batches_in_their_order(tmp_path: Path, workers: int | None) -> None:
     images = random_images(40)
     batches = np.random.default_rng(1).permutation(40).reshape(5, 8)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch.utils.data import Sampler
 
+from simclr_steps.data.packed import Pixels
 from simclr_steps.machine.errors import UserError
 from simclr_steps.training import loading, readers
 from simclr_steps.training.loading import Images
@@ -91,7 +92,7 @@ def test_too_little_shared_memory_is_named_with_what_is_needed() -> None:
 class Stuck(Images):
     """Images of a file system that does not answer after the first batch."""
 
-    def read(self, indices: npt.NDArray[np.int64], into: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
+    def read(self, indices: npt.NDArray[np.int64], into: Pixels | None = None) -> Pixels:
         if indices[0]:
             time.sleep(10)
         return super().read(indices, into)
