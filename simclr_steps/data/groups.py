@@ -103,8 +103,8 @@ def draw_split(
 def in_one_group(labels: npt.NDArray[np.int64], groups: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     """Return the labels, without -1, that are within one group only: int64 [N], [N] to int64, sorted."""
     labeled = labels != NO_LABEL
-    classes, counts = np.unique(labels[labeled], return_inverse=True)[0], _counts(labels[labeled], groups[labeled])
-    return np.asarray(classes[(counts > 0).sum(axis=0) == 1])
+    counts, _ = counts_of(labels[labeled], groups[labeled])
+    return np.asarray(np.unique(labels[labeled])[(counts > 0).sum(axis=0) == 1])
 
 
 def nearest_share(
@@ -121,17 +121,17 @@ def nearest_share(
     of chi-square; from several random choices on, one or two groups are put in or out as long as that brings it nearer.
     """
     generator = np.random.default_rng(seed)
-    group = np.unique(groups, return_inverse=True)[1]
-    counts = _counts(labels, groups)
+    counts, group = counts_of(labels, groups)
     found = [_improved(counts, share, most, generator) for _ in range(_STARTS if len(counts) < _MANY else 1)]
     return min(found, key=lambda taken: _distances(counts[taken].sum(axis=0), counts, share))[group]
 
 
-def _counts(labels: npt.NDArray[np.int64], groups: npt.NDArray[np.generic]) -> Counts:
+def counts_of(labels: npt.NDArray[np.int64], groups: npt.NDArray[np.generic]) -> tuple[Counts, npt.NDArray[np.int64]]:
+    """Return how many rows each group has of each label that is there, [G, C], and the number of each row's group."""
     names, group = np.unique(groups, return_inverse=True)
     classes, label = np.unique(labels, return_inverse=True)
     cells = np.bincount(group * len(classes) + label, minlength=len(names) * len(classes))
-    return cells.reshape(len(names), len(classes)).astype(np.float64)
+    return cells.reshape(len(names), len(classes)).astype(np.float64), group
 
 
 def _distances(taken: Counts, counts: Counts, share: float) -> Counts:

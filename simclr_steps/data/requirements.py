@@ -14,7 +14,7 @@ from simclr_steps.data.packed import Description
 from simclr_steps.data.splits import stratified_draw
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.labels import LabelBudget
+from simclr_steps.settings.labels import LabelBudget, WholeGroups
 
 
 def require_batch(data: Description, name: str, batch_size: int) -> None:
@@ -59,9 +59,14 @@ def require_classes(data: Description, name: str) -> None:
 
 
 def require_labels(data: Description, budget: LabelBudget) -> None:
-    """Raise UserError if the budget of labels cannot be drawn."""
-    per_class = data.splits["train"].per_class
-    stratified_draw(np.repeat(np.arange(len(per_class)), per_class), budget, seed=0)
+    """Raise UserError if the budget of labels cannot be drawn, as far as the numbers of labels and groups tell."""
+    train = data.splits["train"]
+    labels = np.repeat(np.arange(len(train.per_class)), train.per_class)
+    names = None
+    if isinstance(budget, WholeGroups) and train.groups is not None:  # each may have any class
+        names = np.repeat(np.arange(train.groups), len(train.per_class)).astype(np.str_)
+        labels = np.tile(np.arange(len(train.per_class)), train.groups)
+    stratified_draw(labels, budget, seed=0, groups=names)
 
 
 def require_labeled_hold_out(data: Description, name: str, keep: str) -> None:

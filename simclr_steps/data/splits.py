@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.groups import Groups, check_given_splits, draw_split
+from simclr_steps.data.groups import Groups, check_given_splits, counts_of, draw_split
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import SPLITS
-from simclr_steps.settings.labels import PerClass
+from simclr_steps.settings.labels import PerClass, WholeGroups
 
 JUDGED = ("validation", "test")  # the splits that results are measured on
 _SHARE_WHILE_TRAINING, _FEWEST_WHILE_TRAINING, _MOST_WHILE_TRAINING = 10, 256, 2048  # of the hold-out's images
@@ -27,8 +27,10 @@ def labeled_rows(labels: Labels) -> Rows:
     return np.flatnonzero(labels != NO_LABEL)
 
 
-def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) -> Rows:
-    """Draw labeled rows so that each class has its share, and at least one; or the same number of each class.
+def stratified_draw(
+    labels: Labels, budget: float | int | PerClass | WholeGroups, seed: Seed, groups: Groups | None = None
+) -> Rows:
+    """Draw labeled rows so that each class has its share, and at least one; the same number of each; or whole groups.
 
     For one seed a smaller draw is part of every larger one of its kind.
 
@@ -37,8 +39,10 @@ def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) 
     labels
         int64 [N], -1 where there is no label, which is never drawn.
     budget
-        A whole number of rows, as a float a fraction of the labeled rows but at least one of each class, or a number of
-        each class.
+        A whole number of rows, as a float a fraction of the labeled rows but at least one of each class, a number of
+        each class, or a number of groups, which together have each class.
+    groups
+        [N], the name of each row's group, where they have any.
 
     Returns
     -------
@@ -50,6 +54,12 @@ def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) 
         When there are fewer rows to draw than classes, or more than there are.
     """
     labeled = labeled_rows(labels)
+    if isinstance(budget, WholeGroups):
+        if groups is None:
+            raise UserError(
+                f"labels: {budget} needs groups, which the images lack: add a column group, or group_pattern"
+            )
+        return labeled[_drawn_groups(labels[labeled], groups[labeled], budget, seed)]
     order = labeled[_order_of_draw(labels[labeled], seed, each_class_first=True)]
     sizes = np.unique(labels[labeled], return_counts=True)[1]
     classes = len(sizes)
@@ -68,6 +78,27 @@ def stratified_draw(labels: Labels, budget: float | int | PerClass, seed: Seed) 
     if count > len(labeled):
         raise UserError(f"labels: {budget} exceeds the {len(labeled)} available labels: use fewer")
     return np.sort(order[:count])
+
+
+def _drawn_groups(labels: Labels, groups: Groups, budget: WholeGroups, seed: Seed) -> npt.NDArray[np.bool_]:
+    """Return which rows are of the drawn groups: int64 [N], [N] to bool [N].
+
+    First come groups that add a class, then the others, each class's in its share; a group counts as of the class
+    that most of its rows have.
+    """
+    counts, group = counts_of(labels, groups)
+    if budget.groups > len(counts):
+        raise UserError(f"labels: {budget} exceeds the {len(counts)} groups with labels: use fewer")
+    order = _order_of_draw(counts.argmax(axis=1), seed, each_class_first=True)
+    first, seen = [], np.zeros(counts.shape[1], dtype=bool)
+    for number in order:
+        if (counts[number] > 0)[~seen].any():
+            first.append(number)
+            seen |= counts[number] > 0
+    drawn = np.concatenate([first, order[~np.isin(order, first)]])[: budget.groups].astype(np.int64)
+    if not counts[drawn].sum(axis=0).all():
+        raise UserError(f"labels: {budget} takes groups that lack some of the {len(seen)} classes: use more")
+    return np.isin(group, drawn)
 
 
 def _number_in_class(labels: Labels) -> Rows:

@@ -18,7 +18,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.labels import LabelBudget
+from simclr_steps.settings.labels import LabelBudget, WholeGroups
 
 Features = dict[str, Array]  # of the labeled images of each split, float32 [N, D]
 Judged = dict[str, Any]  # accuracy, and by_group where there are groups
@@ -88,7 +88,7 @@ def few_labels(
     notes: list[str] = []
     penalty = 0.0
     of_train = (groups or {}).get("train")
-    for rows, draw in _draws(budgets, draws, labels["train"], split_seed, notes):
+    for budget, rows, draw in _draws(budgets, draws, labels["train"], of_train, split_seed, notes):
         few, drawn = features["train"][rows], labels["train"][rows]
         if draw == 0:
             within = None if of_train is None else of_train[rows]
@@ -100,6 +100,7 @@ def few_labels(
                 "input": name,
                 "labels": len(rows),
                 **({} if of_train is None else {"label_groups": len(np.unique(of_train[rows]))}),
+                **({"budget": str(budget)} if isinstance(budget, WholeGroups) else {}),
                 "fraction": round(len(rows) / len(labels["train"]), 6),
                 "draw": draw,
                 "C": penalty,
@@ -112,9 +113,17 @@ def few_labels(
 
 
 def _draws(
-    budgets: Sequence[LabelBudget], draws: int, labels: Labels, split_seed: int, notes: list[str]
-) -> Iterator[tuple[Rows, int]]:
-    """Yield the rows of each draw of each label budget, and the number of the draw; note which budgets are left out."""
+    budgets: Sequence[LabelBudget],
+    draws: int,
+    labels: Labels,
+    groups: Groups | None,
+    split_seed: int,
+    notes: list[str],
+) -> Iterator[tuple[LabelBudget, Rows, int]]:
+    """Yield each label budget, the rows of each of its draws, and the draw's number; note which budgets are left out.
+
+    A budget of rows is left out if another has as many.
+    """
     if len(np.unique(labels)) < 2:
         notes.append("Linear classifiers were left out: they need at least two classes.")
         return
@@ -122,18 +131,19 @@ def _draws(
     for budget in budgets:
         for draw in range(draws):
             try:
-                rows = stratified_draw(labels, budget, (split_seed, draw))
+                rows = stratified_draw(labels, budget, (split_seed, draw), groups)
             except UserError as error:  # the other budgets and kNN are still informative
                 notes.append(f"A label budget was left out: {error}.")
                 log.warning("left out: %s", error)
                 break
             if draw == 0:
-                if len(rows) in counts:
+                if len(rows) in counts and not isinstance(budget, WholeGroups):
                     notes.append(f"A label budget was left out: {budget} is {len(rows):,} labels, as another is.")
                     break
-                counts.add(len(rows))
+                if not isinstance(budget, WholeGroups):
+                    counts.add(len(rows))
                 log.info("logistic regression with %d labels", len(rows))
-            yield rows, draw
+            yield budget, rows, draw
             if len(rows) == len(labels):
                 notes.append("All labels can be drawn in only one way, so there is only one draw.")
                 break

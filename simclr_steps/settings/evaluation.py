@@ -17,7 +17,7 @@ class EvaluationSettings(Settings):
         [0.01, 0.1, 1.0],
         min_length=1,
         description="Label budgets for logistic regression, given like a fine-tuning's `labels`: a fraction, a whole "
-        "number, or `{per_class: number}`.",
+        "number, `{per_class: number}`, or `{groups: number}`.",
     )
     draws: int = Field(3, gt=0, description="Independent draws of the labels per budget.")
     augmentation: Augmentation | None = Field(

@@ -26,8 +26,8 @@ class FinetuneSettings(Optimization):
     labels: LabelBudget = Field(
         0.3,
         description="Labels to use: a fraction of the training labels (0.3; 1.0 uses all) or a whole number (10), both "
-        "stratified by class, or the same number for each class (`{per_class: 4}`). A fraction gives each class at "
-        "least one.",
+        "stratified by class, the same number for each class (`{per_class: 4}`), or all labels of some groups of "
+        "images (`{groups: 3}`). A fraction gives each class at least one.",
     )
     draws: int = Field(
         1,

@@ -1,12 +1,13 @@
-"""A budget of labels: a share, a number, or a number of each class."""
+"""A budget of labels: a share, a number, a number of each class, or all those of a number of groups."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
-from simclr_steps.settings.base import Settings
+from simclr_steps.settings.base import Settings, did_you_mean
 
 
 class PerClass(Settings):
@@ -19,11 +20,32 @@ class PerClass(Settings):
         return f"{{per_class: {self.per_class}}}"
 
 
+class WholeGroups(Settings):
+    """All labels of some groups of images."""
+
+    groups: int = Field(gt=0, description="Number of groups, such as patients, of which all labels are used.")
+
+    def __str__(self) -> str:
+        """Return the budget as a config gives it."""
+        return f"{{groups: {self.groups}}}"
+
+
+_KEYS = (*PerClass.model_fields, *WholeGroups.model_fields)
+
+
 def _check_budget(value: Any) -> Any:
     is_count, is_fraction = type(value) is int and value > 0, type(value) is float and 0 < value <= 1
-    if is_count or is_fraction or isinstance(value, dict | PerClass):
-        return value
-    raise ValueError("must be a fraction above 0 and up to 1.0, a whole number of labels, or {per_class: number}")
+    if isinstance(value, dict):
+        for key in map(str, value):
+            if key not in _KEYS:
+                advice = did_you_mean(key, _KEYS)
+                raise PydanticCustomError(
+                    "unknown_key", 'unknown key "{key}"; {advice}', {"key": key, "advice": advice}
+                )
+    elif not is_count and not is_fraction and not isinstance(value, PerClass | WholeGroups):
+        blocks = " or ".join(f"{{{key}: number}}" for key in _KEYS)
+        raise ValueError(f"must be a fraction above 0 and up to 1.0, a whole number of labels, or {blocks}")
+    return value
 
 
-LabelBudget = Annotated[float | int | PerClass, BeforeValidator(_check_budget)]
+LabelBudget = Annotated[float | int | PerClass | WholeGroups, BeforeValidator(_check_budget)]

@@ -25,6 +25,7 @@ from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logit
 from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
 from simclr_steps.networks.features import check_images
 from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.labels import WholeGroups
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
 from simclr_steps.training.published import kept, place_files
@@ -74,10 +75,14 @@ def finetune(
     with work_folder(work, *made_of, place=partial(place_files, out=out, names=_OWN)) as folder:
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():
-                rows = stratified_draw(train.labels, settings.labels, (description.split_seed, draw))
+                rows = stratified_draw(train.labels, settings.labels, (description.split_seed, draw), groups)
                 module = _train(settings, pretrained, classes, train, rows, data, (seed, draw), folder, devices, saving)
-                drawn_from = {} if groups is None else {"label_groups": len(np.unique(groups[rows]))}
-                _judge(module, description, data, {"draw": draw, **drawn_from}, folder, devices.device)
+                drawn: dict[str, Any] = {"draw": draw, "label_count": len(rows)}
+                if groups is not None:
+                    drawn["label_groups"] = len(np.unique(groups[rows]))
+                if isinstance(settings.labels, WholeGroups):
+                    drawn["budget"] = str(settings.labels)
+                _judge(module, description, data, drawn, folder, devices.device)
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
         with kept(folder) as published:
@@ -132,15 +137,14 @@ def _train(
 
 
 def _judge(
-    module: Supervised, description: Description, data: Path, drawn: dict[str, int], folder: Path, device: torch.device
+    module: Supervised, description: Description, data: Path, drawn: dict[str, Any], folder: Path, device: torch.device
 ) -> None:
     """Write what one draw achieves; the first to read the test split, when nothing is left to choose.
 
     The device is named, as Lightning moves a module to the CPU when its training ends.
     """
     classes, draw = description.classes, drawn["draw"]
-    result: dict[str, Any] = {**drawn, "label_count": len(module.rows)}
-    result |= {"epochs": module.epochs, "epoch": module.kept_epoch}
+    result = drawn | {"epochs": module.epochs, "epoch": module.kept_epoch}
     for name in JUDGED:
         split = read_split(data, name)
         logits, labels = labeled_logits(module.network, split, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from simclr_steps.data.groups import nearest_share
 from simclr_steps.data.packed import Description, read_description, read_split
-from simclr_steps.data.splits import Labels, assign_splits
+from simclr_steps.data.splits import Labels, assign_splits, stratified_draw
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import Dataset
+from simclr_steps.settings.labels import WholeGroups
 from simclr_steps.steps.prepare import prepare
 
 NO_SPLITS = {"validation_fraction": 0.0, "test_fraction": 0.0}
@@ -207,6 +209,34 @@ def test_shares_are_nearer_than_those_of_scikit_learn(is_of_one_class: bool) -> 
         assert deviation(taken) <= min(deviation(np.isin(np.arange(2000), fold)) for _, fold in folds)
     again, other = (nearest_share(labels, groups, 0.2, (seed,), most=58) for seed in (2, 3))
     assert np.array_equal(taken, again) and not np.array_equal(taken, other)
+
+
+def test_a_budget_of_groups_takes_them_whole_with_each_class_and_less_is_part_of_more() -> None:
+    generator = np.random.default_rng(0)
+    groups = generator.permutation(np.repeat(np.arange(30), 10)).astype(np.str_)
+    of_group = np.repeat([0, 1, 2, -1], [20, 6, 2, 2])  # and three images of a class that only group 5 has
+    labels = of_group[groups.astype(int)]
+    labels[np.flatnonzero(groups == "5")[:3]] = 3
+    first = set()
+    for seed in range(5):
+        draws = [stratified_draw(labels, WholeGroups(groups=count), seed, groups) for count in range(4, 29)]
+        for count, rows in enumerate(draws, start=4):
+            names = set(groups[rows])
+            assert len(names) == count and set(labels[rows]) == {0, 1, 2, 3}
+            assert np.array_equal(rows, np.flatnonzero(np.isin(groups, list(names)) & (labels >= 0)))
+        assert all(set(smaller) < set(larger) for smaller, larger in pairwise(draws))
+        of_class = np.bincount(of_group[np.unique(groups[draws[10]]).astype(int)])
+        assert np.abs(of_class - 14 * np.array([20, 6, 2]) / 28).max() <= 1.5, "each class's groups in their share"
+        first.add(tuple(draws[0]))
+    assert len(first) == 5
+    with pytest.raises(UserError, match=r"^labels: {groups: 29} exceeds the 28 groups with labels: use fewer"):
+        stratified_draw(labels, WholeGroups(groups=29), 0, groups)
+    with pytest.raises(UserError, match=r"^labels: {groups: 2} takes groups that lack some of the 4 classes: use more"):
+        stratified_draw(labels, WholeGroups(groups=2), 0, groups)
+    with pytest.raises(
+        UserError, match=r"^labels: {groups: 5} needs groups, which the images lack: add a column group"
+    ):
+        stratified_draw(labels, WholeGroups(groups=5), 0)
 
 
 def test_with_groups_ignored_an_accuracy_is_inflated_and_with_groups_it_is_chance(tmp_path: Path) -> None:

@@ -80,6 +80,12 @@ def drawn(data: Path, folder: Path, encoder: Path) -> None:
             finetuned(labels=9, epochs=1),
         ),
         (
+            {},
+            {"finetunes": {"few": {"labels": {"groups": 4}, "keep": "last"}}},
+            "finetunes.few.",
+            finetuned(labels={"groups": 4}, epochs=1),
+        ),
+        (
             {"validation": UNLABELED},
             {"finetunes": {"few": {"labels": 10, "keep": "best"}}},
             "finetunes.few.",

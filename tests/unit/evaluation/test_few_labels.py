@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from simclr_steps.evaluation.few_labels import few_labels
-from simclr_steps.settings.labels import PerClass
+from simclr_steps.settings.labels import LabelBudget, PerClass, WholeGroups
 from tests.unit.conftest import digits
 
 CPU = torch.device("cpu")
@@ -33,5 +33,9 @@ def test_labels_that_come_from_groups_say_from_how_many() -> None:
     groups = {name: (np.arange(len(given)) // 20).astype(np.str_) for name, given in labels.items()}
     results, _ = few_labels("pixels", features, labels, [20, 1.0], 1, 0, CPU, groups)
     assert {row["labels"]: row["label_groups"] for row in results} == {20: 3, 60: 3}
+    budgets: list[LabelBudget] = [20, WholeGroups(groups=1), WholeGroups(groups=2)]
+    results, _ = few_labels("pixels", features, labels, budgets, 2, 0, CPU, groups)
+    found = [(row.get("budget"), row["labels"], row["label_groups"]) for row in results if row["draw"] == 0]
+    assert found == [(None, 20, 3), ("{groups: 1}", 20, 1), ("{groups: 2}", 40, 2)]
     plain, _ = few_labels("pixels", features, labels, [20], 1, 0, CPU)
     assert "label_groups" not in plain[0]

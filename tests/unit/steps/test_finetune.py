@@ -73,6 +73,21 @@ def test_draws_use_other_labels_and_the_first_is_kept(tmp_path: Path, encoder: P
     assert [row["draw"] for row in read_table(tmp_path / "several" / "history.csv")] == ["0", "1"]
 
 
+def test_labels_of_whole_groups_are_trained_on_and_what_is_right_in_each_group_is_counted(
+    tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]
+) -> None:
+    counts = {"train": 200, "validation": 60, "test": 60, "unlabeled": 0}
+    data = write_packed(groups={name: [f"g{row // 20}" for row in range(count)] for name, count in counts.items()})
+    metrics = train(tmp_path / "out", encoder, data, changed(labels={"groups": 3}, epochs=1))
+    draw = metrics["draws"][0]
+    assert (draw["label_count"], draw["label_groups"], draw["budget"]) == (60, 3, "{groups: 3}")
+    for name in ("validation", "test"):
+        by_group = draw[name]["by_group"]
+        assert by_group["images"] == [20, 20, 20]
+        for metric in ("accuracy", "top_5_accuracy"):
+            assert sum(by_group[metric]) == pytest.approx(60 * draw[name][metric])
+
+
 def test_keeping_the_best_without_a_labeled_hold_out_is_refused(
     tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]
 ) -> None:

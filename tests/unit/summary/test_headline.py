@@ -69,6 +69,24 @@ def test_groups_are_counted_and_the_interval_is_said_to_be_over_them(tmp_path: P
     assert re.search(r"\|  10 \(4 groups\) \|.* 80.0 \[40.0, 100.0\]", text), text
 
 
+def test_a_budget_of_groups_is_a_line_whatever_its_draws_labels_with_their_mean(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    write_finetune(folder, "tuned", "pretrained", 0.8)
+    content = json.loads((folder / "evaluate/linear.json").read_text())
+    for row in content["results"]:
+        row["label_groups"] = 3
+        if row["labels"] == 10:
+            row |= {"labels": 50 + 11 * row["draw"], "budget": "{groups: 3}"}
+    (folder / "evaluate/linear.json").write_text(json.dumps(content))
+    metrics = json.loads((folder / "finetune/tuned/metrics.json").read_text())
+    metrics["draws"][0] |= {"label_groups": 3, "budget": "{groups: 3}", "label_count": 50}
+    (folder / "finetune/tuned/metrics.json").write_text(json.dumps(metrics))
+    text = page(settings(0, finetunes=("tuned",)), tmp_path)
+    line, other = (line for line in text.splitlines() if line.startswith("|") and "groups" in line)
+    assert line.startswith("| {groups: 3} (54.1) |") and line.count("±") == 3 and line.count("[") == 4
+    assert other.startswith("|     100 (3 groups) |")
+
+
 def test_one_sentence_says_how_the_penalty_was_chosen(tmp_path: Path) -> None:
     folder = write_run(tmp_path, 0)
     file = folder / "evaluate" / "linear.json"
