@@ -114,8 +114,9 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
 def _listed(table: Path) -> Iterator[tuple[str, Path]]:
     with contextlib.suppress(UserError):
         for _, cells in read_lines(table):
-            name = cells.get("path", "")
-            yield name, table.parent / name
+            for column, name in cells.items():
+                if column == "path" or column.startswith("path."):
+                    yield name, table.parent / name
 
 
 def is_passed_over(name: str) -> bool:

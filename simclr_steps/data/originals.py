@@ -21,6 +21,7 @@ from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, Pixels, chunk_length, take
 from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.image_format import Reading
 
 Names = tuple[str, ...]
 Stream = IO[bytes] | gzip.GzipFile
@@ -95,9 +96,7 @@ def read_originals(files: Originals) -> ImageSource:
     height, width, channels = layout.shape
     return ImageSource(
         classes=list(known_set.classes) or _cifar_classes(files),
-        height=height,
-        width=width,
-        channels=channels,
+        reading=Reading(height=height, width=width, channels=channels),
         splits=np.repeat(list(labels), [len(part) for part in labels.values()]),
         labels=np.concatenate(list(labels.values())),
         names=[f"{split}/{number}" for split, part in labels.items() for number in range(len(part))],

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from simclr_steps.settings.sizes import Size
 
+Dtype = Literal["uint8", "uint16", "float32"]
+Fit = Literal["crop", "pad"]
+Planes = Literal["max", "mean"] | Annotated[int, Field(ge=0)]
 
-class ImageFormat(BaseModel):
-    """The format that all images of a data set have, and what became of their originals' values.
 
-    An original value x of channel c, with the range [low, high] of that channel, was packed as
-    round(largest · clip((x - low) / (high - low), 0, 1)), and networks read a packed value divided by `largest`.
-    """
+class Reading(BaseModel):
+    """How image files become arrays of one size and one number of channels, with their values as they are."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,11 +22,9 @@ class ImageFormat(BaseModel):
     width: int
     channels: int
     channel_names: list[str] | None = None  # as the user named them; such channels are not colors
-    dtype: Literal["uint8", "uint16", "float32"] = "uint8"  # of the originals
-    bits: Literal[8, 16] = 8  # of a packed value
-    value_range: list[tuple[float, float]]  # of each channel: the original values that are packed as 0 and as `largest`
-    mean: list[float]  # of each channel over the train and unlabeled images, as networks read them, in [0, 1]
-    std: list[float]
+    fit: Fit = "crop"
+    planes: Planes | None = None  # of the axes Z and T
+    channel_axis: int | None = None
 
     @property
     def size(self) -> Size:
@@ -34,14 +32,37 @@ class ImageFormat(BaseModel):
         return self.height, self.width
 
     @property
-    def largest(self) -> int:
-        """The largest packed value."""
-        return (1 << self.bits) - 1
-
-    @property
     def is_color(self) -> bool:
         """Whether the channels are red, green and blue."""
         return self.channels == 3 and self.channel_names is None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether the channels are a gray level or colors, one of which is made from the other if need be."""
+        return self.is_color or (self.channels == 1 and self.channel_names is None)
+
+    def named(self, channel: int) -> str:
+        """Return what a message calls a channel."""
+        return self.channel_names[channel] if self.channel_names else f"channel {channel}"
+
+
+class ImageFormat(Reading):
+    """The format that all images of a data set have, and what became of their originals' values.
+
+    An original value x of channel c, with the range [low, high] of that channel, was packed as
+    round(largest · clip((x - low) / (high - low), 0, 1)), and networks read a packed value divided by `largest`.
+    """
+
+    dtype: Dtype = "uint8"  # of the originals
+    bits: Literal[8, 16] = 8  # of a packed value
+    value_range: list[tuple[float, float]]  # of each channel: the original values that are packed as 0 and as `largest`
+    mean: list[float]  # of each channel over the train and unlabeled images, as networks read them, in [0, 1]
+    std: list[float]
+
+    @property
+    def largest(self) -> int:
+        """The largest packed value."""
+        return (1 << self.bits) - 1
 
     def __str__(self) -> str:
         """Return the format in words, for the log."""

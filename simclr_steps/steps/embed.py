@@ -17,6 +17,7 @@ import torch
 from simclr_steps.data.decoding import decode_all
 from simclr_steps.data.image_files import find_images
 from simclr_steps.data.image_folders import index_table
+from simclr_steps.data.scaling import LIMITS_OF_8_BITS, as_packed
 from simclr_steps.files import checksum, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress, log
@@ -25,6 +26,7 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import images_at_a_time, network_input
 from simclr_steps.networks.precision import ieee_fp32
+from simclr_steps.settings.image_format import ImageFormat
 
 NamedImages = tuple[list[str], npt.NDArray[np.uint8]]  # names, and their images [B, H, W, C]
 
@@ -80,10 +82,14 @@ def _batches(
     base: Path, names: list[str], network: Encoder | Classifier, workers: int | None, skipped: list[str]
 ) -> Iterator[NamedImages]:
     """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
-    size = network.architecture.packed_size or network.architecture.image_size
-    blank = np.empty((0, *size, network.architecture.channels), dtype=np.uint8)
+    height, width = network.architecture.packed_size or network.architecture.image_size
+    channels = network.architecture.channels
+    ranges = [LIMITS_OF_8_BITS] * channels
+    form = ImageFormat(height=height, width=width, channels=channels, value_range=ranges, mean=[], std=[])
+    blank = np.empty((0, *form.size, channels), dtype=np.uint8)
     workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(names) // _FILES_PER_WORKER)
-    decoded = zip(names, decode_all([base / name for name in names], size, blank.shape[-1], workers), strict=True)
+    images = (as_packed(image, form) for image in decode_all([base / name for name in names], form, workers))
+    decoded = zip(names, images, strict=True)
     progress, done = Progress("embedded", len(names)), 0
     while part := list(islice(decoded, images_at_a_time(blank))):
         readable = []

@@ -19,7 +19,9 @@ from simclr_steps.data.image_tables import read_lines
 from simclr_steps.data.numpy_files import read_arrays
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import ArraysDataset
+from simclr_steps.settings.image_format import Reading
 
+READING = Reading(height=8, width=8, channels=3)
 PICTURE = Image.new("RGB", (8, 8), (9, 99, 199))
 
 
@@ -77,12 +79,12 @@ def write(path: Path, content: bytes) -> Path:
 def test_an_image_of_another_kind_than_its_name_says_is_named(
     tmp_path: Path, content: Callable[[], bytes], reason: str
 ) -> None:
-    assert str(decode(write(tmp_path / "photo.jpg", content()), (8, 8), 3)).startswith(reason)
+    assert str(decode(write(tmp_path / "photo.jpg", content()), READING)).startswith(reason)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
 def test_an_image_of_a_kind_that_is_read_may_have_any_name(tmp_path: Path, kind: str) -> None:
-    assert not isinstance(decode(write(tmp_path / "photo.jpg", image(kind)), (8, 8), 3), str)
+    assert not isinstance(decode(write(tmp_path / "photo.jpg", image(kind)), READING), str)
 
 
 @pytest.mark.parametrize(
