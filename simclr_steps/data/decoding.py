@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from simclr_steps.data.file_kinds import kind_of
+from simclr_steps.data.file_kinds import converter_of, kind_of
 from simclr_steps.data.measured_files import UnknownCompressionError, Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
 from simclr_steps.machine.errors import UserError
@@ -84,6 +84,8 @@ def decode(file: File, reading: Reading) -> Decoded | str:
 def _what_it_is(path: Path) -> str:
     """Return what a file is whose content is no image of a format that is read."""
     kind = kind_of(path)
+    if advice := converter_of(path):
+        return f"it is {kind or f'a {path.suffix} file'}: {advice}"
     known = ", ".join(_FORMATS)
     if kind is None:
         return f"it is damaged, or none of {known}"

@@ -235,9 +235,7 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
     """Raise UserError when there are no paths, or a column's name looks like a slip; other columns may be there."""
     for missing in (column for column in read if column not in columns):
         others = {
-            column.lower(): column
-            for column in columns
-            if column not in COLUMNS and not column.startswith(_OF_CHANNEL)
+            column.lower(): column for column in columns if column not in COLUMNS and not column.startswith(_OF_CHANNEL)
         }
         for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
             raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.file_kinds import ARRAYS, kind_of
+from simclr_steps.data.file_kinds import ARRAYS, converter_of, kind_of
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, Pixels, take
 from simclr_steps.data.splits import Labels, Rows
@@ -122,6 +122,8 @@ def _open(path: Path) -> dict[str, StoredArray]:
         return arrays
     if not path.is_file():
         raise UserError(f"path: {path} does not exist: give an .npz file or a folder of .npy files")
+    if converter := converter_of(path):
+        raise UserError(f"path: {path} is no .npz file: {converter}")
     if (kind := kind_of(path)) not in (None, ARRAYS):
         raise UserError(f"path: {path} is {kind} and no .npz file: {_ADVICE}")
     with _intact(path), zipfile.ZipFile(path) as archive:
