@@ -1,4 +1,4 @@
-"""Turn image files of any size and mode into small arrays of one size and mode."""
+"""Turn image files of any size, mode and depth into small arrays of one size and number of channels."""
 
 from __future__ import annotations
 
@@ -11,60 +11,88 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from simclr_steps.data.file_kinds import kind_of
+from simclr_steps.data.file_kinds import converter_of, kind_of
+from simclr_steps.data.measured_files import UnknownCompressionError, Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.signals import end_with_parent
+from simclr_steps.settings.image_format import Dtype, Reading
 from simclr_steps.settings.sizes import Size
 
-Decoded = npt.NDArray[np.uint8] | str  # [H, W, C], or why the file cannot be read
+File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_BANDS = ("L", "RGB", "RGBA", "CMYK")  # modes of Pillow whose bands are channels
 _AT_ONCE = 16  # files that a process decodes before it hands over
 _LOOK_EVERY = 1.0  # seconds in which a process that died is noticed
 
 
-def decode(path: Path, size: Size, channels: int) -> Decoded:
-    """Read an image file: uint8 [height, width, channels], or the reason why it cannot be read.
+@dataclass(frozen=True)
+class Decoded:
+    """An image of the wanted size.
 
-    The image is turned as its EXIF data say if they can be read, the largest part in its middle that has the shape of
-    `size`, height and width, is resized to it with Pillow's bicubic filter, which takes all pixels into account when it
-    makes an image smaller, and the rest is left out. Transparent parts become white. Of 16 bits of gray the range 0 to
-    65,535 becomes 0 to 255. Of several pages or frames the first is taken. Unreadable are also 32-bit pixels, whose
-    range is anyone's guess, and images so large that Pillow takes them for an attack on memory.
+    `values` [H, W, C] are uint8, or float32 for files of other types, with NaN in the margins that `fit: pad` adds. The
+    number of channels is the file's where they are no gray level or colors.
+    """
+
+    values: npt.NDArray[Any]
+    dtype: Dtype  # of the values in the file
+    kept: float  # share of the file's pixels that did not fall off
+
+
+def decode(file: File, reading: Reading) -> Decoded | str:
+    """Read an image, or return the reason why it cannot be read.
+
+    The image is turned as its EXIF data say if they can be read; the largest part in its middle that has the shape of
+    the wanted size, or with `fit: pad` all of it, is resized with Pillow's bicubic filter, which takes all pixels into
+    account when it makes an image smaller. Of a picture of 8 bits and several pages or frames the first is taken, and
+    its transparent parts become white. Unreadable are also types other than uint8, uint16 and float32, values that are
+    NaN or infinite, and images so large that Pillow takes them for an attack on memory.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # about metadata, without the file's name
-        return _decode_quietly(path, size, channels)
+        return _decode_quietly(file, reading)
 
 
-def _decode_quietly(path: Path, size: Size, channels: int) -> Decoded:
+def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for who writes to it
-            return "it is no regular file"
-        return _decoded(path, size, channels)
+        for path in [file] if isinstance(file, Path) else file:
+            if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for who writes to it
+                return "it is no regular file"
+        return _decoded(file, reading) if isinstance(file, Path) else _resized(_joined(file, reading), reading)
     except UnidentifiedImageError:
-        reason = _what_it_is(path)
+        reason = _what_it_is(file) if isinstance(file, Path) else "a file of a channel is no image"
     except Exception as error:  # a damaged file can make a decoder fail in any way
         reason = " ".join(str(error).split()) or type(error).__name__
-    with suppress(Exception):  # what makes it fail may be no more than metadata
-        if pixels := without_metadata(path):
-            return _decoded(pixels, size, channels)
+    if isinstance(file, Path) and reading.is_picture:
+        with suppress(Exception):  # what makes it fail may be no more than metadata
+            if pixels := without_metadata(file):
+                return _picture(pixels, reading)
+        try:  # of 8 bits, with a compression that Pillow does not know
+            return _resized(_of_colors(read_tiff(file, reading), reading.channels), reading)
+        except UnknownCompressionError as error:
+            reason = str(error)
+        except Exception:  # the reason that Pillow gave stands
+            return reason
     return reason
 
 
 def _what_it_is(path: Path) -> str:
     """Return what a file is whose content is no image of a format that is read."""
     kind = kind_of(path)
+    if advice := converter_of(path):
+        return f"it is {kind or f'a {path.suffix} file'}: {advice}"
     known = ", ".join(_FORMATS)
     if kind is None:
         return f"it is damaged, or none of {known}"
@@ -73,25 +101,96 @@ def _what_it_is(path: Path) -> str:
     return f"it is {kind}, to be converted to PNG" if kind.endswith("image") else f"it is {kind}, none of {known}"
 
 
-def _decoded(file: Path | io.BytesIO, size: Size, channels: int) -> npt.NDArray[np.uint8]:
+def _decoded(path: Path, reading: Reading) -> Decoded:
+    if not reading.is_picture:
+        return _resized(_whole(path, reading), reading)
+    values = read_values(path, reading)
+    return _picture(path, reading) if values is None else _resized(_of_colors(values, reading.channels), reading)
+
+
+def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
+    """Return a gray or color image of 8 bits as Pillow reads it."""
+    size = reading.size
     with Image.open(file, formats=_FORMATS) as image:
         enough = 2 * max(size)  # in both directions, as the image may be turned
         image.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
-        whole = _in_mode(upright(image), "L" if channels == 1 else "RGB")
-        small = whole.resize(size[::-1], Image.Resampling.BICUBIC, box=_middle(whole, size), reducing_gap=2.0)
-    return np.asarray(small, dtype=np.uint8).reshape(*size, channels)
+        whole = _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
+    inner, box, kept = _place((whole.height, whole.width), reading)
+    small = whole.resize(inner[::-1], Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+    return Decoded(_padded(np.asarray(small, dtype=np.uint8).reshape(*inner, -1), size), "uint8", kept)
 
 
-def decode_all(paths: Sequence[Path], size: Size, channels: int, workers: int) -> Iterator[Decoded]:
-    """Decode files with `workers` processes and yield the results in the order of `paths`.
+def _whole(path: Path, reading: Reading) -> Values:
+    """Return all channels of a file as they are, which are no gray level or colors."""
+    values = read_values(path, reading)
+    if values is not None:
+        return values
+    with Image.open(path, formats=_FORMATS) as image:
+        whole = upright(image)
+    if whole.mode not in _BANDS:
+        raise ValueError(f"its pixels have the mode {whole.mode} of Pillow, which has no channels to tell apart")
+    return np.asarray(whole, dtype=np.uint8).reshape(whole.height, whole.width, -1)
+
+
+def _joined(paths: Sequence[Path], reading: Reading) -> Values:
+    """Return the channels of an image that has a file for each."""
+    names = reading.channel_names or [path.name for path in paths]
+    of_one = reading.model_copy(update={"channels": 1, "channel_names": ["one"]})
+    planes = [_whole(path, of_one) for path in paths]
+    for path, name, plane in zip(paths, names, planes, strict=True):
+        if plane.shape[2] != 1:
+            raise ValueError(f"{path.name} of channel {name} has {plane.shape[2]} channels: give a file with one")
+        if (plane.shape, plane.dtype) != (planes[0].shape, planes[0].dtype):
+            raise ValueError(f"{path.name} is {_described(plane)}, and {paths[0].name} {_described(planes[0])}")
+    return np.concatenate(planes, axis=2)
+
+
+def _described(plane: Values) -> str:
+    return f"{plane.shape[0]} × {plane.shape[1]} {plane.dtype}"
+
+
+def _of_colors(values: Values, channels: int) -> Values:
+    """Return gray values as colors, or colors as gray values, as Pillow weights them."""
+    if channels == 3 and values.shape[2] == 1:
+        return values.repeat(3, axis=2)
+    if channels == 1 and values.shape[2] == 3:
+        gray = (values @ np.array([0.299, 0.587, 0.114]))[..., None]
+        return np.asarray((np.rint(gray) if values.dtype.kind == "u" else gray).astype(values.dtype))
+    return values
+
+
+def _resized(whole: Values, reading: Reading) -> Decoded:
+    """Return an image of any type and any number of channels at the wanted size.
+
+    Raises
+    ------
+    ValueError
+        When values are NaN or infinite.
+    """
+    if wrong := int((~np.isfinite(whole)).sum()):
+        raise ValueError(f"{wrong:,} of its {whole.size:,} values are NaN or infinite: replace them")
+    inner, box, kept = _place(whole.shape[:2], reading)
+    kind = np.uint8 if whole.dtype == np.uint8 else np.float32
+    planes = []
+    for channel in range(whole.shape[2]):
+        plane = Image.fromarray(np.ascontiguousarray(whole[..., channel], dtype=kind))
+        planes.append(np.asarray(plane.resize(inner[::-1], Image.Resampling.BICUBIC, box=box)))
+    values = np.stack(planes, axis=2)
+    if whole.dtype == np.uint16:  # as Pillow does it for 8 bits, where the filter leaves the type's range
+        values = values.clip(0, np.iinfo(np.uint16).max)
+    return Decoded(_padded(values, reading.size), whole.dtype.name, kept)  # type: ignore[arg-type]
+
+
+def decode_all(files: Sequence[File], reading: Reading, workers: int) -> Iterator[Decoded | str]:
+    """Decode files with `workers` processes and yield the results in the order of `files`.
 
     Raises
     ------
     UserError
         When a process dies.
     """
-    job = partial(_decode_some, size=size, channels=channels)
-    parts = (paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE))
+    job = partial(_decode_some, reading=reading)
+    parts = (files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE))
     if workers == 1:
         for part in parts:
             yield from job(part)
@@ -108,19 +207,19 @@ def decode_all(paths: Sequence[Path], size: Size, channels: int, workers: int) -
         ) from error
 
 
-def _decode_some(paths: Sequence[Path], size: Size, channels: int) -> list[Decoded]:
-    return [decode(path, size, channels) for path in paths]
+def _decode_some(files: Sequence[File], reading: Reading) -> list[Decoded | str]:
+    return [decode(file, reading) for file in files]
 
 
 def _in_order(
     pool: ProcessPoolExecutor,
-    job: Callable[[Sequence[Path]], list[Decoded]],
-    parts: Iterable[Sequence[Path]],
+    job: Callable[[Sequence[File]], list[Decoded | str]],
+    parts: Iterable[Sequence[File]],
     ahead: int,
-) -> Iterator[list[Decoded]]:
+) -> Iterator[list[Decoded | str]]:
     """Yield the results of jobs in order, with no more than `ahead` of them begun."""
     waiting, others = iter(parts), multiprocessing.active_children()
-    begun: deque[Future[list[Decoded]]] = deque(pool.submit(job, part) for part in islice(waiting, ahead))
+    begun: deque[Future[list[Decoded | str]]] = deque(pool.submit(job, part) for part in islice(waiting, ahead))
     decoders = [process for process in multiprocessing.active_children() if process not in others]
     try:
         while begun:
@@ -135,7 +234,9 @@ def _in_order(
             future.cancel()
 
 
-def _result(future: Future[list[Decoded]], pool: ProcessPoolExecutor, decoders: Sequence[BaseProcess]) -> list[Decoded]:
+def _result(
+    future: Future[list[Decoded | str]], pool: ProcessPoolExecutor, decoders: Sequence[BaseProcess]
+) -> list[Decoded | str]:
     """Wait for a result, and end the pool when a decoder has died.
 
     If that was while it handed over images, the pool would wait for the rest of them until nobody can write any more,
@@ -154,20 +255,35 @@ def _kill(decoders: Sequence[BaseProcess]) -> None:
         decoder.kill()
 
 
-def _middle(image: Image.Image, size: Size) -> tuple[float, float, float, float]:
-    """Return left, top, right and bottom of the largest part in an image's middle that has the shape of `size`."""
-    height = min(image.height, image.width * size[0] / size[1])
-    width = min(image.width, image.height * size[1] / size[0])
-    left, top = (image.width - width) / 2, (image.height - height) / 2
-    return left, top, left + width, top + height
+def _place(size: Size, reading: Reading) -> tuple[Size, tuple[float, float, float, float], float]:
+    """Return the size of an image inside the wanted one, which of its parts fills that, and the part's share."""
+    height, width = size
+    if reading.fit == "pad":
+        scale = min(reading.height / height, reading.width / width)
+        return (max(1, round(scale * height)), max(1, round(scale * width))), (0, 0, width, height), 1.0
+    part_height, part_width = (
+        min(height, width * reading.height / reading.width),
+        min(width, height * reading.width / reading.height),
+    )
+    left, top = (width - part_width) / 2, (height - part_height) / 2
+    box = (left, top, left + part_width, top + part_height)
+    return reading.size, box, part_height * part_width / (height * width)
+
+
+def _padded(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
+    """Return an image [h, w, C] in the middle of a larger one, whose margins are 0, or NaN for float32."""
+    if values.shape[:2] == size:
+        return values
+    whole = np.full((*size, values.shape[2]), np.nan if values.dtype == np.float32 else 0, dtype=values.dtype)
+    top, left = ((large - small) // 2 for large, small in zip(size, values.shape, strict=False))
+    whole[top : top + values.shape[0], left : left + values.shape[1]] = values
+    return whole
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     """Return an image of 8 bits in mode L or RGB."""
-    if image.mode in ("I", "F"):
-        raise ValueError("its pixels have 32 bits, save it with 8 or 16")
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        raise ValueError(f"its pixels have the mode {image.mode} of Pillow: save it as TIFF")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

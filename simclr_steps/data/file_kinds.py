@@ -23,6 +23,8 @@ _STARTS = {  # at these bytes
     b"\x89PNG": (0, "a PNG image"),
     b"II*\0": (0, "a TIFF image"),
     b"MM\0*": (0, "a TIFF image"),
+    b"II+\0": (0, "a TIFF image"),
+    b"MM\0+": (0, "a TIFF image"),
     b"WEBP": (8, "a WebP image"),
     b"ftypavif": (4, "an AVIF image"),
     b"ftyphei": (4, "a HEIC image"),
@@ -31,6 +33,9 @@ _STARTS = {  # at these bytes
     b"8BPS": (0, "a Photoshop image"),
     b"DICM": (128, "a DICOM image"),
     b"SIMPLE  =": (0, "a FITS image"),
+    b"ZISRAWFILE": (0, "a CZI image"),
+    b"\xda\xce\xbe\n": (0, "an ND2 image"),
+    b"p\0\0\0": (0, "a LIF image"),
     b"<svg": (0, "an SVG drawing"),
     b"%PDF": (0, "a PDF document"),
     b"\x89HDF": (0, "an HDF5 file"),
@@ -39,6 +44,26 @@ _STARTS = {  # at these bytes
     b"<html": (0, "a web page"),
     b"version https://git-lfs": (0, "a pointer of Git LFS, without the file"),
 }
+_BIO_FORMATS = "convert it to OME-TIFF with Bio-Formats (bfconvert)"
+_CONVERTERS = {  # of instruments' own formats, which are not read, by what a file is and by its suffix
+    ("a FITS image", ".fits"): "convert it to .npy with astropy (numpy.save of astropy.io.fits.getdata as float32)",
+    ("a DICOM image", ".dcm"): "convert it to TIFF with pydicom (pydicom.dcmread, then tifffile.imwrite)",
+    ("a CZI image", ".czi"): _BIO_FORMATS,
+    ("an ND2 image", ".nd2"): _BIO_FORMATS,
+    ("a LIF image", ".lif"): _BIO_FORMATS,
+}
+
+
+def converter_of(path: Path) -> str | None:
+    """Return what converts an existing file of an instrument's own format, as a request; None for other files."""
+    kind = kind_of(path)
+    by_content = (advice for (known, _), advice in _CONVERTERS.items() if known == kind)
+    return converter_by_name(path.name) or next(by_content, None)
+
+
+def converter_by_name(name: str) -> str | None:
+    """Return what converts a file of an instrument's own format, judging by its name."""
+    return next((advice for (_, suffix), advice in _CONVERTERS.items() if name.lower().endswith(suffix)), None)
 
 
 def kind_of(path: Path) -> str | None:

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
+from simclr_steps.data.file_kinds import converter_by_name
 from simclr_steps.data.image_tables import read_lines
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -35,18 +36,21 @@ def find_images(folder: Path) -> list[PurePath]:
     """Return all images below a folder, relative to it and sorted.
 
     Left out are hidden files, other files, and folders that archives and file servers leave behind. Links to folders
-    are followed, and each folder is read once, however many lead to it.
+    are followed, and each folder is read once, however many lead to it. `.npy` files are images where there are no
+    others.
 
     Raises
     ------
     UserError
-        When there is no image, or a name is not valid UTF-8.
+        When there is no image, one of an instrument's own format, or a name is not valid UTF-8.
     """
-    images, others = [], Counter[str]()
-    for file in _files_below(folder):
-        if not is_image(file.name):
-            others[Path(file.name).suffix.lower()] += 1
-            continue
+    images = []
+    files, ignored = _images_below(folder)
+    for file in ignored:
+        if converter := converter_by_name(file.name):
+            raise UserError(f"path: {file.path} is not read: {converter}, or remove it")
+    others = Counter(Path(file.name).suffix.lower() for file in ignored)
+    for file in files:
         try:
             file.path.encode()
         except UnicodeEncodeError:
@@ -60,6 +64,15 @@ def find_images(folder: Path) -> list[PurePath]:
     if others:
         log.info("ignored %d other files: %s", others.total(), listed)
     return sorted(images)
+
+
+def _images_below(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
+    """Return the images at any depth, and all other files; `.npy` files are images where there are no others."""
+    files = list(_files_below(folder))
+    images = [file for file in files if is_image(file.name)]
+    images = images or [file for file in files if file.name.lower().endswith(".npy")]
+    taken = set(images)
+    return images, [file for file in files if file not in taken]
 
 
 def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -102,7 +115,7 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
         files = ((file.name, file) for file in path.glob("*.npy"))
     elif path.is_dir():
         start = len(str(path)) + 1
-        files = ((file.path[start:], file) for file in _files_below(path) if is_image(file.name))
+        files = ((file.path[start:], file) for file in _images_below(path)[0])
     else:
         files = [(path.name, path), *([] if arrays else _listed(path))]
     for name, file in files:
@@ -114,8 +127,9 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
 def _listed(table: Path) -> Iterator[tuple[str, Path]]:
     with contextlib.suppress(UserError):
         for _, cells in read_lines(table):
-            name = cells.get("path", "")
-            yield name, table.parent / name
+            for column, name in cells.items():
+                if column == "path" or column.startswith("path."):
+                    yield name, table.parent / name
 
 
 def is_passed_over(name: str) -> bool:

@@ -11,17 +11,21 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from simclr_steps.data.decoding import decode_all
+from simclr_steps.data.alike import check_alike, first_readable, shown
+from simclr_steps.data.decoding import File, decode_all
 from simclr_steps.data.groups import Groups, groups_in
 from simclr_steps.data.image_files import find_images, is_passed_over
 from simclr_steps.data.image_tables import read_lines
 from simclr_steps.data.packed import NO_LABEL
-from simclr_steps.data.packed_writer import ImageSource, Pixels, chunk_length
+from simclr_steps.data.packed_writer import ImageSource, chunk_length
+from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.base import did_you_mean
-from simclr_steps.settings.datasets import FolderDataset
+from simclr_steps.settings.datasets import FolderDataset, count_and_names
+from simclr_steps.settings.image_format import Reading
+from simclr_steps.settings.sizes import as_size
 
 SPLIT_OF = {
     "train": "train",
@@ -36,17 +40,23 @@ SPLIT_OF = {
     "unlabelled": "unlabeled",  # users may spell as the British do
 }
 COLUMNS = ("path", "label", "split", "group")
+_OF_CHANNEL = "path."  # begins the name of a column with the files of a channel
+_NOTHING = 0.0005  # share of the pixels that is not worth a line
 _NO_LABEL = frozenset({"nan", "<na>", "#n/a"})  # as pandas, R and Excel write an empty cell
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image that was found: its path below the data set's folder, its class or "", its split, its group or ""."""
+    """An image that was found: its path below the data set's folder, its class or "", its split, its group or "".
+
+    `of_channels` are the paths of its channels, where each has a file; the first of them names the image.
+    """
 
     name: str
     label: str
     split: str
     group: str = ""
+    of_channels: tuple[str, ...] = ()
 
 
 def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
@@ -59,39 +69,65 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
         unreadable and the data set does not say to skip such.
     """
     path = Path(dataset.path)
+    channels, names = count_and_names(dataset.channels)
     if path.is_dir():
         base, files = path, index_folder(path)
     elif path.is_file():
-        base, files = path.parent, index_table(path)
+        names = _channel_columns(path, channels, names) or names
+        columns = [f"{_OF_CHANNEL}{name}" for name in names or []]
+        base, files = path.parent, index_table(path, [*COLUMNS, *columns])
     else:
         raise UserError(f"path: {path} does not exist: give a folder of images or a CSV file")
-    side, channels = dataset.image_size, dataset.channels
+    height, width = as_size(dataset.image_size)
+    reading = Reading(
+        height=height,
+        width=width,
+        channels=channels,
+        channel_names=names,
+        fit=dataset.fit,
+        planes=dataset.planes,
+        channel_axis=dataset.channel_axis,
+    )
     classes = sorted({file.label for file in files} - {""})
     number = {"": NO_LABEL} | {name: label for label, name in enumerate(classes)}
     log.info("found %d images of %d classes in %s", len(files), len(classes), path)
+    first = first_readable([_path(base, file) for file in files], reading)
 
-    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
-        paths = [base / files[row].name for row in rows]
-        decoded = zip(rows, paths, decode_all(paths, (side, side), channels, workers), strict=True)
-        while part := list(islice(decoded, chunk_length(side, side, channels))):
-            for _, file, image in part:
+    def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
+        paths, off = [_path(base, files[row]) for row in rows], 0.0
+        decoded = zip(rows, paths, decode_all(paths, reading, workers), strict=True)
+        while part := list(islice(decoded, chunk_length(height, width, channels))):
+            readable = []
+            for row, path, image in part:
                 if isinstance(image, str):
-                    _report_unreadable(file, image, skip=dataset.unreadable == "skip")
-            readable = [(row, image) for row, _, image in part if not isinstance(image, str)]
+                    _report_unreadable(shown(path), image, skip=dataset.unreadable == "skip")
+                else:
+                    check_alike(path, image, first)
+                    readable.append((row, image.values))
+                    off += 1 - image.kept
             if readable:
-                yield np.array([row for row, _ in readable]), np.stack([image for _, image in readable])
+                yield np.array([row for row, _ in readable]), np.stack([values for _, values in readable])
+        if off > _NOTHING * len(rows):
+            log.info(
+                "%.1f %% of the pixels fall off at the images' edges: `fit: pad` keeps them", 100 * off / len(rows)
+            )
 
     return ImageSource(
         classes=classes,
-        height=side,
-        width=side,
-        channels=channels,
+        reading=reading,
         splits=np.array([file.split for file in files]),
         labels=np.array([number[file.label] for file in files], dtype=np.int64),
         names=[file.name for file in files],
         read=read,
         groups=_groups(files, dataset),
+        dtype=first[1].dtype if first else "uint8",
+        value_range=dataset.value_range,
+        bits=dataset.bits,
     )
+
+
+def _path(base: Path, file: ImageFile) -> File:
+    return tuple(base / name for name in file.of_channels) or base / file.name
 
 
 def _groups(files: Sequence[ImageFile], dataset: FolderDataset) -> Groups | None:
@@ -171,7 +207,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
     lines = read_lines(table)
     _check_columns(table, list(next(lines)[1]), columns)
     for line, cells in lines:
-        file = _listed(table, line, {column: cells.get(column, "") for column in columns})
+        file = _listed(table, line, {column: cells.get(column, "") for column in columns if column in cells})
         first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
         if first != line:
             raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
@@ -191,30 +227,64 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
     return files
 
 
+def _channel_columns(table: Path, channels: int, names: Sequence[str] | None) -> list[str] | None:
+    """Return the names of the channels that have a column of files each, or None if there are no such columns.
+
+    Raises
+    ------
+    UserError
+        When the settings name other channels, or count others.
+    """
+    columns = list(next(read_lines(table))[1])
+    found = [column.removeprefix(_OF_CHANNEL) for column in columns if column.startswith(_OF_CHANNEL)]
+    if not found:
+        return None
+    if "path" in columns:
+        raise UserError(f"path: {table} line 1 has the columns path and {_OF_CHANNEL}{found[0]}: keep one or the other")
+    for name in names or []:
+        if name not in found:
+            raise UserError(
+                f'channels: {table} line 1 has no column "{_OF_CHANNEL}{name}"; {did_you_mean(name, found)}'
+            )
+    if not names and channels != len(found):
+        raise UserError(
+            f"channels: {table} line 1 has files of {len(found)} channels, but {channels} are asked for: write "
+            f"`channels: [{', '.join(found)}]`"
+        )
+    return list(names or found)
+
+
 def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> None:
     """Raise UserError when there are no paths, or a column's name looks like a slip; other columns may be there."""
     for missing in (column for column in read if column not in columns):
-        others = {column.lower(): column for column in columns if column not in COLUMNS}
+        others = {
+            column.lower(): column for column in columns if column not in COLUMNS and not column.startswith(_OF_CHANNEL)
+        }
         for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
             raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
-    if "path" not in columns:
+    if "path" not in columns and not any(column.startswith(_OF_CHANNEL) for column in read):
         raise UserError(f"path: {table} line 1 has no column path: add it to {columns or 'the file'}")
     if unused := [column for column in columns if column not in read]:
         log.info("columns that nothing uses: %s", ", ".join(unused))
 
 
 def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
-    name, label, split, group = (cells.get(column, "") for column in COLUMNS)
+    _, label, split, group = (cells.get(column, "") for column in COLUMNS)
+    paths = {column: cell for column, cell in cells.items() if column == "path" or column.startswith(_OF_CHANNEL)}
     where = f"path: {table} line {line}"
-    if not name:
-        raise UserError(f"{where} has no path: fill it in or delete the line")
+    for column, name in paths.items():
+        if not name:
+            raise UserError(f"{where} has no {column}: fill it in or delete the line")
+        if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
+            raise UserError(
+                f"{where} names {name}, which is missing: fix the path (relative to {table.parent.resolve()})"
+            )
     if split and split.lower() not in SPLIT_OF:
         raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
-    if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
-        raise UserError(f"{where} names {name}, which is missing: fix the path (relative to {table.parent.resolve()})")
     split = SPLIT_OF[split.lower() or "train"]
     is_labeled = split != "unlabeled" and label.lower() not in _NO_LABEL
-    return ImageFile(name, label if is_labeled else "", split, group)
+    names = tuple(paths.values())
+    return ImageFile(names[0], label if is_labeled else "", split, group, () if "path" in paths else names)
 
 
 def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from simclr_steps.data.file_kinds import ARCHIVE, ARRAY, ARRAYS, EMPTY, WORKBOOK, kind_of
+from simclr_steps.data.file_kinds import ARCHIVE, ARRAY, ARRAYS, EMPTY, WORKBOOK, converter_of, kind_of
 from simclr_steps.machine.errors import UserError
 
 _ADVICE = {
@@ -40,6 +40,10 @@ def read_lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _open(table: Path) -> TextIO:
+    if converter := converter_of(table):
+        raise UserError(
+            f"path: {table} is no CSV file, and not read as an image either: {converter}, and name the folder"
+        )
     if (kind := kind_of(table)) not in (None, EMPTY):
         advice = _ADVICE.get(kind, "name the folder that holds the images")
         raise UserError(f"path: {table} is {kind} and no CSV file: {advice}")

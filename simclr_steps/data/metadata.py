@@ -6,7 +6,9 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 from PIL import ExifTags, Image
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,12 +33,27 @@ def upright(image: Image.Image) -> Image.Image:
 
     Unlike Pillow's `exif_transpose` it writes no metadata, which fails for some that can be read.
     """
+    turn = _TURNS.get(orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def orientation(image: Image.Image) -> int:
+    """Return the number from 1 to 8 that says how an image is to be turned, or 1 where it cannot be read."""
     image.load()  # a PNG's orientation may follow the pixels, and a TIFF is turned by this
     try:
-        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        number = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return number if number in _TURNS else 1
     except Exception:  # damaged metadata can fail in any way
-        return image
-    return image if turn is None else image.transpose(turn)
+        return 1
+
+
+def turned(values: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
+    """Return an array [H, W, C] turned as the number of an orientation says."""
+    if number >= 5:
+        values = values.swapaxes(0, 1)
+    if number in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values[::-1] if number in (3, 4, 7, 8) else values
 
 
 def without_metadata(path: Path) -> io.BytesIO | None:

@@ -14,15 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.file_kinds import ARRAYS, kind_of
+from simclr_steps.data.file_kinds import ARRAYS, converter_of, kind_of
 from simclr_steps.data.packed import NO_LABEL
-from simclr_steps.data.packed_writer import ImageSource, Pixels, take
+from simclr_steps.data.packed_writer import ImageSource, take
+from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import SPLITS, did_you_mean
-from simclr_steps.settings.datasets import ArraysDataset
+from simclr_steps.settings.datasets import ArraysDataset, count_and_names
+from simclr_steps.settings.image_format import Dtype, Reading
 
 NAMES = (*(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels")), "unlabeled_images")
+_TYPES = ("uint8", "uint16", "float32")
+_ANY_TYPE = "uint8, uint16 or float32"
+_LEAST_SIDE = 4  # pixels
 _ADVICE = "give a folder with train_images.npy, or what numpy.savez(PATH, train_images=…) writes"
 AMERICAN, BRITISH = "unlabeled_images", "unlabelled_images"  # both are read
 
@@ -61,23 +66,28 @@ def read_arrays(dataset: ArraysDataset) -> ImageSource:
     for name in stored:
         if name.endswith("_labels") and name.replace("labels", "images") not in stored:
             raise UserError(f"{name} has no images to label: add {name.replace('labels', 'images')} or remove it")
-    shape = _common_shape(list(images.values()))
+    shape = _common_shape(list(images.values()), dataset)
     labels = {split: _labels(stored.get(f"{split}_labels"), array, dataset.classes) for split, array in images.items()}
     every_label = np.concatenate(list(labels.values()))
     classes = _class_names(dataset, every_label)
 
-    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
-        return take((array.load().reshape(-1, *shape) for array in images.values()), rows)
+    def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
+        for part, values in take((_channels_last(array, dataset.layout) for array in images.values()), rows):
+            yield part, _checked(values, part, names)
 
+    names = [f"{split}/{row}" for split, part in labels.items() for row in range(len(part))]
     return ImageSource(
         classes=classes,
-        height=shape[0],
-        width=shape[1],
-        channels=shape[2],
+        reading=Reading(
+            height=shape[0], width=shape[1], channels=shape[2], channel_names=_channel_names(dataset, shape)
+        ),
         splits=np.repeat(list(images), [len(part) for part in labels.values()]),
         labels=every_label,
-        names=[f"{split}/{row}" for split, part in labels.items() for row in range(len(part))],
+        names=names,
         read=read,
+        dtype=_type_of(stored["train_images"]),
+        value_range=dataset.value_range,
+        bits=dataset.bits,
     )
 
 
@@ -113,6 +123,8 @@ def _open(path: Path) -> dict[str, StoredArray]:
         return arrays
     if not path.is_file():
         raise UserError(f"path: {path} does not exist: give an .npz file or a folder of .npy files")
+    if converter := converter_of(path):
+        raise UserError(f"path: {path} is no .npz file: {converter}")
     if (kind := kind_of(path)) not in (None, ARRAYS):
         raise UserError(f"path: {path} is {kind} and no .npz file: {_ADVICE}")
     with _intact(path), zipfile.ZipFile(path) as archive:
@@ -157,7 +169,25 @@ def _intact(path: Path) -> Iterator[None]:
         raise UserError(f"path: {path} contains no intact arrays of numbers ({error}): save it again") from error
 
 
-def _common_shape(images: Sequence[StoredArray]) -> tuple[int, int, int]:
+def _channel_names(dataset: ArraysDataset, shape: tuple[int, int, int]) -> list[str] | None:
+    """Return the channels' names, if they are given.
+
+    Raises
+    ------
+    UserError
+        When the settings count or name others than there are.
+    """
+    count, names = count_and_names(shape[2] if dataset.channels is None else dataset.channels)
+    if count != shape[2]:
+        raise UserError(
+            f"channels: the arrays in {dataset.path} have {shape[2]} channels, but {count} are given: fix it"
+        )
+    if isinstance(dataset.value_range, list) and len(dataset.value_range) != count:
+        raise UserError(f"value_range: {len(dataset.value_range)} ranges for {count} channels: give one for each")
+    return names
+
+
+def _common_shape(images: Sequence[StoredArray], dataset: ArraysDataset) -> tuple[int, int, int]:
     """Return the height, width and channels that all arrays of images have.
 
     Raises
@@ -166,36 +196,76 @@ def _common_shape(images: Sequence[StoredArray]) -> tuple[int, int, int]:
         When an array's dtype or shape is not that of images, or not that of the first.
     """
     for array in images:
-        if array.dtype != np.uint8:
-            raise UserError(f"{array.name} is {array.dtype} but must be uint8: scale it to 0 to 255 and convert it")
-        if len(array.shape) not in (3, 4) or array.shape[3:] not in ((), (1,), (3,)) or 0 in array.shape[1:]:
-            raise UserError(
-                f"{array.name} has shape {array.shape} but must be N × H × W, or N × H × W × C with 1 or 3 "
-                f"channels: {_advice_on_shape(array.shape)}"
-            )
-    first = _image_shape(images[0])
+        if _type_of(array) not in _TYPES:
+            raise UserError(f"{array.name} is {array.dtype} but must be {_ANY_TYPE}: convert it to one of them")
+        if len(array.shape) not in (3, 4) or 0 in array.shape[1:]:
+            advice = "store images that have pixels" if 0 in array.shape else "reshape it"
+            raise UserError(f"{array.name} has shape {array.shape} but must be N × H × W, or N × H × W × C: {advice}")
+        _check_order(array, dataset)
+    first = images[0]
     for array in images:
-        if _image_shape(array) != first:
+        if _type_of(array) != _type_of(first):
             raise UserError(
-                f"{array.name} has images of {_image_shape(array)} and {images[0].name} of {first} (height, width, "
-                "channels): make them equal"
+                f"{array.name} is {array.dtype} and {first.name} {first.dtype}: convert one, as they share one range"
             )
-    return first
+        if _image_shape(array, dataset) != _image_shape(first, dataset):
+            raise UserError(
+                f"{array.name} has images of {_image_shape(array, dataset)} and {first.name} of "
+                f"{_image_shape(first, dataset)} (height, width, channels): make them equal"
+            )
+    return _image_shape(first, dataset)
 
 
-def _advice_on_shape(shape: tuple[int, ...]) -> str:
-    if 0 in shape:
-        return "store images that have pixels"
-    if len(shape) != 4:
-        return "reshape it"
-    if {1, 3} & set(shape[1:3]):
-        return "move its axes"
-    return f"choose 1 or 3 of its {shape[3]} channels"
+def _check_order(array: StoredArray, dataset: ArraysDataset) -> None:
+    """Raise UserError when an array's axes are likely in another order than `layout` says."""
+    height, width, channels = _image_shape(array, dataset)
+    looks_turned = height < channels == width or width < height == channels
+    if min(height, width) < _LEAST_SIDE or (looks_turned and dataset.channels is None):
+        other = "NCHW" if dataset.layout == "NHWC" else "NHWC"
+        raise UserError(
+            f"{array.name} has shape {array.shape}, which `layout: {dataset.layout}` takes for {channels} channels of "
+            f"{height} × {width} pixels: write `layout: {other}`, move its axes, or state `channels: {channels}`"
+        )
 
 
-def _image_shape(array: StoredArray) -> tuple[int, int, int]:
-    height, width, channels = (*array.shape[1:], 1)[:3]
+def _type_of(array: StoredArray) -> Dtype:
+    """Return the type of an array's values, in whatever order their bytes are."""
+    return array.dtype.newbyteorder("=").name  # type: ignore[return-value]
+
+
+def _image_shape(array: StoredArray, dataset: ArraysDataset) -> tuple[int, int, int]:
+    shape = array.shape
+    if dataset.layout == "NCHW" and len(shape) == 4:
+        shape = (shape[0], *shape[2:], shape[1])
+    height, width, channels = (*shape[1:], 1)[:3]
     return height, width, channels
+
+
+def _channels_last(array: StoredArray, layout: str) -> npt.NDArray[Any]:
+    """Return the images of an array, [N, H, W, C]."""
+    images = array.load()
+    if images.ndim == 3:
+        return images[..., None]
+    return np.moveaxis(images, 1, -1) if layout == "NCHW" else images
+
+
+def _checked(values: npt.NDArray[Any], rows: Rows, names: Sequence[str]) -> Values:
+    """Return images as they are packed or wait for their range: uint8, or float32 for other types.
+
+    Raises
+    ------
+    UserError
+        When values are NaN or infinite.
+    """
+    if values.dtype == np.uint8:
+        return values
+    wrong = (~np.isfinite(values)).sum(axis=(1, 2, 3))
+    for row in np.flatnonzero(wrong):
+        raise UserError(
+            f"path: {wrong[row]:,} of the {values[row].size:,} values of image {names[rows[row]]} are NaN or infinite: "
+            "replace them"
+        )
+    return values.astype(np.float32)
 
 
 def _labels(stored: StoredArray | None, images: StoredArray, classes: list[str] | None) -> Labels:

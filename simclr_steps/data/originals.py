@@ -18,9 +18,11 @@ import numpy.typing as npt
 
 from simclr_steps.data.known_sets import ImageSet, Original
 from simclr_steps.data.packed import NO_LABEL
-from simclr_steps.data.packed_writer import ImageSource, Pixels, chunk_length, take
+from simclr_steps.data.packed_writer import ImageSource, chunk_length, take
+from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.image_format import Reading
 
 Names = tuple[str, ...]
 Stream = IO[bytes] | gzip.GzipFile
@@ -89,15 +91,13 @@ def read_originals(files: Originals) -> ImageSource:
     known_set, layout = files.known_set, _LAYOUTS[files.known_set.layout]
     labels = {split: layout.labels(files, names) for split, names in known_set.splits.items()}
 
-    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+    def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
         return take((chunk for names in known_set.splits.values() for chunk in layout.images(files, names)), rows)
 
     height, width, channels = layout.shape
     return ImageSource(
         classes=list(known_set.classes) or _cifar_classes(files),
-        height=height,
-        width=width,
-        channels=channels,
+        reading=Reading(height=height, width=width, channels=channels),
         splits=np.repeat(list(labels), [len(part) for part in labels.values()]),
         labels=np.concatenate(list(labels.values())),
         names=[f"{split}/{number}" for split, part in labels.items() for number in range(len(part))],
@@ -137,7 +137,7 @@ def _cifar_labels(files: Originals, names: Names) -> Labels:
     return np.array(labels, dtype=np.int64)
 
 
-def _cifar_images(files: Originals, names: Names) -> Iterator[Pixels]:
+def _cifar_images(files: Originals, names: Names) -> Iterator[Values]:
     for name in names:
         planes: npt.NDArray[np.uint8] = files.unpickle(name)[b"data"].reshape(-1, 3, 32, 32)
         yield planes.transpose(0, 2, 3, 1)
@@ -149,7 +149,7 @@ def _idx_labels(files: Originals, names: Names) -> Labels:
         return np.frombuffer(stream.read(), dtype=np.uint8).astype(np.int64)
 
 
-def _idx_images(files: Originals, names: Names) -> Iterator[Pixels]:
+def _idx_images(files: Originals, names: Names) -> Iterator[Values]:
     with files.open(names[0]) as packed, gzip.open(packed) as stream:
         _skip_idx_header(stream)
         yield from _chunks(stream, (28, 28, 1))
@@ -165,7 +165,7 @@ def _svhn_labels(files: Originals, names: Names) -> Labels:
     return labels % 10  # the digit 0 is written as 10
 
 
-def _svhn_images(files: Originals, names: Names) -> Iterator[Pixels]:
+def _svhn_images(files: Originals, names: Names) -> Iterator[Values]:
     yield _matlab_array(files, names, "X").transpose(3, 0, 1, 2)
 
 
@@ -184,7 +184,7 @@ def _stl10_labels(files: Originals, names: Names) -> Labels:
         return np.frombuffer(stream.read(), dtype=np.uint8).astype(np.int64) - 1  # they count from 1
 
 
-def _stl10_images(files: Originals, names: Names) -> Iterator[Pixels]:
+def _stl10_images(files: Originals, names: Names) -> Iterator[Values]:
     with files.open(names[0]) as stream:
         for planes in _chunks(stream, (3, 96, 96)):
             yield planes.transpose(0, 3, 2, 1)  # each plane is written column by column
@@ -207,7 +207,7 @@ def _digits_labels(files: Originals, names: Names) -> Labels:
     return _digits_table(files, names)[:, 64].astype(np.int64)
 
 
-def _digits_images(files: Originals, names: Names) -> Iterator[Pixels]:
+def _digits_images(files: Originals, names: Names) -> Iterator[Values]:
     yield np.rint(_digits_table(files, names)[:, :64] * 255 / 16).astype(np.uint8).reshape(-1, 8, 8, 1)
 
 
@@ -217,7 +217,7 @@ class _Layout:
 
     shape: tuple[int, int, int]
     labels: Callable[[Originals, Names], Labels]
-    images: Callable[[Originals, Names], Iterator[Pixels]]
+    images: Callable[[Originals, Names], Iterator[Values]]
 
 
 _LAYOUTS = {

@@ -5,31 +5,39 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.data.groups import Groups
+from simclr_steps.data.growing_file import GrowingFile
 from simclr_steps.data.packed import NO_LABEL, Description, SplitCounts
 from simclr_steps.data.repeated import Digests, count_repeated, digests_of
+from simclr_steps.data.scaling import Values, is_plain, scale
 from simclr_steps.data.splits import Labels, Rows, SplitNames
-from simclr_steps.files import raise_if_full, scratch_folder, write_json
+from simclr_steps.data.value_ranges import (
+    WaitingValues,
+    fixed_limits,
+    found_limits,
+    report_constant_channels,
+    report_range,
+)
+from simclr_steps.files import scratch_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress, log
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.base import SPLITS
-from simclr_steps.settings.image_format import ImageFormat
-
-Pixels = npt.NDArray[np.uint8]  # [N, H, W, C]
+from simclr_steps.settings.image_format import Dtype, ImageFormat, Reading
+from simclr_steps.settings.value_ranges import ChannelRange, of_each_channel
 
 _CHUNK_BYTES = 1 << 22
+_WAITING = "values"  # the name of a file that is gone in the end
 
 
 @dataclass(frozen=True)
@@ -38,19 +46,20 @@ class ImageSource:
 
     `splits` [N], `labels`, int64 [N], and `names` tell of each row the split it has in the source (train where the
     source names none), its label or -1, and where it comes from. `read` takes rows in rising order and yields them
-    again in parts, each with its images: int64 [n], uint8 [n, H, W, C]; a row that cannot be read is not yielded.
-    `groups` [N] names the group of each row, if they have any.
+    again in parts, each with its images: int64 [n], and [n, H, W, C] of uint8, or of float32 for values of another
+    `dtype`; a row that cannot be read is not yielded. `groups` [N] names the group of each row, if they have any.
     """
 
     classes: list[str]
-    height: int  # pixels
-    width: int
-    channels: int
+    reading: Reading
     splits: SplitNames
     labels: Labels
     names: Sequence[str]
-    read: Callable[[Rows], Iterable[tuple[Rows, Pixels]]]
+    read: Callable[[Rows], Iterable[tuple[Rows, Values]]]
     groups: Groups | None = None
+    dtype: Dtype = "uint8"  # of the originals
+    value_range: ChannelRange | list[ChannelRange] = "auto"
+    bits: Literal[8, 16] = 8  # of a packed value
 
 
 def chunk_length(height: int, width: int, channels: int) -> int:
@@ -58,7 +67,7 @@ def chunk_length(height: int, width: int, channels: int) -> int:
     return max(1, _CHUNK_BYTES // (height * width * channels))
 
 
-def take(chunks: Iterable[Pixels], rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+def take(chunks: Iterable[Values], rows: Rows) -> Iterator[tuple[Rows, Values]]:
     """Yield the wanted rows, in rising order, of images that come in chunks of any length."""
     start = 0
     for chunk in chunks:
@@ -89,22 +98,20 @@ def pack(
         on, or nothing to train on at all.
     """
     with scratch_folder(out / "arrays") as place:
-        written = _write_splits(source, splits, place, out)
+        form, parts = _with_range(source, splits, place, out)
+        written = _write_splits(source, splits, form, parts, place, out)
+        (place / _WAITING).unlink(missing_ok=True)
         _require_readable(source, splits, written)
         trained_on = written["train"].histogram + written["unlabeled"].histogram
         if not trained_on.any():
             raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
         mean, std = _mean_and_std(trained_on)
+        pixels = sum(len(writer.rows) for writer in written.values()) * form.height * form.width
+        report_range(form, np.sum([writer.outside for writer in written.values()], axis=0) / pixels)
+        report_constant_channels(form, std)
         description = Description(
             classes=source.classes,
-            image_format=ImageFormat(
-                height=source.height,
-                width=source.width,
-                channels=source.channels,
-                value_range=[(0, 255)] * source.channels,
-                mean=mean,
-                std=std,
-            ),
+            image_format=form.model_copy(update={"mean": mean, "std": std}),
             splits={split: written[split].counts() for split in SPLITS},
             skipped=[source.names[row] for row in _skipped(splits, written.values())],
             repeated=count_repeated(
@@ -124,18 +131,50 @@ def pack(
     return description
 
 
-def _write_splits(source: ImageSource, splits: SplitNames, place: Path, out: Path) -> dict[str, _SplitWriter]:
+def _with_range(
+    source: ImageSource, splits: SplitNames, place: Path, out: Path
+) -> tuple[ImageFormat, Iterable[tuple[Rows, Values]]]:
+    """Return the format of the packed images, without mean and deviation, and all images in parts."""
     rows = np.flatnonzero(splits != "")
-    progress = Progress("packed", len(rows))
-    done = 0
+    wanted = of_each_channel(source.value_range, source.reading.channels)
+    limits, parts = fixed_limits(wanted, source.dtype), source.read(rows)
+    if limits is None:
+        file = GrowingFile(place, _WAITING, out)
+        try:
+            trained_on = np.isin(splits, ["train", "unlabeled"])
+            parts = _watched("read", parts, len(rows))
+            waiting = WaitingValues(parts, file.write, place / _WAITING, trained_on, source.reading.channels)
+        finally:
+            file.close()
+        limits, parts = found_limits(wanted, source.dtype, waiting), waiting.read()
+    facts = source.reading.model_dump()
+    form = ImageFormat(**facts, dtype=source.dtype, bits=source.bits, value_range=limits, mean=[], std=[])
+    return form, _watched("packed", parts, len(rows))
+
+
+def _watched(what: str, parts: Iterable[tuple[Rows, Values]], count: int) -> Iterator[tuple[Rows, Values]]:
+    """Yield what is given, and say how far it is."""
+    progress, done = Progress(what, count), 0
+    for rows, images in parts:
+        yield rows, images
+        done += len(rows)
+        progress.update(done)
+
+
+def _write_splits(
+    source: ImageSource,
+    splits: SplitNames,
+    form: ImageFormat,
+    parts: Iterable[tuple[Rows, Values]],
+    place: Path,
+    out: Path,
+) -> dict[str, _SplitWriter]:
     with ExitStack() as stack:
-        writers = {split: stack.enter_context(_SplitWriter(source, split, place, out)) for split in SPLITS}
-        for part, images in source.read(rows):
-            for split in np.unique(splits[part]):
-                chosen = splits[part] == split
-                writers[split].add(part[chosen], images[chosen])
-            done += len(part)
-            progress.update(done)
+        writers = {split: stack.enter_context(_SplitWriter(source, form, split, place, out)) for split in SPLITS}
+        for rows, images in parts:
+            for split in np.unique(splits[rows]):
+                chosen = splits[rows] == split
+                writers[split].add(rows[chosen], images[chosen])
         for writer in writers.values():
             writer.finish()
     return writers
@@ -144,15 +183,16 @@ def _write_splits(source: ImageSource, splits: SplitNames, place: Path, out: Pat
 class _SplitWriter:
     """Writes the images of one split as they come, and its labels and rows at the end."""
 
-    def __init__(self, source: ImageSource, split: str, place: Path, out: Path) -> None:
+    def __init__(self, source: ImageSource, form: ImageFormat, split: str, place: Path, out: Path) -> None:
         self.rows = self.labels = np.empty(0, dtype=np.int64)  # of the images that were added, once finished
         self.digests = np.empty(0, dtype=np.uint64)  # of the same
-        self.histogram = np.zeros((source.channels, 256), dtype=np.int64)  # of the pixels' values
-        self._source, self._split, self._place, self._out = source, split, place, out
+        self.histogram = np.zeros((form.channels, 1 + form.largest), dtype=np.int64)  # of the packed values
+        self.outside = np.zeros(form.channels, dtype=np.int64)  # values of each channel that are clipped
+        self._source, self._form, self._split, self._place, self._out = source, form, split, place, out
         self._parts: list[Rows] = []
         self._digests: list[Digests] = []
         self._hash = hashlib.sha256()
-        self._images = _File(place, f"{split}.images.npy", out)
+        self._images = GrowingFile(place, f"{split}.images.npy", out)
 
     def __enter__(self) -> _SplitWriter:
         self._images.write(self._header())
@@ -161,15 +201,18 @@ class _SplitWriter:
     def __exit__(self, *_: object) -> None:
         self._images.close()
 
-    def add(self, rows: Rows, images: Pixels) -> None:
+    def add(self, rows: Rows, images: Values) -> None:
         """Append images and the rows of the source that they are."""
-        images = np.ascontiguousarray(images)
-        self._images.write(images.data)
-        self._hash.update(images.data)
+        packed = scale(np.ascontiguousarray(images), self._form)
+        self._images.write(packed.data)
+        self._hash.update(packed.data)
         self._parts.append(rows)
-        self._digests.append(digests_of(images))
+        self._digests.append(digests_of(packed))
         for channel, histogram in enumerate(self.histogram):
-            histogram += np.bincount(images[..., channel].ravel(), minlength=256)
+            histogram += np.bincount(packed[..., channel].ravel(), minlength=len(histogram))
+        if not is_plain(self._form):
+            low, high = np.array(self._form.value_range, dtype=np.float32).T
+            self.outside += ((images < low) | (images > high)).sum(axis=(0, 1, 2))
 
     def finish(self) -> None:
         """Write the number of images, which was not known before, into the header; then labels and rows."""
@@ -204,49 +247,19 @@ class _SplitWriter:
 
     def _header(self) -> bytes:
         header = io.BytesIO()
-        shape = (len(self.rows), self._source.height, self._source.width, self._source.channels)
+        shape = (len(self.rows), *self._form.size, self._form.channels)
         # NumPy leaves room for a longer first axis, so the header's length does not depend on it.
-        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        kind = "|u1" if self._form.bits == 8 else "<u2"
+        np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
         return header.getvalue()
 
     def _write_whole(self, part: str, content: bytes) -> None:
-        file = _File(self._place, f"{self._split}.{part}", self._out)
+        file = GrowingFile(self._place, f"{self._split}.{part}", self._out)
         try:
             file.write(content)
             file.sync()
         finally:
             file.close()
-
-
-class _File:
-    """A file without a buffer, so that a full disk shows where it is written to, not when it is closed."""
-
-    def __init__(self, place: Path, name: str, out: Path) -> None:
-        self._stream = (place / name).open("wb", buffering=0)
-        self._name = out / name  # what the file will be called
-
-    def write(self, content: bytes | memoryview, *, at_start: bool = False) -> None:
-        left = memoryview(content).cast("B")
-        with self._full_disk_is_named():
-            if at_start:
-                self._stream.seek(0)
-            while left:
-                left = left[self._stream.write(left) :]
-
-    def sync(self) -> None:
-        with self._full_disk_is_named():
-            os.fsync(self._stream.fileno())
-
-    def close(self) -> None:
-        self._stream.close()
-
-    @contextmanager
-    def _full_disk_is_named(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise_if_full(error, self._name)
-            raise
 
 
 def _require_readable(source: ImageSource, splits: SplitNames, written: Mapping[str, _SplitWriter]) -> None:
@@ -278,8 +291,8 @@ def _skipped(splits: SplitNames, writers: Iterable[_SplitWriter]) -> Rows:
 
 
 def _mean_and_std(histogram: npt.NDArray[np.int64]) -> tuple[list[float], list[float]]:
-    """Return the mean and the standard deviation of each channel's pixels, in [0, 1]: int64 [C, 256]."""
-    values = np.arange(256) / 255
+    """Return the mean and the standard deviation of each channel's pixels, in [0, 1]: int64 [C, B] of packed values."""
+    values = np.arange(histogram.shape[1]) / (histogram.shape[1] - 1)
     share = histogram / histogram.sum(axis=1, keepdims=True)
     mean = share @ values
     std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.packed import NO_LABEL, Description, Repeated
+from simclr_steps.data.packed import NO_LABEL, Description, Pixels, Repeated
 from simclr_steps.data.splits import JUDGED, Labels
 from simclr_steps.settings.base import SPLITS
 
@@ -17,8 +17,8 @@ Digests = npt.NDArray[np.uint64]  # [N]; two different images share one by chanc
 _NAMES = {"validation": "hold-out", "test": "test split"}
 
 
-def digests_of(images: npt.NDArray[np.uint8]) -> Digests:
-    """Return a digest of each image's pixels: uint8 [N, H, W, C] to uint64 [N]."""
+def digests_of(images: Pixels) -> Digests:
+    """Return a digest of each image's pixels: [N, H, W, C] to uint64 [N]."""
     parts = [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest() for image in images]
     return np.frombuffer(b"".join(parts), dtype=np.uint64)
 

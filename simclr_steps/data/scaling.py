@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.packed import Pixels
-from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, ImageFormat
 
-Values = npt.NDArray[Any]  # [..., C] of uint8, uint16 or float32, finite
+Values = npt.NDArray[Any]  # [..., C] of uint8 or float32
 
 
 def scale(values: Values, form: ImageFormat) -> Pixels:
-    """Return the packed values of originals, [..., C].
+    """Return the packed values of originals, [..., C]; margins, which are NaN, become 0.
 
     It computes in float32, in this order, and rounds half to even, so that any other program can repeat it exactly.
     """
@@ -22,21 +23,23 @@ def scale(values: Values, form: ImageFormat) -> Pixels:
         return values.astype(np.uint8, copy=False)
     low, high = np.array(form.value_range, dtype=np.float32).T
     scaled = np.clip((values.astype(np.float32) - low) / (high - low), 0, 1) * np.float32(form.largest)
-    packed: Pixels = np.rint(scaled).astype(form.packed_dtype)
+    packed: Pixels = np.rint(np.nan_to_num(scaled, copy=False)).astype(form.packed_dtype)
     return packed
 
 
 def is_plain(form: ImageFormat) -> bool:
     """Return whether values of 8 bits are packed as they are."""
-    return form.dtype == "uint8" and form.bits == 8 and all(limits == (0, 255) for limits in form.value_range)
+    return form.dtype == "uint8" and form.bits == 8 and all(limits == LIMITS_OF_8_BITS for limits in form.value_range)
 
 
-def as_packed(image: Values | str, form: ImageFormat) -> Pixels | str:
+def as_packed(image: Decoded | str, form: ImageFormat) -> Pixels | str:
     """Return an image as its data set would have packed it, or the reason why it cannot be read."""
     if isinstance(image, str):
         return image
     if image.dtype != form.dtype:
         return f"its values are {image.dtype}, and those that the encoder was trained on {form.dtype}"
-    if image.shape[-1] != form.channels:
-        return f"it has {image.shape[-1]} channels, and the images that the encoder was trained on {form.channels}"
-    return scale(image, form)
+    if image.values.shape[2] != form.channels:
+        return (
+            f"it has {image.values.shape[2]} channels, and the images that the encoder was trained on {form.channels}"
+        )
+    return scale(image.values, form)

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from simclr_steps.settings.base import Address, LocalPath, Seed, Settings
+from simclr_steps.settings.image_format import Fit, Planes
+from simclr_steps.settings.sizes import ViewSize
+from simclr_steps.settings.value_ranges import ValueRange
+
+
+def _check_channels(value: Any) -> Any:
+    """Check a number of channels, or their names."""
+    if isinstance(value, list) and value and all(isinstance(name, str) and name.strip() for name in value):
+        if repeated := [name for name, count in Counter(value).items() if count > 1]:
+            raise ValueError(f'must not repeat a name, but "{repeated[0]}" is there more than once')
+    elif value is not None and (type(value) is not int or value < 1):
+        raise ValueError("must be a number of channels, or a list of their names, as in [DNA, RNA]")
+    return value
+
+
+Channels = Annotated[int | list[str], BeforeValidator(_check_channels)]
+
+
+def count_and_names(channels: int | list[str]) -> tuple[int, list[str] | None]:
+    """Return how many channels there are, and the names that they have, if any."""
+    return (channels, None) if isinstance(channels, int) else (len(channels), channels)
 
 
 class DatasetBlock(Settings):
@@ -63,8 +84,34 @@ class TorchvisionDataset(DatasetBlock):
     )
 
 
-class FolderDataset(DatasetBlock):
-    """Images of any size and mode in a folder or listed in a CSV file."""
+class OwnImages(DatasetBlock):
+    """The user's own images, of 8 bits or more."""
+
+    value_range: ValueRange = Field(
+        "auto",
+        description="Which values of the images are packed as 0 and as the largest value; what is below or above is "
+        "clipped to them. `[low, high]`, `{percentiles: [0.1, 99.9]}` of the pixels to train on, `auto`, or a list of "
+        "these with one for each channel. `auto` is 0 to 255 for images of 8 bits, and those percentiles for each "
+        "channel of all others. It is one range for all images, so that dim ones stay dim; while it is "
+        "searched for, `prepare` needs 4 bytes of disk space for each value.",
+    )
+    bits: Literal[8, 16] = Field(
+        8, description="Bits of a packed value. 16 doubles the disk space and keeps small differences of values."
+    )
+
+    @model_validator(mode="after")
+    def _check_range_of_each_channel(self) -> Self:
+        channels: int | list[str] | None = getattr(self, "channels", None)
+        count = None if channels is None else count_and_names(channels)[0]
+        if isinstance(self.value_range, list) and count not in (None, len(self.value_range)):
+            raise ValueError(
+                f"has {len(self.value_range)} ranges in value_range for {count} channels: give one for each"
+            )
+        return self
+
+
+class FolderDataset(OwnImages):
+    """Images of any size, mode and depth in a folder or listed in a CSV file."""
 
     source: Literal["folder"] = Field(description="`folder`")
     path: LocalPath = Field(
@@ -79,8 +126,32 @@ class FolderDataset(DatasetBlock):
         "folder: what it captures names the image's group, as the column group of a CSV file does. `'slide(\\d+)_'`, "
         "for example.",
     )
-    image_size: int = Field(ge=4, description="Side in pixels; images are resized and center-cropped to it once.")
-    channels: Literal[1, 3] = Field(3, description="1 for grayscale, 3 for color.")
+    image_size: ViewSize = Field(
+        description="Side of a square in pixels, or `[height, width]`; images are resized to it once, see `fit`."
+    )
+    fit: Fit = Field(
+        "crop",
+        description="How an image of another shape fills `image_size`: `crop` keeps the largest part in its middle "
+        "that has this shape, and the log says which share of the pixels falls off; `pad` keeps all of it and adds "
+        "margins that are packed as 0.",
+    )
+    channels: Channels = Field(
+        3,
+        description="1 for grayscale, 3 for color, or any other number, or the channels' names, as in "
+        "`[DNA, RNA, Mito]`: named channels are never taken for colors. Several channels are the pages of a TIFF file, "
+        "an axis of a `.npy` file, or a file for each: the columns `path.DNA`, `path.RNA`, … of a CSV file.",
+    )
+    channel_axis: int | None = Field(
+        None,
+        ge=0,
+        description="Which axis of a TIFF or `.npy` file holds the channels, from 0, where the file does not say it. "
+        "Null takes the only axis that is as long as there are channels.",
+    )
+    planes: Planes | None = Field(
+        None,
+        description="What becomes of focal planes and points in time, which are refused otherwise: `max` or `mean` of "
+        "them, or the number of the one to take, from 0.",
+    )
     unreadable: Literal["stop", "skip"] = Field(
         "stop", description="On an unreadable image, stop the run, or skip the image and report it."
     )
@@ -97,8 +168,8 @@ class FolderDataset(DatasetBlock):
         return value
 
 
-class ArraysDataset(DatasetBlock):
-    """NumPy arrays of uint8 images, N × H × W or N × H × W × C, and their integer labels."""
+class ArraysDataset(OwnImages):
+    """NumPy arrays of uint8, uint16 or float32 images, N × H × W or N × H × W × C, and their integer labels."""
 
     source: Literal["arrays"] = Field(description="`arrays`")
     path: LocalPath = Field(
@@ -106,6 +177,12 @@ class ArraysDataset(DatasetBlock):
         "train_labels, validation_images, validation_labels, test_images, test_labels, unlabeled_images."
     )
     classes: list[str] | None = Field(None, description="Names of the classes 0, 1, …; null uses the numbers.")
+    layout: Literal["NHWC", "NCHW"] = Field(
+        "NHWC", description="Order of the images' axes: number, height, width, channels; or channels before height."
+    )
+    channels: Channels | None = Field(
+        None, description="Number of channels, or their names, as in `[DNA, RNA]`; null takes what the arrays have."
+    )
 
     @field_validator("classes")
     @classmethod

@@ -85,8 +85,8 @@ def _batches(
     form = network.architecture.trained_on
     blank = np.empty((0, *form.size, form.channels), dtype=form.packed_dtype)
     workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(names) // _FILES_PER_WORKER)
-    images = decode_all([base / name for name in names], form.size, form.channels, workers)
-    decoded = zip(names, (as_packed(image, form) for image in images), strict=True)
+    images = (as_packed(image, form) for image in decode_all([base / name for name in names], form, workers))
+    decoded = zip(names, images, strict=True)
     progress, done = Progress("embedded", len(names)), 0
     while part := list(islice(decoded, images_at_a_time(blank))):
         readable = []

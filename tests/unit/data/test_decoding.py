@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,8 +20,24 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from simclr_steps.data import decoding
-from simclr_steps.data.decoding import decode, decode_all
+from simclr_steps.data.decoding import Decoded
+from simclr_steps.data.scaling import scale
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.image_format import ImageFormat, Reading
+from simclr_steps.settings.sizes import Size
+
+
+def decode(path: Path, size: Size, channels: int) -> npt.NDArray[np.uint8] | str:
+    return pixels(decoding.decode(path, Reading(height=size[0], width=size[1], channels=channels)))
+
+
+def decode_all(paths: list[Path], size: Size, channels: int, workers: int) -> Iterator[npt.NDArray[np.uint8] | str]:
+    reading = Reading(height=size[0], width=size[1], channels=channels)
+    return map(pixels, decoding.decode_all(paths, reading, workers))
+
+
+def pixels(image: Decoded | str) -> npt.NDArray[np.uint8] | str:
+    return image if isinstance(image, str) else image.values
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +129,11 @@ def test_transparent_parts_become_white_and_others_keep_their_color(tmp_path: Pa
 def test_16_bit_gray_is_scaled_not_cut(tmp_path: Path, suffix: str) -> None:
     ramp = np.tile(np.linspace(0, 65535, 16).round().astype(np.uint16), (16, 1))
     Image.fromarray(ramp).save(tmp_path / f"ramp.{suffix}")
-    assert np.array_equal(decoded(tmp_path / f"ramp.{suffix}", 16, 1)[0, :, 0], np.arange(16) * 17)
+    values = decoded(tmp_path / f"ramp.{suffix}", 16, 1)
+    assert np.array_equal(values[..., 0], ramp)
+    facts = {"height": 16, "width": 16, "channels": 1, "dtype": "uint16", "mean": [0.5], "std": [0.25]}
+    form = ImageFormat.model_validate({**facts, "value_range": [(0, 65535)]})
+    assert np.array_equal(scale(values, form)[0, :, 0], np.arange(16) * 17)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr"])
@@ -131,8 +151,8 @@ def test_unreadable_files_give_a_reason(photo: Image.Image, tmp_path: Path, monk
     (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.png").touch()
-    Image.fromarray(np.ones((9, 9), dtype=np.float32)).save(tmp_path / "float.tif")
-    for name in ("cut.jpg", "text.png", "empty.png", "float.tif", "absent.png"):
+    Image.fromarray(np.ones((9, 9), dtype=np.int32)).save(tmp_path / "int.tif")
+    for name in ("cut.jpg", "text.png", "empty.png", "int.tif", "absent.png"):
         assert isinstance(decode(tmp_path / name, (8, 8), 3), str), name
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     assert "decompression bomb" in str(decode(tmp_path / "whole.jpg", (8, 8), 3))
@@ -173,8 +193,9 @@ DECODE = """
 import sys, time
 from pathlib import Path
 from simclr_steps.data.decoding import decode_all
+from simclr_steps.settings.image_format import Reading
 if __name__ == "__main__":
-    for _ in decode_all([Path("absent.png")] * 64, (12, 12), 3, 2):
+    for _ in decode_all([Path("absent.png")] * 64, Reading(height=12, width=12, channels=3), 2):
         print("decoding", flush=True)
         time.sleep(1000)
 """
@@ -212,3 +233,72 @@ def test_what_is_no_regular_file_is_unreadable_instead_of_waited_for(tmp_path: P
         bound.bind("socket.png")
         for name in ("pipe.jpg", "device.png", "socket.png"):
             assert decode(tmp_path / name, (8, 8), 3) == "it is no regular file"
+
+
+def bicubic(large: int, start: float, length: float, small: int) -> npt.NDArray[np.float64]:
+    """Return the weights [small, large] of a bicubic filter that is stretched to take all pixels into account."""
+    scale = length / small
+    centers = start + scale * (np.arange(small) + 0.5)
+    x = np.abs(np.arange(large) + 0.5 - centers[:, None]) / max(scale, 1)
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    weights = np.where(x < 1, near, np.where(x < 2, far, 0))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (20, 31), (90, 140)])
+def test_deep_images_are_resized_as_the_filter_is_defined(tmp_path: Path, dtype: str, height: int, width: int) -> None:
+    generator = np.random.default_rng(0)
+    whole = generator.integers(20_000, 40_000, (60, 80, 3)).astype(dtype)
+    np.save(tmp_path / "a.npy", whole)
+    reading = Reading(height=height, width=width, channels=3, channel_names=["A", "B", "C"])
+    image = decoding.decode(tmp_path / "a.npy", reading)
+    assert isinstance(image, Decoded) and image.values.dtype == np.float32
+    part_height, part_width = min(60, 80 * height / width), min(80, 60 * width / height)
+    down = bicubic(60, (60 - part_height) / 2, part_height, height)
+    across = bicubic(80, (80 - part_width) / 2, part_width, width)
+    expected = np.einsum("ih,hwc,jw->ijc", down, whole.astype(np.float64), across)
+    assert np.abs(image.values - expected).max() < 0.5  # of 20,000: Pillow cuts the filter at the edges of the part
+    assert image.kept == pytest.approx(part_height * part_width / 4800)
+
+
+def test_a_deep_image_looks_as_one_of_8_bits_does(photo: Image.Image, tmp_path: Path) -> None:
+    gray = photo.convert("L")
+    gray.save(tmp_path / "shallow.png")
+    Image.fromarray(np.asarray(gray).astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    shallow, deep = (decoded(tmp_path / name, 200, 1).astype(float) for name in ("shallow.png", "deep.png"))
+    differences = np.abs(shallow - deep / 257)
+    assert np.quantile(differences, 0.99) <= 1  # 8 bits are rounded, and clipped, twice on the way
+    assert differences.max() < 10
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize(("shape", "inner"), [((30, 60), (12, 24)), ((60, 30), (20, 10)), ((7, 3), (20, 9))])
+def test_padding_keeps_all_of_an_image_in_the_middle(
+    tmp_path: Path, dtype: str, shape: tuple[int, int], inner: tuple[int, int]
+) -> None:
+    Image.fromarray(np.full(shape, 200, dtype=dtype)).save(tmp_path / "a.png")
+    image = decoding.decode(tmp_path / "a.png", Reading(height=20, width=24, channels=1, fit="pad"))
+    assert isinstance(image, Decoded) and image.kept == 1
+    inside = image.values == 200
+    rows, columns = np.flatnonzero(inside.any(axis=(1, 2))), np.flatnonzero(inside.any(axis=(0, 2)))
+    assert (len(rows), len(columns)) == inner and inside.sum() == inner[0] * inner[1]
+    assert abs(rows[0] - (19 - rows[-1])) <= 1 and abs(columns[0] - (23 - columns[-1])) <= 1
+    margin = image.values[~inside]
+    assert (margin == 0).all() if dtype == "uint8" else np.isnan(margin).all()
+
+
+def test_an_image_may_have_a_file_for_each_channel(tmp_path: Path) -> None:
+    planes = np.random.default_rng(0).integers(0, 4096, (3, 12, 12)).astype(np.uint16)
+    files = tuple(tmp_path / f"{name}.png" for name in "abc")
+    for file, plane in zip(files, planes, strict=True):
+        Image.fromarray(plane).save(file)
+    reading = Reading(height=12, width=12, channels=3, channel_names=["A", "B", "C"])
+    image = decoding.decode(files, reading)
+    assert isinstance(image, Decoded) and np.array_equal(image.values, np.moveaxis(planes, 0, -1))
+    Image.fromarray(planes[1, :6]).save(files[1])
+    assert decoding.decode(files, reading) == "b.png is 6 × 12 uint16, and a.png 12 × 12 uint16"
+    Image.fromarray(planes[1].astype(np.uint8)).save(files[1])
+    assert decoding.decode(files, reading) == "b.png is 12 × 12 uint8, and a.png 12 × 12 uint16"
+    Image.new("RGB", (12, 12)).save(files[1])
+    assert decoding.decode(files, reading) == "b.png of channel B has 3 channels: give a file with one"

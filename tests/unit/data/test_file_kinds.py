@@ -19,7 +19,9 @@ from simclr_steps.data.image_tables import read_lines
 from simclr_steps.data.numpy_files import read_arrays
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import ArraysDataset
+from simclr_steps.settings.image_format import Reading
 
+READING = Reading(height=8, width=8, channels=3)
 PICTURE = Image.new("RGB", (8, 8), (9, 99, 199))
 
 
@@ -77,12 +79,12 @@ def write(path: Path, content: bytes) -> Path:
 def test_an_image_of_another_kind_than_its_name_says_is_named(
     tmp_path: Path, content: Callable[[], bytes], reason: str
 ) -> None:
-    assert str(decode(write(tmp_path / "photo.jpg", content()), (8, 8), 3)).startswith(reason)
+    assert str(decode(write(tmp_path / "photo.jpg", content()), READING)).startswith(reason)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
 def test_an_image_of_a_kind_that_is_read_may_have_any_name(tmp_path: Path, kind: str) -> None:
-    assert not isinstance(decode(write(tmp_path / "photo.jpg", image(kind)), (8, 8), 3), str)
+    assert not isinstance(decode(write(tmp_path / "photo.jpg", image(kind)), READING), str)
 
 
 @pytest.mark.parametrize(
@@ -139,3 +141,37 @@ def test_a_folder_with_images_of_other_kinds_alone_names_them(tmp_path: Path) ->
 def test_a_table_is_taken_for_nothing_else(tmp_path: Path, text: str) -> None:
     (tmp_path / "images.csv").write_text(text, encoding="utf-8")
     assert kind_of(tmp_path / "images.csv") is None
+
+
+INSTRUMENTS = {
+    "a.fits": (b"SIMPLE  =                    T", "convert it to .npy with astropy"),
+    "a.dcm": (bytes(128) + b"DICM", "convert it to TIFF with pydicom"),
+    "a.czi": (b"ZISRAWFILE", "convert it to OME-TIFF with Bio-Formats (bfconvert)"),
+    "a.nd2": (b"\xda\xce\xbe\n", "convert it to OME-TIFF with Bio-Formats (bfconvert)"),
+    "a.lif": (b"p\0\0\0", "convert it to OME-TIFF with Bio-Formats (bfconvert)"),
+}
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_a_format_of_an_instrument_is_named_with_its_converter_wherever_it_is_met(tmp_path: Path, name: str) -> None:
+    content, advice = INSTRUMENTS[name]
+    PICTURE.save(tmp_path / "1.png")
+    path = write(tmp_path / name, content)
+    with pytest.raises(UserError) as among_images:
+        find_images(tmp_path)
+    with pytest.raises(UserError) as as_table:
+        next(read_lines(path))
+    with pytest.raises(UserError) as as_arrays:
+        read_arrays(ArraysDataset(source="arrays", path=str(path)))
+    refused = [str(decode(path, READING)), str(decode(write(tmp_path / "b.tif", content), READING))]
+    said = [*(str(error.value) for error in (among_images, as_table, as_arrays)), *refused]
+    assert all(advice in sentence for sentence in said), said
+    assert all(str(path) in sentence for sentence in said[:3])
+
+
+def test_npy_files_are_images_only_where_there_are_no_others(tmp_path: Path) -> None:
+    for name in ("1.npy", "2.npy"):
+        np.save(tmp_path / name, np.zeros((8, 8), np.uint8))
+    assert [image.name for image in find_images(tmp_path)] == ["1.npy", "2.npy"]
+    PICTURE.save(tmp_path / "1.png")
+    assert [image.name for image in find_images(tmp_path)] == ["1.png"]

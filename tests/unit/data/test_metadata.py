@@ -14,9 +14,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from simclr_steps.data.decoding import decode
+from simclr_steps.settings.image_format import Reading
 
 CORNERS = np.array([[[250, 10, 10], [10, 250, 10]], [[10, 10, 250], [240, 240, 240]]], dtype=np.uint8)
 PICTURE = Image.fromarray(CORNERS.repeat(16, axis=0).repeat(24, axis=1))
+READING = Reading(height=32, width=32, channels=3)
 EXIF = b"Exif\0\0"
 PNG_HEAD, PNG_TAIL = 33, 12  # bytes of the first and of the last chunk
 
@@ -96,10 +98,10 @@ TURNED_ONCE = {
 def corners(file: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        small = decode(file, (32, 32), 3)
+        small = decode(file, READING)
     assert not shown, shown[0]
     assert not isinstance(small, str), small
-    return small[[[4], [-4]], [4, -4]].astype(np.int64)
+    return small.values[[[4], [-4]], [4, -4]].astype(np.int64)
 
 
 @pytest.mark.parametrize("name", AS_IT_IS)
@@ -136,4 +138,4 @@ def test_a_picture_whose_pixels_are_damaged_stays_unreadable(tmp_path: Path, kin
     noise.save(tmp_path / "whole", kind)
     whole = (tmp_path / "whole").read_bytes()
     (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])
-    assert "truncated" in str(decode(tmp_path / "cut", (32, 32), 3))
+    assert "truncated" in str(decode(tmp_path / "cut", READING))

@@ -46,7 +46,7 @@ def test_all_arrays_are_read_with_their_labels(tmp_path: Path, kind: str) -> Non
         unlabeled_images=more,
     )
     source = read_arrays(block(path, classes=["a", "b", "c"]))
-    assert (source.height, source.width, source.channels, source.classes) == (5, 7, 1, ["a", "b", "c"])
+    assert (*source.reading.size, source.reading.channels, source.classes) == (5, 7, 1, ["a", "b", "c"])
     assert source.splits.tolist() == ["train"] * 20 + ["test"] * 6 + ["unlabeled"] * 4
     assert source.labels.tolist() == [*labels.tolist(), 0, 1, 2, -1, 1, 0, -1, -1, -1, -1]
     assert source.names[21] == "test/1"
@@ -75,10 +75,9 @@ GOOD = {"train_images": images(6, 8, 8), "train_labels": np.array([0, 1, 0, 1, 0
     [
         ({"train_labels": np.zeros(5, dtype=int)}, r"train_labels has shape \(5,\), but train_images has 6 images"),
         ({"train_labels": np.zeros((6, 1), dtype=int)}, r"train_labels has shape \(6, 1\)"),
-        ({"train_images": images(6, 8, 8) / 255}, "train_images is float64 but must be uint8"),
+        ({"train_images": images(6, 8, 8) / 255}, "train_images is float64 but must be uint8, uint16 or float32"),
         ({"train_images": images(6, 3, 8, 8)}, "train_images has shape .* move its axes"),
         ({"train_images": images(6, 64)}, "train_images has shape .* reshape it"),
-        ({"train_images": images(6, 8, 8, 5)}, "train_images has shape .* choose 1 or 3 of its 5 channels"),
         ({"train_images": images(8, 8, 3, 6)}, "train_images has shape .* move its axes"),
         ({"train_labels": np.array([1, 2, 1, 2, 1, 2])}, "the label 2, but classes has only 2 names: count from 0"),
         ({"train_labels": np.array([0, 1, 0, 7, 0, 1])}, "the label 7, but .* add more, or number the labels from 0"),
@@ -193,3 +192,43 @@ def test_numbers_that_are_no_labels_are_refused_and_not_counted_up_to(tmp_path: 
 def test_classes_may_be_absent_where_their_names_are_given(tmp_path: Path) -> None:
     path = store(tmp_path, "npz", train_images=images(4, 8, 8), train_labels=np.array([9, 8, 9, 8]))
     assert read_arrays(block(path, classes=[*"abcdefghij"])).classes == [*"abcdefghij"]
+
+
+@pytest.mark.parametrize("dtype", ["uint16", ">u2", "float32"])
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+def test_arrays_of_any_depth_and_number_of_channels_are_read_in_either_layout(
+    tmp_path: Path, dtype: str, layout: str
+) -> None:
+    stored = RANDOM.integers(0, 4096, (6, 9, 8, 5)).astype(dtype)
+    path = store(tmp_path, "npy", train_images=stored if layout == "NHWC" else np.moveaxis(stored, -1, 1))
+    source = read_arrays(block(path, layout=layout, channels=["A", "B", "C", "D", "E"], bits=16, value_range=[0, 4095]))
+    assert (*source.reading.size, source.reading.channel_names) == (9, 8, ["A", "B", "C", "D", "E"])
+    assert (source.dtype, source.bits, source.value_range) == (np.dtype(dtype).newbyteorder("=").name, 16, (0, 4095))
+    ((_, read),) = source.read(np.arange(6))
+    assert read.dtype == np.float32 and np.array_equal(read, stored)
+
+
+@pytest.mark.parametrize(
+    ("changed", "settings", "message"),
+    [
+        ({"train_images": np.zeros((6, 5, 64, 64), np.uint16)}, {}, "takes for 64 channels of 5 × 64 pixels: write"),
+        ({"train_images": np.zeros((6, 64, 64, 5), np.uint16)}, {"layout": "NCHW"}, "write `layout: NHWC`"),
+        ({"test_images": np.zeros((2, 8, 8), np.uint16)}, {}, "test_images is uint16 and train_images uint8: convert"),
+        ({}, {"channels": 3}, "have 1 channels, but 3 are given"),
+        ({}, {"value_range": [[0, 1], [0, 1]]}, "value_range: 2 ranges for 1 channels"),
+    ],
+)
+def test_depths_and_axes_that_do_not_fit_are_named(
+    tmp_path: Path, changed: dict[str, Any], settings: dict[str, Any], message: str
+) -> None:
+    path = store(tmp_path, "npz", **{**GOOD, **changed})
+    with pytest.raises(UserError, match=message):
+        read_arrays(block(path, **settings))
+
+
+def test_values_that_are_not_finite_are_counted_with_their_image(tmp_path: Path) -> None:
+    stored = RANDOM.normal(0, 1, (6, 8, 8)).astype(np.float32)
+    stored[4, 0, :3] = np.nan
+    source = read_arrays(block(store(tmp_path, "npz", train_images=stored)))
+    with pytest.raises(UserError, match="3 of the 64 values of image train/4 are NaN or infinite"):
+        list(source.read(np.arange(6)))

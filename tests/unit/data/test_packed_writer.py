@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 
 from simclr_steps.data.packed import read_description, read_split
-from simclr_steps.data.packed_writer import ImageSource, Pixels, pack, take
+from simclr_steps.data.packed_writer import ImageSource, pack, take
+from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.image_format import Reading
+from simclr_steps.settings.value_ranges import Percentiles
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (60, 6, 5, 3), dtype=np.uint8)
@@ -22,16 +26,14 @@ LABELS = np.arange(60) % 4 - 1  # every fourth image has none
 ASSIGNED = np.array(["train", "unlabeled", "test", "", "train"] * 12, dtype="<U10")
 
 
-def source(pixels: Pixels = PIXELS, unreadable: tuple[int, ...] = (), chunk: int = 7) -> ImageSource:
-    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+def source(pixels: Values = PIXELS, unreadable: tuple[int, ...] = (), chunk: int = 7) -> ImageSource:
+    def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
         readable = rows[~np.isin(rows, unreadable)]
         return take((pixels[start : start + chunk] for start in range(0, len(pixels), chunk)), readable)
 
     return ImageSource(
         classes=["a", "b, c", "ü"],
-        height=pixels.shape[1],
-        width=pixels.shape[2],
-        channels=pixels.shape[3],
+        reading=Reading(height=pixels.shape[1], width=pixels.shape[2], channels=pixels.shape[3]),
         splits=np.full(len(pixels), "train"),
         labels=LABELS,
         names=[f"train/{row}" for row in range(len(pixels))],
@@ -132,7 +134,7 @@ def test_a_source_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     run(tmp_path, source())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def read(rows: Rows) -> Iterator[tuple[Rows, Pixels]]:
+    def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
         yield rows[:1], PIXELS[:1]
         raise UserError("an image is damaged")
 
@@ -159,3 +161,61 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(small_disk: Path) -> Non
     assert list((small_disk / "data").iterdir()) == []
     run(small_disk / "data", source())
     assert len(read_split(small_disk / "data", "train")) == 24
+
+
+DEEP = RANDOM.integers(294, 4096, (60, 6, 5, 3)).astype(np.float32)
+
+
+def deep(**facts: Any) -> ImageSource:
+    return replace(source(DEEP), dtype="uint16", **facts)
+
+
+def test_the_range_is_found_in_what_is_trained_on_and_is_the_same_for_all_images(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dim = DEEP.copy()
+    dim[ASSIGNED == "test"] /= 8
+    with caplog.at_level(logging.INFO):
+        run(tmp_path, replace(source(dim), dtype="uint16", value_range=Percentiles(percentiles=(10, 90))))
+    trained_on = dim[np.isin(ASSIGNED, ["train", "unlabeled"])]
+    low, high = np.percentile(trained_on, [10, 90], axis=(0, 1, 2), method="lower")
+    form = read_description(tmp_path).image_format
+    assert (form.dtype, form.bits, form.value_range) == ("uint16", 8, list(zip(low, high, strict=True)))
+    expected = np.rint(np.clip((dim - low) / (high - low), 0, 1) * 255)
+    packed = np.concatenate([np.load(tmp_path / f"{split}.images.npy") for split in SPLITS])
+    rows = np.concatenate([np.flatnonzero(np.equal(ASSIGNED, split)) for split in SPLITS])
+    assert packed.dtype == np.uint8 and np.array_equal(packed, expected[rows])
+    assert packed[np.isin(rows, np.flatnonzero(ASSIGNED == "test"))].max() < 50
+    beyond = ((dim < low) | (dim > high))[ASSIGNED != ""].mean(axis=(0, 1, 2))
+    assert (
+        f"channel 0 {low[0]:g} to {high[0]:g} ({100 * beyond[0]:.2f} % of the pixels saturate), channel 1"
+        in caplog.text
+    )
+    assert not [file for file in tmp_path.iterdir() if file.suffix not in (".npy", ".csv", ".json")]
+
+
+def test_16_bits_are_packed_with_their_mean_and_deviation(tmp_path: Path) -> None:
+    run(tmp_path, deep(value_range=(0.0, 4095.0), bits=16))
+    form = read_description(tmp_path).image_format
+    packed = np.load(tmp_path / "train.images.npy")
+    assert packed.dtype == np.uint16
+    assert np.array_equal(packed, np.rint(DEEP[ASSIGNED == "train"] / 4095 * 65535))
+    seen = np.rint(DEEP[np.isin(ASSIGNED, ["train", "unlabeled"])] / 4095 * 65535) / 65535
+    np.testing.assert_allclose(form.mean, seen.mean(axis=(0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(form.std, seen.std(axis=(0, 1, 2)), rtol=1e-5)
+
+
+def test_a_constant_channel_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pixels = PIXELS.copy()
+    pixels[..., 1] = 7
+    with caplog.at_level(logging.WARNING):
+        run(tmp_path, source(pixels))
+    assert "channel 1 is the same in all pixels that are trained on" in caplog.text
+    caplog.clear()
+    constant = DEEP.copy()
+    constant[..., 2] = 300
+    images = replace(source(constant), dtype="uint16")
+    named = images.reading.model_copy(update={"channel_names": ["DNA", "RNA", "ER"]})
+    with caplog.at_level(logging.WARNING):
+        run(tmp_path, replace(images, reading=named))
+    assert "ER is the same in all pixels" in caplog.text and "DNA" not in caplog.text

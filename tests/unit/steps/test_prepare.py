@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
@@ -214,3 +215,40 @@ def test_a_test_split_of_images_that_are_trained_on_is_said(tmp_path: Path, capl
         )
     assert description.repeated.trained_on == {"test": 30} and not description.repeated.contradictory
     assert "30 of the 30 images of the test split are trained on as well" in caplog.text
+
+
+FIELDS = Path(os.environ.get("SIMCLR_TEST_DATA", "absent"), "microscopy")
+
+
+@pytest.mark.skipif(not FIELDS.is_dir(), reason="SIMCLR_TEST_DATA names no folder with microscopy/")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_cells_of_a_real_field_of_two_channels_with_12_bits_keep_their_gray_levels(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: int
+) -> None:
+    caplog.set_level(logging.INFO, "simclr_steps")
+    fields = {name: tifffile.imread(FIELDS / f"1-162hr{name}2.tif") for name in ("h2ax", "hoe")}
+    places = [(top, left) for top in range(0, 960, 160) for left in range(0, 1120, 160)]
+    lines = ["path.H2AX,path.Hoechst"]
+    for number, (top, left) in enumerate(places):
+        lines.append(f"{number}a.tif,{number}b.tif")
+        for letter, field in zip("ab", fields.values(), strict=True):
+            tifffile.imwrite(tmp_path / f"{number}{letter}.tif", field[top : top + 32, left : left + 32])
+    (tmp_path / "cells.csv").write_text("\n".join(lines))
+    block = {"source": "folder", "path": str(tmp_path / "cells.csv"), "image_size": 32, "bits": 16}
+    settings = {"channels": ["H2AX", "Hoechst"], "value_range": [0, 4095], "test_fraction": 0.0}
+    folder, description = run(tmp_path, {**block, **settings}, workers=workers)
+    form = description.image_format
+    assert (form.dtype, form.bits, form.channel_names) == ("uint16", 16, ["H2AX", "Hoechst"])
+    packed = np.load(folder / "train.images.npy")
+    for name, image in zip(sources(folder, "train"), packed, strict=True):
+        top, left = places[int(name.removesuffix("a.tif"))]
+        cell = np.stack([field[top : top + 32, left : left + 32] for field in fields.values()], axis=-1)
+        assert np.array_equal(np.rint(image / 65535 * 4095), cell)  # not one gray level is lost
+    assert (
+        "uint16 values, packed in 16 bits, range: H2AX 0 to 4095 (0.00 % of the pixels saturate), Hoechst"
+        in caplog.text
+    )
+    found = run(tmp_path, {**block, **settings, "value_range": "auto", "bits": 8}, workers=workers, out="auto")[1]
+    (low, high), _ = found.image_format.value_range
+    assert 294 <= low < high <= 4095
+    assert np.unique(np.load(tmp_path / "auto" / "train.images.npy")).size > 200

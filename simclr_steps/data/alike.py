@@ -1,0 +1,51 @@
+"""All images of a data set have values of one type, as they share one range, and one number of channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from simclr_steps.data.decoding import Decoded, File, decode
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.image_format import Reading
+
+
+def first_readable(files: Sequence[File], reading: Reading) -> tuple[Path, Decoded] | None:
+    """Return the first image that is readable, which all others are compared with; None if there is none.
+
+    Raises
+    ------
+    UserError
+        When it has another number of channels than the settings say.
+    """
+    for file in files:
+        image = decode(file, reading)
+        if isinstance(image, Decoded):
+            found = image.values.shape[2]
+            if found != reading.channels:
+                raise UserError(
+                    f"channels: {shown(file)} has {found} channels, but {reading.channels} are asked for: write "
+                    f"`channels: {found}` or their names"
+                )
+            return shown(file), image
+    return None
+
+
+def check_alike(file: File, image: Decoded, first: tuple[Path, Decoded] | None) -> None:
+    """Raise UserError when an image has values of another type, or other channels, than the first."""
+    if first is None:
+        return
+    other, example = first
+    if image.dtype != example.dtype:
+        raise UserError(
+            f"{other} has {example.dtype} values and {shown(file)} {image.dtype}: convert one of them, as all images "
+            "share one range"
+        )
+    found, expected = image.values.shape[2], example.values.shape[2]
+    if found != expected:
+        raise UserError(f"{other} has {expected} channels and {shown(file)} {found}: make them equal, or remove one")
+
+
+def shown(file: File) -> Path:
+    """Return the path that stands for an image in a message."""
+    return file if isinstance(file, Path) else file[0]
