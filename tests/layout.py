@@ -33,7 +33,7 @@ def assert_results(run: Path, finetunes: Sequence[str], *, split: str = "test") 
         *(
             f"finetune/{name}/{file}"
             for name in finetunes
-            for file in ("model.safetensors", "metrics.json", "history.csv", "predictions.parquet")
+            for file in ("model.safetensors", "metrics.json", "history.csv", "predictions.parquet", "predictions.json")
         ),
     ]
     assert [name for name in expected if not (run / name).stat().st_size] == []

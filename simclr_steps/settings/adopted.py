@@ -17,6 +17,11 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.plan import Plan
 
 _NAMED = 3  # results in the sentence
+_STEPS = {  # of rules that are not called like their step
+    "summary": ("summarize",),
+    "gather_features": ("gather", "predict"),
+    "gather_predictions": ("gather", "predict"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,18 +33,22 @@ class Result:
     settings: Mapping[str, Any]  # with which it should have been made
     output: str = ""  # by which Snakemake knows it, where that is not the record
     dataset: str = ""  # whose images it was made of
+    encoder: str = ""  # that it was made with, of which the code may be the user's own
 
     @property
-    def step(self) -> str:
-        """The step that makes it."""
-        return "summarize" if self.rule == "summary" else self.rule
+    def steps(self) -> tuple[str, ...]:
+        """The step that makes it, and those before it of which nothing but their record is left there."""
+        return _STEPS.get(self.rule, (self.rule,))
 
 
 def results(plan: Plan) -> Iterator[Result]:
     """Yield each result of a plan that has a record."""
     config = plan.config
     for name in plan.datasets:
-        yield Result("prepare", f"resources/{name}/dataset.json", plan.packed(name))
+        if config.datasets[name].is_downloaded:
+            known_set = config.datasets[name].model_dump(mode="json", include={"source", "name"})
+            yield Result("download", f"resources/{name}/originals.json", known_set)
+        yield Result("prepare", f"resources/{name}/dataset.json", plan.packed(name), dataset=name)
     for run in plan.runs:
         folder, pretrain = f"results/{run.folder}", plan.pretrains[run.pretrain]
         of_step = {
@@ -49,20 +58,32 @@ def results(plan: Plan) -> Iterator[Result]:
             "galleries": ("galleries/run.json", plan.gallery(run.pretrain)),
         }
         trained = pretrain.model_dump(mode="json")
-        yield Result("pretrain", f"{folder}/pretrain/run.json", trained, f"{folder}/pretrain", run.dataset)
+        yield Result(
+            "pretrain", f"{folder}/pretrain/run.json", trained, f"{folder}/pretrain", run.dataset, pretrain.encoder
+        )
         for rule, (file, block) in of_step.items():
             yield Result(rule, f"{folder}/{file}", block.model_dump(mode="json"), dataset=run.dataset)
         for name in run.finetunes:
             tuned = config.finetunes[name].model_dump(mode="json")
             yield Result("finetune", f"{folder}/finetune/{name}/metrics.json", tuned, dataset=run.dataset)
+            predictions = f"{folder}/finetune/{name}/predictions.json"
+            yield Result("gather_predictions", predictions, {}, dataset=run.dataset)
+        for split in sorted({config.umap.split, *config.prediction.splits}):
+            yield Result("gather_features", f"{folder}/features/{split}/run.json", {}, dataset=run.dataset)
     for name in plan.datasets:
         for other, compared in plan.all_compared(name).items():
-            settings = compared.model_dump(mode="json")
-            yield Result("compare", f"results/{name}/compare/{other}.json", settings, dataset=name)
+            file, settings = f"results/{name}/compare/{other}.json", compared.model_dump(mode="json")
+            yield Result("compare", file, settings, dataset=name, encoder=compared.encoder)
     yield Result("summary", "results/summary/run.json", plan.summary.model_dump(mode="json"))
 
 
-def check_adopted(plan: Plan, place: Callable[[str], str], known: Callable[[str, str], bool]) -> None:
+def check_adopted(
+    plan: Plan,
+    place: Callable[[str], str],
+    known: Callable[[str, str], bool],
+    own_files: Callable[[str], list[str]],
+    own_code: Callable[[str], list[str]],
+) -> None:
     """Stop where results that Snakemake does not know were made with other settings, code or data.
 
     Parameters
@@ -71,22 +92,30 @@ def check_adopted(plan: Plan, place: Callable[[str], str], known: Callable[[str,
         Returns where a path below the workflow's folder is.
     known
         Returns whether Snakemake knows how an output was made, or will make it anew, given its rule and place.
+    own_files
+        Returns the fingerprint of a data set's files, nothing if they are not the user's own.
+    own_code
+        Returns the hash of an encoder's code, nothing if it is not the user's own.
 
     Raises
     ------
     UserError
         Naming the results and how to make them anew.
     """
-    hashes: dict[str, str | None] = {"": None}
-    for name in plan.datasets:
-        hashes[name] = _content(place(f"resources/{name}/dataset.json")).get("content_hash")
-    other = [
+    described = {name: _content(place(f"resources/{name}/dataset.json")) for name in plan.datasets}
+    packed = {name: [content["content_hash"]] for name, content in described.items() if "content_hash" in content}
+
+    def is_other(result: Result) -> bool:
+        content = _content(place(result.record))
+        data = own_files(result.dataset) if result.rule == "prepare" else packed.get(result.dataset, [])
+        return not _is_made_so(content, result, data, own_code(result.encoder))
+
+    unknown = (
         result
         for result in results(plan)
-        if Path(place(result.record)).exists()
-        and not known(result.rule, place(result.output or result.record))
-        and not _is_made_so(_content(place(result.record)), result, hashes[result.dataset])
-    ]
+        if Path(place(result.record)).exists() and not known(result.rule, place(result.output or result.record))
+    )
+    other = [result for result in unknown if is_other(result)]
     if not other:
         return
     more = f" and {len(other) - _NAMED} more" if len(other) > _NAMED else ""
@@ -106,14 +135,19 @@ def _content(file: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _is_made_so(content: Mapping[str, Any], result: Result, content_hash: str | None) -> bool:
-    """Return whether a result's record is of the settings, the code and the images that are wanted."""
-    record = content.get("run") if "run" in content else content
-    if not isinstance(record, dict):
+def _is_made_so(content: Mapping[str, Any], result: Result, data_hash: list[str], own_code_hash: list[str]) -> bool:
+    """Return whether a result's records are of the settings, the code and the images that are wanted.
+
+    Each of the hashes may be missing, where there is nothing to compare with.
+    """
+    step, *others = result.steps
+    records = {step: content.get("run", content), **{other: content.get(other) for other in others}}
+    if not all(isinstance(record, dict) for record in records.values()):
         return False
-    settings = record.get("settings") or {}
+    settings = records[step].get("settings") or {}
     return (
         all(key in settings and settings[key] == value for key, value in result.settings.items())
-        and record.get("code_hash") == code_hash(result.step)
-        and (content_hash is None or record.get("data_hash") == content_hash)
+        and all(record.get("code_hash") == code_hash(name) for name, record in records.items())
+        and data_hash in ([], [records[step].get("data_hash")])
+        and own_code_hash in ([], [(content.get("architecture") or {}).get("own_code_hash")])
     )

@@ -34,6 +34,11 @@ class ComparedSettings(Settings):
     labels: list[LabelBudget]
     draws: int
 
+    @property
+    def encoder(self) -> str:
+        """The name of the network's encoder, "" for the pixels."""
+        return self.network.encoder if self.network else ""
+
 
 def random_network(pretrain: PretrainSettings, seed: int) -> RandomNetwork:
     """Return the network of a pretraining as it is before the pretraining."""

@@ -24,7 +24,7 @@ from simclr_steps.files import write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
-from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.architecture import Architecture, resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
 from simclr_steps.settings.pretrain import PretrainSettings
@@ -52,16 +52,22 @@ def compare(settings: ComparedSettings, *, data: Path, out: Path, hardware: Hard
         features = _pixels(splits) if network is None else features_of(_built(network, description), splits, device)
         asked = (settings.labels, settings.draws, description.split_seed)
         results, notes = few_labels("random" if network else "pixels", features, labels, *asked, device, groups)
-    write_json(out, {"results": results, "notes": notes, "C_chosen_on": chosen_on(labels), "run": record.finish()})
+    built = {"architecture": _architecture(network, description).model_dump(mode="json")} if network else {}
+    facts = {"C_chosen_on": chosen_on(labels), **built, "run": record.finish()}
+    write_json(out, {"results": results, "notes": notes, **facts})
     log.info("wrote %s", out)
 
 
 def _built(network: RandomNetwork, data: Description) -> Encoder:
     """Return the network, whose random weights depend on its seed alone."""
-    settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)
-        return Encoder(resolve(settings, data.image_format))
+        return Encoder(_architecture(network, data))
+
+
+def _architecture(network: RandomNetwork, data: Description) -> Architecture:
+    settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
+    return resolve(settings, data.image_format)
 
 
 def _pixels(splits: dict[str, Split]) -> Features:

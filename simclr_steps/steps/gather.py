@@ -28,9 +28,10 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     """Check that the parts hold every row of the split exactly once, order them and write them into `out`.
 
     For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], rows.parquet (row, source, label,
-    class) and run.json. For a classifier: predictions.parquet alone (row, source, label, class, prediction,
-    predicted_class and a probability_<class> for each class), beside whatever else `out` holds; its metadata hold,
-    under the key `simclr`, JSON with the classifier and the run record. A row without a label has a null there.
+    class) and run.json. For a classifier: predictions.parquet (row, source, label, class, prediction, predicted_class
+    and a probability_<class> for each class) and predictions.json, beside whatever else `out` holds. The JSON, which
+    the Parquet file's metadata hold as well, under the key `simclr`, tells the network and the records of `predict` and
+    of this step. A row without a label has a null there.
 
     Raises
     ------
@@ -44,16 +45,15 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
         raise UserError(f"{parts} was predicted from data other than {split} of {data}: run predict again")
     table = _row_table(data, split, description)
     arrays = _merge(parts, facts, len(table))
-    origin = {key: facts[key] for key in ("kind", "split", "model", "model_hash")}
+    origin = {**{key: facts[key] for key in ("kind", "split", "model", "model_hash")}, "predict": facts["run"]}
     if facts["kind"] == "classifier":
         table = _add_predictions(table, arrays["logits"], description.classes, parts)
         stored = pa.Table.from_pandas(table, preserve_index=False)
-        described = {
-            **(stored.schema.metadata or {}),
-            b"simclr": json.dumps({**origin, "run": record.finish()}).encode(),
-        }
+        described = {**origin, "run": record.finish()}
+        metadata = {**(stored.schema.metadata or {}), b"simclr": json.dumps(described).encode()}
         with whole_file(out / "predictions.parquet") as partial:
-            pq.write_table(stored.replace_schema_metadata(described), partial)
+            pq.write_table(stored.replace_schema_metadata(metadata), partial)
+        write_json(out / "predictions.json", described)
     else:
         with whole_folder(out, _OWN) as folder:
             np.save(folder / "backbone.npy", arrays["features"])

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from simclr_steps.data.image_files import fingerprint
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.known_sets import image_set, set_name
 from simclr_steps.data.labels import doubts
@@ -37,7 +38,8 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
     UserError
         When an input is wrong or missing, an image is unreadable, or the disk is full.
     """
-    record = Record("prepare", dataset, None)
+    own_files = fingerprint(dataset) if isinstance(dataset, FolderDataset | ArraysDataset) else None
+    record = Record("prepare", dataset, own_files)
     with _opened(dataset, originals, workers) as (source, origin):
         splits = assign_splits(
             source.splits,

@@ -47,10 +47,12 @@ def test_other_code_and_other_images_stop_too(copied: Project) -> None:
     description.write_text(json.dumps({**content, "content_hash": "of other images"}))
     done = copied.dry_run("--cores", "2")
     assert done.returncode == 1
-    assert f"error: {RUN}/pretrain/run.json, {RUN}/encoder/selection.json, {RUN}/evaluate/knn.json and 6 more" in (
+    assert f"error: {RUN}/pretrain/run.json, {RUN}/encoder/selection.json, {RUN}/evaluate/knn.json and 9 more" in (
         done.stderr
     )
-    assert "-R pretrain select evaluate umap galleries finetune" in done.stderr
+    assert (
+        "-R pretrain select evaluate umap galleries finetune gather_predictions gather_features compare" in done.stderr
+    )
 
 
 def test_what_snakemake_knows_is_its_own_affair(project: Project) -> None:

@@ -17,9 +17,9 @@ from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.reading import typed
 
 
-def own_code(network):
+def own_code(encoder):
     """Return the hash of the user's module, where the encoder comes from one."""
-    return [own_code_hash(network.encoder)] if network and is_own(network.encoder) else []
+    return [own_code_hash(encoder)] if is_own(encoder) else []
 
 
 def read_plan():
@@ -31,7 +31,7 @@ def read_plan():
     packed = [f"resources/{dataset}" for dataset in asked.datasets]
     asked.check_paths([undeclared(folder) for folder in ("benchmarks", "logs", *packed, "results", "work")])
     for pretrain in asked.pretrains.values():
-        own_code(pretrain)
+        own_code(pretrain.encoder)
     return asked
 
 

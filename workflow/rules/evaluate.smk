@@ -16,7 +16,7 @@ rule compare:
         runtime=240,
     params:
         settings=lambda wildcards: compared(wildcards).as_json(),
-        code=lambda wildcards: [code_hash("compare"), *own_code(compared(wildcards).network)],
+        code=lambda wildcards: [code_hash("compare"), *own_code(compared(wildcards).encoder)],
         data=subpath(input[0], parent=True),
         step=command("compare"),
         gpus=gpus,

@@ -54,6 +54,7 @@ use rule gather_features as gather_predictions with:
         parts=rules.predict_classifier.output,
     output:
         "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/predictions.parquet",
+        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/predictions.json",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.log",
     benchmark:

@@ -23,7 +23,8 @@ def bring_results_to_present():
     count = bring_to_present([undeclared("resources"), undeclared("results")])
     if count:
         logger.warning(
-            f"warning: the clock had jumped: {count} files of results with a time in the future have the present one now"
+            f"warning: the clock had jumped: {count} files of results with a time in the future have the present one "
+            "now"
         )
 
 
@@ -34,7 +35,7 @@ def start():
         warn_of_triggers()
         bring_results_to_present()
         with one_sentence("error"):
-            check_adopted(PLAN, undeclared, knows_or_forces)
+            check_adopted(PLAN, undeclared, knows_or_forces, own_files, own_code)
 
 
 def no_files(wildcards):

@@ -28,12 +28,22 @@ def planned(seeds: int) -> Plan:
 def write(folder: Path, result: Result, **changes: Any) -> None:
     path = folder / result.record
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {"settings": dict(result.settings), "code_hash": code_hash(result.step), "data_hash": None, **changes}
-    path.write_text(json.dumps({"run": record}))
+    step, *others = result.steps
+    record = {"settings": dict(result.settings), "code_hash": code_hash(step), "data_hash": "own files", **changes}
+    records = {other: {"code_hash": code_hash(other)} for other in others}
+    path.write_text(json.dumps({"run": record, "architecture": {"own_code_hash": "own code"}, **records}))
 
 
-def check(folder: Path, asked: Plan, known: bool = False) -> None:
-    check_adopted(asked, lambda path: str(folder / path), lambda rule, path: known)
+def check(
+    folder: Path, asked: Plan, known: bool = False, own_files: str = "own files", own_code: str = "own code"
+) -> None:
+    check_adopted(
+        asked,
+        lambda path: str(folder / path),
+        lambda rule, path: known,
+        lambda dataset: [own_files],
+        lambda encoder: [own_code] if encoder else [],
+    )
 
 
 def test_a_thousand_results_are_compared_in_two_seconds(tmp_path: Path) -> None:
@@ -65,3 +75,39 @@ def test_a_damaged_record_is_no_proof(tmp_path: Path) -> None:
     (tmp_path / "results/digits/simclr/seed0/evaluate/knn.json").write_text("{")
     with pytest.raises(UserError, match="-R evaluate"):
         check(tmp_path, asked)
+
+
+@pytest.fixture
+def adopted(tmp_path: Path) -> Path:
+    for result in results(planned(1)):
+        write(tmp_path, result)
+    return tmp_path
+
+
+def test_files_of_the_user_that_changed_are_noticed(adopted: Path) -> None:
+    with pytest.raises(UserError, match=r"^resources/digits/dataset\.json were made .* adding -R prepare, or"):
+        check(adopted, planned(1), own_files="changed")
+
+
+def test_own_code_that_changed_is_noticed_in_all_that_is_built_of_it(adopted: Path) -> None:
+    with pytest.raises(
+        UserError, match="seed0/pretrain/run.json, results/digits/compare/random-.* -R pretrain compare"
+    ):
+        check(adopted, planned(1), own_code="changed")
+
+
+@pytest.mark.parametrize("file", ["finetune/tuned/predictions.json", "features/test/run.json"])
+@pytest.mark.parametrize("record", ["run", "predict"])
+def test_features_and_predictions_of_other_code_are_noticed(adopted: Path, file: str, record: str) -> None:
+    path = adopted / "results/digits/simclr/seed0" / file
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, record: {**content[record], "code_hash": "0"}}))
+    with pytest.raises(UserError, match=f"^results/digits/simclr/seed0/{file} were made .* adding -R gather_"):
+        check(adopted, planned(1))
+
+
+def test_originals_of_another_set_are_noticed(adopted: Path) -> None:
+    path = adopted / "resources/digits/originals.json"
+    path.write_text(path.read_text().replace('"source": "digits"', '"source": "torchvision", "name": "MNIST"'))
+    with pytest.raises(UserError, match=r"^resources/digits/originals\.json were made .* adding -R download, or"):
+        check(adopted, planned(1))

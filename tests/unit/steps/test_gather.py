@@ -42,7 +42,7 @@ def write_parts(folder: Path, rows: list[list[int]], *, kind: str = "encoder", w
         "model": "m",
         "model_hash": "h",
         "processes": len(rows),
-        "run": {"data_hash": "hash-of-data"},
+        "run": {"step": "predict", "data_hash": "hash-of-data"},
     }
     (folder / "parts.json").write_text(json.dumps(facts))
     return folder
@@ -72,7 +72,8 @@ def test_parts_of_an_encoder_come_out_in_the_order_of_the_rows(data: Path, tmp_p
     assert list(table["source"]) == [f"test/{row}.png" for row in range(7)]
     assert list(table["label"].fillna(-1)) == [0, 1, -1, 1, 0, 1, -1]
     assert list(table["class"].fillna("none")) == ["cat", "dog", "none", "dog", "cat", "dog", "none"]
-    assert json.loads((out / "run.json").read_text())["split"] == "test"
+    told = json.loads((out / "run.json").read_text())
+    assert (told["split"], told["run"]["step"], told["predict"]["step"]) == ("test", "gather", "predict")
 
 
 def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there_is_none(
@@ -82,7 +83,7 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     out.mkdir()
     (out / "metrics.json").write_text("{}")
     gather(parts, data=data, split="test", out=out)
-    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "predictions.parquet"]
+    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "predictions.json", "predictions.parquet"]
     table = pd.read_parquet(out / "predictions.parquet")
     assert table["label"].isna().sum() == 2
     probabilities = table[["probability_cat", "probability_dog"]].to_numpy()
@@ -92,6 +93,8 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     described = json.loads(pq.read_schema(out / "predictions.parquet").metadata[b"simclr"])
     assert described["model_hash"] == "h" and described["split"] == "test"
     assert described["run"]["step"] == "gather" and described["run"]["data_hash"] == "hash-of-data"
+    assert described["predict"]["step"] == "predict"
+    assert json.loads((out / "predictions.json").read_text()) == described
 
 
 @pytest.mark.parametrize(
