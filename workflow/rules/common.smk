@@ -12,14 +12,16 @@ from simclr_steps.machine.container import check_data, check_gpu, check_image, i
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.machine.processes import STARTER, as_starter
-from simclr_steps.networks.user_code import is_own, own_code_hash
+from simclr_steps.networks.user_code import augmentation_code, is_own, own_code_hash
 from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.reading import typed
 
 
-def own_code(network):
-    """Return the hash of the user's module, where the encoder comes from one."""
-    return [own_code_hash(network.encoder)] if network and is_own(network.encoder) else []
+def own_code(block):
+    """Return the hashes of the user's modules that a block names, as its encoder and in its augmentation."""
+    encoder = getattr(block, "encoder", "")
+    of_encoder = [own_code_hash(encoder)] if is_own(encoder) else []
+    return [*of_encoder, *augmentation_code(getattr(block, "augmentation", None))]
 
 
 def read_plan():
@@ -30,8 +32,9 @@ def read_plan():
     asked = plan(read_config(config))
     packed = [f"resources/{dataset}" for dataset in asked.datasets]
     asked.check_paths([undeclared(folder) for folder in ("benchmarks", "logs", *packed, "results", "work")])
-    for pretrain in asked.pretrains.values():
-        own_code(pretrain)
+    finetunes = {name for run in asked.runs for name in run.finetunes}
+    for block in (*asked.pretrains.values(), *map(asked.config.finetunes.get, finetunes), asked.config.evaluation):
+        own_code(block)
     return asked
 
 
