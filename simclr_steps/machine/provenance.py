@@ -8,6 +8,7 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,14 @@ _PACKAGES = (
 class Record:
     """Started when a step starts; `finish` returns what goes into the step's JSON output."""
 
-    def __init__(self, step: str, settings: BaseModel | None, data_hash: str | None, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        step: str,
+        settings: BaseModel | None,
+        data_hash: str | None,
+        seed: int | None = None,
+        augmentation_code: Sequence[str] = (),  # of the user's own function
+    ) -> None:
         self.code_hash = code_hash(step)
         self._started = datetime.now(UTC)
         self._clock = time.monotonic()
@@ -43,6 +51,8 @@ class Record:
             "code_hash": self.code_hash,
             "data_hash": data_hash,
         }
+        if augmentation_code:
+            self._facts["own_augmentation_hash"] = augmentation_code[0]
 
     def finish(self) -> dict[str, Any]:
         """Return the record, as JSON knows it."""

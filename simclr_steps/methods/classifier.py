@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from simclr_steps.data.packed import Split
 from simclr_steps.data.splits import Rows, drawn_while_training, epochs_between_judgments, labeled_rows
 from simclr_steps.methods import random_numbers
+from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Classifier
 from simclr_steps.networks.features import compute_features, network_input
@@ -41,7 +42,10 @@ class Supervised(Trained):
         if settings.freeze:
             network.backbone.requires_grad_(False)
         self._images, self._hold_out = Images([train.images]), Images([hold_out.images])
-        self._random_views = Replayed(random_views)
+        self._augmenter: Augmenter | None = None
+        if settings.augmentation:
+            size, is_color = network.architecture.image_size, network.architecture.trained_on.is_color
+            self._augmenter = Augmenter(settings.augmentation, size, is_color, make_views=Replayed(random_views))
         labeled = labeled_rows(hold_out.labels)
         self._hold_out_rows = labeled[drawn_while_training(hold_out.labels[labeled], len(rows), seed)]
         self._hold_out_labels = torch.from_numpy(hold_out.labels[self._hold_out_rows])
@@ -66,13 +70,12 @@ class Supervised(Trained):
         if self.settings.freeze:
             self.network.backbone.eval()  # here, as Lightning tells no epoch's start of one that goes on
         indices, images = self._images.on_device(batch)
-        size = self.network.architecture.image_size
-        if self.settings.augmentation is None:
-            x = network_input(images, size)
+        if self._augmenter is None:
+            x = network_input(images, self.network.architecture.image_size)
         else:
             key = random_numbers.keys(self._seed, self.trainer.global_step // self.steps_per_epoch, indices, views=1)
             with torch.autocast(self.device.type, enabled=False):
-                x = self._random_views(images, key, self.settings.augmentation, size)[0]
+                x = self._augmenter(images, key)[0]
         _, logits = self.network(x.contiguous(memory_format=torch.channels_last))
         labels = self.get_buffer("labels")[indices]
         correct = (logits.argmax(dim=1) == labels).float().mean()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from simclr_steps.data.splits import Rows
 from simclr_steps.methods import random_numbers
+from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.micro_batches import in_micro_batches
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
@@ -48,7 +49,8 @@ class SimCLR(Compilable):
         # Consecutive rows of a folder are of one class: as negatives of one another they would make the loss too high.
         self._hold_out_order = np.random.default_rng(seed).permutation(len(hold_out))
         self._judged_order = self._hold_out_order[np.isin(self._hold_out_order, monitor.rows)]
-        self._random_views: Callable[..., Tensor] = Replayed(random_views)
+        size, is_color = encoder.architecture.image_size, encoder.architecture.trained_on.is_color
+        self._augmenter = Augmenter(settings.augmentation, size, is_color, make_views=Replayed(random_views))
         self._seed, self._workers = seed, workers
         self.steps_per_epoch = len(images) // settings.global_batch_size
         self.images_per_step = settings.global_batch_size
@@ -61,7 +63,7 @@ class SimCLR(Compilable):
         """
         self.encoder.compile(disable=disable)
         if self.device.type == "cuda":
-            self._random_views = Replayed(random_views) if disable else torch.compile(random_views)
+            self._augmenter.make_views = Replayed(random_views) if disable else torch.compile(random_views)
 
     def trial_step(self) -> Tensor:
         """Return some loss of a step of the training's shapes, in its precision, with all that is compiled in it."""
@@ -96,7 +98,7 @@ class SimCLR(Compilable):
         """Return the projections of an epoch's views, [V, B, D]."""
         with torch.autocast(self.device.type, enabled=False):
             key = random_numbers.keys(self._seed, epoch, indices, self.settings.views)
-            views = self._random_views(images, key, self.settings.augmentation, self.encoder.architecture.image_size)
+            views = self._augmenter(images, key)
         x = views.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         _, projections = in_micro_batches(self.encoder, x, self.settings.micro_batch_size)
         return projections.reshape(self.settings.views, len(indices), -1)

@@ -1,4 +1,4 @@
-"""A user's own encoder, named `module:function`: where its file is, what it holds, and how it is called."""
+"""A user's own function, named `module:function`: where its file is, what it holds, and how it is called."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -14,6 +14,9 @@ from typing import Any
 
 from simclr_steps.machine.code_hash import bare_source
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.augmentation import Augmentation
+
+ENCODER, OWN_AUGMENTATION = "encoder", "augmentation.own"  # keys of the config that name a function
 
 
 def is_own(encoder: str) -> bool:
@@ -21,7 +24,7 @@ def is_own(encoder: str) -> bool:
     return ":" in encoder and not encoder.startswith("timm:")
 
 
-def own_code_hash(encoder: str) -> str:
+def own_code_hash(name: str, key: str = ENCODER) -> str:
     """Return 16 hexadecimal digits for the code of the module's file, without importing it.
 
     Comments, docstrings and what the module imports do not count.
@@ -29,34 +32,68 @@ def own_code_hash(encoder: str) -> str:
     Raises
     ------
     UserError
-        As `call_own` does.
+        As `own_function` does.
     """
-    return hashlib.sha256(bare_source(_file(encoder)).encode()).hexdigest()[:16]
+    return hashlib.sha256(bare_source(_file(name, key)).encode()).hexdigest()[:16]
+
+
+def own_code(name: str | None, key: str = ENCODER) -> list[str]:
+    """Return the hash of the code of a user's own function, nothing where there is none."""
+    return [own_code_hash(name, key)] if name and is_own(name) else []
+
+
+def augmentation_code(augmentation: Augmentation | None) -> list[str]:
+    """Return the hash of the code of an augmentation's own function, nothing where it has none."""
+    return own_code(augmentation.own if augmentation else None, OWN_AUGMENTATION)
 
 
 def call_own(encoder: str, **arguments: Any) -> Any:
-    """Return what the function returns when it is called with these arguments.
+    """Return what the function of an encoder returns when it is called with these arguments.
+
+    Raises
+    ------
+    UserError
+        As `own_function` does.
+    """
+    return own_function(encoder, ENCODER)(**arguments)
+
+
+def own_function(name: str, key: str) -> Callable[..., Any]:
+    """Return the function of a name; `key` is the config's, which messages name.
 
     The module is looked for in the working folder and then among what is installed.
 
     Raises
     ------
     UserError
-        When it is not found, has no such function, or fails.
+        When it is not found or has no such function, and from the function when that fails.
     """
-    file = _file(encoder)
-    module, _, function = encoder.partition(":")
+    file = _file(name, key)
+    module, _, attribute = name.partition(":")
+    with _told(name, key, file):
+        function = getattr(importlib.import_module(module), attribute)
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        with _told(name, key, file):
+            return function(*arguments, **named)
+
+    return call
+
+
+@contextmanager
+def _told(name: str, key: str, file: Path) -> Iterator[None]:
+    """Run the user's code, with modules of the working folder, and tell its failure in one sentence with its line."""
     with _working_folder_on_path():
         try:
-            return getattr(importlib.import_module(module), function)(**arguments)
+            yield
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)
             lines = [frame.lineno for frame in frames if frame.filename == str(file)]
-            raise _fails(encoder, error, f" in line {lines[-1]} of {file}" if lines else "") from error
+            raise _fails(name, key, error, f" in line {lines[-1]} of {file}" if lines else "") from error
 
 
-def _file(encoder: str) -> Path:
-    module = encoder.partition(":")[0]
+def _file(name: str, key: str) -> Path:
+    module = name.partition(":")[0]
     with _working_folder_on_path():
         try:
             spec = _find(module)
@@ -65,7 +102,7 @@ def _file(encoder: str) -> Path:
             file = Path(str(spec.origin))
             bare_source(file)
         except Exception as error:
-            raise _fails(encoder, error) from error
+            raise _fails(name, key, error) from error
     return file
 
 
@@ -83,8 +120,8 @@ def _find(module: str) -> ModuleSpec | None:
     return spec
 
 
-def _fails(encoder: str, error: Exception, place: str = "") -> UserError:
-    return UserError(f"encoder: {encoder} fails{place} ({type(error).__name__}: {error}): fix it")
+def _fails(name: str, key: str, error: Exception, place: str = "") -> UserError:
+    return UserError(f"{key}: {name} fails{place} ({type(error).__name__}: {error}): fix it")
 
 
 @contextmanager

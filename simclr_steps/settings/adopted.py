@@ -82,7 +82,7 @@ def check_adopted(
     place: Callable[[str], str],
     known: Callable[[str, str], bool],
     own_files: Callable[[str], list[str]],
-    own_code: Callable[[str], list[str]],
+    own_code: Callable[[str | None], list[str]],
 ) -> None:
     """Stop where results that Snakemake does not know were made with other settings, code or data.
 
@@ -95,7 +95,7 @@ def check_adopted(
     own_files
         Returns the fingerprint of a data set's files, nothing if they are not the user's own.
     own_code
-        Returns the hash of an encoder's code, nothing if it is not the user's own.
+        Returns the hash of an encoder's or an augmentation's code, nothing if it is not the user's own.
 
     Raises
     ------
@@ -108,7 +108,8 @@ def check_adopted(
     def is_other(result: Result) -> bool:
         content = _content(place(result.record))
         data = own_files(result.dataset) if result.rule == "prepare" else packed.get(result.dataset, [])
-        return not _is_made_so(content, result, data, own_code(result.encoder))
+        own_augmentation = own_code((result.settings.get("augmentation") or {}).get("own"))
+        return not _is_made_so(content, result, data, own_code(result.encoder), own_augmentation)
 
     unknown = (
         result
@@ -135,7 +136,13 @@ def _content(file: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _is_made_so(content: Mapping[str, Any], result: Result, data_hash: list[str], own_code_hash: list[str]) -> bool:
+def _is_made_so(
+    content: Mapping[str, Any],
+    result: Result,
+    data_hash: list[str],
+    own_encoder: list[str],
+    own_augmentation: list[str],
+) -> bool:
     """Return whether a result's records are of the settings, the code and the images that are wanted.
 
     Each of the hashes may be missing, where there is nothing to compare with.
@@ -149,5 +156,6 @@ def _is_made_so(content: Mapping[str, Any], result: Result, data_hash: list[str]
         all(key in settings and settings[key] == value for key, value in result.settings.items())
         and all(record.get("code_hash") == code_hash(name) for name, record in records.items())
         and data_hash in ([], [records[step].get("data_hash")])
-        and own_code_hash in ([], [(content.get("architecture") or {}).get("own_code_hash")])
+        and own_encoder in ([], [(content.get("architecture") or {}).get("own_code_hash")])
+        and own_augmentation in ([], [records[step].get("own_augmentation_hash")])
     )

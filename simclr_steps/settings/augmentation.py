@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from simclr_steps.settings.base import Probability, Settings
+from simclr_steps.settings.base import MODULE_AND_FUNCTION, Probability, Settings
 
 AUGMENTATIONS: dict[str, dict[str, Any]] = {  # the presets, by what differs from the defaults
     "color": {},
@@ -109,6 +109,13 @@ class Augmentation(Settings):
     channel_drop_probability: Probability = Field(
         0.0, description="Probability of making a channel black; one channel always remains."
     )
+    own: str | None = Field(
+        None,
+        description="Your own `MODULE:FUNCTION`, imported from the working folder or an installed package, which "
+        "changes the views after all of the above. It is called as `FUNCTION(views, keys)` with float32 "
+        "[N, channels, height, width] in [0, 1] and a key for each view, int64 [N], and must return the same kind; see "
+        "[docs/augmentation.md](../docs/augmentation.md#your-own).",
+    )
 
     @property
     def of_color(self) -> list[str]:
@@ -133,6 +140,13 @@ class Augmentation(Settings):
         """Leave the preset's name out of a whole dump, which is equal for equal augmentations however written."""
         content: dict[str, Any] = dump(self)
         return content if info.exclude_unset else {key: content[key] for key in content if key != "preset"}
+
+    @field_validator("own")
+    @classmethod
+    def _check_own(cls, value: str | None) -> str | None:
+        if value is not None and not MODULE_AND_FUNCTION.fullmatch(value):
+            raise ValueError("must be MODULE:FUNCTION")
+        return value
 
     @field_validator("crop_scale", "crop_ratio", "blur_sigma", mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os.path
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,6 +17,7 @@ Split = Literal["train", "validation", "test", "unlabeled"]
 SPLITS: tuple[str, ...] = get_args(Split)
 LARGEST_SEED = 2**32 - 1  # that NumPy takes
 _LEAST_LETTERS, _MOST_OFFERED = 4, 3  # of a word that is looked for in longer ones, and how many of these are offered
+MODULE_AND_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # of the user's own code
 SCHEMES = ("https://", "http://", "file://")
 
 

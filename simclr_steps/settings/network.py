@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from simclr_steps.settings.base import Settings
+from simclr_steps.settings.base import MODULE_AND_FUNCTION, Settings
 
 ENCODERS = (
     "resnet18",
@@ -21,7 +21,7 @@ ENCODERS = (
     "wide_resnet50_2",
     "wide_resnet101_2",
 )
-_ENCODER_ELSEWHERE = re.compile(r"timm:[\w.]+|[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_ENCODER_ELSEWHERE = re.compile(rf"timm:[\w.]+|{MODULE_AND_FUNCTION.pattern}")
 
 
 class ProjectionHead(Settings):

@@ -37,10 +37,10 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
-from simclr_steps.methods.augmenter import tell_left_out
-from simclr_steps.methods.views import random_views
+from simclr_steps.methods.augmenter import Augmenter, tell_left_out
 from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_encoder
 from simclr_steps.networks.features import compute_features
+from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.evaluation import EvaluationSettings
 
@@ -76,7 +76,8 @@ def evaluate(
         When what is compared was measured on other data.
     """
     description = read_description(data)
-    record = Record("evaluate", settings, description.content_hash, seed)
+    own_code = augmentation_code(settings.augmentation)
+    record = Record("evaluate", settings, description.content_hash, seed, own_code)
     others = [_compared(file, data, description.content_hash) for file in compared]
     network = load_encoder(encoder)
     tell_left_out(settings.augmentation, description.image_format.channels, is_color=description.image_format.is_color)
@@ -132,11 +133,12 @@ def _features_of_views(
     """Return the features of random views of the labeled training images, float32 [V, N, D]."""
     if augmentation is None:
         return None
-    size = network.architecture.image_size
+    architecture = network.architecture
+    augmenter = Augmenter(augmentation, architecture.image_size, architecture.trained_on.is_color)
 
     def view(images: Tensor, rows: Tensor, number: int) -> Tensor:
         epoch = _FIRST_EPOCH_OF_VIEWS - number
-        return random_views(images, random_numbers.keys(seed, epoch, rows, views=1), augmentation, size)[0]
+        return augmenter(images, random_numbers.keys(seed, epoch, rows, views=1))[0]
 
     labeled = labeled_rows(train.labels)
     return np.stack(

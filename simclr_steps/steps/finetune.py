@@ -24,6 +24,7 @@ from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
 from simclr_steps.networks.features import check_images
+from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.labels import WholeGroups
 from simclr_steps.training.checked_files import CheckedFiles
@@ -62,7 +63,8 @@ def finetune(
     classes = description.classes
     require_classes(description, data.name)
     require_labeled_hold_out(description, data.name, settings.keep)
-    record = Record("finetune", settings, description.content_hash, seed)
+    own_code = augmentation_code(settings.augmentation)
+    record = Record("finetune", settings, description.content_hash, seed, own_code)
     train, groups = read_split(data, "train"), read_groups(data, description, "train")
     pretrained = load_encoder(encoder)
     check_images(pretrained, train.images)
@@ -71,7 +73,8 @@ def finetune(
     claimed = hardware.claim()
     devices = replace(claimed, gpus=min(1, claimed.gpus), processes=1, nodes=1)
 
-    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, description.content_hash, checksum(encoder))
+    data_hash = description.content_hash
+    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, data_hash, checksum(encoder))
     with work_folder(work, *made_of, place=partial(place_files, out=out, names=_OWN)) as folder:
         for draw in range(settings.draws):
             if not (folder / f"draw{draw}.json").exists():

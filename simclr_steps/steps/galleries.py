@@ -23,7 +23,8 @@ from simclr_steps.files import whole_folder, write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
-from simclr_steps.methods.views import random_views
+from simclr_steps.methods.augmenter import Augmenter
+from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.sizes import Size, as_size
@@ -52,7 +53,8 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     run.json. Without labels nothing is said to be right or wrong.
     """
     description = read_description(data)
-    record = Record("galleries", settings, description.content_hash, seed)
+    own_code = augmentation_code(settings.augmentation)
+    record = Record("galleries", settings, description.content_hash, seed, own_code)
     name = split_of_features(features, data, description.content_hash)
     train, split = read_split(data, "train"), read_split(data, name)
     if not len(train):  # all that is trained on is without labels
@@ -77,7 +79,7 @@ def views_of(images: Pixels, rows: Rows, augmentation: Augmentation, size: Size 
     Takes [N, H, W, C]; returns uint8 [len(rows), VIEWS, height, width, C].
     """
     key = random_numbers.keys(seed, 0, torch.from_numpy(rows), VIEWS)
-    views = random_views(torch.from_numpy(images[rows]), key, augmentation, size)
+    views = Augmenter(augmentation, size)(torch.from_numpy(images[rows]), key)
     return np.asarray((views.permute(1, 0, 3, 4, 2) * 255).round().to(torch.uint8))
 
 

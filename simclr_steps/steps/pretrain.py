@@ -24,6 +24,7 @@ from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.compiled import Compiled
 from simclr_steps.training.history import History
@@ -59,7 +60,8 @@ def pretrain(
     check_replaceable(out, _OWN)
     description = read_description(data)
     require_batch(description, data.name, settings.global_batch_size)
-    record = Record("pretrain", settings, description.content_hash, seed)
+    own_code = augmentation_code(settings.augmentation)
+    record = Record("pretrain", settings, description.content_hash, seed, own_code)
     train, unlabeled, validation = (read_split(data, split) for split in ("train", "unlabeled", "validation"))
     images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
     devices = hardware.claim()
@@ -70,8 +72,8 @@ def pretrain(
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")
 
-    own_code = architecture.own_code_hash
-    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash)
+    code = record.code_hash, architecture.own_code_hash, own_code
+    made_of = (settings.model_dump(mode="json"), seed, *code, description.content_hash)
     with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
         rows = drawn_while_training(validation.labels, len(images) - len(images) % settings.global_batch_size, seed)

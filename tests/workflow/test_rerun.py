@@ -147,13 +147,24 @@ def test_code_behind_a_step_plans_the_step_and_what_follows(file: str, rules: se
     assert project.planned_rules() == rules
 
 
-def test_code_of_an_own_encoder_plans_its_pretraining_and_a_comment_in_it_nothing(fresh: Project) -> None:
+def test_code_of_an_own_encoder_or_augmentation_plans_its_pretraining_and_a_comment_in_it_nothing(
+    fresh: Project,
+) -> None:
     shutil.copy(ROOT / "tests/own_encoders.py", fresh.folder / "mine.py")
-    fresh.config["pretrains"]["simclr"]["encoder"] = "mine:without_batch_norm"
+    (fresh.folder / "halves.py").write_text("def darken(views, keys):\n    return views / 2\n")
+    fresh.config["pretrains"]["simclr"] |= {
+        "encoder": "mine:without_batch_norm",
+        "augmentation": {"own": "halves:darken"},
+    }
     fresh.write_config()
     done = fresh.snakemake("--cores", "2", "pretrain_all")
     assert done.returncode == 0, done.stdout + done.stderr
     fresh.edit("mine.py", "    return nn.Sequential(", "    # A comment.\n    return nn.Sequential(")
+    fresh.edit("halves.py", "views / 2", "views / 2  # a comment")
+    assert fresh.plan("pretrain_all") == set()
+    fresh.edit("halves.py", "views / 2", "views / 3")
+    assert fresh.planned_rules("pretrain_all") == {"pretrain", "pretrain_all"}
+    fresh.edit("halves.py", "views / 3", "views / 2")
     assert fresh.plan("pretrain_all") == set()
     fresh.edit("mine.py", "nn.GroupNorm(2, 8)", "nn.GroupNorm(4, 8)")
     assert fresh.planned_rules("pretrain_all") == {"pretrain", "pretrain_all"}

@@ -12,14 +12,9 @@ from simclr_steps.machine.container import check_data, check_gpu, check_image, i
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.machine.processes import STARTER, as_starter
-from simclr_steps.networks.user_code import is_own, own_code_hash
+from simclr_steps.networks.user_code import augmentation_code, own_code
 from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.reading import typed
-
-
-def own_code(encoder):
-    """Return the hash of the user's module, where the encoder comes from one."""
-    return [own_code_hash(encoder)] if is_own(encoder) else []
 
 
 def read_plan():
@@ -30,9 +25,17 @@ def read_plan():
     asked = plan(read_config(config))
     packed = [f"resources/{dataset}" for dataset in asked.datasets]
     asked.check_paths([undeclared(folder) for folder in ("benchmarks", "logs", *packed, "results", "work")])
+    finetunes = {name for run in asked.runs for name in run.finetunes}
+    for block in (*map(asked.config.finetunes.get, finetunes), asked.config.evaluation):
+        augmentation_code(block.augmentation)
     for pretrain in asked.pretrains.values():
-        own_code(pretrain.encoder)
+        code_of_pretrain(pretrain)
     return asked
+
+
+def code_of_pretrain(block):
+    """Return the hashes of the user's own code that a pretraining runs."""
+    return [*own_code(block.encoder), *augmentation_code(block.augmentation)]
 
 
 def check_gpu_limit():

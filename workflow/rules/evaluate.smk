@@ -49,7 +49,7 @@ rule evaluate:
         runtime=240,
     params:
         settings=CONFIG.evaluation.as_json(),
-        code=code_hash("evaluate"),
+        code=[code_hash("evaluate"), *augmentation_code(CONFIG.evaluation.augmentation)],
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("evaluate"),

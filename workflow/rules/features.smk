@@ -145,7 +145,10 @@ rule galleries:
         runtime=60,
     params:
         settings=lambda wildcards: PLAN.gallery(wildcards.pretrain).as_json(),
-        code=code_hash("galleries"),
+        code=lambda wildcards: [
+            code_hash("galleries"),
+            *augmentation_code(PLAN.gallery(wildcards.pretrain).augmentation),
+        ],
         data=subpath(input[0], parent=True),
         features=subpath(input.backbone, parent=True),
         out=subpath(output[0], parent=True),

@@ -19,7 +19,10 @@ rule finetune:
         runtime=480,
     params:
         settings=lambda wildcards: CONFIG.finetunes[wildcards.finetune].as_json(),
-        code=code_hash("finetune"),
+        code=lambda wildcards: [
+            code_hash("finetune"),
+            *augmentation_code(CONFIG.finetunes[wildcards.finetune].augmentation),
+        ],
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         work=work_folder("finetune/{finetune}"),

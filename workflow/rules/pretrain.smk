@@ -20,7 +20,7 @@ rule pretrain:
         runtime=1440,
     params:
         settings=lambda wildcards: PLAN.pretrains[wildcards.pretrain].as_json(),
-        code=lambda wildcards: [code_hash("pretrain"), *own_code(PLAN.pretrains[wildcards.pretrain].encoder)],
+        code=lambda wildcards: [code_hash("pretrain"), *code_of_pretrain(PLAN.pretrains[wildcards.pretrain])],
         check=check_of_data,
         data=subpath(input[0], parent=True),
         work=work_folder("pretrain"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.networks.user_code import call_own, own_code_hash
+from simclr_steps.networks.user_code import augmentation_code, call_own, own_code_hash
+from simclr_steps.settings.augmentation import Augmentation
 
 CODE = "def {name}(channels, image_size):\n    return (channels, image_size)\n"
 
@@ -45,6 +46,14 @@ def test_hash_follows_the_code_and_neither_comments_nor_the_folder(folder: Path)
     one, two, three = (own_code_hash(f"{name}:network") for name in ("one", "two", "three"))
     assert one == two != three
     assert not {"one", "two", "three"} & set(sys.modules)
+
+
+def test_code_of_an_augmentation_is_that_of_its_module_and_a_fault_names_the_key(folder: Path) -> None:
+    (folder / "mine.py").write_text(CODE.format(name="change"))
+    assert augmentation_code(Augmentation(own="mine:change")) == [own_code_hash("mine:change")]
+    assert augmentation_code(Augmentation()) == augmentation_code(None) == []
+    with pytest.raises(UserError, match=r"^augmentation\.own: lost:change fails .*no file of lost in"):
+        augmentation_code(Augmentation(own="lost:change"))
 
 
 def test_a_module_in_a_package_is_found_without_importing_the_package(folder: Path) -> None:

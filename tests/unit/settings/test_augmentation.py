@@ -36,6 +36,7 @@ def test_microscopy_asks_for_nothing_that_only_colors_have() -> None:
         ({"augmentation": {"hue": 0.6}}, "augmentation.hue: 0.6 is wrong: it must be less than"),
         ({"augmentation": {"crop_scale": [1, 0.2]}}, "augmentation.crop_scale: [1, 0.2] is wrong"),
         ({"augmentation": {"crop_scale": [0.2, 1.5]}}, "must not exceed 1"),
+        ({"augmentation": {"own": "shades.py"}}, 'augmentation.own: "shades.py" is wrong: it must be MODULE:FUNCTION'),
         ({"augmentation": {"blur_sigma": [0, 2.0]}}, "must be two numbers above 0, the smaller first"),
     ],
 )

@@ -17,9 +17,11 @@ import torch
 from simclr_steps.machine.errors import Stopped
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.methods.simclr import SimCLR
+from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training import resuming
 from simclr_steps.training.checked_files import CheckedFiles, newest_intact
+from tests.unit.methods.test_augmenter import documented
 from tests.unit.step_processes import (
     FINISHED,
     content,
@@ -111,6 +113,23 @@ def test_a_used_up_time_budget_leaves_after_each_step_until_the_training_is_done
     assert statuses == [75] * 5 + [0]
     assert "stopped (the time budget is used up), saved at step 5 of 5" in said(folder)
     assert content(folder / "out") == uninterrupted("pretrain", data, epochs=1)
+
+
+def test_a_training_with_an_augmentation_of_its_own_goes_on_bit_equal(tmp_path: Path, data: Path) -> None:
+    changes = {"epochs": 1, "augmentation": Augmentation(own="shades:shade")}
+    contents = []
+    for name, options in (("undisturbed", []), ("budgeted", ["--time-budget", "0"])):
+        folder = folder_for(tmp_path, name)
+        (folder / "shades.py").write_text(documented())
+        statuses: list[int | None] = [75]
+        while statuses[-1] == 75:
+            process = start(arguments("pretrain", data, *options, **changes), folder)
+            process.join()
+            statuses.append(process.exitcode)
+        assert statuses[-1] == 0 and (len(statuses) > 3) == bool(options), said(folder)
+        contents.append(content(folder / "out"))
+    assert contents[0] == contents[1]
+    assert contents[0] != uninterrupted("pretrain", data, epochs=1)
 
 
 def test_a_frozen_backbone_stays_as_it_was_though_its_training_is_left_in_mid_epoch(tmp_path: Path, data: Path) -> None:

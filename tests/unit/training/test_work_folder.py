@@ -13,6 +13,7 @@ from simclr_steps.machine.errors import Stopped
 from simclr_steps.machine.options import Saving
 from simclr_steps.networks import architecture
 from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.steps import pretrain as pretrain_step
 from simclr_steps.steps.pretrain import pretrain
 from tests.unit.pretraining import CPU, OWN
 from tests.unit.step_processes import FINISHED, content, left_in_work, said, start
@@ -44,10 +45,14 @@ def test_any_change_of_what_a_result_is_made_of_leads_to_another_work_folder(
         patched.setattr(architecture, "own_code_hash", lambda encoder: "another own code")
         begin()
     assert folders() == 5
+    with monkeypatch.context() as patched:
+        patched.setattr(pretrain_step, "augmentation_code", lambda augmentation: ["another own code"])
+        begin()
+    assert folders() == 6
     description = data / "dataset.json"
     description.write_text(description.read_text().replace("hash-of-data", "hash-of-other-data"))
     begin()
-    assert folders() == 6
+    assert folders() == 7
 
 
 @pytest.mark.parametrize("step", ["pretrain", "finetune"])
