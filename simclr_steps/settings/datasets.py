@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from simclr_steps.settings.base import Address, LocalPath, Seed, Settings
+from simclr_steps.settings.display import Display
 
 
 class DatasetBlock(Settings):
@@ -33,6 +34,13 @@ class DatasetBlock(Settings):
     split_seed: Seed = Field(
         0,
         description="Seed for the two splits above, for `subset`, and for the draws of few labels.",
+    )
+    display: Display | None = Field(
+        None,
+        description="How pictures show the images: a list of up to three channels, shown in gray, in red and green, or "
+        "in red, green and blue; or channels with their colors, such as `{DNA: blue, ER: green}`. Channels are given "
+        "by name or by number, from 0. Contrast is the same in all images. Null shows gray and color images as they "
+        "are, and of others the first three channels, or two. Changing it draws pictures again, and no more.",
     )
     subset: int | None = Field(
         None, gt=0, description="Maximum number of images per split, drawn with `split_seed`; for a quick try."

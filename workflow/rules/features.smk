@@ -104,7 +104,7 @@ rule umap:
         mem_mb=16000,
         runtime=120,
     params:
-        settings=CONFIG.umap.as_json(),
+        settings=lambda wildcards: PLAN.umap(wildcards.dataset).as_json(),
         code=code_hash("umap"),
         data=subpath(input[0], parent=True),
         features=subpath(input.backbone, parent=True),
@@ -144,7 +144,7 @@ rule galleries:
         mem_mb=16000,
         runtime=60,
     params:
-        settings=lambda wildcards: PLAN.gallery(wildcards.pretrain).as_json(),
+        settings=lambda wildcards: PLAN.gallery(wildcards.dataset, wildcards.pretrain).as_json(),
         code=code_hash("galleries"),
         data=subpath(input[0], parent=True),
         features=subpath(input.backbone, parent=True),
