@@ -37,7 +37,7 @@ from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.plan import Demands, SummarySettings
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
-from simclr_steps.settings.umap import UmapSettings
+from simclr_steps.settings.umap import UmapOfDataset
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,11 @@ _TABLE = (
         "check",
         "check that a data set meets the requirements of experiments; writes nothing",
         (
-            settings(Demands, "the requirements, {batch_sizes, criterion, finetunes, drawn, supervised}", to="demands"),
+            settings(
+                Demands,
+                "the requirements, {batch_sizes, criterion, finetunes, drawn, supervised, display}",
+                to="demands",
+            ),
             DATA,
         ),
     ),
@@ -175,7 +179,7 @@ _TABLE = (
         "umap",
         "draw gathered features in the plane",
         (
-            settings(UmapSettings, "the block umap"),
+            settings(UmapOfDataset, "the block umap, and display from a block of datasets"),
             FEATURES,
             DATA,
             out("folder to write the plots, coordinates and quality.json to"),
@@ -185,7 +189,10 @@ _TABLE = (
         "galleries",
         "show augmented views of images, and their nearest neighbors",
         (
-            settings(GallerySettings, "augmentation and view_size from a block of pretrains"),
+            settings(
+                GallerySettings,
+                "augmentation and view_size from a block of pretrains, and display from one of datasets",
+            ),
             FEATURES,
             DATA,
             SEED,

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 Images = npt.NDArray[np.uint8]
+Mix = Mapping[int, tuple[int, int, int]]
 Packed = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _LOSSY_QUALITIES = (80, 50, 20, 5)  # WebP's, from 100
 _TRIED = 256  # tiles, to guess how large a lossless picture of all would be
 
 
-def thumbnails(images: Packed, side: int) -> Images:
-    """Return copies no larger than `side` pixels: [N, H, W, C] with 1 or 3 channels to uint8 [N, h, w, 3]."""
+def thumbnails(images: Packed, side: int, mix: Mix | None = None) -> Images:
+    """Return copies no larger than `side` pixels: [N, H, W, C] to uint8 [N, h, w, 3].
+
+    `mix` says how much of red, green and blue the color of each channel has that is shown; without it images have one
+    channel, shown in gray, or three, which are red, green and blue.
+    """
     height, width = images.shape[1:3]
     scale = min(1.0, side / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.empty((len(images), size[1], size[0], 3), dtype=np.uint8)
     for number, image in enumerate(images):
-        shown = _in_8_bits(image)
+        shown = _in_8_bits(image) if mix is None else _mixed(image, mix)
         picture = Image.fromarray(np.squeeze(shown, axis=2) if shown.shape[2] == 1 else shown).convert("RGB")
         small[number] = picture if picture.size == size else picture.resize(size, Image.Resampling.BOX)
     return small
@@ -32,6 +38,13 @@ def thumbnails(images: Packed, side: int) -> Images:
 def _in_8_bits(image: Packed) -> Images:
     shown = image if image.dtype == np.uint8 else np.rint(image * np.float32(255 / 65_535))
     return shown.astype(np.uint8, copy=False)
+
+
+def _mixed(image: Packed, mix: Mix) -> Images:
+    """Return an image, [H, W, C], in the colors of some of its channels: uint8 [H, W, 3]."""
+    lights = np.array(list(mix.values()), dtype=np.float32) * np.float32(255 / np.iinfo(image.dtype).max)
+    shown = image[..., list(mix)].astype(np.float32) @ lights
+    return np.rint(np.minimum(shown, 255)).astype(np.uint8)
 
 
 def sprite_columns(count: int) -> int:

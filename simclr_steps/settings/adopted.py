@@ -54,8 +54,8 @@ def results(plan: Plan) -> Iterator[Result]:
         of_step = {
             "select": ("encoder/selection.json", config.selection),
             "evaluate": ("evaluate/knn.json", config.evaluation),
-            "umap": ("umap/quality.json", config.umap),
-            "galleries": ("galleries/run.json", plan.gallery(run.pretrain)),
+            "umap": ("umap/quality.json", plan.umap(run.dataset)),
+            "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
         trained = pretrain.model_dump(mode="json")
         yield Result(

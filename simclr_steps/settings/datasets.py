@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from simclr_steps.settings.base import Address, LocalPath, Seed, Settings
+from simclr_steps.settings.display import Display
 from simclr_steps.settings.image_format import Fit, Planes
 from simclr_steps.settings.sizes import ViewSize
 from simclr_steps.settings.value_ranges import ValueRange
@@ -55,6 +56,13 @@ class DatasetBlock(Settings):
     split_seed: Seed = Field(
         0,
         description="Seed for the two splits above, for `subset`, and for the draws of few labels.",
+    )
+    display: Display | None = Field(
+        None,
+        description="How pictures show the images: a list of up to three channels, shown in gray, in red and green, or "
+        "in red, green and blue; or channels with their colors, such as `{DNA: blue, ER: green}`. Channels are given "
+        "by name or by number, from 0. Contrast is the same in all images. Null shows gray and color images as they "
+        "are, and of others the first three channels, or two. Changing it draws pictures again, and no more.",
     )
     subset: int | None = Field(
         None, gt=0, description="Maximum number of images per split, drawn with `split_seed`; for a quick try."

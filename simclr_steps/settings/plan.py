@@ -18,10 +18,12 @@ from simclr_steps.settings.base import Settings, did_you_mean
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
 from simclr_steps.settings.config import Config, Experiment
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset, TorchvisionDataset
+from simclr_steps.settings.display import Display
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
+from simclr_steps.settings.umap import UmapOfDataset
 
 _LONGEST_NAME = 240  # of a folder; file systems allow 255 bytes, and logs add an ending
 
@@ -62,6 +64,7 @@ class Demands(Settings):
     criterion: Literal["validate_loss", "knn", "rankme", "last"]
     finetunes: dict[str, FinetuneDemands]
     drawn: str  # the split that UMAP draws
+    display: Display | None = None
     supervised: bool
     color_keys: dict[str, list[str]] = Field({})  # of augmentations: those written that need colors, by block
 
@@ -70,6 +73,7 @@ class SummarySettings(Settings):
     """The runs that a summary is about."""
 
     runs: list[Run]
+    displays: dict[str, Display] = Field({})  # by data set, where the images are not shown as they are
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,18 @@ class Plan:
     @property
     def summary(self) -> SummarySettings:
         """What the summary is about."""
-        return SummarySettings(runs=list(self.runs))
+        displays = {name: self.config.datasets[name].display for name in self.datasets}
+        asked = {name: display for name, display in displays.items() if display is not None}
+        return SummarySettings(runs=list(self.runs), displays=asked)
 
-    def gallery(self, pretrain: str) -> GallerySettings:
+    def gallery(self, dataset: str, pretrain: str) -> GallerySettings:
         """Return what the gallery shows of a pretraining: its augmentation, and not how it trains."""
-        settings = self.pretrains[pretrain]
-        return GallerySettings(augmentation=settings.augmentation, view_size=settings.view_size)
+        settings, display = self.pretrains[pretrain], self.config.datasets[dataset].display
+        return GallerySettings(augmentation=settings.augmentation, view_size=settings.view_size, display=display)
+
+    def umap(self, dataset: str) -> UmapOfDataset:
+        """Return how features of a data set are plotted."""
+        return UmapOfDataset(**dict(self.config.umap), display=self.config.datasets[dataset].display)
 
     def compared(self, pretrain: str, seed: int) -> dict[str, ComparedSettings]:
         """Return what a pretraining from a seed is compared with, by name; runs share what has one name."""
@@ -134,6 +144,7 @@ class Plan:
             criterion=self.config.selection.criterion,
             finetunes={name: FinetuneDemands(labels=block.labels, keep=block.keep) for name, block in blocks.items()},
             drawn=self.config.umap.split,
+            display=self.config.datasets[dataset].display,
             supervised=self.config.umap.supervised,
             color_keys={block: _written_of_color(settings) for block, settings in augmentations.items()},
         )
@@ -144,9 +155,9 @@ class Plan:
         return canonical_json([block.source, getattr(block, "name", None)])
 
     def packed(self, dataset: str) -> dict[str, Any]:
-        """Return what decides the packed images; a mirror or a folder of the same originals does not."""
+        """Return what decides the packed images; a mirror or a folder of the same originals does not, nor `display`."""
         block = self.config.datasets[dataset]
-        aside = {"path", "mirrors"} if isinstance(block, TorchvisionDataset) else set()
+        aside = {"display", *(("path", "mirrors") if isinstance(block, TorchvisionDataset) else ())}
         return block.model_dump(mode="json", exclude=aside)
 
     @property

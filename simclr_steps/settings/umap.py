@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from simclr_steps.settings.base import Seed, Settings
+from simclr_steps.settings.display import Display
 
 
 class UmapSettings(Settings):
@@ -23,3 +24,9 @@ class UmapSettings(Settings):
     max_points: int = Field(
         10_000, ge=10, description="Maximum number of points; if there are more, a sample stratified by class is drawn."
     )
+
+
+class UmapOfDataset(UmapSettings):
+    """The block `umap`, and how the images of a data set are shown."""
+
+    display: Display | None = None

@@ -17,6 +17,7 @@ from simclr_steps.data.requirements import (
     require_labels_for_umap,
 )
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.display import mix_of
 from simclr_steps.settings.plan import Demands
 
 
@@ -26,7 +27,7 @@ def check(demands: Demands, *, data: Path) -> None:
     Raises
     ------
     UserError
-        If an experiment would fail for lack of images or labels, naming the key to fix.
+        If an experiment would fail for lack of images, labels or channels, naming the key to fix.
     """
     description = read_description(data)
     for pretrain, batch_size in demands.batch_sizes.items():
@@ -42,6 +43,7 @@ def check(demands: Demands, *, data: Path) -> None:
         with _named(f"finetunes.{finetune}."):
             require_labels(description, block.labels)
             require_labeled_hold_out(description, data.name, block.keep)
+    mix_of(demands.display, description.image_format, data.name)
     _require_images_to_draw(description, data.name, demands.drawn)
     require_labels_for_umap(description, data.name, demands.drawn, supervised=demands.supervised)
 

@@ -25,9 +25,9 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.networks.user_code import augmentation_code
-from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.display import Mix, mix_of
 from simclr_steps.settings.galleries import GallerySettings
-from simclr_steps.settings.sizes import Size, as_size
+from simclr_steps.settings.sizes import as_size
 
 Images = npt.NDArray[np.uint8]
 
@@ -60,26 +60,30 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     if not len(train):  # all that is trained on is without labels
         train = read_split(data, "unlabeled")
     rows = proportional_draw(train.labels, ROWS, seed)
-    shown = views_of(train.images, rows, settings.augmentation, as_size(settings.view_size), seed)
+    mix = mix_of(settings.display, description.image_format, data.name)
+    augmenter = Augmenter(
+        settings.augmentation, as_size(settings.view_size), is_color=description.image_format.is_color
+    )
+    shown = views_of(train.images, rows, augmenter, seed)
     with whole_folder(out, _OWN) as folder:
-        save(draw_views(train.images[rows], shown), folder / "augmentation")
+        save(draw_views(train.images[rows], shown, mix), folder / "augmentation")
         if len(split) < 2:
             figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
         else:
             around = neighborhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
-            figure = draw_neighbors(around, split.images, split.labels, description.classes)
+            figure = draw_neighbors(around, split.images, split.labels, description.classes, mix)
         save(figure, folder / "neighbors")
         write_json(folder / "run.json", {"split": name, "run": record.finish()})
     log.info("wrote %s", out)
 
 
-def views_of(images: Pixels, rows: Rows, augmentation: Augmentation, size: Size | None, seed: int) -> Images:
+def views_of(images: Pixels, rows: Rows, augmenter: Augmenter, seed: int) -> Images:
     """Return views of some rows, of which training sees the first ones in its first epoch.
 
     Takes [N, H, W, C]; returns uint8 [len(rows), VIEWS, height, width, C].
     """
     key = random_numbers.keys(seed, 0, torch.from_numpy(rows), VIEWS)
-    views = Augmenter(augmentation, size)(torch.from_numpy(images[rows]), key)
+    views = augmenter(torch.from_numpy(images[rows]), key)
     return np.asarray((views.permute(1, 0, 3, 4, 2) * 255).round().to(torch.uint8))
 
 
@@ -106,23 +110,25 @@ def neighborhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) 
     return Neighborhoods(queries, indices[queries])
 
 
-def draw_views(originals: Pixels, views: Images) -> Figure:
+def draw_views(originals: Pixels, views: Images, mix: Mix | None = None) -> Figure:
     """Return a figure with a row for each image: the image and its views, [R, V, height, width, C]."""
     figure, axes = canvas(len(originals), 1 + views.shape[1], names=False)
-    for row, (original, of_one) in enumerate(zip(thumbnails(originals, LARGEST_TILE), views, strict=True)):
+    for row, (original, of_one) in enumerate(zip(thumbnails(originals, LARGEST_TILE, mix), views, strict=True)):
         draw_tile(axes, original, row, 0, names=False)
-        for column, view in enumerate(thumbnails(of_one, LARGEST_TILE), start=1):
+        for column, view in enumerate(thumbnails(of_one, LARGEST_TILE, mix), start=1):
             draw_tile(axes, view, row, column, names=False)
     head(axes, "image", "random views of it")
     return figure
 
 
-def draw_neighbors(shown: Neighborhoods, images: Pixels, labels: Labels, classes: list[str]) -> Figure:
+def draw_neighbors(
+    shown: Neighborhoods, images: Pixels, labels: Labels, classes: list[str], mix: Mix | None = None
+) -> Figure:
     """Return a figure with a row for each query: the query and its neighbors, framed by their class."""
     labeled = len(labeled_rows(labels)) > 0
     figure, axes = canvas(len(shown.queries), 1 + shown.neighbors.shape[1], names=labeled)
     for row, (query, near) in enumerate(zip(shown.queries, shown.neighbors, strict=True)):
-        tiles = thumbnails(images[np.array([query, *near])], LARGEST_TILE)
+        tiles = thumbnails(images[np.array([query, *near])], LARGEST_TILE, mix)
         for column, (tile, number) in enumerate(zip(tiles, [query, *near], strict=True)):
             label = labels[number]
             name = classes[label] if label != NO_LABEL else "no label" if labeled else ""

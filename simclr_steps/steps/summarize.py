@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from simclr_steps.files import whole_file, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.display import Mix, mix_of
 from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.confusion import draw_confusions
@@ -49,7 +51,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     with whole_file(out / "summary.csv") as partial:
         table[COLUMNS].to_csv(partial, index=False)
     headlines = group(table)
-    figures = _figures(settings, runs, table, resources)
+    mixes = {name: mix_of(settings.displays.get(name), one.image_format, name) for name, one in descriptions.items()}
+    figures = _figures(settings, runs, table, resources, mixes)
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
@@ -67,7 +70,11 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
 
 
 def _figures(
-    settings: SummarySettings, runs: list[RunResults], table: pd.DataFrame, resources: Path
+    settings: SummarySettings,
+    runs: list[RunResults],
+    table: pd.DataFrame,
+    resources: Path,
+    mixes: Mapping[str, Mix | None],
 ) -> dict[str, Figure]:
     histories: Histories = {}
     tunings: dict[str, list[pd.DataFrame]] = {}
@@ -83,7 +90,7 @@ def _figures(
     }
     if any(run.finetunes for run in settings.runs):
         figures["confusion"] = draw_confusions(_confusions(runs))
-        figures["mistakes"] = draw_mistakes(_mistakes(runs, resources))
+        figures["mistakes"] = draw_mistakes(_mistakes(runs, resources, mixes))
         figures["finetune_history"] = finetune_history(tunings)
     if any(run.grids for run in settings.runs):
         figures["sweep"] = draw_sweeps(settings.runs, table)
@@ -100,7 +107,7 @@ def _confusions(runs: list[RunResults]) -> dict[str, pd.DataFrame]:
     return sums
 
 
-def _mistakes(runs: list[RunResults], resources: Path) -> dict[str, Mistakes]:
+def _mistakes(runs: list[RunResults], resources: Path, mixes: Mapping[str, Mix | None]) -> dict[str, Mistakes]:
     """Return the surest mistakes of each data set, pretraining and fine-tuning, of the first seed."""
     mistakes: dict[str, Mistakes] = {}
     for run in runs:
@@ -108,5 +115,5 @@ def _mistakes(runs: list[RunResults], resources: Path) -> dict[str, Mistakes]:
             title = f"{run.run.dataset}, {run.run.pretrain}, {name}"
             if title not in mistakes:
                 images = read_split(resources / run.run.dataset, "test").images
-                mistakes[title] = surest_mistakes(pd.read_parquet(path), images)
+                mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mixes[run.run.dataset])
     return mistakes

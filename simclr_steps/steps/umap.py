@@ -29,16 +29,18 @@ from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json, write_text
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.umap import UmapSettings
+from simclr_steps.settings.display import Mix, mix_of
+from simclr_steps.settings.umap import UmapOfDataset, UmapSettings
 
 LAYERS = ("backbone", "projection_head")
 LEAST_ROWS = 10  # below, there is no layout
 _LARGEST_TILE = 32  # pixels
 _MOST_LARGE_TILES = 10_000
+_IMAGES_AT_A_TIME = 256
 _OWN = ("backbone.*", "projection_head.*", "quality.json")  # of `out`
 
 
-def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> None:
+def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> None:
     """Lay out the features of backbone and projection head in the plane.
 
     Reads what gather wrote for an encoder. Writes into `out`, for each layer, <layer>.csv (row, x, y, label, class),
@@ -53,6 +55,7 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
     """
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)
+    mix = mix_of(settings.display, description.image_format, data.name)
     split = split_of_features(features, data, description.content_hash)
     rows = pd.read_parquet(features / "rows.parquet")
     labels = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
@@ -67,7 +70,7 @@ def umap(settings: UmapSettings, *, features: Path, data: Path, out: Path) -> No
         else:
             require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, split, len(drawn), labels)
-            images = _tiles(read_split(data, split).images, drawn)
+            images = _tiles(read_split(data, split).images, drawn, mix)
             pages = {}
             for layer in LAYERS:
                 values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]
@@ -115,10 +118,11 @@ def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]
     return {layer: {**quality, "note": text} for layer in LAYERS}
 
 
-def _tiles(images: Pixels, drawn: Rows) -> npt.NDArray[np.uint8]:
+def _tiles(images: Pixels, drawn: Rows, mix: Mix | None) -> npt.NDArray[np.uint8]:
     """Return small copies of the drawn images; where they are many they are smaller."""
     side = min(_LARGEST_TILE, int(_LARGEST_TILE * np.sqrt(_MOST_LARGE_TILES / len(drawn))))
-    return thumbnails(images[drawn], max(side, 4))
+    parts = np.array_split(drawn, -(-len(drawn) // _IMAGES_AT_A_TIME))
+    return np.concatenate([thumbnails(images[part], max(side, 4), mix) for part in parts])
 
 
 def _title(settings: UmapSettings, dataset: str, split: str, points: int, labels: Labels) -> list[str]:

@@ -14,6 +14,7 @@ from simclr_steps.data.packed import Pixels
 from simclr_steps.figures.mosaic import LARGEST_TILE, name_below, place
 from simclr_steps.figures.plots import as_title, draw_each
 from simclr_steps.figures.thumbnails import thumbnails
+from simclr_steps.settings.display import Mix
 
 MOST = 12  # mistakes of a classifier
 _COLUMNS = 6
@@ -28,9 +29,10 @@ class Mistakes:
     names: list[str]  # lines: the class, what it was taken for, and how surely
     count: int  # of all wrong predictions
     labeled: int  # images
+    mix: Mix | None  # the colors of the channels that are shown
 
 
-def surest_mistakes(predictions: pd.DataFrame, images: Pixels) -> Mistakes:
+def surest_mistakes(predictions: pd.DataFrame, images: Pixels, mix: Mix | None = None) -> Mistakes:
     """Choose up to MOST wrong predictions of highest probability.
 
     Takes what gather writes for a classifier, and the images of its split, [N, H, W, C].
@@ -44,7 +46,8 @@ def surest_mistakes(predictions: pd.DataFrame, images: Pixels) -> Mistakes:
         f"{label}\n→ {guess}\n{100 * chance:.0f} %"
         for label, guess, chance in zip(shown["class"], shown["predicted_class"], sure[order], strict=True)
     ]
-    return Mistakes(np.asarray(images[shown["row"].to_numpy(dtype=np.int64)]), names, len(wrong), len(labeled))
+    chosen = np.asarray(images[shown["row"].to_numpy(dtype=np.int64)])
+    return Mistakes(chosen, names, len(wrong), len(labeled), mix)
 
 
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
@@ -59,7 +62,7 @@ def _draw(title: str, one: Mistakes, axes: Axes) -> None:
     axes.set_axis_off()
     axes.set_xlim(-0.1, _COLUMNS * _PITCH[0])
     axes.set_ylim(-(-MOST // _COLUMNS) * _PITCH[1], -0.1)
-    for number, (image, name) in enumerate(zip(thumbnails(one.images, LARGEST_TILE), one.names, strict=True)):
+    for number, (image, name) in enumerate(zip(thumbnails(one.images, LARGEST_TILE, one.mix), one.names, strict=True)):
         x, y = number % _COLUMNS * _PITCH[0], number // _COLUMNS * _PITCH[1]
         place(axes, image, x, y)
         name_below(axes, name, x, y)

@@ -83,6 +83,12 @@ def test_dataset_setting_plans_all_but_the_download(project: Project) -> None:
     assert project.planned_rules() == ALL - {"download"}
 
 
+def test_channels_to_show_plan_only_what_draws(project: Project) -> None:
+    project.config["datasets"]["digits"]["display"] = {"0": "green"}
+    project.write_config()
+    assert project.planned_rules() == {"umap", "galleries", "summary"}
+
+
 def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project) -> None:
     for module in ("steps/pretrain", "steps/umap", "data/packed"):
         file = project.folder / f"simclr_steps/{module}.py"

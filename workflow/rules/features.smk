@@ -104,7 +104,7 @@ rule umap:
         mem_mb=16000,
         runtime=120,
     params:
-        settings=CONFIG.umap.as_json(),
+        settings=lambda wildcards: PLAN.umap(wildcards.dataset).as_json(),
         code=code_hash("umap"),
         data=subpath(input[0], parent=True),
         features=subpath(input.backbone, parent=True),
@@ -144,10 +144,10 @@ rule galleries:
         mem_mb=16000,
         runtime=60,
     params:
-        settings=lambda wildcards: PLAN.gallery(wildcards.pretrain).as_json(),
+        settings=lambda wildcards: PLAN.gallery(wildcards.dataset, wildcards.pretrain).as_json(),
         code=lambda wildcards: [
             code_hash("galleries"),
-            *augmentation_code(PLAN.gallery(wildcards.pretrain).augmentation),
+            *augmentation_code(PLAN.pretrains[wildcards.pretrain].augmentation),
         ],
         data=subpath(input[0], parent=True),
         features=subpath(input.backbone, parent=True),

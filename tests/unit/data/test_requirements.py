@@ -17,7 +17,7 @@ from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.plan import Demands
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
-from simclr_steps.settings.umap import UmapSettings
+from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.steps.check import check
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
@@ -62,7 +62,7 @@ def drawn(data: Path, folder: Path, encoder: Path) -> None:
     write_json(features / "run.json", {"split": "test", "run": {"data_hash": described["content_hash"]}})
     rows = {"row": range(60), "source": "", "label": pd.Series([pd.NA] * 60, dtype="Int64"), "class": None}
     pd.DataFrame(rows).to_parquet(features / "rows.parquet", index=False)
-    umap(UmapSettings(supervised=True), features=features, data=data, out=folder / "out")
+    umap(UmapOfDataset(supervised=True), features=features, data=data, out=folder / "out")
 
 
 @pytest.mark.parametrize(

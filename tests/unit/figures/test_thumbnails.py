@@ -37,6 +37,15 @@ def test_images_of_16_bits_are_shown_by_the_share_of_the_largest_value() -> None
     assert thumbnails(images, 32)[0, 0, :, 0].tolist() == [0, 0, 1, 7, 255]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_channels_are_mixed_by_their_colors_with_one_contrast_for_all_images(dtype: type[np.unsignedinteger]) -> None:
+    largest = np.iinfo(dtype).max
+    shares = np.array([[0, 0, 1, 1, 0], [0, 1, 0.2, 0.2, 1], [1, 0.2, 0.6, 0, 0]])
+    images = np.rint(shares * largest).astype(dtype).reshape(3, 1, 1, 5)
+    small = thumbnails(images, 32, {3: (0, 1, 0), 1: (1, 0, 1), 2: (1, 1, 1)})[:, 0, 0]
+    assert small.tolist() == [[255, 255, 255], [255, 102, 255], [204, 153, 204]]
+
+
 def test_gray_images_become_color_images_of_equal_channels() -> None:
     images, _ = digits(5)
     np.testing.assert_array_equal(thumbnails(images, 32), np.repeat(images, 3, axis=3))

@@ -224,6 +224,20 @@ def test_packing_ignores_where_verified_originals_come_from_and_download_where_t
     assert result.what_is_downloaded("digits") == '["digits",null]'
 
 
+def test_display_is_told_to_what_draws_and_to_check_and_to_nothing_else() -> None:
+    blocks = BLOCKS["datasets"]
+    plain, shown = (
+        planned(*EXPERIMENTS, **BLOCKS | {"datasets": blocks | {"digits": blocks["digits"] | more}})
+        for more in ({}, {"display": {"0": "green"}})
+    )
+    assert plain.packed("digits") == shown.packed("digits") and "display" not in shown.packed("digits")
+    for result, expected in ((plain, None), (shown, {"0": "green"})):
+        drawn = result.umap("digits"), result.gallery("digits", "simclr"), result.demands("digits")
+        assert [settings.display for settings in drawn] == [expected] * 3
+        assert result.summary.displays == ({"digits": expected} if expected else {})
+    assert plain.umap("digits").model_dump(exclude={"display"}) == plain.config.umap.model_dump()
+
+
 def two_places() -> list[dict[str, Any]]:
     """Return the data sets, and the same from other places."""
     datasets = BLOCKS["datasets"]
@@ -233,8 +247,8 @@ def two_places() -> list[dict[str, Any]]:
 
 def test_gallery_is_given_the_augmentation_and_not_how_it_trains() -> None:
     result = planned({}, {"pretrain": "longer"})
-    assert result.gallery("simclr").as_json() == result.gallery("longer").as_json()
-    assert set(json.loads(result.gallery("simclr").as_json())) == {"augmentation", "view_size"}
+    assert result.gallery("digits", "simclr").as_json() == result.gallery("digits", "longer").as_json()
+    assert set(json.loads(result.gallery("digits", "simclr").as_json())) == {"augmentation", "view_size", "display"}
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60
             {"finetunes": finetune()},
             "of data has 1: omit finetunes from its experiments",
         ),
+        ({}, {"display": [1]}, 'datasets.data.display: there is no channel "1"; available: 0'),
         ({}, {"finetunes": finetune(2)}, "finetunes.few.labels: 2 gives 2 of 200 labels, too few for 10 classes"),
         ({}, {"finetunes": finetune({"per_class": 30})}, "finetunes.few.labels: 30 per class exceeds the"),
         (

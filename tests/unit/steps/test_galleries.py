@@ -10,11 +10,13 @@ from sklearn.neighbors import NearestNeighbors
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
+from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.methods.views import random_views
 from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.display import Mix
 from simclr_steps.settings.galleries import GallerySettings
-from simclr_steps.steps.galleries import NEIGHBORS, ROWS, draw_neighbors, galleries, neighborhoods, views_of
-from tests.unit.conftest import DIGITS, WritePacked, digits
+from simclr_steps.steps.galleries import NEIGHBORS, ROWS, draw_neighbors, draw_views, galleries, neighborhoods, views_of
+from tests.unit.conftest import DIGITS, WritePacked, deep_digits, digits
 
 
 def write_features(folder: Path, count: int) -> Path:
@@ -30,9 +32,9 @@ def test_the_first_views_are_those_that_training_sees() -> None:
     rows = np.array([3, 41])
     key = random_numbers.keys(7, 0, torch.from_numpy(rows), 2)  # as pretrain draws two views in its first epoch
     trained = random_views(torch.from_numpy(images[rows]), key, settings).permute(1, 0, 3, 4, 2).numpy()
-    shown = views_of(images, rows, settings, None, seed=7)
+    shown = views_of(images, rows, Augmenter(settings), seed=7)
     np.testing.assert_allclose(shown[:, :2] / 255, trained, atol=0.5 / 255 + 1e-6)
-    assert not np.array_equal(shown, views_of(images, rows, settings, None, seed=8))
+    assert not np.array_equal(shown, views_of(images, rows, Augmenter(settings), seed=8))
 
 
 def test_neighbors_are_scikit_learns_and_the_wrongly_voted_come_last() -> None:
@@ -54,6 +56,21 @@ def test_without_labels_nothing_is_framed_or_named() -> None:
         assert len(figure.axes[0].patches) == frames
         assert len(figure.axes[0].images) == ROWS * (NEIGHBORS + 1)
         assert len(figure.legends) == bool(frames)
+
+
+def test_galleries_show_the_channels_that_are_asked_for() -> None:
+    images, labels = deep_digits(60, channels=5)
+    mix: Mix = {4: (0, 1, 0), 0: (1, 0, 0)}
+    near = neighborhoods(images.reshape(60, -1).astype(np.float32), labels, 0)
+    row = near.queries[0]
+    views = (images[None, :1] >> 8).astype(np.uint8)
+    for figure, shown in (
+        (draw_neighbors(near, images, labels, list(DIGITS), mix), images[row]),
+        (draw_views(images[:1], views, mix), images[0]),
+    ):
+        picture = np.asarray(figure.axes[0].images[0].get_array())
+        expected = np.rint(shown[..., [0, 4]] / 257).astype(np.uint8)
+        np.testing.assert_array_equal(picture, np.concatenate([expected, np.zeros_like(expected[..., :1])], axis=2))
 
 
 def test_a_split_smaller_than_a_gallery_is_shown_whole(write_packed: WritePacked, tmp_path: Path) -> None:

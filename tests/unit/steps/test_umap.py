@@ -15,9 +15,10 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps.figures.points import quality_lines
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.umap import UmapSettings
+from simclr_steps.settings.umap import UmapOfDataset
+from simclr_steps.steps import umap as module
 from simclr_steps.steps.umap import umap
-from tests.unit.conftest import DIGITS, Labels, WritePacked, digits
+from tests.unit.conftest import DIGITS, Labels, WritePacked, deep_digits, digits
 
 LAYERS = ("backbone", "projection_head")
 
@@ -44,9 +45,16 @@ def write_features(folder: Path, labels: Labels, values: Any = None) -> Path:
 
 
 def run(features: Path, data: Path, out: Path, **keys: Any) -> dict[str, Any]:
-    umap(UmapSettings(**{"n_neighbors": 5, **keys}), features=features, data=data, out=out)
+    umap(UmapOfDataset(**{"n_neighbors": 5, **keys}), features=features, data=data, out=out)
     quality: dict[str, Any] = json.loads((out / "quality.json").read_text())
     return quality
+
+
+def test_pictures_of_points_show_the_channels_that_are_asked_for() -> None:
+    images, rows = deep_digits(300, channels=5)[0], np.arange(299, -1, -1)
+    shown = module._tiles(images, rows, {3: (0, 1, 0)})
+    np.testing.assert_array_equal(shown[..., 1], np.rint(images[::-1, ..., 3] / 257))
+    assert shown.shape == (300, 8, 8, 3) and not shown[..., [0, 2]].any()
 
 
 def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_path: Path) -> None:

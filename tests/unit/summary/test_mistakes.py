@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from simclr_steps.summary.mistakes import MOST, draw_mistakes, surest_mistakes
-from tests.unit.conftest import DIGITS, digits
+from tests.unit.conftest import DIGITS, deep_digits, digits
 
 
 def test_the_surest_mistakes_come_first_with_their_own_images() -> None:
@@ -23,6 +23,15 @@ def test_the_surest_mistakes_come_first_with_their_own_images() -> None:
     first = order[0]
     assert found.names[0] == f"{DIGITS[labels[first]]}\n→ {DIGITS[guess[first]]}\n{100 * chances[first].max():.0f} %"
     assert (found.count, found.labeled) == (len(wrong), 60)
+
+
+def test_mistakes_show_the_channels_that_are_asked_for() -> None:
+    images, _ = deep_digits(1, channels=5)
+    table = pd.DataFrame({"row": [0], "label": [0], "prediction": [1], "class": ["a"], "predicted_class": ["b"]})
+    found = surest_mistakes(table.assign(probability_a=0.1, probability_b=0.9), images, {4: (0, 0, 1)})
+    picture = np.asarray(draw_mistakes({"tuned": found}).axes[0].images[0].get_array())
+    np.testing.assert_array_equal(picture[..., 2], np.rint(images[0, ..., 4] / 257))
+    assert not picture[..., :2].any()
 
 
 def test_no_mistake_at_all_makes_an_empty_gallery() -> None:
