@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.data.file_kinds import ARRAYS, converter_of, kind_of
+from simclr_steps.data.groups import Groups
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, take
 from simclr_steps.data.scaling import Values
@@ -24,7 +25,10 @@ from simclr_steps.settings.base import SPLITS, did_you_mean
 from simclr_steps.settings.datasets import ArraysDataset, count_and_names
 from simclr_steps.settings.image_format import Dtype, Reading
 
-NAMES = (*(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels")), "unlabeled_images")
+NAMES = (
+    *(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels", "groups")),
+    *("unlabeled_images", "unlabeled_groups"),
+)
 _TYPES = ("uint8", "uint16", "float32")
 _ANY_TYPE = "uint8, uint16 or float32"
 _LEAST_SIDE = 4  # pixels
@@ -64,10 +68,13 @@ def read_arrays(dataset: ArraysDataset) -> ImageSource:
         )
     images = {split: stored[f"{split}_images"] for split in SPLITS if f"{split}_images" in stored}
     for name in stored:
-        if name.endswith("_labels") and name.replace("labels", "images") not in stored:
-            raise UserError(f"{name} has no images to label: add {name.replace('labels', 'images')} or remove it")
+        split, _, part = name.partition("_")
+        if f"{split}_images" not in stored:
+            what = "label" if part == "labels" else "group"
+            raise UserError(f"{name} has no images to {what}: add {split}_images or remove it")
     shape = _common_shape(list(images.values()), dataset)
     labels = {split: _labels(stored.get(f"{split}_labels"), array, dataset.classes) for split, array in images.items()}
+    groups = _groups(stored, images)
     every_label = np.concatenate(list(labels.values()))
     classes = _class_names(dataset, every_label)
 
@@ -85,10 +92,31 @@ def read_arrays(dataset: ArraysDataset) -> ImageSource:
         labels=every_label,
         names=names,
         read=read,
+        groups=groups,
         dtype=_type_of(stored["train_images"]),
         value_range=dataset.value_range,
         bits=dataset.bits,
     )
+
+
+def _groups(stored: dict[str, StoredArray], images: dict[str, StoredArray]) -> Groups | None:
+    """Return the name of each image's group, [N], over all splits in the order of their images, if there are any.
+
+    Raises
+    ------
+    UserError
+        When only some images have a group, or what names the groups is neither text nor whole numbers.
+    """
+    given = {split: stored[f"{split}_groups"] for split in images if f"{split}_groups" in stored}
+    for split, array in given.items():
+        if array.dtype.kind not in "iuU":
+            raise UserError(f"{array.name} is {array.dtype} but must be text or whole numbers: convert it")
+        if array.shape != images[split].shape[:1]:
+            count = images[split].shape[0]
+            raise UserError(f"{array.name} has shape {array.shape}, but {split}_images has {count} images: fix one")
+    if given and (without := [split for split in images if split not in given]):
+        raise UserError(f"{without[0]}_groups is missing, and {next(iter(given))}_groups is there: add it")
+    return np.concatenate([array.load().astype(np.str_) for array in given.values()]) if given else None
 
 
 def _class_names(dataset: ArraysDataset, labels: Labels) -> list[str]:

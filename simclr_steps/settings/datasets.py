@@ -182,7 +182,8 @@ class ArraysDataset(OwnImages):
     source: Literal["arrays"] = Field(description="`arrays`")
     path: LocalPath = Field(
         description="An .npz file or a folder of .npy files with train_images and, optionally, "
-        "train_labels, validation_images, validation_labels, test_images, test_labels, unlabeled_images."
+        "train_labels, validation_images, validation_labels, test_images, test_labels, unlabeled_images; and "
+        "train_groups and so on, text or whole numbers that name the group of each image."
     )
     classes: list[str] | None = Field(None, description="Names of the classes 0, 1, …; null uses the numbers.")
     layout: Literal["NHWC", "NCHW"] = Field(

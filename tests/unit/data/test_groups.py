@@ -94,6 +94,37 @@ def test_without_groups_rows_have_no_such_column(tmp_path: Path) -> None:
     assert description.splits["train"].groups is None
 
 
+@pytest.mark.parametrize("kind", [np.int64, np.str_])
+def test_arrays_name_the_groups_of_every_split(tmp_path: Path, kind: type) -> None:
+    images = np.random.default_rng(0).integers(0, 256, size=(60, 8, 8), dtype=np.uint8)
+    arrays: dict[str, np.ndarray] = {
+        "train_images": images[:50],
+        "train_labels": np.arange(50) % 2,
+        "train_groups": np.arange(50) // 5,
+    }
+    arrays |= {"unlabeled_images": images[50:], "unlabeled_groups": np.arange(10) // 5 + 9}
+    arrays = {name: array.astype(kind) if name.endswith("groups") else array for name, array in arrays.items()}
+    block: dict[str, Any] = {"source": "arrays", "path": str(tmp_path / "arrays.npz")}
+
+    def packed(**changed: np.ndarray | None) -> dict[str, list[str]]:
+        given = {name: array for name, array in (arrays | changed).items() if array is not None}
+        np.savez(tmp_path / "arrays.npz", **given)  # type: ignore[arg-type]
+        prepare(TypeAdapter(Dataset).validate_python(block), originals=None, out=tmp_path / "packed", workers=1)
+        return groups_of(tmp_path / "packed")
+
+    groups = packed()
+    sides = [set(groups["train"]) | set(groups["unlabeled"]), set(groups["validation"]), set(groups["test"])]
+    assert set.union(*sides) == {str(number) for number in range(11)} and sum(map(len, sides)) == 11
+    with pytest.raises(UserError, match=r"^unlabeled_groups is missing, and train_groups is there: add it"):
+        packed(unlabeled_groups=None)
+    with pytest.raises(UserError, match=r"^train_groups is float64 but must be text or whole numbers: convert it"):
+        packed(train_groups=np.arange(50) / 5)
+    with pytest.raises(UserError, match=r"^train_groups has shape \(3,\), but train_images has 50 images: fix one"):
+        packed(train_groups=np.arange(3))
+    with pytest.raises(UserError, match=r"^test_groups has no images to group: add test_images or remove it"):
+        packed(test_groups=np.arange(3))
+
+
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
