@@ -23,6 +23,7 @@ from pathlib import Path
 
 from simclr_steps.files import write_json
 from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.machine.processes import STARTER, as_starter, die_with_parent
 from simclr_steps.machine.provenance import Record
 from tests.benchmarks import commands, data, throughput
 from tests.benchmarks.turns import Call, in_turns
@@ -160,6 +161,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.75, help="time of each training of `streaming`")
     parser.add_argument("--points", type=int, default=10_000, help="images that `umap` draws")
     options = parser.parse_args()
+    die_with_parent()  # as the contestants do with this process
+    os.environ[STARTER] = as_starter()  # and the steps
     record = Record("pretrain", None, None)
     parts: list[Callable[..., list[Figure]]] = [PARTS[name] for name in options.parts or PARTS]
     figures: list[Figure] = []

@@ -66,8 +66,10 @@ def seconds_of_layout(features: Path) -> float:
     """Return the time of the layout of one layer, with all imports and compilation, in a process of its own."""
     code = """if True:
         import sys, numpy as np
+        from simclr_steps.machine.processes import end_with_starter
         from simclr_steps.settings.umap import UmapSettings
         from simclr_steps.evaluation.umap_layout import layout
+        end_with_starter()
         values = np.load(sys.argv[1])
         layout(UmapSettings(), values, np.full(len(values), -1))
     """

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from simclr_steps.machine.errors import UserError
+from tests.benchmarks.data import REPOSITORY
 from tests.benchmarks.marked_tests import run_tests
 from tests.benchmarks.turns import in_turns
 from tests.benchmarks.waiting import wait_until
@@ -32,6 +36,42 @@ def test_a_contestant_that_hangs_dies_with_all_that_it_started(tmp_path: Path) -
         ("returns", 7, ""),
     ]
     wait_until(lambda: not is_running(int(started.read_text())))
+
+
+BENCHMARK = """
+from tests.benchmarks import bench, commands, data, throughput, turns
+
+def part(folder, options):
+    for _ in turns.in_turns({"waits for its second turn": (int, "7")}, 2):
+        commands.train_for(60, data.digits(folder / "digits"), throughput.settings(16, 10**6))
+
+bench.PARTS = {"part": part}
+bench.main()
+"""
+
+
+def test_nothing_of_a_benchmark_lives_on_when_what_started_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMCLR_TEST_MARK", str(tmp_path))  # in all that it starts
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    shell = subprocess.Popen(["sh", "-c", '"$@"; exit 1', "sh", sys.executable, "-c", BENCHMARK], cwd=REPOSITORY)
+    try:  # the shell, the benchmark, what multiprocessing starts for it, one that waits for its turn, and a step
+        wait_until(lambda: any(tmp_path.rglob("packed/dataset.json")) and len(marked(tmp_path)) == 6, seconds=300)
+    finally:
+        shell.kill()
+        shell.wait()
+    wait_until(lambda: not marked(tmp_path), seconds=60)
+
+
+def marked(mark: Path) -> list[int]:
+    """Return the processes whose environment holds a mark."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"SIMCLR_TEST_MARK={mark}\0".encode() in (place / "environ").read_bytes():
+                found.append(int(place.name))
+    return found
 
 
 def refuse() -> None:
