@@ -14,7 +14,9 @@ import yaml
 from jinja2 import Environment
 
 from simclr_steps.data.packed import Description
+from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.headline import APART, SPREAD, Headline, shown_split
 from simclr_steps.summary.run_results import RunResults
@@ -121,7 +123,7 @@ def _data(description: Description) -> dict[str, Table]:
     classes, form = description.classes, description.image_format
     facts = [
         ["source", _plain(source)],
-        ["images", f"{form.height} × {form.width} pixels, {form.channels} channels"],
+        ["images", _images(form)],
         ["classes", f"{len(classes)}: {', '.join(classes[:_MOST_CLASSES])}{', …' * (len(classes) > _MOST_CLASSES)}"]
         if classes
         else ["classes", "none: no image has a label"],
@@ -139,6 +141,18 @@ def _data(description: Description) -> dict[str, Table]:
         groups = [f"{split.groups or 0:,}"] if has_groups else []
         splits.append([SPLIT_NAMES.get(name, name), f"{split.images:,}", f"{split.labeled:,}", *groups, *per_class])
     return {"facts": facts, "splits": splits}
+
+
+def _images(form: ImageFormat) -> str:
+    """Return the format of images in words, which say no more of plain 8 bits than their size and channels."""
+    names = f" ({', '.join(form.channel_names)})" if form.channel_names else ""
+    said = f"{form.height} × {form.width} pixels, {form.channels} channels{names}"
+    if is_plain(form):
+        return said
+    ranges = [f"{low:,.6g} to {high:,.6g}" for low, high in form.value_range]
+    channels = form.channel_names or [f"channel {number}" for number in range(form.channels)]
+    of_each = [f"{channel} {limits}" for channel, limits in zip(channels, ranges, strict=True)]
+    return f"{said}, {form.bits} bits, range {ranges[0] if len(set(ranges)) == 1 else ', '.join(of_each)}"
 
 
 def _provenance(runs: Sequence[RunResults], descriptions: Mapping[str, Description]) -> Table:

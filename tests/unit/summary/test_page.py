@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from simclr_steps.data.packed import read_description
 from simclr_steps.steps.summarize import summarize
+from simclr_steps.summary import page
+from simclr_steps.summary.run_results import read_run
 from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import WritePacked
+from tests.unit.settings.test_image_format import of
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 
 
@@ -32,6 +36,25 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     for fact in ("c0de", "1 min 23 s", "torch 2.11.0", "simclr.sif (sha256 d1935t)", "hash-of-digits"):
         assert fact in page
     assert "10-NN accuracy: 70.0 % in the plane, 80.0 % in the space of the features. Trustworthiness 0.90" in page
+
+
+def test_the_format_of_the_images_is_said() -> None:
+    one_range = of(2, bits=16, dtype="uint16", value_range=[(180, 4095)] * 2)
+    two_ranges = of(2, bits=16, dtype="float32", channel_names=["DNA", "<b>"], value_range=[(-0.5, 1), (0, 65_535)])
+    assert page._images(of(3)) == "6 × 5 pixels, 3 channels"
+    assert page._images(one_range) == "6 × 5 pixels, 2 channels, 16 bits, range 180 to 4,095"
+    said = "6 × 5 pixels, 2 channels (DNA, <b>), 16 bits, range DNA -0.5 to 1, <b> 0 to 65,535"
+    assert page._images(two_ranges) == said
+
+
+def test_the_display_is_said_to_be_the_data_sets(tmp_path: Path, resources: Path) -> None:
+    write_run(tmp_path, 0)
+    run, data = read_run(settings(0).runs[0], tmp_path), read_description(resources / "digits")
+    for shown, expected in ((None, None), (["DNA"], {"display": ["DNA"]})):
+        run.records["umap"] = {"settings": {"split": "test", "display": shown}}
+        config = page._config([run], {"digits": data.model_copy(update={"run": {"settings": {}}})})
+        assert config["umap"] == {"split": "test"}
+        assert config["datasets"]["digits"] == (expected or {})
 
 
 @needs_chromium
