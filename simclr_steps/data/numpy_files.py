@@ -116,7 +116,12 @@ def _groups(stored: dict[str, StoredArray], images: dict[str, StoredArray]) -> G
             raise UserError(f"{array.name} has shape {array.shape}, but {split}_images has {count} images: fix one")
     if given and (without := [split for split in images if split not in given]):
         raise UserError(f"{without[0]}_groups is missing, and {next(iter(given))}_groups is there: add it")
-    return np.concatenate([array.load().astype(np.str_) for array in given.values()]) if given else None
+    names = {array.name: array.load().astype(np.str_) for array in given.values()}
+    for array_name, of_split in names.items():
+        if (of_split == "").any():
+            row = int((of_split == "").argmax())
+            raise UserError(f"{array_name} names no group in row {row}: give the image a group, if need be of its own")
+    return np.concatenate(list(names.values())) if given else None
 
 
 def _class_names(dataset: ArraysDataset, labels: Labels) -> list[str]:

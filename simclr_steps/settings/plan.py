@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +18,7 @@ from simclr_steps.settings.config import Config, Experiment
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset, TorchvisionDataset
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.galleries import GallerySettings
+from simclr_steps.settings.grid import combinations
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
@@ -244,7 +243,7 @@ def plan(config: Config) -> Plan:
     name_of: dict[str, str] = {}
     runs: dict[tuple[str, str, int], Run] = {}
     for number, experiment in enumerate(config.experiments):
-        for name, values, settings in _grid(config, number):
+        for name, values, settings in combinations(config, number):
             name = name_of.setdefault(settings.as_json(), name)
             if len(name) > _LONGEST_NAME:
                 raise UserError(
@@ -276,35 +275,3 @@ def _joined(one: Run, other: Run) -> Run:
     finetunes = list(dict.fromkeys([*one.finetunes, *other.finetunes]))
     grids = [*one.grids, *(point for point in other.grids if point not in one.grids)]
     return one.model_copy(update={"finetunes": finetunes, "grids": grids})
-
-
-def _grid(config: Config, number: int) -> Iterator[tuple[str, dict[str, Any], PretrainSettings]]:
-    """Yield the name, the grid's values and the settings of each combination of an experiment's grid."""
-    experiment = config.experiments[number]
-    base = config.pretrains[experiment.pretrain].model_dump(mode="json", exclude_unset=True)  # as it was written
-    for key, values in experiment.grid.items():
-        if not values:
-            raise UserError(f"experiments.{number}.grid.{key}: the list is empty: add values or omit the key")
-    keys = sorted(experiment.grid)  # whatever the order they are written in, a combination has one name
-    for combination in itertools.product(*(experiment.grid[key] for key in keys)):
-        content = json.loads(json.dumps(base))
-        name = experiment.pretrain
-        for key, value in zip(keys, combination, strict=True):
-            _put(content, key.split("."), value)
-            name += f"-{key}={_slug(value)}"
-        chosen = dict(zip(keys, combination, strict=True))
-        yield name, chosen, check(PretrainSettings, content, f"experiments.{number}.grid")
-
-
-def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
-    """Set a value below nested keys; a key that does not exist is left for the check to find."""
-    for key in path[:-1]:
-        inner = content.get(key)
-        content[key] = content = inner if isinstance(inner, dict) else {}
-    content[path[-1]] = value
-
-
-def _slug(value: Any) -> str:
-    """Return a value as part of a folder's name: only letters, digits, dots, underscores and minus signs."""
-    text = "_".join(map(_slug, value)) if isinstance(value, list) else str(value)
-    return "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in text)

@@ -121,20 +121,21 @@ def _data(description: Description) -> dict[str, Table]:
     source = {key: value for key, value in description.source.items() if isinstance(value, str)}
     settings = description.run.get("settings") or {}
     classes, form = description.classes, description.image_format
+    has_groups = any(split.groups is not None for split in description.splits.values())
+    whole = ", in whole groups" if has_groups else ""
     facts = [
         ["source", _plain(source)],
         ["images", _images(form)],
         ["classes", f"{len(classes)}: {', '.join(classes[:_MOST_CLASSES])}{', …' * (len(classes) > _MOST_CLASSES)}"]
         if classes
         else ["classes", "none: no image has a label"],
-        ["hold-out", f"{settings['validation_fraction']:g} of the training images, stratified by label"]
+        ["hold-out", f"{settings['validation_fraction']:g} of the training images, stratified by label{whole}"]
         if "validation_fraction" in settings
         else ["hold-out", "unknown"],
         ["left out as unreadable", f"{len(description.skipped)} images"],
         ["content hash", description.content_hash],
     ]
     counted = classes if len(classes) <= _MOST_CLASSES else []
-    has_groups = any(split.groups is not None for split in description.splits.values())
     splits = [["split", "images", "labeled", *(["groups"] if has_groups else []), *counted]]
     for name, split in description.splits.items():
         per_class = [f"{count:,}" for count in split.per_class] if counted else []

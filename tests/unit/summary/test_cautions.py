@@ -39,6 +39,15 @@ def test_many_images_and_good_accuracies_need_no_caution(tmp_path: Path, data: P
     assert cautions(headlines(tmp_path), {"digits": described(data, [20] * 10)}, []) == []
 
 
+def test_few_groups_are_said(tmp_path: Path, data: Path) -> None:
+    write_run(tmp_path, 0)
+    of_groups = described(data, [20] * 10)
+    for groups, split in ((9, "test"), (10, "validation")):
+        of_groups.splits[split] = of_groups.splits[split].model_copy(update={"groups": groups})
+    (said,) = cautions(headlines(tmp_path), {"digits": of_groups}, [])
+    assert said.startswith("digits: the test split has only 9 groups, too few to tell how the accuracy varies")
+
+
 def test_a_small_split_and_a_rare_class_are_said(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
     said = cautions(headlines(tmp_path), {"digits": described(data, [4, 2, *[5] * 8])}, [])
