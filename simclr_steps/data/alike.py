@@ -24,7 +24,7 @@ def first_readable(files: Sequence[File], reading: Reading) -> tuple[Path, Decod
             found = image.values.shape[2]
             if found != reading.channels:
                 raise UserError(
-                    f"channels: {shown(file)} has {found} channels, but {reading.channels} are asked for: write "
+                    f"channels: {shown(file)} has {_counted(found)}, but {reading.channels} are asked for: write "
                     f"`channels: {found}` or their names"
                 )
             return shown(file), image
@@ -43,9 +43,13 @@ def check_alike(file: File, image: Decoded, first: tuple[Path, Decoded] | None) 
         )
     found, expected = image.values.shape[2], example.values.shape[2]
     if found != expected:
-        raise UserError(f"{other} has {expected} channels and {shown(file)} {found}: make them equal, or remove one")
+        raise UserError(f"{other} has {_counted(expected)} and {shown(file)} {found}: make them equal, or remove one")
 
 
 def shown(file: File) -> Path:
     """Return the path that stands for an image in a message."""
     return file if isinstance(file, Path) else file[0]
+
+
+def _counted(channels: int) -> str:
+    return "1 channel" if channels == 1 else f"{channels} channels"

@@ -80,7 +80,7 @@ def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
             if pixels := without_metadata(file):
                 return _picture(pixels, reading)
         try:  # of 8 bits, with a compression that Pillow does not know
-            return _resized(_of_colors(read_tiff(file, reading), reading.channels), reading)
+            return _resized(read_tiff(file, reading), reading)
         except UnknownCompressionError as error:
             reason = str(error)
         except Exception:  # the reason that Pillow gave stands
@@ -105,7 +105,7 @@ def _decoded(path: Path, reading: Reading) -> Decoded:
     if not reading.is_picture:
         return _resized(_whole(path, reading), reading)
     values = read_values(path, reading)
-    return _picture(path, reading) if values is None else _resized(_of_colors(values, reading.channels), reading)
+    return _picture(path, reading) if values is None else _resized(values, reading)
 
 
 def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
@@ -147,16 +147,6 @@ def _joined(paths: Sequence[Path], reading: Reading) -> Values:
 
 def _described(plane: Values) -> str:
     return f"{plane.shape[0]} × {plane.shape[1]} {plane.dtype}"
-
-
-def _of_colors(values: Values, channels: int) -> Values:
-    """Return gray values as colors, or colors as gray values, as Pillow weights them."""
-    if channels == 3 and values.shape[2] == 1:
-        return values.repeat(3, axis=2)
-    if channels == 1 and values.shape[2] == 3:
-        gray = (values @ np.array([0.299, 0.587, 0.114]))[..., None]
-        return np.asarray((np.rint(gray) if values.dtype.kind == "u" else gray).astype(values.dtype))
-    return values
 
 
 def _resized(whole: Values, reading: Reading) -> Decoded:

@@ -25,6 +25,8 @@ _DEPTH_OF_PNG = 24  # where its header says how many bits a value has
 _TYPES = ("uint8", "uint16", "float32")
 _PLANES = {"Z": "focal planes (Z)", "T": "points in time (T)"}
 _UNKNOWN = "Q"
+_COLORS = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
+_WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in a gray value, as Pillow has them
 _UNSUPPORTED = ("not supported", "requires the")  # in what tifffile says of a compression
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it warns of much that does not keep it from reading
@@ -46,7 +48,8 @@ def read_values(path: Path, reading: Reading) -> Values | None:
         start = file.read(_DEPTH_OF_PNG + 1)
     if start.startswith(_NUMPY):
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return _native(_arranged(array, _axes_of_array(array.shape, reading), reading))
+        values = _native(_arranged(array, _axes_of_array(array.shape, reading), reading))
+        return _picture(values, reading, has_alpha=False) if reading.is_picture else values
     if start.startswith(_TIFF):
         return _of_tiff(path, reading)
     if start.startswith(_PNG) and start[_DEPTH_OF_PNG:] == b"\x10":
@@ -77,8 +80,8 @@ def read_tiff(path: Path, reading: Reading) -> Values:
             raise
         array = np.stack(arrays) if len(arrays) > 1 else arrays[0]
         values = _arranged(array, _named(axes, array.shape, reading), reading)
-        if reading.is_picture and page.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,) and "S" in axes:
-            values = _on_white(values)
+        if reading.is_picture and (page.photometric in _COLORS or values.shape[2] == 1):
+            values = _picture(values, reading, has_alpha=page.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,))
         tag = page.tags.get("Orientation")
         return turned(values, int(tag.value) if tag else 1)
 
@@ -107,8 +110,8 @@ def _parts(file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
 def _of_png(path: Path, reading: Reading) -> Values:
     values: npt.NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
     values = _native(values.reshape(*values.shape[:2], -1))
-    if reading.is_picture and values.shape[2] in (2, 4):
-        values = _on_white(values)
+    if reading.is_picture:
+        values = _picture(values, reading, has_alpha=values.shape[2] in (2, 4))
     with Image.open(path, formats=("PNG",)) as image:
         return turned(values, orientation(image))
 
@@ -204,6 +207,18 @@ def _check_type(dtype: np.dtype[Any]) -> None:
 
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(array, dtype=array.dtype.newbyteorder("="))
+
+
+def _picture(values: Values, reading: Reading, *, has_alpha: bool) -> Values:
+    """Return gray values or colors as those that are wanted, on white where they are transparent."""
+    if has_alpha:
+        values = _on_white(values)
+    if reading.channels == 3 and values.shape[2] == 1:
+        return values.repeat(3, axis=2)
+    if reading.channels == 1 and values.shape[2] == len(_WEIGHTS):
+        gray = values @ np.array(_WEIGHTS)
+        return np.asarray((np.rint(gray) if values.dtype.kind == "u" else gray).astype(values.dtype))[..., None]
+    return values
 
 
 def _on_white(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

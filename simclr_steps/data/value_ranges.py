@@ -135,7 +135,7 @@ def report_constant_channels(form: ImageFormat, std: Sequence[float]) -> None:
 
 def _keys(values: npt.NDArray[np.generic]) -> Keys:
     """Return whole numbers of 32 bits in the order of the values, without those that are NaN."""
-    flat = np.asarray(values, dtype=np.float32).ravel() + np.float32(0)  # which makes -0 equal to 0
+    flat = np.asarray(values, dtype=np.float32).ravel()
     bits = flat[~np.isnan(flat)].view(np.uint32)
     return np.asarray(np.where(bits & _SIGN, ~bits, bits | _SIGN))
 

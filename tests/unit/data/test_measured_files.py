@@ -117,6 +117,17 @@ def test_channels_are_found_wherever_a_file_holds_them(tmp_path: Path, kind: str
         assert np.array_equal(values(tmp_path / "a.tif", how), np.moveaxis(STACK, 0, -1))
 
 
+def test_only_colors_become_gray_values(tmp_path: Path) -> None:
+    three = STACK[:3]
+    tifffile.imwrite(tmp_path / "a.ome.tif", three, metadata={"axes": "CYX"}, photometric="minisblack")
+    assert values(tmp_path / "a.ome.tif", reading(1)).shape == (32, 24, 3)  # which is refused as another number
+    tifffile.imwrite(tmp_path / "a.tif", np.moveaxis(three, 0, -1), photometric="rgb")
+    gray = values(tmp_path / "a.tif", reading(1))
+    assert np.abs(gray[..., 0] - np.moveaxis(three, 0, -1) @ [0.299, 0.587, 0.114]).max() <= 0.5
+    tifffile.imwrite(tmp_path / "a.tif", PLANE)
+    assert np.array_equal(values(tmp_path / "a.tif", reading(3)), np.stack([PLANE] * 3, axis=-1))
+
+
 @pytest.mark.parametrize("axes", ["ZCYX", "CZYX", "TCYX", "TZCYX"])
 def test_planes_are_refused_with_their_sizes_unless_it_is_said_what_becomes_of_them(tmp_path: Path, axes: str) -> None:
     sizes = {"T": 2, "Z": 3, "C": 5, "Y": 32, "X": 24}

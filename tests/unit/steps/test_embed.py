@@ -134,6 +134,15 @@ def test_command_names_what_is_unreadable_and_records_what_it_did(
     assert [file.name for file in out.parent.iterdir()] == [out.name]
 
 
+def test_an_image_of_another_depth_than_the_encoder_was_trained_on_has_no_row(
+    photos: Path, write_encoder: WriteEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.fromarray(np.full((20, 20), 4095, dtype=np.uint16)).save(photos / "deep.png")
+    embed(write_encoder(channels=3), images=photos, out=tmp_path / "features.parquet", hardware=CPU)
+    assert features_of(tmp_path / "features.parquet")[0] == NAMES
+    assert "deep.png: its values are uint16, and those that the encoder was trained on uint8" in caplog.text
+
+
 def test_a_csv_file_lists_the_images_and_their_order(photos: Path, write_encoder: WriteEncoder, tmp_path: Path) -> None:
     (photos / "some.csv").write_text("path,taken\nb/gray.png,May\na.jpg,June\n")
     embed(write_encoder(channels=3), images=photos / "some.csv", out=tmp_path / "features.parquet", hardware=CPU)
