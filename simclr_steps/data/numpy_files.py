@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.file_kinds import ARRAYS, converter_of, kind_of
 from simclr_steps.data.groups import Groups
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, take
 from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Labels, Rows
+from simclr_steps.data.stored_arrays import StoredArray, open_arrays
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import SPLITS, did_you_mean
 from simclr_steps.settings.datasets import ArraysDataset, count_and_names
@@ -32,18 +27,7 @@ NAMES = (
 _TYPES = ("uint8", "uint16", "float32")
 _ANY_TYPE = "uint8, uint16 or float32"
 _LEAST_SIDE = 4  # pixels
-_ADVICE = "give a folder with train_images.npy, or what numpy.savez(PATH, train_images=…) writes"
 AMERICAN, BRITISH = "unlabeled_images", "unlabelled_images"  # both are read
-
-
-@dataclass(frozen=True)
-class StoredArray:
-    """An array on disk of which only the header was read."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    load: Callable[[], npt.NDArray[Any]]
 
 
 def read_arrays(dataset: ArraysDataset) -> ImageSource:
@@ -54,7 +38,7 @@ def read_arrays(dataset: ArraysDataset) -> ImageSource:
     UserError
         When the name, dtype, shape, length or labels of an array are wrong, naming the array.
     """
-    stored = _open(Path(dataset.path))
+    stored = open_arrays(Path(dataset.path))
     if BRITISH in stored:
         if AMERICAN in stored:
             raise UserError(f"path: {dataset.path} contains {AMERICAN} and {BRITISH}, which mean the same: keep one")
@@ -143,63 +127,6 @@ def _class_names(dataset: ArraysDataset, labels: Labels) -> list[str]:
             f"{present[-1]:,}: number them from 0 to {len(present) - 1}, or name all of them under `classes`"
         )
     return [str(label) for label in range(present[-1] + 1)]
-
-
-def _open(path: Path) -> dict[str, StoredArray]:
-    """Return the arrays of an .npz file or a folder by their names."""
-    if path.is_dir():
-        arrays = {file.stem: _in_file(file) for file in sorted(path.glob("*.npy")) if file.is_file()}
-        if not arrays:
-            raise UserError(
-                f"path: {path} contains no .npy files: {_ADVICE}; or write `source: folder` for image files"
-            )
-        return arrays
-    if not path.is_file():
-        raise UserError(f"path: {path} does not exist: give an .npz file or a folder of .npy files")
-    if converter := converter_of(path):
-        raise UserError(f"path: {path} is no .npz file: {converter}")
-    if (kind := kind_of(path)) not in (None, ARRAYS):
-        raise UserError(f"path: {path} is {kind} and no .npz file: {_ADVICE}")
-    with _intact(path), zipfile.ZipFile(path) as archive:
-        names = [member.removesuffix(".npy") for member in archive.namelist()]
-        for name in names:
-            if names.count(name) > 1:
-                raise UserError(f'path: {path} contains the array "{name}" twice: save it again with each name once')
-        return {name: _in_archive(archive, name) for name in names}
-
-
-def _in_file(path: Path) -> StoredArray:
-    with _intact(path):
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return StoredArray(path.stem, array.shape, array.dtype, lambda: array)
-
-
-def _in_archive(archive: zipfile.ZipFile, name: str) -> StoredArray:
-    path = Path(archive.filename or "")
-
-    def load() -> npt.NDArray[Any]:
-        with _intact(path), np.load(path, allow_pickle=False) as arrays:
-            array: npt.NDArray[Any] = arrays[name]
-        return array
-
-    member = archive.getinfo(f"{name}.npy")
-    with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
-        content = member.file_size - stream.tell()
-    if math.prod(shape) * dtype.itemsize != content:  # which NumPy would make room for
-        raise ValueError(f"the header of {name} says {shape} of {dtype}, but {content} bytes follow")
-    return StoredArray(name, shape, dtype, load)
-
-
-@contextmanager
-def _intact(path: Path) -> Iterator[None]:
-    """Turn what reading a damaged file raises into a UserError that names it."""
-    try:
-        yield
-    except (ValueError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"path: {path} contains no intact arrays of numbers ({error}): save it again") from error
 
 
 def _channel_names(dataset: ArraysDataset, shape: tuple[int, int, int]) -> list[str] | None:
