@@ -32,7 +32,7 @@ test: lint
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not slow" tests/unit
 
-# What takes minutes each.
+# The tests that take minutes.
 test-slow: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 20 -m slow
 
@@ -56,7 +56,7 @@ bench: .venv/runtime .lightly
 container:
 	containers/build.sh
 
-# Where it can't be had, the benchmark leaves it out.
+# If it cannot be installed, the benchmark skips it.
 .lightly: tests/benchmarks/requirements.txt | .venv/bin/pip
 	-$(BIN)/pip install --disable-pip-version-check --require-hashes --no-deps --upgrade --target $@ -r $<
 	@touch -c $@
@@ -91,7 +91,7 @@ lock:
 	{ printf '%s\n' 'channels: [conda-forge, nodefaults]' dependencies: '  - python =3.11' '  - pip' '  - pip:'; \
 		sed -n "s/^\([a-z].*[^ ]\) *\\\\$$/      - \1/p" requirements.lock; } >workflow/envs/simclr.yaml
 
-# Leaves results, resources and what Snakemake and stopped trainings know of them.
+# Keeps results, resources and the state of Snakemake and of interrupted training runs.
 clean:
 	rm -rf .venv .lightly report.html report.zip .mypy_cache .ruff_cache .pytest_cache
 	find simclr_steps tests workflow -name __pycache__ -prune -exec rm -rf {} +

@@ -88,11 +88,11 @@ TRUST = Option(
     "trust",
     {
         "metavar": "MODULE",
-        "help": "module of your own encoder, to be run although its code has changed since the training",
+        "help": "module of your own encoder, to run even though its code has changed since training",
     },
 )
 CONFIG = Option(
-    "--config", "config", {"default": "", "metavar": "NAME", "help": "config that asks for the runs, named on the page"}
+    "--config", "config", {"default": "", "metavar": "NAME", "help": "config that defines the runs, named on the page"}
 )
 FEATURES = path("features", "folder written by gather for an encoder")
 WORK = path("work", "folder for what an interrupted training needs to resume")
@@ -143,7 +143,7 @@ NODES = _in_group(
 COMPILATION = _in_group(
     "--compile",
     "hardware.compile",
-    f"compile the training; auto compiles on a GPU if there are at least {STEPS_TO_PAY:,} steps, unless that fails",
+    f"compile the training step; auto does so on a GPU from {STEPS_TO_PAY:,} steps on, unless that fails",
     choices=COMPILE,
 )
 SAVING = (
@@ -164,7 +164,7 @@ SAVING = (
     _in_group(
         "--time-budget",
         "saving.leave_by",
-        "save and exit with status 75 before this time is up, so that a scheduler can restart the training",
+        "save and exit with status 75 before this time runs out, so that a scheduler can restart the training",
         type=_leave_by,
         metavar="MINUTES",
     ),

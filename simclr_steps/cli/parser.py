@@ -67,7 +67,7 @@ def run(step: Step, arguments: argparse.Namespace) -> None:
 def _function(step: Step) -> Any:
     """Return the step's function.
 
-    What its import makes stays as long as the process: looking among it for garbage would cost a tenth of the start.
+    What the import creates lives as long as the process: searching it for garbage would take a tenth of the startup.
     """
     gc.disable()
     try:
@@ -78,7 +78,7 @@ def _function(step: Step) -> Any:
 
 
 def _key(step: Step, given: dict[str, Any]) -> str:
-    """Return what is equal for steps that make the same: a hash of all but how a step runs."""
+    """Return a key that steps with the same result share: a hash of everything except how a step runs."""
     content = {name: str(value) for name, value in given.items() if name not in {*GROUPS, "work", "workers"}}
     return hashlib.sha256(canonical_json([step.name, content]).encode()).hexdigest()[:16]
 
@@ -100,7 +100,7 @@ def keywords(step: Step, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 class _Version(argparse.Action):
-    """Prints the versions, which are looked up no earlier, and ends the program."""
+    """Prints the versions, looked up only when asked for, and exits."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         print(version_line())

@@ -56,7 +56,7 @@ _TABLE = (
         "download",
         "fetch and verify the original files of a data set",
         (
-            settings(Dataset, "a block of datasets", to="dataset"),
+            settings(Dataset, "a block under datasets", to="dataset"),
             path("folder", "folder for downloaded files"),
             out("JSON file to write the list of verified originals to"),
         ),
@@ -65,10 +65,10 @@ _TABLE = (
         "prepare",
         "pack a data set's images into arrays and split it",
         (
-            settings(Dataset, "a block of datasets", to="dataset"),
+            settings(Dataset, "a block under datasets", to="dataset"),
             path(
                 "originals",
-                "file written by download; not needed for the sources folder and arrays",
+                "file written by download; not needed for source: folder or source: arrays",
                 required=False,
             ),
             out("folder to write the packed arrays and dataset.json to"),
@@ -91,7 +91,7 @@ _TABLE = (
         "pretrain",
         "train an encoder with SimCLR, never reading the test split",
         (
-            settings(PretrainSettings, "a block of pretrains"),
+            settings(PretrainSettings, "a block under pretrains"),
             DATA,
             SEED,
             out("folder to write checkpoints, checkpoints.csv, history.csv and run.json to"),
@@ -108,7 +108,7 @@ _TABLE = (
         "select",
         "select a checkpoint and write its encoder",
         (
-            settings(SelectionSettings, "the block selection"),
+            settings(SelectionSettings, "the selection block"),
             path("candidates", "folder written by pretrain"),
             DATA,
             out("folder to write encoder.safetensors and selection.json to"),
@@ -117,7 +117,7 @@ _TABLE = (
     ),
     Step(
         "compare",
-        "evaluate what an encoder must beat: the pixels, or a network with random weights",
+        "evaluate a baseline that an encoder must beat: raw pixels, or a network with random weights",
         (
             settings(ComparedSettings, "what to evaluate, {network: null or {encoder, seed}, labels, draws}"),
             DATA,
@@ -129,7 +129,7 @@ _TABLE = (
         "evaluate",
         "evaluate frozen features with kNN and linear probes",
         (
-            settings(EvaluationSettings, "the block evaluation"),
+            settings(EvaluationSettings, "the evaluation block"),
             ENCODER,
             DATA,
             COMPARED,
@@ -142,7 +142,7 @@ _TABLE = (
         "finetune",
         "train a classifier on a fraction of the labels",
         (
-            settings(FinetuneSettings, "a block of finetunes"),
+            settings(FinetuneSettings, "a block under finetunes"),
             ENCODER,
             DATA,
             SEED,
@@ -177,9 +177,9 @@ _TABLE = (
     ),
     Step(
         "umap",
-        "draw gathered features in the plane",
+        "plot gathered features in two dimensions with UMAP",
         (
-            settings(UmapOfDataset, "the block umap, and display from a block of datasets"),
+            settings(UmapOfDataset, "the umap block, and display from a block under datasets"),
             FEATURES,
             DATA,
             out("folder to write the plots, coordinates and quality.json to"),
@@ -191,7 +191,7 @@ _TABLE = (
         (
             settings(
                 GallerySettings,
-                "augmentation and view_size from a block of pretrains, and display from one of datasets",
+                "augmentation and view_size from a block under pretrains, and display from one under datasets",
             ),
             FEATURES,
             DATA,
@@ -216,7 +216,7 @@ _TABLE = (
         (
             ANY_ENCODER,
             TRUST,
-            path("images", "folder of images, searched recursively, or a CSV file with a column path"),
+            path("images", "folder of images, searched recursively, or a CSV file with a path column"),
             out("Parquet file to write, with one row per image: path, features"),
             GPUS,
             DECODERS,
@@ -233,7 +233,7 @@ _TABLE = (
     ),
     Step(
         "watch",
-        "show the steps that are running and log next to the results: since when, and how far they are",
+        "show the running steps that log next to the results: when each started, and its progress",
         (
             Option("results", "results", {"type": Path, "help": "folder that contains the results of all runs"}),
             Option(
@@ -247,7 +247,7 @@ _TABLE = (
     ),
     Step(
         "prune",
-        "list the finished trainings kept in the folder work, with size and age; remove those that no result needs",
+        "list the finished training runs kept in the work folder, with size and age; remove those no result needs",
         (
             Option(
                 "work",

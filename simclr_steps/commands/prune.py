@@ -41,7 +41,7 @@ def prune(work: Path, *, remove: bool = False) -> None:
         When there is no folder `work`.
     """
     if not work.is_dir():
-        raise UserError(f"{work} does not exist: name the folder work of a workflow that was started")
+        raise UserError(f"{work} does not exist: pass the work folder of a workflow that has been run")
     trainings = sorted(map(_look, _kept_below(work)), key=lambda kept: -kept.age)
     superseded = [kept for kept in trainings if not kept.in_results]
     for kept in trainings:
@@ -49,12 +49,10 @@ def prune(work: Path, *, remove: bool = False) -> None:
         print(f"{_megabytes(kept.size):>12}  {_age(kept.age):>12}  {state}  {kept.folder}")
     if not remove:
         advice = ": --remove removes them" if superseded else ""
-        print(
-            f"{len(trainings)} finished trainings, {len(superseded)} of them superseded, {_total(superseded)}{advice}"
-        )
+        print(f"{len(trainings)} finished training runs, {len(superseded)} superseded, {_total(superseded)}{advice}")
         return
     removed = [kept for kept in superseded if _remove(kept.folder)]
-    print(f"{len(removed)} of {len(trainings)} finished trainings were removed, {_total(removed)}")
+    print(f"removed {len(removed)} of {len(trainings)} finished training runs, {_total(removed)}")
 
 
 def _remove(folder: Path) -> bool:

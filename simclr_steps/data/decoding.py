@@ -57,8 +57,8 @@ def decode(file: File, reading: Reading) -> Decoded | str:
     The image is turned as its EXIF data say if they can be read; the largest part in its middle that has the shape of
     the wanted size, or with `fit: pad` all of it, is resized with Pillow's bicubic filter, which takes all pixels into
     account when it makes an image smaller. Of a picture of 8 bits and several pages or frames the first is taken, and
-    its transparent parts become white. Unreadable are also types other than uint8, uint16 and float32, values that are
-    NaN or infinite, and images so large that Pillow takes them for an attack on memory.
+    its transparent parts become white. Types other than uint8, uint16 and float32 are unreadable, as are values that are
+    NaN or infinite, and images so large that Pillow takes them for a decompression bomb.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # about metadata, without the file's name
@@ -68,8 +68,8 @@ def decode(file: File, reading: Reading) -> Decoded | str:
 def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
     try:
         for path in [file] if isinstance(file, Path) else file:
-            if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for who writes to it
-                return "it is no regular file"
+            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for a writer
+                return "it is not a regular file"
         return _decoded(file, reading) if isinstance(file, Path) else _resized(_joined(file, reading), reading)
     except UnidentifiedImageError:
         reason = _what_it_is(file) if isinstance(file, Path) else "a file of a channel is no image"
@@ -95,10 +95,10 @@ def _what_it_is(path: Path) -> str:
         return f"it is {kind or f'a {path.suffix} file'}: {advice}"
     known = ", ".join(_FORMATS)
     if kind is None:
-        return f"it is damaged, or none of {known}"
+        return f"it is damaged, or not one of {known}"
     if kind.removesuffix(" image").partition(" ")[2].upper() in _FORMATS:
         return f"it is {kind}, but damaged"
-    return f"it is {kind}, to be converted to PNG" if kind.endswith("image") else f"it is {kind}, none of {known}"
+    return f"it is {kind}: convert it to PNG" if kind.endswith("image") else f"it is {kind}, not one of {known}"
 
 
 def _decoded(path: Path, reading: Reading) -> Decoded:

@@ -156,7 +156,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         """Return the request to make instead."""
         if urllib.parse.urlsplit(newurl).scheme not in ("https", req.type):
-            raise _UnusableError(f"it redirects to {newurl}, which is no https address")
+            raise _UnusableError(f"it redirects to {newurl}, which is not an https address")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

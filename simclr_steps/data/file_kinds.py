@@ -8,7 +8,7 @@ from pathlib import Path
 ARRAY = "a single NumPy array"
 ARRAYS = "an .npz file"
 ARCHIVE = "an archive"
-WORKBOOK = "a workbook, as Excel writes it,"
+WORKBOOK = "an Excel workbook"
 EMPTY = "an empty file"
 
 _STARTS = {  # at these bytes
@@ -42,7 +42,7 @@ _STARTS = {  # at these bytes
     b"MATLAB": (0, "a MATLAB file"),
     b"<!DOCTYPE": (0, "a web page"),
     b"<html": (0, "a web page"),
-    b"version https://git-lfs": (0, "a pointer of Git LFS, without the file"),
+    b"version https://git-lfs": (0, "a Git LFS pointer without its file"),
 }
 _BIO_FORMATS = "convert it to OME-TIFF with Bio-Formats (bfconvert)"
 _CONVERTERS = {  # of instruments' own formats, which are not read, by what a file is and by its suffix

@@ -1,4 +1,4 @@
-"""Images that belong together, such as those of one patient, and draws that take them whole."""
+"""Groups of images, such as those of one patient, and draws that never divide a group."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def groups_in(paths: Sequence[str], pattern: str) -> Groups:
     names = [(match[1] or "") if match else "" for match in found]
     without = [path for path, name in zip(paths, names, strict=True) if not name]
     if len(without) == len(paths):
-        raise UserError(f"group_pattern: {pattern} matches no path, such as {paths[0]}: correct it")
+        raise UserError(f"group_pattern: {pattern} matches none of the paths, such as {paths[0]}: correct it")
     if without:
         raise UserError(
             f"group_pattern: {pattern} does not match {len(without)} of {len(paths)} paths, such as {without[0]}: "
@@ -82,14 +82,14 @@ def draw_split(
     count = len(np.unique(groups))
     if count < later + 2:
         raise UserError(
-            f"group: {_counted(count, 'group')} too few for {later + 2} splits: give the images of more groups, or set "
+            f"group: {_counted(count, 'group')} too few for {later + 2} splits: add images of more groups, or set "
             "validation_fraction or test_fraction to 0"
         )
     classes = np.unique(labels[labels != NO_LABEL])
     if len(classes) > 1 and len(in_one_group(labels, groups)) == len(classes):
         raise UserError(
-            "group: each class is within one group only, so that none can be both learned and judged: make groups that "
-            "are part of a class, or do without"
+            "group: each class is in a single group, so no class can be in both training and evaluation: use groups "
+            "that are smaller than a class, or no groups"
         )
     taken = nearest_share(labels, groups, share, seed, most=count - 1 - later)
     of_each = 100 * np.array([taken[labels == label].mean() for label in np.unique(labels)])

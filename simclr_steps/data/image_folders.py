@@ -136,7 +136,7 @@ def _groups(files: Sequence[ImageFile], dataset: FolderDataset) -> Groups | None
     if dataset.group_pattern is None:
         return np.array([file.group for file in files]) if given else None
     if given:
-        raise UserError(f"group_pattern: {dataset.path} has a column group, too: omit one of the two")
+        raise UserError(f"group_pattern: {dataset.path} also has a group column: omit one of the two")
     return groups_in([file.name for file in files], dataset.group_pattern)
 
 
@@ -180,8 +180,8 @@ def _holds_splits(folder: Path) -> bool:
     others = sorted(names.difference(like_splits))
     if like_splits and others:
         raise UserError(
-            f"path: {folder} holds {like_splits[0]}, named like a split, next to {others[0]}, which is not one: keep "
-            "only splits there (train, val, test, unlabeled), or move all classes into a new folder train"
+            f"path: {folder} contains {like_splits[0]}, named like a split, next to {others[0]}, which is not one: "
+            "keep only splits there (train, val, test, unlabeled), or move all classes into a new train folder"
         )
     return bool(names) and not others
 
@@ -210,12 +210,12 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
         file = _listed(table, line, {column: cells.get(column, "") for column in columns if column in cells})
         first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
         if first != line:
-            raise UserError(f"path: {table} names {file.name} in line {first} and in line {line}: keep one")
+            raise UserError(f"path: {table} lists {file.name} on line {first} and on line {line}: keep one")
         if files and bool(file.group) != bool(files[0].group):
             without = line if files[0].group else first_line
             raise UserError(
-                f"path: {table} line {without} has no group and others have one: fill it in, with a name of its own if "
-                "the image belongs to no other"
+                f"path: {table} line {without} has no group, but others have one: fill it in, with a unique name if "
+                "the image belongs to no other group"
             )
         files.append(file)
         first_line = first_line or line
@@ -223,7 +223,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
     if not files:
         raise UserError(f"path: {table} lists no images: add some")
     if no_label and "label" in columns:
-        log.warning("labels: %d cells with nan, <NA> or #N/A are taken for empty: these images have no label", no_label)
+        log.warning("labels: %d cells with nan, <NA> or #N/A count as empty: these images have no label", no_label)
     return files
 
 
@@ -263,9 +263,9 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
         for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
             raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
     if "path" not in columns and not any(column.startswith(_OF_CHANNEL) for column in read):
-        raise UserError(f"path: {table} line 1 has no column path: add it to {columns or 'the file'}")
+        raise UserError(f"path: {table} line 1 has no path column: add it to {columns or 'the file'}")
     if unused := [column for column in columns if column not in read]:
-        log.info("columns that nothing uses: %s", ", ".join(unused))
+        log.info("unused columns: %s", ", ".join(unused))
 
 
 def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:

@@ -30,7 +30,7 @@ def read_lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     Raises
     ------
     UserError
-        When the file is no CSV file, a column is there twice, or a line has more or fewer cells than the first.
+        When the file is no CSV file, a column appears twice, or a line has more or fewer cells than the first.
     """
     try:
         with _open(table) as stream:
@@ -46,7 +46,7 @@ def _open(table: Path) -> TextIO:
         )
     if (kind := kind_of(table)) not in (None, EMPTY):
         advice = _ADVICE.get(kind, "name the folder that holds the images")
-        raise UserError(f"path: {table} is {kind} and no CSV file: {advice}")
+        raise UserError(f"path: {table} is {kind}, not a CSV file: {advice}")
     with table.open("rb") as file:
         start = file.read(4)
     encoding = next((name for mark, name in _MARKS.items() if start.startswith(mark)), "utf-8")
@@ -70,7 +70,7 @@ def _lines(table: Path, stream: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
             continue
         if len(cells) != len(names):
             raise UserError(
-                f"path: {table} line {number} has another number of cells ({len(cells)}) than line {1 + skipped} "
+                f"path: {table} line {number} has a different number of cells ({len(cells)}) than line {1 + skipped} "
                 f'({len(names)}): quote cells that contain "{separator}", or add what is missing'
             )
         yield number, {name: cell.strip() for name, cell in zip(names, cells, strict=True)}

@@ -39,7 +39,7 @@ def doubts(source: ImageSource, splits: SplitNames) -> Iterator[str]:
         yield f"{len(absent)} of {len(counts)} classes have no image ({_listed(absent)}): check how labels are numbered"
     missing = [name for name in present if name.lower() in _MISSING]
     if missing:
-        yield f"{_listed(missing)} is taken for a class: where it says that the label is missing, leave the label out"
+        yield f"{_listed(missing)} is treated as a class: if it stands for a missing label, leave the label empty"
     yield from _of_spelling(present)
     yield from _of_unseen_classes(source, splits)
     yield from _of_single_groups(source)
@@ -51,7 +51,7 @@ def _of_one_class(source: ImageSource, name: str, images: int) -> str:
     inner = sorted({_below(PurePath(source.names[row]).parent, name) for row in rows})
     if inner and inner[0]:
         return f"{sentence}: if its subfolders ({_listed(inner)}) are the classes or splits, put them in its place"
-    return f"{sentence}: label images of others, too, or leave the label out"
+    return f"{sentence}: label images of other classes, too, or leave the labels out"
 
 
 def _below(folder: PurePath, name: str) -> str:
@@ -69,7 +69,7 @@ def _least_images(present: Sequence[str]) -> int:
 
 
 def _of_many_classes(present: Sequence[str], images: int) -> str:
-    kind = "numbers that were measured" if _numbers(present) else "names of single images"
+    kind = "measurements" if _numbers(present) else "names of individual images"
     return (
         f"{images} labeled images have {len(present)} different labels ({_listed(present)}), which look like {kind}: "
         "group them into a few classes, or leave the labels out"
@@ -91,7 +91,7 @@ def _of_spelling(present: Sequence[str]) -> Iterator[str]:
             spellings[_spelled_alike(name)].append(name)
     for names in spellings.values():
         if len(names) > 1:
-            yield f"{_listed(names)} are {len(names)} classes: if they are one, spell it in one way"
+            yield f"{_listed(names)} are {len(names)} classes: if they are the same one, spell it the same way"
 
 
 def _spelled_alike(name: str) -> str:
@@ -125,8 +125,8 @@ def _of_single_groups(source: ImageSource) -> Iterator[str]:
         single = [source.classes[label] for label in in_one_group(source.labels, source.groups)]
         if single:
             yield (
-                f"each of these classes is within one group only ({_listed(single)}), so that it cannot be both "
-                "learned and judged: add images of other groups"
+                f"each of these classes is in a single group ({_listed(single)}), so it cannot be in both training and "
+                "evaluation: add images of other groups"
             )
 
 

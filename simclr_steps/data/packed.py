@@ -99,9 +99,9 @@ def read_split(folder: Path, split: str) -> Split:
     images, labels = (_open_array(folder / f"{split}.{part}.npy") for part in ("images", "labels"))
     path = folder / f"{split}.images.npy"
     if images.shape[1:] != (*form.size, form.channels) or images.dtype != form.packed_dtype:
-        raise UserError(f"{path} does not fit dataset.json: run prepare again")
+        raise UserError(f"{path} does not match dataset.json: run prepare again")
     if labels.shape != images.shape[:1]:
-        raise UserError(f"{path} does not fit its labels: run prepare again")
+        raise UserError(f"{path} does not match its labels: run prepare again")
     return Split(images, np.asarray(labels, dtype=np.int64))
 
 
@@ -122,9 +122,9 @@ def read_groups(folder: Path, data: Description, split: str) -> npt.NDArray[np.s
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run prepare again") from error
     except KeyError as error:
-        raise UserError(f"{path} has no column group: run prepare again") from error
+        raise UserError(f"{path} has no group column: run prepare again") from error
     if len(groups) != data.splits[split].images:
-        raise UserError(f"{path} does not fit the images of its split: run prepare again")
+        raise UserError(f"{path} does not match the images of its split: run prepare again")
     return np.array(groups, dtype=np.str_)
 
 

@@ -1,4 +1,4 @@
-"""Images that are there more than once, pixel for pixel: what they make of an accuracy."""
+"""Images that occur more than once, pixel for pixel, and how they distort an accuracy."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ def sentences(data: Description) -> list[str]:
     has_groups = any(split.groups is not None for split in data.splits.values())
     advice = "put them and their groups into one group" if has_groups else "remove them from one of the two"
     said = [
-        f"{count:,} of the {data.splits[split].images:,} images of the {_NAMES[split]} are trained on as well, pixel "
-        f"for pixel, so that it does not show how new images fare: {advice}."
+        f"{count:,} of the {data.splits[split].images:,} images of the {_NAMES[split]} are also in the training data, "
+        f"pixel for pixel, so its accuracy does not carry over to new images: {advice}."
         for split, count in data.repeated.trained_on.items()
     ]
     if count := data.repeated.between.get("test", {}).get("validation"):
         said.append(
-            f"{count:,} of the {data.splits['test'].images:,} images of the test split are in the hold-out as well, "
-            f"pixel for pixel, on which checkpoints are chosen: {advice}."
+            f"{count:,} of the {data.splits['test'].images:,} images of the test split are also in the hold-out, "
+            f"pixel for pixel, which is used to select checkpoints: {advice}."
         )
     if count := data.repeated.between.get("unlabeled", {}).get("train"):
         said.append(
-            f"{count:,} of the {data.splits['unlabeled'].images:,} unlabeled images are in train as well, pixel for "
-            "pixel, so that pretraining takes them for different images: remove them."
+            f"{count:,} of the {data.splits['unlabeled'].images:,} unlabeled images are also in train, pixel for "
+            "pixel, so pretraining treats them as different images: remove them."
         )
     if data.repeated.contradictory:
         said.append(
-            f"{data.repeated.contradictory:,} labeled images are there under another label as well, pixel for pixel: "
-            "correct the labels, as nothing can be right about all of them."
+            f"{data.repeated.contradictory:,} labeled images also occur under a different label, pixel for pixel: "
+            "correct the labels, as no classifier can be right about all of them."
         )
     return said

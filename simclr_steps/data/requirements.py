@@ -21,16 +21,14 @@ def require_batch(data: Description, name: str, batch_size: int) -> None:
     """Raise UserError if there are fewer images to pretrain on than one batch has."""
     images = data.splits["train"].images + data.splits["unlabeled"].images
     if batch_size > images:
-        raise UserError(
-            f"global_batch_size {batch_size} exceeds the {images} images of {name} to train on: make it smaller"
-        )
+        raise UserError(f"global_batch_size {batch_size} exceeds the {images} training images of {name}: lower it")
 
 
 def require_color(channels: int, keys: Sequence[str], *, is_color: bool) -> None:
     """Raise UserError if an augmentation's keys, which the user wrote, are for colors and the images have none."""
     if keys and not is_color:
         names, they = " and ".join(f"augmentation.{key}" for key in keys), "it needs" if len(keys) == 1 else "they need"
-        raise UserError(f"set {names} to 0: {they} 3 color channels, these have {channels}")
+        raise UserError(f"set {names} to 0: {they} 3 color channels, but these have {channels}")
 
 
 def require_hold_out(data: Description, name: str, criterion: str) -> None:
@@ -78,7 +76,7 @@ def require_labeled_hold_out(data: Description, name: str, keep: str) -> None:
 def require_labels_for_umap(data: Description, name: str, split: str, *, supervised: bool) -> None:
     """Raise UserError if UMAP is to be shown labels and there are none."""
     if supervised and not data.splits[split].labeled:
-        raise UserError(f"umap.supervised: {split} of {name} has no labels to show UMAP: set it to false")
+        raise UserError(f"umap.supervised: {split} of {name} has no labels for UMAP to use: set it to false")
 
 
 def split_of_features(features: Path, data: Path, content_hash: str) -> str:

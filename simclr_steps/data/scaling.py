@@ -37,9 +37,7 @@ def as_packed(image: Decoded | str, form: ImageFormat) -> Pixels | str:
     if isinstance(image, str):
         return image
     if image.dtype != form.dtype:
-        return f"its values are {image.dtype}, and those that the encoder was trained on {form.dtype}"
+        return f"its values are {image.dtype}, but the encoder was trained on {form.dtype}"
     if image.values.shape[2] != form.channels:
-        return (
-            f"it has {image.values.shape[2]} channels, and the images that the encoder was trained on {form.channels}"
-        )
+        return f"it has {image.values.shape[2]} channels, but the encoder was trained on images with {form.channels}"
     return scale(image.values, form)

@@ -51,7 +51,7 @@ def stratified_draw(
     Raises
     ------
     UserError
-        When there are fewer rows to draw than classes, or more than there are.
+        If there are fewer rows to draw than classes, or more than are available.
     """
     labeled = labeled_rows(labels)
     if isinstance(budget, WholeGroups):
@@ -110,7 +110,7 @@ def _number_in_class(labels: Labels) -> Rows:
 
 
 def proportional_draw(labels: Labels, count: int, seed: Seed) -> Rows:
-    """Draw `count` rows so that each label, -1 among them, has its share, be it none: int64 [N] to int64, sorted."""
+    """Draw `count` rows so that each label, including -1, has its share, possibly 0: int64 [N] to int64, sorted."""
     return np.sort(_order_of_draw(labels, seed, each_class_first=False)[:count])
 
 

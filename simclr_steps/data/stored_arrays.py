@@ -48,9 +48,9 @@ def open_arrays(path: Path) -> dict[str, StoredArray]:
     if not path.is_file():
         raise UserError(f"path: {path} does not exist: give an .npz file or a folder of .npy files")
     if converter := converter_of(path):
-        raise UserError(f"path: {path} is no .npz file: {converter}")
+        raise UserError(f"path: {path} is not an .npz file: {converter}")
     if (kind := kind_of(path)) not in (None, ARRAYS):
-        raise UserError(f"path: {path} is {kind} and no .npz file: {_ADVICE}")
+        raise UserError(f"path: {path} is {kind}, not an .npz file: {_ADVICE}")
     with _intact(path), zipfile.ZipFile(path) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist()]
         for name in names:

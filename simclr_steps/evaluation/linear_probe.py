@@ -1,4 +1,4 @@
-"""Linear probes: linear classifiers on frozen features, fitted until nothing is left to gain."""
+"""Linear probes: linear classifiers on frozen features, fitted to convergence."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def scaling_of(features: Array) -> Scaling:
 
 
 class LinearProbe:
-    """Logistic regression: the least sum of C times the cross entropies and of half the squared weights.
+    """Logistic regression: minimizes C times the summed cross entropies plus half the sum of squared weights.
 
     An image's cross entropy is the mean over its views. It is scikit-learn's, or for many values or several views one
     on the device with the same optimum. A fit starts where the last one ended, which is fast along rising values of C.
@@ -70,7 +70,7 @@ class LinearProbe:
         self._model = _OnDevice(scaled, labels, device) if on_device else _OnOneThread(scaled[0], labels)
 
     def fit(self, penalty: float) -> LinearProbe:
-        """Fit with a penalty given as scikit-learn's C: the smaller, the more large weights cost."""
+        """Fit with a penalty given as scikit-learn's C: smaller values penalize large weights more."""
         self._model.fit(penalty)
         return self
 

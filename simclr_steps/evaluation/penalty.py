@@ -1,4 +1,4 @@
-"""The penalty of logistic regression, chosen among five without a look at the test split."""
+"""The penalty of logistic regression, chosen from five values without looking at the test split."""
 
 from __future__ import annotations
 

@@ -153,15 +153,15 @@ def _common_folder(sources: pd.Series[str]) -> str:
 
 
 def _help(points: Points, folder: str) -> list[str]:
-    text = "Scroll to zoom, drag to move; point at a dot to see its image."
+    text = "Scroll to zoom, drag to pan; hover over a point to see its image."
     if points.labeled:
         text += (
-            " A black edge marks a point whose nearest 10 others in the space of the features vote for another class"
-            " than its own. That vote takes no classifier; how a trained one errs is shown in the summary."
+            " A black outline marks a point whose 10 nearest neighbors in feature space vote for a class other than"
+            " its own. This vote involves no classifier; the summary shows the mistakes of trained ones."
         )
     lines = [text]
     if len(points.classes) > DISTINCT:
         lines.append(f"There are more than {DISTINCT} classes, so colors and shapes repeat.")
     if folder:
-        lines.append(f"Paths begin with {folder}")
+        lines.append(f"All paths start with {folder}")
     return lines

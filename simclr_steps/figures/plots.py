@@ -116,7 +116,7 @@ def share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
 def say_left_out(figure: Figure, wanted: int) -> None:
     """Say above the panels how many more were wanted."""
     if wanted > MOST_PANELS:
-        text = f"The first {MOST_PANELS} of {wanted} panels; what the others would show is in the results"
+        text = f"The first {MOST_PANELS} of {wanted} panels; the rest of the data is in the results"
         figure.suptitle(text, fontsize=9)
 
 

@@ -66,8 +66,8 @@ def quality_lines(quality: Mapping[str, Any]) -> list[str]:
     lines = []
     if quality.get("knn_accuracy_plane") is not None:
         lines.append(
-            f"10-NN accuracy: {100 * quality['knn_accuracy_plane']:.1f} % in the plane, "
-            f"{100 * quality['knn_accuracy_features']:.1f} % in the space of the features"
+            f"10-NN accuracy: {100 * quality['knn_accuracy_plane']:.1f} % in the plot, "
+            f"{100 * quality['knn_accuracy_features']:.1f} % in feature space"
         )
     others = {"trustworthiness": "trustworthiness", "silhouette": "silhouette of the classes"}
     measured = [f"{name} {quality[key]:.2f}" for key, name in others.items() if quality.get(key) is not None]

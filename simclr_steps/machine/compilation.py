@@ -23,7 +23,7 @@ def compiles(choice: str, *, gpu: bool, steps: int, obstacle: str | None = None)
     Raises
     ------
     UserError
-        When "always" is asked for and cannot be had.
+        If "always" is requested but not possible.
     """
     if choice == "never" or (choice == "auto" and not (gpu and steps >= STEPS_TO_PAY)):
         return False

@@ -19,7 +19,7 @@ _log = logging.getLogger("simclr_steps")
 def machine_shows_gpu() -> bool:
     """Return whether CUDA_VISIBLE_DEVICES or else the driver shows a GPU, without the seconds that torch would take.
 
-    A driver that does not answer is hidden from this process and those that it starts, as torch would wait for ever.
+    A driver that does not answer is hidden from this process and those that it starts, as torch would wait forever.
     """
     visible = os.environ.get(_VISIBLE)
     if visible is not None:  # CUDA reads the list up to the first name that it cannot use, as SLURM's NoDevFiles

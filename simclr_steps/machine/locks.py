@@ -11,7 +11,7 @@ from simclr_steps.machine.logs import log
 
 
 def wait_for_lock(file: IO[Any], who: str, place: object) -> None:
-    """Lock an open file, and say who works in `place` where that takes waiting; warn where there are no locks."""
+    """Lock an open file; log who is working in `place` if that means waiting, and warn if locks are not supported."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

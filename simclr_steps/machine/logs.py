@@ -34,13 +34,13 @@ def start_logging(step: str, file: Path | None) -> None:
 
 
 def _lock(handler: logging.FileHandler) -> None:
-    """Hold a shared lock on a handler's file: it waits for nobody but a watch that looks at the lock in this moment."""
+    """Hold a shared lock on a handler's file: it waits only if `watch` is checking the lock at that moment."""
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(handler.stream, fcntl.LOCK_SH)  # type: ignore[arg-type]  # it is open
 
 
 class _LogFile(logging.FileHandler):
-    """A log file; what does not get into it, as on a full disk, is on the console all the same."""
+    """A log file; what cannot be written to it, as on a full disk, still appears on the console."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Be silent, where logging would show a traceback for each line."""

@@ -74,7 +74,7 @@ class Hardware:
             return gpus
         if not is_guess:
             raise UserError(f"--gpus {gpus}: torch cannot use the GPU ({why}): fix this, or pass --gpus 0")
-        log.warning("warning: continuing without a GPU because torch cannot use the one that is shown: %s", why)
+        log.warning("warning: continuing without a GPU because torch cannot use the one it sees: %s", why)
         return 0
 
 

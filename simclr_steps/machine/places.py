@@ -1,4 +1,4 @@
-"""The place of what a step makes: one step at a time works for it, and it belongs to the one that claimed it last."""
+"""Claims on outputs: one step at a time produces an output, and it belongs to the step that claimed it last."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def require_claim(path: Path) -> None:
         newest = _read(file)
         if path.absolute().is_relative_to(place) and newest and newest.split()[0] != claim.split()[0]:
             raise UserError(
-                f"{place} belongs to a step with other settings that was started after this one: nothing was written "
-                "there; run again if these are the settings that you want"
+                f"{place} belongs to a step with different settings that started after this one: nothing was written "
+                "there; run again if these are the settings you want"
             )
 
 

@@ -27,8 +27,8 @@ def leads() -> bool:
 def forget_foreign_ranks(nodes: int) -> None:
     """Drop what another launcher left in the environment, unless a step has started this process to compute with it.
 
-    By it the process would be mute, or wait for others. Of a launcher that starts a process on each of several nodes
-    all is kept but the rank on the node, as the others on a node are started by the step itself.
+    With it the process would log nothing, or wait for others. If a launcher starts a process on each of several nodes,
+    everything is kept except the local rank, as the step itself starts the other processes on its node.
     """
     if os.environ.get(_LEADER) != str(os.getppid()):
         for name in _OF_ONE_NODE if nodes == 1 else ("LOCAL_RANK",):
@@ -61,7 +61,7 @@ def as_starter() -> str:
 
 
 def _here() -> str:
-    """Return what is equal where process ids are: this boot of this machine, and the container's numbering of them."""
+    """Return an identifier of the scope of process ids: this boot of the machine, and the container's PID namespace."""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -96,7 +96,7 @@ def _end_with(process: int, thread: int) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory, which would else be mapped and cleared anew in every step: a tenth of its time."""
+    """Let glibc keep freed memory, which would be mapped and cleared again in every step: a tenth of its time."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):  # other C libraries know no such settings
         libc.mallopt(_M_MMAP_MAX, 0)

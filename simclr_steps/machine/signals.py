@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def end_on_sigterm() -> None:
-    """Have SIGTERM end this program as Ctrl-C does: what has begun is cleaned up, and it is said why."""
+    """Make SIGTERM end this program as Ctrl-C does: clean up, and say why."""
     signal.signal(signal.SIGTERM, _end)
 
 
@@ -23,7 +23,7 @@ def _end(number: int, frame: Any) -> NoReturn:
 
 
 def end_with_parent() -> None:
-    """Have this process end when the one does that started it, and not by the signals that are sent to all.
+    """Make this process end when the one that started it does, and not on signals that are sent to all.
 
     Those come from a scheduler or a terminal, and the step may still need what this process makes.
     """

@@ -58,5 +58,5 @@ def _private_folder() -> Path:
         folder.mkdir(mode=0o700)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
-        raise UserError(f"{folder} can be written by others: remove it, or set TMPDIR to a folder of your own")
+        raise UserError(f"{folder} is writable by other users: remove it, or set TMPDIR to a folder of your own")
     return folder

@@ -30,7 +30,7 @@ def watch(results: Path, *, once: bool = False) -> None:
     """
     logs = results.resolve().parent / "logs"
     if not logs.is_dir():
-        raise UserError(f"{logs} does not exist: name the results folder of a workflow that was started")
+        raise UserError(f"{logs} does not exist: pass the results folder of a workflow that has been run")
     if once or not sys.stdout.isatty():
         print("\n".join(overview(logs)))
         return
@@ -49,7 +49,7 @@ def overview(logs: Path) -> list[str]:
     for file in sorted(logs.rglob("*.log")):
         if is_locked(file):
             lines += [f"{file.relative_to(logs).with_suffix('')}, {_since(file)}", f"    {_last_words(file)}"]
-    return lines or ["nothing runs"]
+    return lines or ["nothing is running"]
 
 
 def _since(file: Path) -> str:

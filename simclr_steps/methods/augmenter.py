@@ -24,7 +24,7 @@ def tell_left_out(settings: Augmentation | None, channels: int, *, is_color: boo
     """Log which keys of an augmentation images without red, green and blue leave out."""
     if settings and settings.of_color and not is_color:
         keys = ", ".join(settings.of_color)
-        log.info("augmentation leaves out %s: 3 color channels have that, and these images have %d", keys, channels)
+        log.info("augmentation skips %s: that requires 3 color channels, but these images have %d", keys, channels)
 
 
 class Augmenter:

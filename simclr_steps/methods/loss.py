@@ -87,7 +87,7 @@ def _sum_losses(queries: Tensor, columns: Tensor, own: Tensor, gradients: tuple[
     The queries' gradient is set, the columns' is added to. `own`, int64 [n, V], is as `_own_columns` returns it.
     """
     logits = queries @ columns.T
-    # Positives and negatives are summed apart: a small loss is else lost beside the positives' weight.
+    # Positives and negatives are summed apart: a small loss would otherwise be lost next to the positives' weight.
     positives = logits.gather(1, own[:, 1:])
     of_positives = positives.logsumexp(dim=1, keepdim=True)
     logits.scatter_(1, own, float("-inf"))

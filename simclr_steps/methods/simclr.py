@@ -59,7 +59,7 @@ class SimCLR(Compilable):
         """Compile the network and, for a GPU, the views: more than half of all operations of a step, and the smallest.
 
         On a CPU the views are a hundredth of a step, and torch 2.11 has compiled them to code that writes beyond its
-        memory. `disable` takes all of it back.
+        memory. `disable` undoes all of it.
         """
         self.encoder.compile(disable=disable)
         if self.device.type == "cuda":
@@ -126,7 +126,7 @@ class SimCLR(Compilable):
     def hold_out_loss(self, device: torch.device) -> float | None:
         """Return the loss of fixed views of the whole hold-out, if it has two images, once the training has ended.
 
-        The device is named, as Lightning moves a module to the CPU when its training ends.
+        The device is an argument because Lightning moves a module to the CPU when its training ends.
         """
         if len(self._hold_out) < 2:
             return None

@@ -1,4 +1,4 @@
-"""What is done to make each view, drawn for every image and view by itself."""
+"""The parameters of each view, drawn independently for every image and view."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random views of images, made in batches on the device that trains, with a draw of its own for every image and view.
+"""Random views of images, made in batches on the training device, and drawn independently for every image and view.
 
 `draw` turns random numbers into parameters, and `apply` turns images and parameters into views; each operation follows
 torchvision's functional operation of the same name. Their cost is the memory that they move. So each line of pixels is

@@ -42,8 +42,8 @@ class Architecture(BaseModel):
         module = self.encoder.partition(":")[0]
         if is_own(self.encoder) and trust != module and self.own_code_hash != own_code_hash(self.encoder):
             raise UserError(
-                f"{path} calls {self.encoder}, whose code is not the code of the training: restore that code, or let "
-                f"embed and export run the code that is there with --trust {module}"
+                f"{path} calls {self.encoder}, whose code has changed since training: restore the old code, or let "
+                f"embed and export run the current code with --trust {module}"
             )
 
     @property

@@ -89,7 +89,7 @@ def _told(name: str, key: str, file: Path) -> Iterator[None]:
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)
             lines = [frame.lineno for frame in frames if frame.filename == str(file)]
-            raise _fails(name, key, error, f" in line {lines[-1]} of {file}" if lines else "") from error
+            raise _fails(name, key, error, f" on line {lines[-1]} of {file}" if lines else "") from error
 
 
 def _file(name: str, key: str) -> Path:

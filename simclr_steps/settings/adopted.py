@@ -1,6 +1,6 @@
-"""Results that Snakemake has no note of, as they were copied here without .snakemake.
+"""Results that Snakemake has no record of, as they were copied here without .snakemake.
 
-Snakemake would never rerun anything for their settings, code and images, as it does not know with which they were made.
+Snakemake would never rerun them after a change to settings, code or images, as it does not know what produced them.
 Their own records do.
 """
 
@@ -121,8 +121,8 @@ def check_adopted(
         return
     more = f" and {len(other) - _NAMED} more" if len(other) > _NAMED else ""
     raise UserError(
-        f"{', '.join(result.record for result in other[:_NAMED])}{more} were made with other settings, code or images, "
-        "and Snakemake does not see it, as .snakemake has no note of them: make them anew by adding -R "
+        f"{', '.join(result.record for result in other[:_NAMED])}{more} were made with different settings, code or "
+        "images, which Snakemake cannot see, as .snakemake has no record of them: recreate them by adding -R "
         f"{' '.join(dict.fromkeys(result.rule for result in other))}, or move them away"
     )
 

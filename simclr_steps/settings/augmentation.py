@@ -52,7 +52,7 @@ class Augmentation(Settings):
         "color",
         description="`color`: the defaults below, for small color images such as CIFAR-10's. `digits`: crops from "
         "0.5, no flips, rotations of up to 20 degrees, no grayscale. `microscopy`: for any number of channels and "
-        "objects without an upper side, flips and quarter turns, gamma of 0.5, noise of 0.02, no saturation, hue and "
+        "objects in any orientation, flips and quarter turns, gamma of 0.5, noise of 0.02, no saturation, hue and "
         "grayscale. `photos`: as in SimCLR for ImageNet, crops from "
         "0.08, strong jitter (0.8, 0.8, 0.8, 0.2), grayscale in 0.2 and blur in 0.5 of the views. Pictures of all are "
         "in [docs/augmentation.md](../docs/augmentation.md).",
@@ -80,7 +80,7 @@ class Augmentation(Settings):
         0.4,
         ge=0,
         description="Maximum relative change in brightness. This key, `contrast` and `gamma` change a color image as a "
-        "whole, and each channel by itself where channels are no colors.",
+        "whole, and each channel separately if the channels are not colors.",
     )
     contrast: float = Field(0.4, ge=0, description="Maximum relative change in contrast.")
     gamma: float = Field(
@@ -104,7 +104,7 @@ class Augmentation(Settings):
     noise_std: float = Field(
         0.0,
         ge=0,
-        description="Standard deviation of Gaussian noise, of each pixel and channel by itself; 1 is white.",
+        description="Standard deviation of Gaussian noise, independent for each pixel and channel; 1 is white.",
     )
     channel_drop_probability: Probability = Field(
         0.0, description="Probability of making a channel black; one channel always remains."

@@ -19,7 +19,7 @@ def _check_channels(value: Any) -> Any:
     """Check a number of channels, or their names."""
     if isinstance(value, list) and value and all(isinstance(name, str) and name.strip() for name in value):
         if repeated := [name for name, count in Counter(value).items() if count > 1]:
-            raise ValueError(f'must not repeat a name, but "{repeated[0]}" is there more than once')
+            raise ValueError(f'must not repeat a name, but "{repeated[0]}" appears more than once')
     elif value is not None and (type(value) is not int or value < 1):
         raise ValueError("must be a number of channels, or a list of their names, as in [DNA, RNA]")
     return value
@@ -131,7 +131,7 @@ class FolderDataset(OwnImages):
     group_pattern: str | None = Field(
         None,
         description="Regular expression with one group, searched for in the path of each image below the data set's "
-        "folder: what it captures names the image's group, as the column group of a CSV file does. `'slide(\\d+)_'`, "
+        "folder: what it captures names the image's group, as the group column of a CSV file does. `'slide(\\d+)_'`, "
         "for example.",
     )
     image_size: ViewSize = Field(
@@ -170,7 +170,7 @@ class FolderDataset(OwnImages):
         try:
             groups = 1 if value is None else re.compile(value).groups
         except re.error as error:
-            raise ValueError(f"must be a regular expression, but {value} is none: {error}") from error
+            raise ValueError(f"must be a valid regular expression, but {value} is not: {error}") from error
         if groups != 1:
             raise ValueError(f"must have one group in parentheses, but {value} has {groups}")
         return value
@@ -198,7 +198,7 @@ class ArraysDataset(OwnImages):
     def _check_classes(cls, value: list[str] | None) -> list[str] | None:
         repeated = [name for name, count in Counter(value or []).items() if count > 1]
         if repeated:
-            raise ValueError(f'must not repeat a name, but "{repeated[0]}" is there more than once')
+            raise ValueError(f'must not repeat a name, but "{repeated[0]}" appears more than once')
         return value
 
 

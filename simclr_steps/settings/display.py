@@ -57,7 +57,7 @@ def mix_of(display: Display | None, form: ImageFormat, dataset: str) -> Mix | No
     for channel, color in asked:
         number = _number(channel, form, dataset)
         if number in mix:
-            raise UserError(f'datasets.{dataset}.display: channel "{channel}" is there more than once: remove one')
+            raise UserError(f'datasets.{dataset}.display: channel "{channel}" appears more than once: remove one')
         mix[number] = _LIGHTS[color]
     return mix
 

@@ -54,14 +54,13 @@ class FinetuneSettings(Optimization):
     )
     epochs: Epochs = Field(
         "auto",
-        description="Passes over the labeled images; `auto` is 30, or more if it takes more to make 1,000 updates of "
-        "the weights.",
+        description="Passes over the labeled images; `auto` is 30, or more if 1,000 weight updates take more.",
     )
     batch_size: int = Field(128, ge=2, description="Labeled images in a batch.")
     keep: Literal["last", "best"] = Field(
         "last",
         description="Which classifier to keep: the one after the `last` epoch, or after the `best` judged epoch, which "
-        "has the highest accuracy on the hold-out (the first one if there is a tie). After an epoch a tenth as "
-        "many of its images are judged as are trained on, but 256 to 2,048. With few labels that is done every few "
-        "epochs, so that they stay about a tenth, and after the last. At the end, all are judged.",
+        "has the highest accuracy on the hold-out (the first one if there is a tie). Each time, a tenth as "
+        "many hold-out images are judged as are trained on, but at least 256 and at most 2,048: after every epoch or, "
+        "with few labels, every few epochs and after the last one. At the end, all are judged.",
     )

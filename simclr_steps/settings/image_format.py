@@ -1,4 +1,4 @@
-"""What the values of packed images mean; it travels in dataset.json and in every model."""
+"""What the values of packed images mean; stored in dataset.json and in every model."""
 
 from __future__ import annotations
 

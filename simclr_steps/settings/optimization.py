@@ -27,7 +27,7 @@ class Optimization(Settings):
         None, gt=0, description="Updates over which the learning rate rises from 0, instead of `warmup_epochs`."
     )
     step_epochs: list[Annotated[int, Field(gt=0)]] = Field(
-        [], description="Epochs, counted from the start, after which the schedule `step` lowers the learning rate."
+        [], description="Epochs, counted from the start, after which the `step` schedule lowers the learning rate."
     )
     step_factor: float = Field(
         0.1, gt=0, lt=1, description="Factor applied to the learning rate at each of `step_epochs`."

@@ -184,11 +184,9 @@ def _check_apart(key: str, path: Path, folder: str, *, searched: bool) -> None:
     """Raise UserError when data lie in a folder that the workflow writes, or are searched for in one that holds it."""
     data, written = path.resolve(), Path(folder).resolve()
     if data.is_relative_to(written):
-        raise UserError(f'{key}: {path} lies in "{folder}", which the workflow writes: move the data elsewhere')
+        raise UserError(f'{key}: {path} is in "{folder}", where the workflow writes: move the data elsewhere')
     if searched and written.is_relative_to(data):
-        raise UserError(
-            f'{key}: {path} contains "{folder}", which the workflow writes: name a folder that holds only the images'
-        )
+        raise UserError(f'{key}: {path} contains "{folder}", where the workflow writes: use a folder with only images')
 
 
 def read_config(content: Any) -> Config:
@@ -237,7 +235,7 @@ def plan(config: Config) -> Plan:
     Raises
     ------
     UserError
-        When two different pretrainings would have one name or one too long, or one lacks what it is to be chosen by.
+        If two different pretrainings would share a name, a name is too long, or a criterion is not measured.
     """
     pretrains: dict[str, PretrainSettings] = {}
     name_of: dict[str, str] = {}
@@ -247,13 +245,13 @@ def plan(config: Config) -> Plan:
             name = name_of.setdefault(settings.as_json(), name)
             if len(name) > _LONGEST_NAME:
                 raise UserError(
-                    f"experiments.{number}.grid: the folder of a combination would have a name of {len(name)} "
-                    f"characters, and {_LONGEST_NAME} are allowed: take fewer keys, or write blocks of your own"
+                    f"experiments.{number}.grid: the folder name of a combination would be {len(name)} characters "
+                    f"long, but at most {_LONGEST_NAME} are allowed: use fewer keys, or write separate blocks"
                 )
             if pretrains.setdefault(name, settings) != settings:
                 raise UserError(
                     f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
-                    "of them as a block of its own"
+                    "of them as a separate block"
                 )
             points = [GridPoint(pretrain=experiment.pretrain, values=values)] if values else []
             for seed in experiment.seeds:
@@ -265,7 +263,7 @@ def plan(config: Config) -> Plan:
     for name, settings in pretrains.items():
         if config.selection.criterion == "rankme" and not settings.monitor_epochs:
             raise UserError(
-                f"selection.criterion: rankme is not measured for {name}, whose monitor_epochs is 0: write 1 or more"
+                f"selection.criterion: rankme is not measured for {name}, whose monitor_epochs is 0: set 1 or more"
             )
     return Plan(config, tuple(runs.values()), pretrains)
 

@@ -59,8 +59,9 @@ class PretrainSettings(Optimization):
     monitor_epochs: int = Field(
         10,
         ge=0,
-        description="Evaluate the hold-out's features every this many epochs and after the last: kNN accuracy if there "
-        "are labels, alignment and uniformity, and effective rank (RankMe). 0 disables it. Training is not affected.",
+        description="Number of epochs between evaluations of the hold-out's features, which also take place after the "
+        "last epoch: kNN accuracy if there are labels, alignment and uniformity, and effective rank (RankMe). 0 "
+        "disables it. Training is not affected.",
     )
     micro_batch_size: int | None = Field(
         None,

@@ -58,11 +58,11 @@ def read_settings(kind: Any, text_or_path: str, where: str) -> Any:
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; ValueError when a key is there twice."""
+    """Return a JSON object; ValueError if a key appears twice."""
     content: dict[str, Any] = {}
     for key, value in pairs:
         if key in content:
-            raise ValueError(f'the key "{key}" is there twice')
+            raise ValueError(f'the key "{key}" appears twice')
         content[key] = value
     return content
 
@@ -92,7 +92,7 @@ def _reason(error: Exception) -> str:
 
 
 def _lines_of(error: Exception) -> str:
-    """Return in which line YAML was lost, and since which it waited for an end, as of a quotation."""
+    """Return the line where parsing failed, and the one where what was never closed, such as a quotation, began."""
     marks = [getattr(error, name, None) for name in ("context_mark", "problem_mark")]
     lines = sorted({mark.line + 1 for mark in marks if mark})
     return f", line{'s' if len(lines) > 1 else ''} {' to '.join(map(str, lines))}" if lines else ""
@@ -137,7 +137,7 @@ def _sentence(mistake: Mapping[str, Any], path: str) -> str:
     if kind == "missing":
         return f"{prefix}this key is required: add it"
     if kind == "union_tag_not_found":
-        return f"{prefix}the key source is required: add digits, torchvision, folder or arrays"
+        return f"{prefix}source is required: set it to digits, torchvision, folder or arrays"
     if kind == "union_tag_invalid":
         words = context["expected_tags"].replace("'", "").split(", ")
         return f'{prefix}source "{context["tag"]}" is not known; {did_you_mean(context["tag"], words)}'
@@ -147,7 +147,7 @@ def _sentence(mistake: Mapping[str, Any], path: str) -> str:
     if kind == "string_pattern_mismatch":
         return f'{prefix}the name "{value}" must contain only letters, digits, "_", "." and "-"'
     if kind == "string_too_long" and isinstance(value, str):
-        return f'{prefix}the name "{value[:20]}…" has {len(value)} characters, and {context["max_length"]} are allowed'
+        return f'{prefix}the name "{value[:20]}…" has {len(value)} characters (limit: {context["max_length"]})'
     if kind == "unknown_key":
         return f"{prefix}{mistake['msg']}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):

@@ -10,7 +10,7 @@ from simclr_steps.settings.base import Settings
 
 
 class SelectionSettings(Settings):
-    """How a checkpoint is selected from the last and the three of lowest validation loss, never on the test split."""
+    """How a checkpoint is selected among those that pretraining keeps, never using the test split."""
 
     criterion: Literal["validate_loss", "knn", "rankme", "last"] = Field(
         "validate_loss",

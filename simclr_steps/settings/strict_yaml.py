@@ -1,4 +1,4 @@
-"""YAML without what no reader expects: a key that is there twice, and aliases that stand for more than memory holds."""
+"""YAML without what no reader expects: duplicate keys, and aliases that expand to more than memory holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load(text: str) -> Any:
     yaml.YAMLError
         When it is not YAML, repeats a key, or stands for too much, with the line.
     ValueError, AttributeError, RecursionError
-        What PyYAML lets through, as what Python says of a date, a number or a nesting that cannot be.
+        Errors of Python's own that PyYAML lets through, about impossible dates, numbers or nesting.
     """
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
 
@@ -47,7 +47,7 @@ def _check(node: yaml.Node, key: str, counts: dict[yaml.Node, float]) -> float:
                 inner = name.value
                 earlier = first.setdefault((name.tag, name.value), name)
                 if earlier is not name:
-                    raise _error(f'the key "{name.value}" is there twice', name, earlier)
+                    raise _error(f'the key "{name.value}" appears twice', name, earlier)
             count += _check(name, key, counts) + _check(value, inner, counts)
     elif isinstance(node, yaml.SequenceNode):
         count += sum(_check(item, key, counts) for item in node.value)

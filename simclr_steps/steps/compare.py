@@ -46,7 +46,7 @@ def compare(settings: ComparedSettings, *, data: Path, out: Path, hardware: Hard
     results: list[dict[str, Any]] = []
     notes: list[str] = []
     if splits and network is None and np.prod(splits["train"].images.shape[1:]) > LARGEST_PIXEL_INPUT:
-        notes = [f"Pixels were left out: an image has more than {LARGEST_PIXEL_INPUT:,} values."]
+        notes = [f"Raw pixels were skipped: an image has more than {LARGEST_PIXEL_INPUT:,} values."]
     elif splits:
         device = hardware.claim().device
         features = _pixels(splits) if network is None else features_of(_built(network, description), splits, device)

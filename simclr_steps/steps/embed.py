@@ -44,7 +44,7 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     Raises
     ------
     UserError
-        When there is no image, none is readable, or the encoder is none.
+        If there is no image, none is readable, or the file is not an encoder.
     """
     record = Record("embed", None, None)
     network = load_network(encoder, trust=trust)

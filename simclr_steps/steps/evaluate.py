@@ -59,7 +59,7 @@ def evaluate(
     out: Path,
     hardware: Hardware,
 ) -> None:
-    """Measure what a frozen encoder knows, beside what `compare` measured; no step before reads the test split.
+    """Measure what a frozen encoder knows, next to the baselines of `compare`; no earlier step reads the test split.
 
     Writes into `out` knn.json, the accuracy of the neighbors' vote (of `knn_neighbors` alike, and of 200 weighted by
     their similarity at a temperature of 0.1), and linear.json: the accuracy of linear probes with all labels, fitted to

@@ -35,7 +35,7 @@ def export(encoder: Path, *, trust: str | None = None, out: Path) -> None:
     Raises
     ------
     UserError
-        When a package is missing, the encoder is none, or its network cannot be exported.
+        If a package is missing, the file is not an encoder, or its network cannot be exported.
     """
     missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
     if missing:
@@ -108,7 +108,7 @@ def _program(reader: _Features) -> Any:
             )
     except Exception as error:  # whatever a network does that cannot be traced
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{reader.architecture} cannot be exported to ONNX ({reason}): take another encoder") from error
+        raise UserError(f"{reader.architecture} cannot be exported to ONNX ({reason}): use another encoder") from error
 
 
 def _difference(file: Path, reader: _Features) -> float:

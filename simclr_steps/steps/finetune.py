@@ -118,7 +118,7 @@ def _train(
     log.info("draw %d of %d: %d labels, %s weights, %d epochs", *given)
     if settings.keep == "best" and 1 < module.epochs <= module.judged_every:
         log.warning(
-            "warning: keep: best has no choice, as of %d epochs only the last is judged: use more than %d",
+            "warning: keep: best has no effect, as only the last of %d epochs is judged: use more than %d",
             module.epochs,
             module.judged_every,
         )
@@ -142,9 +142,9 @@ def _train(
 def _judge(
     module: Supervised, description: Description, data: Path, drawn: dict[str, Any], folder: Path, device: torch.device
 ) -> None:
-    """Write what one draw achieves; the first to read the test split, when nothing is left to choose.
+    """Write the results of one draw; only now, when nothing is left to choose, is the test split read.
 
-    The device is named, as Lightning moves a module to the CPU when its training ends.
+    The device is an argument because Lightning moves a module to the CPU when its training ends.
     """
     classes, draw = description.classes, drawn["draw"]
     result = drawn | {"epochs": module.epochs, "epoch": module.kept_epoch}

@@ -134,11 +134,11 @@ def draw_neighbors(
             name = classes[label] if label != NO_LABEL else "no label" if labeled else ""
             frame = None if not column or not labeled else _frame(label, labels[query])
             draw_tile(axes, tile, row, column, name, frame, names=labeled)
-    head(axes, "query", "nearest neighbors, the nearest first")
+    head(axes, "query", "nearest neighbors, closest first")
     if labeled:
         patches = [
             Patch(fill=False, edgecolor=_SAME, linewidth=1.6, label="same class"),
-            Patch(fill=False, edgecolor=_OTHER, linewidth=1.6, linestyle=":", label="another class"),
+            Patch(fill=False, edgecolor=_OTHER, linewidth=1.6, linestyle=":", label="different class"),
         ]
         figure.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure

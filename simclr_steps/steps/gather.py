@@ -89,9 +89,9 @@ def _check_rows(predicted: npt.NDArray[np.int64], rows: int, parts: Path) -> Non
     foreign = predicted[(predicted < 0) | (predicted >= rows)]
     count = np.bincount(predicted[(predicted >= 0) & (predicted < rows)], minlength=rows)
     for what, wrong in (
-        ("holds rows that the split lacks", foreign),
-        ("holds rows more than once", np.flatnonzero(count > 1)),
-        ("lacks rows", np.flatnonzero(count == 0)),
+        ("contains rows that are not in the split", foreign),
+        ("contains rows more than once", np.flatnonzero(count > 1)),
+        ("is missing rows", np.flatnonzero(count == 0)),
     ):
         if len(wrong):
             more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -107,7 +107,7 @@ def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run prepare again") from error
     if "source" not in rows or len(rows) != len(labels):
-        raise UserError(f"{path} does not fit the images of its split: run prepare again")
+        raise UserError(f"{path} does not match the images of its split: run prepare again")
     return pd.DataFrame(
         {
             "row": np.arange(len(labels), dtype=np.int64),

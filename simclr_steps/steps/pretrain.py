@@ -51,8 +51,8 @@ def pretrain(
 ) -> None:
     """Train an encoder and write its candidates.
 
-    Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (the epochs of which the hold-out shows the
-    least loss, the highest kNN accuracy and the highest effective rank, where they are measured), epoch<N>.ckpt at each
+    Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (from the epochs with the lowest loss, the
+    highest kNN accuracy and the highest effective rank on the hold-out, if they are measured), epoch<N>.ckpt at each
     quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of
     all of these. While it trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in
     run.json is the last encoder's loss on all of it. Never reads the test split.

@@ -126,7 +126,7 @@ def _tiles(images: Pixels, drawn: Rows, mix: Mix | None) -> npt.NDArray[np.uint8
 
 
 def _title(settings: UmapSettings, dataset: str, split: str, points: int, labels: Labels) -> list[str]:
-    thinned = f", thinned from {len(labels):,}" if points < len(labels) else ""
+    thinned = f", sampled from {len(labels):,}" if points < len(labels) else ""
     neighbors = f"n_neighbors {settings.n_neighbors}"
     if neighbors_kept(settings, points) < settings.n_neighbors:
         neighbors = f"n_neighbors {points - 1} (instead of {settings.n_neighbors}: too few points)"

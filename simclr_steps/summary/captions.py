@@ -19,7 +19,7 @@ _UMAP = (
     "considers similar. Color and shape show the image's class. If a class forms an island, the network separates it "
     "from the others. The size and position of islands and the distance between those far apart mean nothing: UMAP "
     "preserves only neighborhoods. The numbers below the plot show how far it can be trusted: if accuracy in the "
-    "plane is far below accuracy in the feature space, the picture hides what the network knows; a trustworthiness of "
+    "plot is far below accuracy in the feature space, the picture hides what the network knows; a trustworthiness of "
     "1 means that points close together in the plot are also close in the feature space."
 )
 _INTERACTIVE = "In the interactive plot, move the pointer over a point to see its image."
@@ -27,8 +27,8 @@ _INTERACTIVE = "In the interactive plot, move the pointer over a point to see it
 # The summary's plots, in the order of the page.
 PLOTS = {
     "label_efficiency": Caption(
-        "Where the SimCLR curve lies above the others, pretraining has saved labels. Bars are standard deviations "
-        "over draws of labels and seeds.",
+        "Where the SimCLR curve lies above the others, pretraining has reduced the need for labels. Bars are standard "
+        "deviations over draws of labels and seeds.",
         "Accuracy on the test split by number of labeled training images. Where the curve of the SimCLR encoder lies "
         "above the others, pretraining without labels has replaced labels: read to the left to see how many. Bars are "
         "standard deviations over all draws of the labels of all seeds. Panels of the same data set share their "
@@ -70,7 +70,7 @@ PLOTS = {
         "evenly the projections are spread; lower is better for both.",
         'Metrics of the network on the hold-out during pretraining, by epoch, averaged over the seeds. "kNN accuracy" '
         "is how often the ten most similar training images vote for the right class; it is the only metric that needs "
-        'labels. "Effective rank" counts the directions that the features use; if it falls towards 1, all images look '
+        'labels. "Effective rank" counts the directions that the features use; if it falls toward 1, all images look '
         'alike to the network. "Alignment" measures how close two views of an image are, "uniformity" how evenly the '
         "images are spread; lower is better for both.",
         title="Hold-out metrics during pretraining",

@@ -40,7 +40,7 @@ def _of_data(data: Description) -> Iterator[str]:
     for split in JUDGED:
         labeled = data.splits[split].labeled if split in data.splits else 0
         if 0 < labeled < FEW_IMAGES:
-            each = f"each is {100 / labeled:.1f} points of an accuracy"
+            each = f"each accounts for {100 / labeled:.1f} percentage points of accuracy"
             yield f"the {SPLIT_NAMES[split]} split has only {labeled} labeled images, so {each}."
         groups = data.splits[split].groups if labeled else None
         if groups is not None and groups < FEW_GROUPS:
@@ -69,8 +69,8 @@ def _of_chance(one: Headline, data: Description) -> Iterator[str]:
         if row["images"] and interval(row["mean"], row["images"], row["by_group"])[0] <= chance:
             labels = written(pd.DataFrame([row]))
             yield (
-                f"{row['name']} with {labels} labels cannot be told from naming the most frequent class every time, "
-                f"which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
+                f"{row['name']} with {labels} labels cannot be distinguished from always predicting the most "
+                f"frequent class, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
             )
 
 
@@ -86,8 +86,8 @@ def _of_collapse(runs: Sequence[RunResults]) -> Iterator[str]:
         advice = "lower the learning rate, or train longer if that was short"
         if loss >= _NO_LESS * math.log(others):
             yield (
-                f"{title}: the last loss, {loss:.3f}, is that of a network that tells no images apart, ln {others} = "
-                f"{math.log(others):.3f}: {advice}."
+                f"{title}: the final loss, {loss:.3f}, is that of a network that cannot tell images apart, "
+                f"ln {others} = {math.log(others):.3f}: {advice}."
             )
         ranks = run.history.get("validate_rankme", pd.Series(dtype=float)).dropna()
         if len(ranks) and ranks.iloc[-1] < _RANK_OF_ONE:
@@ -105,6 +105,6 @@ def _of_threads(runs: Sequence[RunResults]) -> Iterator[str]:
     for (dataset, step), threads in counts.items():
         if len(threads) > 1:
             yield (
-                f"{dataset}: {step} ran with {' or '.join(map(str, sorted(threads)))} threads, which by itself makes "
-                f"results differ on a CPU: to compare runs, give it the same number in all (--set-threads {step}=N)."
+                f"{dataset}: {step} ran with {' or '.join(map(str, sorted(threads)))} threads, which alone makes "
+                f"results differ on a CPU: to compare runs, use the same number in all (--set-threads {step}=N)."
             )

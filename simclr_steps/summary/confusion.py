@@ -31,9 +31,7 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 def draw_confusions(confusions: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw each matrix in a panel below its title, each row in % of the images of its class."""
     shown = {title: counts for title, counts in confusions.items() if counts.to_numpy().any()}
-    return draw_each(
-        shown, _draw, 3.5, nothing="No confusion was measured: that takes labels in the split that is predicted."
-    )
+    return draw_each(shown, _draw, 3.5, nothing="No confusion matrix: it requires labels in the predicted split.")
 
 
 def _draw(title: str, counts: pd.DataFrame, axes: Axes) -> None:

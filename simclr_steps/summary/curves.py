@@ -28,8 +28,8 @@ _LEAST_TICK_DISTANCE = 0.13  # of the whole axis
 _MONITORS = {
     "validate_knn_accuracy": "hold-out kNN accuracy",
     "validate_rankme": "effective rank (RankMe)",
-    "validate_alignment": "alignment (less is better)",
-    "validate_uniformity": "uniformity (less is better)",
+    "validate_alignment": "alignment (lower is better)",
+    "validate_uniformity": "uniformity (lower is better)",
 }
 
 Histories = dict[str, dict[int, pd.DataFrame]]  # by data set and pretraining, by seed
@@ -171,7 +171,7 @@ def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     for (title, tables), axes in zip(histories.items(), drawn, strict=False):
         lines = [line for table in tables for _, line in table.groupby("draw")]
         for column, name, color in (
-            ("accuracy", "images trained on", COLORS[0]),
+            ("accuracy", "training images", COLORS[0]),
             ("validate_accuracy", "hold-out", COLORS[2]),
         ):
             for number, line in enumerate(line for line in lines if column in line):

@@ -34,23 +34,23 @@ MEANING = {
 
 _ON_ALL_LABELS = {  # what is measured of the frozen features, by stage and metric
     "kNN on the frozen features": ("knn", "accuracy"),
-    "Linear probe on them": ("linear", "probe_accuracy"),
-    "Linear probe on those of random views": ("linear", "probe_on_views_accuracy"),
+    "Linear probe on the frozen features": ("linear", "probe_accuracy"),
+    "Linear probe on the features of random views": ("linear", "probe_on_views_accuracy"),
 }
 
 
 SPREAD = (
-    "mean ± standard deviation (of the sample, n - 1) over all draws of labels of all seeds; in brackets the 95 % "
-    "interval (Wilson) that the number of judged images leaves"
+    "mean ± sample standard deviation (n - 1) over all label draws of all seeds; in brackets, the 95 % Wilson interval "
+    "for the number of images judged"
 )
 SPREAD_OF_GROUPS = (
-    "mean ± standard deviation (of the sample, n - 1) over all draws of labels of all seeds; in brackets the 95 % "
-    "interval (bootstrap over whole groups) that the number of judged groups leaves"
+    "mean ± sample standard deviation (n - 1) over all label draws of all seeds; in brackets, the 95 % interval "
+    "(bootstrap over whole groups) for the number of groups judged"
 )
 
 APART = (
-    "Where the deviation comes from, in points: over seeds, of their means over draws of labels / over draws, of their "
-    "means over seeds"
+    "Sources of the deviation, in percentage points: between seeds, averaged over label draws / between label draws, "
+    "averaged over seeds"
 )
 
 
@@ -193,11 +193,11 @@ def _penalty(rows: pd.DataFrame) -> str:
     how = (
         "on the hold-out"
         if "validation" in chosen_on
-        else f"by 5-fold cross-validation{whole} (where a class has a single label{single}, it is the middle one)"
+        else f"by 5-fold cross-validation{whole} (or is the middle one if a class has a single label{single})"
     )
     return (
-        f"The penalty of every logistic regression and linear probe was chosen among five values {how}, once for each "
-        "input and number of labels with the first draw, and used for all draws."
+        f"The penalty of every logistic regression and linear probe was chosen from five values {how}, once per "
+        "input and number of labels on the first draw, and used for all draws."
     )
 
 
@@ -230,7 +230,7 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
         parts.append("\n".join(f"- {sentence}" for sentence in sentences) + "\n")
     meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
     if meanings:
-        parts.append("What the columns are\n")
+        parts.append("What the columns mean\n")
         parts.append("\n".join(f"- {line}" for line in meanings) + "\n")
     if notes:
         parts.append("Notes\n")

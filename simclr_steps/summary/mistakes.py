@@ -53,9 +53,7 @@ def surest_mistakes(predictions: pd.DataFrame, images: Pixels, mix: Mix | None =
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
     """Draw the mistakes of each classifier in a panel below its title: image, class, what it was taken for."""
     shown = {title: one for title, one in mistakes.items() if one.labeled}
-    return draw_each(
-        shown, _draw, 2.2, nothing="No mistake was found: that takes labels in the split that is predicted."
-    )
+    return draw_each(shown, _draw, 2.2, nothing="No mistakes to show: this requires labels in the predicted split.")
 
 
 def _draw(title: str, one: Mistakes, axes: Axes) -> None:

@@ -132,7 +132,7 @@ def _data(description: Description) -> dict[str, Table]:
         ["hold-out", f"{settings['validation_fraction']:g} of the training images, stratified by label{whole}"]
         if "validation_fraction" in settings
         else ["hold-out", "unknown"],
-        ["left out as unreadable", f"{len(description.skipped)} images"],
+        ["skipped as unreadable", f"{len(description.skipped)} images"],
         ["content hash", description.content_hash],
     ]
     counted = classes if len(classes) <= _MOST_CLASSES else []
@@ -175,7 +175,7 @@ def _provenance(runs: Sequence[RunResults], descriptions: Mapping[str, Descripti
         ["versions", ", ".join(f"{package} {' or '.join(sorted(numbers))}" for package, numbers in versions.items())],
         ["container image", ", ".join(sorted(images))],
         ["hardware", "; ".join(sorted({_hardware(record.get("hardware")) for record in records}))],
-        ["time of all steps together", duration(sum(record.get("seconds", 0) for record in records))],
+        ["total time of all steps", duration(sum(record.get("seconds", 0) for record in records))],
     ]
 
 

@@ -1,4 +1,4 @@
-"""Compile what is trained as the training starts, and train it as it is where that fails."""
+"""Compile the network when training starts, and train it uncompiled if that fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Compilable(Trained):
 
     @abstractmethod
     def compile_parts(self, *, disable: bool = False) -> None:
-        """Compile what is worth it; `disable` takes all of it back."""
+        """Compile what is worth it; `disable` undoes all of it."""
 
     @abstractmethod
     def trial_step(self) -> Tensor:
@@ -67,7 +67,7 @@ def _error_of_trial(module: Compilable) -> Exception | None:
     Raises
     ------
     UserError
-        When its images cannot be read, of which torch.compile is innocent.
+        If its images cannot be read, which is not torch.compile's fault.
     """
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:

@@ -46,7 +46,7 @@ def mean_of_all(value: torch.Tensor) -> torch.Tensor:
 
 
 def is_anothers_end(error: Exception) -> bool:
-    """Return whether an error says no more than that another process of the training is gone."""
+    """Return whether an error only says that another process of the training is gone."""
     return isinstance(error, dist.DistError) or "gloo" in str(error)  # gloo names its source files, and has no class
 
 

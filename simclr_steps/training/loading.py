@@ -88,7 +88,7 @@ class Images(Dataset[Any]):
         """Read images, in a process that reads ahead, into memory that the training shares, so that none is copied.
 
         The indices are put there, too: what is not shared when torch sends it is shared in a thread whose errors
-        nobody hears of, and the training would wait for ever.
+        nobody would see, and the training would wait forever.
         """
         shape = (len(indices), *self._shape)
         shared = _shared(self._torch_dtype, shape)

@@ -87,5 +87,5 @@ class FiniteHoldOut(L.Callback):
 
 
 def _not_finite(what: str, checkpoint: Path) -> UserError:
-    kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "none was saved yet"
+    kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was saved yet"
     return UserError(f"{what}: lower learning_rate, or raise warmup_epochs or temperature; {kept}")

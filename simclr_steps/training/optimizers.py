@@ -85,8 +85,8 @@ def schedule(settings: Optimization, steps_per_epoch: int, epochs: int) -> Calla
     end = epochs * steps_per_epoch
     if warmup > end:
         log.warning(
-            "warning: the warm-up takes %g updates, and the training %d: it never reaches learning_rate, so shorten "
-            "the warm-up",
+            "warning: the warm-up takes %g updates, but training has only %d: it never reaches learning_rate, so "
+            "shorten the warm-up",
             warmup,
             end,
         )

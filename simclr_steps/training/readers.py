@@ -32,7 +32,7 @@ def usable_readers(wanted: int, batch_bytes: int) -> int:
     processes = dist.get_world_size() if dist.is_initialized() else 1
     needed = (_AHEAD * wanted + 2) * batch_bytes * processes
     if wanted and (obstacle := _obstacle(needed)):
-        log.warning("warning: reading images without processes of their own because %s", obstacle)
+        log.warning("warning: reading images without reader processes because %s", obstacle)
         return 0
     return wanted
 

@@ -1,4 +1,4 @@
-"""How a training survives: it saves itself, leaves when it has to, never keeps a bad state, and goes on from there.
+"""How training survives interruptions: it saves its state, exits when it must, never keeps a bad state, and resumes.
 
 On a CPU with the same number of threads it goes on bit for bit. On a GPU it goes on with the same batches, views and
 state, but cuDNN chooses its algorithms anew in each process, and they round differently.
@@ -105,7 +105,7 @@ def _ends_within(steps: int, trainer: L.Trainer) -> bool:
 
 
 def _stopped(trainer: L.Trainer, status: int) -> Stopped:
-    reason = "the time budget is used up" if status == os.EX_TEMPFAIL else signal.Signals(status - 128).name
+    reason = "the time budget ran out" if status == os.EX_TEMPFAIL else signal.Signals(status - 128).name
     steps = int(trainer.num_training_batches) * (trainer.max_epochs or 0)
     step = trainer.global_step
     return Stopped(f"stopped ({reason}), saved at step {step} of {steps}: run again to resume", status)
@@ -140,7 +140,7 @@ def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path, *, if_m
         with save_work.signal.listening(), watched_readers():
             trainer.fit(module, ckpt_path=newest, weights_only=True)
     except torch.OutOfMemoryError as error:
-        raise UserError(f"the GPU's memory is full at step {trainer.global_step + 1}: {if_memory_is_full}") from error
+        raise UserError(f"the GPU ran out of memory at step {trainer.global_step + 1}: {if_memory_is_full}") from error
     except RuntimeError as error:
         if not is_anothers_end(error):
             raise

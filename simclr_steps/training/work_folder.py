@@ -75,7 +75,7 @@ def _wait_for_word(word: Path) -> None:
     while not word.exists():
         time.sleep(0.5)
         if not said and time.monotonic() - began > _SILENCE:
-            log.error("waiting for the process of NODE_RANK 0 to write %s, as it does when it trains", word)
+            log.error("waiting for the process with NODE_RANK 0 to write %s, which it does once it trains", word)
             said = True
     if word.read_text() == _LEAVE:
         raise Stopped("the leading process found nothing to do", os.EX_OK)

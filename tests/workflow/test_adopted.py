@@ -23,15 +23,15 @@ def test_results_of_the_same_config_plan_nothing(copied: Project) -> None:
     assert copied.plan() == set()
 
 
-def test_a_changed_setting_stops_before_any_job_and_is_made_anew_as_the_sentence_says(copied: Project) -> None:
+def test_a_changed_setting_stops_before_any_job_and_the_suggested_option_reruns_it(copied: Project) -> None:
     copied.config["umap"]["n_neighbors"] = 7
     copied.write_config()
     for arguments in (["--dry-run"], []):
         done = copied.forked_snakemake("--cores", "2", *arguments)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == (
-            f"error: {RUN}/umap/quality.json were made with other settings, code or images, and Snakemake does not "
-            "see it, as .snakemake has no note of them: make them anew by adding -R umap, or move them away"
+            f"error: {RUN}/umap/quality.json were made with different settings, code or images, which Snakemake "
+            "cannot see, as .snakemake has no record of them: recreate them by adding -R umap, or move them away"
         )
         assert "rule umap" not in done.stderr
     assert copied.planned_rules("-R", "umap") == {"umap", "summary"}
@@ -55,7 +55,7 @@ def test_other_code_and_other_images_stop_too(copied: Project) -> None:
     )
 
 
-def test_what_snakemake_knows_is_its_own_affair(project: Project) -> None:
+def test_results_that_snakemake_knows_are_not_checked(project: Project) -> None:
     project.config["umap"]["n_neighbors"] = 7
     project.write_config()
     assert project.planned_rules() == {"umap", "summary"}

@@ -65,7 +65,7 @@ def test_images_among_the_results_are_refused_before_anything_runs(fresh: Projec
     done = fresh.forked_snakemake("--cores", "1")
     assert done.returncode == 1 and not (fresh.folder / "resources").exists()
     assert (
-        'config error: datasets.digits.path: results/photos lies in "results", which the workflow writes' in done.stderr
+        'config error: datasets.digits.path: results/photos is in "results", where the workflow writes' in done.stderr
     )
 
 
@@ -159,7 +159,7 @@ def test_full_disk_and_the_run_goes_on_when_there_is_room(fresh: Project) -> Non
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_what_the_data_lack_is_told_before_any_pretraining(fresh: Project, photos: Path) -> None:
+def test_missing_data_requirements_are_reported_before_any_pretraining(fresh: Project, photos: Path) -> None:
     use_folder(fresh, photos)
     fresh.config["datasets"]["digits"]["validation_fraction"] = 0.3
     fresh.config["pretrains"]["simclr"]["global_batch_size"] = 2

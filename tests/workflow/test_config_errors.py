@@ -60,7 +60,7 @@ def test_missing_config_is_named(fresh: Project) -> None:
     assert "write config/config.yaml, or pass a file with --configfile" in refuse(fresh)
 
 
-def test_config_that_is_no_yaml_is_named_with_the_line(fresh: Project) -> None:
+def test_config_that_is_not_yaml_is_reported_with_the_line(fresh: Project) -> None:
     (fresh.folder / "config/config.yaml").write_text("datasets:\n  digits: {source: digits}\n\tpretrains: {}\n")
     assert "config error: config/config.yaml is not valid YAML, line 3 (found character" in refuse(fresh)
 
@@ -73,7 +73,7 @@ def test_key_that_is_there_twice_is_named_with_its_lines(arguments: tuple[str, .
     assert text.startswith("datasets:")
     lines = f"lines 1 to {len(text.splitlines()) + 1}"
     said = refuse(fresh, *arguments)
-    assert f'config error: {name} is not valid YAML, {lines} (the key "datasets" is there twice): fix it' in said
+    assert f'config error: {name} is not valid YAML, {lines} (the key "datasets" appears twice): fix it' in said
 
 
 def test_wrong_value_on_the_command_line_is_named(fresh: Project) -> None:

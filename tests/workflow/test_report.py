@@ -11,7 +11,7 @@ from tests.workflow.conftest import Project
 
 FIGURES = {
     "Summary": {"all runs", "label efficiency", "history", "monitors", "confusion", "mistakes", "finetune history"},
-    "Features in the plane": {"picture", "interactive"},
+    "Features in 2D": {"picture", "interactive"},
     "Galleries": {"augmentation", "neighbors"},
 }
 

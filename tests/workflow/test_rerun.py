@@ -215,7 +215,7 @@ def test_clock_that_jumped_during_the_download_stops_nothing_and_plans_nothing(f
     os.utime(fresh.folder / "resources/digits/originals.json", (later, later))
     done = fresh.forked_snakemake("--cores", "1", "prepare_all")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "warning: the clock had jumped: 1 files of results" in done.stderr
+    assert "warning: the clock was wrong: 1 result files" in done.stderr
     assert fresh.plan("prepare_all") == set()
 
 

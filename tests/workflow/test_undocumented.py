@@ -1,4 +1,4 @@
-"""What Snakemake does not document is used in one file, so that a new version of it is one file's affair."""
+"""What Snakemake does not document is used in one file, so that a new version of it affects only one file."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def read_plan():
     """Return what the config asks for; UserError where it, or a file that it names, is wrong."""
     update_config(config, typed(OVERRIDES))
     if not config:
-        raise UserError("there is no config: write config/config.yaml, or pass a file with --configfile")
+        raise UserError("no config found: create config/config.yaml, or pass a file with --configfile")
     asked = plan(read_config(config))
     packed = [f"resources/{dataset}" for dataset in asked.datasets]
     asked.check_paths([undeclared(folder) for folder in ("benchmarks", "logs", *packed, "results", "work")])
@@ -74,7 +74,7 @@ def python():
 
 PYTHON = python()
 
-# A local job's step would outlive a Snakemake that is killed, and write over what the next one makes. A scheduler's lives on.
+# A local job's step would outlive a killed Snakemake and overwrite the next one's results. A scheduled one may live on.
 ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
 
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
@@ -161,7 +161,7 @@ def demands_json(dataset):
 
 
 def check_of_data(wildcards, resources):
-    """Return the command that sees, before a pretraining, that the data have what all that follows asks of them.
+    """Return the command that checks, before pretraining, that the data meet the requirements of all that follows.
 
     It is part of the pretraining's rule, and derived: what a fine-tuning asks must rerun no pretraining.
     """
@@ -176,7 +176,7 @@ def config_named(wildcards, output):
 
 
 def compared(wildcards):
-    """Return what one of the results is that the encoders of a data set are compared with."""
+    """Return the settings of one of the baselines that the encoders of a data set are compared with."""
     return PLAN.all_compared(wildcards.dataset)[wildcards.compared]
 
 
@@ -224,7 +224,7 @@ def umap_report(layer, kind):
     """Return how the report shows one plot of a layer."""
     return {
         "caption": f"../report/{layer}.rst",
-        "category": "Features in the plane",
+        "category": "Features in 2D",
         "subcategory": "{dataset}",
         "labels": {
             "pretraining": "{pretrain}",

@@ -22,7 +22,7 @@ from simclr_steps.settings.reading import read_yaml
 
 @contextmanager
 def one_sentence(kind):
-    """Stop Snakemake with one sentence where what is done within finds a mistake of the user."""
+    """Stop Snakemake with one sentence if the block finds a mistake of the user."""
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-# What Snakemake does not document and may change: nothing else here uses it. min_version names what it was tried with.
+# Undocumented parts of Snakemake, which may change: only this file uses them. min_version is what they were tested with.
 import os
 
 from snakemake.io import IOFile

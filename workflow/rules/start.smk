@@ -19,18 +19,17 @@ def warn_of_triggers():
 
 
 def bring_results_to_present():
-    """See to it that no result has a time in the future: Snakemake deletes what is made from it, as older than it."""
+    """Ensure that no result has a time in the future: Snakemake would delete what is made from it as outdated."""
     count = bring_to_present([undeclared("resources"), undeclared("results")])
     if count:
         logger.warning(
-            f"warning: the clock had jumped: {count} files of results with a time in the future have the present one "
-            "now"
+            f"warning: the clock was wrong: {count} result files were dated in the future and are now dated the present"
         )
 
 
 @cache
 def start():
-    """See once, before anything runs, to what Snakemake itself does not."""
+    """Check once, before anything runs, what Snakemake itself does not check."""
     if IS_MAIN_PROCESS:
         warn_of_triggers()
         bring_results_to_present()

@@ -39,10 +39,10 @@ def test_finished_trainings_are_listed_and_superseded_ones_removed_only_if_asked
     first, second, total = capsys.readouterr().out.splitlines()
     assert first.split() == ["1.0", "MB", "3", "days", "superseded", str(old)]
     assert second.split() == ["1.0", "MB", "1", "min", "00", "s", "in", "results", str(used)]
-    assert total == "2 finished trainings, 1 of them superseded, 1.0 MB: --remove removes them"
+    assert total == "2 finished training runs, 1 superseded, 1.0 MB: --remove removes them"
     assert old.exists()
     prune(tmp_path / "work", remove=True)
-    assert capsys.readouterr().out.splitlines()[-1] == "1 of 2 finished trainings were removed, 1.0 MB"
+    assert capsys.readouterr().out.splitlines()[-1] == "removed 1 of 2 finished training runs, 1.0 MB"
     assert not old.exists() and (used / "published/last.ckpt").exists() and unfinished.exists()
 
 
@@ -54,6 +54,6 @@ def test_a_work_folder_where_a_step_works_stays(tmp_path: Path, capsys: pytest.C
     assert f"{busy} is in use and stays" in capsys.readouterr().out and busy.exists()
 
 
-def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="work does not exist: name the folder work of a workflow"):
+def test_a_folder_that_does_not_exist_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="work does not exist: pass the work folder of a workflow"):
         prune(tmp_path / "work")

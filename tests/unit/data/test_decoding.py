@@ -226,13 +226,13 @@ def test_the_order_and_the_pixels_do_not_depend_on_the_number_of_processes(photo
     assert [number for number, image in enumerate(two) if isinstance(image, str)] == [20]
 
 
-def test_what_is_no_regular_file_is_unreadable_instead_of_waited_for(tmp_path: Path) -> None:
+def test_a_file_that_is_not_regular_is_unreadable_instead_of_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "device.png").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as bound, chdir(tmp_path):  # whose path may have 107 bytes
         bound.bind("socket.png")
         for name in ("pipe.jpg", "device.png", "socket.png"):
-            assert decode(tmp_path / name, (8, 8), 3) == "it is no regular file"
+            assert decode(tmp_path / name, (8, 8), 3) == "it is not a regular file"
 
 
 def bicubic(large: int, start: float, length: float, small: int) -> npt.NDArray[np.float64]:

@@ -251,7 +251,7 @@ def test_an_endless_body_is_left_at_the_size_of_the_file_and_the_next_address_is
 
 
 @pytest.mark.parametrize("behavior", ["trickles", "trickles-headers"])
-def test_a_trickle_is_left_for_the_next_address(
+def test_an_address_that_is_too_slow_is_abandoned_for_the_next(
     server: Server,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -276,7 +276,7 @@ def test_an_address_that_sends_a_byte_at_a_time_is_asked_a_limited_number_of_tim
 
 @pytest.mark.parametrize("elsewhere", ["file", "ftp"])
 def test_a_redirect_to_another_scheme_is_not_followed(server: Server, tmp_path: Path, elsewhere: str) -> None:
-    with pytest.raises(UserError, match=re.escape(ELSEWHERE[elsewhere]) + ".* (is not allowed|no https address)"):
+    with pytest.raises(UserError, match=re.escape(ELSEWHERE[elsewhere]) + ".* (is not allowed|not an https address)"):
         fetch(FILE, [server.base(f"redirects-to-{elsewhere}")], tmp_path)
     assert fetch(FILE, [server.base("redirects-to-http")], tmp_path).read_bytes() == CONTENT
 

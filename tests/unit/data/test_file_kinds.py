@@ -66,14 +66,14 @@ def write(path: Path, content: bytes) -> Path:
     ("content", "reason"),
     [
         (lambda: image("PNG")[:33], "it is a PNG image, but damaged"),
-        (lambda: image("GIF"), "it is a GIF image, to be converted to PNG"),
-        (lambda: image("JPEG2000"), "it is a JPEG 2000 image, to be converted to PNG"),
-        (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is a HEIC image, to be converted to PNG"),
-        (lambda: b"<!DOCTYPE html><html>404</html>", "it is a web page, none of JPEG, PNG, WEBP, BMP, TIFF"),
-        (lambda: b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS, without the file"),
-        (packed, "it is an archive, none of"),
-        (lambda: b"", "it is an empty file, none of"),
-        (lambda: b"something", "it is damaged, or none of JPEG, PNG, WEBP, BMP, TIFF"),
+        (lambda: image("GIF"), "it is a GIF image: convert it to PNG"),
+        (lambda: image("JPEG2000"), "it is a JPEG 2000 image: convert it to PNG"),
+        (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "it is a HEIC image: convert it to PNG"),
+        (lambda: b"<!DOCTYPE html><html>404</html>", "it is a web page, not one of JPEG, PNG, WEBP, BMP, TIFF"),
+        (lambda: b"version https://git-lfs.github.com/spec/v1\n", "it is a Git LFS pointer without its file"),
+        (packed, "it is an archive, not one of"),
+        (lambda: b"", "it is an empty file, not one of"),
+        (lambda: b"something", "it is damaged, or not one of JPEG, PNG, WEBP, BMP, TIFF"),
     ],
 )
 def test_an_image_of_another_kind_than_its_name_says_is_named(
@@ -90,10 +90,10 @@ def test_an_image_of_a_kind_that_is_read_may_have_any_name(tmp_path: Path, kind:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (array, "is a single NumPy array and no .npz file: give a folder with train_images.npy, or what numpy.savez"),
-        (lambda: image("PNG"), "is a PNG image and no .npz file: give a folder with train_images.npy"),
-        (packed, "is an archive and no .npz file: give a folder"),
-        (lambda: b"\x89HDF\r\n", "is an HDF5 file and no .npz file: give a folder"),
+        (array, "is a single NumPy array, not an .npz file: give a folder with train_images.npy, or what numpy.savez"),
+        (lambda: image("PNG"), "is a PNG image, not an .npz file: give a folder with train_images.npy"),
+        (packed, "is an archive, not an .npz file: give a folder"),
+        (lambda: b"\x89HDF\r\n", "is an HDF5 file, not an .npz file: give a folder"),
     ],
 )
 def test_what_is_given_for_arrays_and_is_none_is_named(
@@ -113,13 +113,13 @@ def test_a_folder_of_images_given_for_arrays_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (array, "is a single NumPy array and no CSV file: write `source: arrays` for arrays"),
-        (arrays, "is an .npz file and no CSV file: write `source: arrays` for arrays"),
-        (packed, "is an archive and no CSV file: unpack it and name its folder"),
-        (lambda: tar("w"), "is an archive and no CSV file: unpack it"),
-        (lambda: tar("w:gz"), "is an archive and no CSV file: unpack it"),
-        (lambda: packed("xl/workbook.xml"), "is a workbook, as Excel writes it, and no CSV file: save it as CSV UTF-8"),
-        (lambda: image("JPEG"), "is a JPEG image and no CSV file: name the folder that holds the images"),
+        (array, "is a single NumPy array, not a CSV file: write `source: arrays` for arrays"),
+        (arrays, "is an .npz file, not a CSV file: write `source: arrays` for arrays"),
+        (packed, "is an archive, not a CSV file: unpack it and name its folder"),
+        (lambda: tar("w"), "is an archive, not a CSV file: unpack it"),
+        (lambda: tar("w:gz"), "is an archive, not a CSV file: unpack it"),
+        (lambda: packed("xl/workbook.xml"), "is an Excel workbook, not a CSV file: save it as CSV UTF-8"),
+        (lambda: image("JPEG"), "is a JPEG image, not a CSV file: name the folder that holds the images"),
     ],
 )
 def test_what_is_given_for_a_table_and_is_none_is_named(
@@ -130,7 +130,7 @@ def test_what_is_given_for_a_table_and_is_none_is_named(
     assert message in str(error.value)
 
 
-def test_a_folder_with_images_of_other_kinds_alone_names_them(tmp_path: Path) -> None:
+def test_a_folder_with_only_unsupported_images_names_them(tmp_path: Path) -> None:
     for name in ("1.gif", "2.gif", "3.HEIC"):
         (tmp_path / name).touch()
     with pytest.raises(UserError, match=r"contains no images \(.*\) but 2 \.gif, 1 \.heic: add some, or convert these"):

@@ -130,7 +130,7 @@ def test_arrays_name_the_groups_of_every_split(tmp_path: Path, kind: type) -> No
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        ("slide(", "group_pattern.*must be a regular expression, but slide\\( is none: missing \\)"),
+        ("slide(", "group_pattern.*must be a valid regular expression, but slide\\( is not: missing \\)"),
         ("slide", "group_pattern.*must have one group in parentheses, but slide has 0"),
         ("(a)(b)", "group_pattern.*must have one group in parentheses, but \\(a\\)\\(b\\) has 2"),
     ],
@@ -143,10 +143,10 @@ def test_a_pattern_that_is_none_is_the_configs_mistake(tmp_path: Path, pattern: 
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        ("slide(.)", r"^group_pattern: slide\(.\) matches no path, such as 0\.png: correct it"),
+        ("slide(.)", r"^group_pattern: slide\(.\) matches none of the paths, such as 0\.png: correct it"),
         (r"(1)", r"^group_pattern: \(1\) does not match \d+ of 50 paths, such as 0\.png: extend it"),
         (r"(1?)", r"^group_pattern: \(1\?\) does not match \d+ of 50 paths, such as 0\.png: extend it"),
-        (r"(\d)", r"^group_pattern: .*images\.csv has a column group, too: omit one of the two"),
+        (r"(\d)", r"^group_pattern: .*images\.csv also has a group column: omit one of the two"),
     ],
 )
 def test_a_pattern_that_does_not_fit_the_paths_is_named(tmp_path: Path, pattern: str, said: str) -> None:
@@ -161,7 +161,7 @@ def test_a_pattern_that_does_not_fit_the_paths_is_named(tmp_path: Path, pattern:
 def test_a_line_without_a_group_is_named(tmp_path: Path, without: int, line: int) -> None:
     rows = patients(10)
     rows[without] = {**rows[without], "group": ""}
-    with pytest.raises(UserError, match=rf"^path: .*images\.csv line {line} has no group and others have one: fill"):
+    with pytest.raises(UserError, match=rf"^path: .*images\.csv line {line} has no group, but others have one: fill"):
         prepared(table(tmp_path / "photos", rows), tmp_path / "packed")
 
 
@@ -188,7 +188,7 @@ def assigned(labels: list[int], groups: list[str], **changed: Any) -> list[str]:
 
 
 def test_fewer_groups_than_splits_are_an_error_and_as_many_are_one_for_each() -> None:
-    with pytest.raises(UserError, match=r"^group: 2 groups are too few for 3 splits: give .* or set validation_fr"):
+    with pytest.raises(UserError, match=r"^group: 2 groups are too few for 3 splits: add .* or set validation_fr"):
         assigned([0, 1] * 6, ["a"] * 6 + ["b"] * 6)
     with pytest.raises(UserError, match=r"^group: 1 group is too few for 2 splits"):
         assigned([0, 1] * 6, ["a"] * 12, test_fraction=0.0)
@@ -200,11 +200,11 @@ def test_fewer_groups_than_splits_are_an_error_and_as_many_are_one_for_each() ->
 def test_classes_that_are_the_groups_are_an_error_and_one_of_them_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(UserError, match=r"^group: each class is within one group only, so that none can be both"):
+    with pytest.raises(UserError, match=r"^group: each class is in a single group, so no class can be in both"):
         assigned([0] * 5 + [1] * 5 + [2] * 5, ["a"] * 5 + ["b"] * 5 + ["c"] * 5)
     rows = [*patients(20), *({"label": "rare", "group": "p1, a"} for _ in range(3))]
     prepared(table(tmp_path / "photos", rows), tmp_path / "packed")
-    assert 'labels: each of these classes is within one group only ("rare"), so that it cannot' in caplog.text
+    assert 'labels: each of these classes is in a single group ("rare"), so it cannot' in caplog.text
     assert pd.read_csv(tmp_path / "packed/train.rows.csv")["label"].eq("rare").sum() == 3, "it is learned, not judged"
 
 

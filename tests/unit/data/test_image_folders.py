@@ -71,7 +71,7 @@ def test_splits_are_known_in_any_letter_case_and_valid_is_one(tmp_path: Path) ->
 
 def test_a_split_beside_another_folder_is_refused_as_both_cannot_be_meant(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"^path: .* holds train, named like a split, next to notes, which is not one: keep"
+        UserError, match=r"^path: .* contains train, named like a split, next to notes, which is not one: keep"
     ):
         index_folder(put(tmp_path, "train/1.png", "notes/2.png"))
 
@@ -166,22 +166,22 @@ def test_spaces_around_columns_names_do_not_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["file,label", "a.png,cat"], "line 1 has no column path"),
+        (["file,label", "a.png,cat"], "line 1 has no path column"),
         (["path", "a.png", "gone.png"], r"line 3 names gone\.png, which is missing"),
         (["path,split", "a.png,tets"], r'line 2 has the unknown split "tets"; did you mean "test"\?'),
         (["path,label", ",cat"], "line 2 has no path"),
         (["path,lable", "a.png,cat"], r'line 1 has the unknown column "lable"; did you mean "label"\?'),
         (["Path,label", "a.png,cat"], r'line 1 has the unknown column "Path"; did you mean "path"\?'),
         (["path,label,spilt", "a.png,cat,test"], r'line 1 has the unknown column "spilt"; did you mean "split"\?'),
-        (["path,label", "a.png,cat", "e.png,", "./a.png,dog"], r"names \./a\.png in line 2 and in line 4: keep one"),
+        (["path,label", "a.png,cat", "e.png,", "./a.png,dog"], r"lists \./a\.png on line 2 and on line 4: keep one"),
         (["path", f"{'long' * 100}.png"], "line 2 names long.* which is missing"),
         (["path,label"], "lists no images"),
         (
             ["path,label", "a.png,a, b cat"],
-            r'line 2 has another number of cells \(3\) than line 1 \(2\): quote cells that contain ","',
+            r'line 2 has a different number of cells \(3\) than line 1 \(2\): quote cells that contain ","',
         ),
-        (["path,label", "a.png"], r"line 2 has another number of cells \(1\) than line 1 \(2\)"),
-        (["sep=;", "path;label", "a.png"], r"line 3 has another number of cells \(1\) than line 2 \(2\)"),
+        (["path,label", "a.png"], r"line 2 has a different number of cells \(1\) than line 1 \(2\)"),
+        (["sep=;", "path;label", "a.png"], r"line 3 has a different number of cells \(1\) than line 2 \(2\)"),
         (["path,label,label", "a.png,cat,"], 'line 1 has the column "label" twice: keep one'),
     ],
 )
@@ -197,7 +197,7 @@ def test_columns_that_nothing_uses_are_in_the_log_and_only_those_asked_for_are_r
     (tmp_path / "images.csv").write_text("path,split,note\na.png,second,x\n")
     with caplog.at_level(logging.INFO):
         assert found(index_table(tmp_path / "images.csv", ["path"])) == [("a.png", "", "train")]
-    assert caplog.messages == ["columns that nothing uses: split, note"]
+    assert caplog.messages == ["unused columns: split, note"]
 
 
 def test_a_table_that_is_no_text_is_the_users_mistake(tmp_path: Path) -> None:

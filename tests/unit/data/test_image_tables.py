@@ -28,7 +28,5 @@ def test_tables_of_spreadsheets_are_read(tmp_path: Path, text: str, encoding: st
 
 def test_a_workbook_is_named(tmp_path: Path) -> None:
     (tmp_path / "images.xlsx").write_bytes(b"PK\3\4\x14\0")
-    with pytest.raises(
-        UserError, match=r"images\.xlsx is a workbook, as Excel writes it, and no CSV file: save it as CSV"
-    ):
+    with pytest.raises(UserError, match=r"images\.xlsx is an Excel workbook, not a CSV file: save it as CSV"):
         next(read_lines(tmp_path / "images.xlsx"))

@@ -50,16 +50,16 @@ CATS_AND_ANTS = ["cat", "ant"] * 10
     [
         (
             [f"{1.5 * number}" for number in range(20)],
-            'have 20 different labels ("0.0", .*numbers that were measured: gr',
+            'have 20 different labels ("0.0", .*measurements: gr',
         ),
-        ([f"{1.5 * (number // 4)}" for number in range(80)], "80 labeled images have 20 .*numbers that were measured"),
-        ([f"{number}" for number in range(20)], "20 labeled images have 20 .*numbers that were measured"),
-        ([f"img_{number}" for number in range(20)], "20 labeled images have 20 .*names of single images: group them"),
-        ([*CATS_AND_ANTS, "NA", "none"], '"NA", "none" is taken for a class: where it says that the label is missing'),
-        ([*CATS_AND_ANTS, "Cat"], '"Cat", "cat" are 2 classes: if they are one, spell it in one way'),
-        ([*CATS_AND_ANTS, "B\u00e4r", "Ba\u0308r"], '"Ba\u0308r", "B\u00e4r" are 2 classes: if they are one, spell'),
+        ([f"{1.5 * (number // 4)}" for number in range(80)], "80 labeled images have 20 .*measurements"),
+        ([f"{number}" for number in range(20)], "20 labeled images have 20 .*measurements"),
+        ([f"img_{number}" for number in range(20)], "20 labeled images have 20 .*names of individual images: group"),
+        ([*CATS_AND_ANTS, "NA", "none"], '"NA", "none" is treated as a class: if it stands for a missing label'),
+        ([*CATS_AND_ANTS, "Cat"], '"Cat", "cat" are 2 classes: if they are the same one, spell it the same way'),
+        ([*CATS_AND_ANTS, "B\u00e4r", "Ba\u0308r"], '"Ba\u0308r", "B\u00e4r" are 2 classes: if they are the same one'),
         ([*CATS_AND_ANTS, "bumble bee", "bumble_bee"], '"bumble bee", "bumble_bee" are 2 classes'),
-        (["cat"] * 20, 'all 20 labeled images are of one class, "cat": label images of others'),
+        (["cat"] * 20, 'all 20 labeled images are of one class, "cat": label images of other classes'),
     ],
 )
 def test_labels_that_are_no_classes_are_doubted(
@@ -98,7 +98,7 @@ def test_what_programs_write_for_an_empty_cell_is_no_class(
     description = prepared(table(tmp_path / "photos", [*CATS_AND_ANTS, empty, empty]))
     assert description.classes == ["ant", "cat"]
     assert sum(split.images - split.labeled for split in description.splits.values()) == 2
-    assert "labels: 2 cells with nan, <NA> or #N/A are taken for empty" in caplog.text
+    assert "labels: 2 cells with nan, <NA> or #N/A count as empty" in caplog.text
 
 
 @pytest.mark.parametrize("inner", [("ant", "cat"), ("test", "train")])

@@ -45,13 +45,13 @@ def pickled(path: Path) -> None:
         (Path.unlink, r"test\.images\.npy does not exist: run prepare"),
         (cut, r"test\.images\.npy is damaged .*: delete it and run prepare again"),
         (pickled, r"test\.images\.npy is damaged .*: delete it and run prepare again"),
-        (lambda path: np.save(path, digits(59)[0]), r"test\.images\.npy does not fit its labels: run prepare again"),
+        (lambda path: np.save(path, digits(59)[0]), r"test\.images\.npy does not match its labels: run prepare again"),
         (
             lambda path: np.save(path, np.zeros((60, 8, 8, 1))),
-            r"test\.images\.npy does not fit dataset\.json: run prep",
+            r"test\.images\.npy does not match dataset\.json: run prep",
         ),
-        (lambda path: np.save(path, deep_digits(60)[0]), r"test\.images\.npy does not fit dataset\.json"),
-        (lambda path: np.save(path, digits(60)[0].repeat(2, axis=3)), r"test\.images\.npy does not fit dataset\.json"),
+        (lambda path: np.save(path, deep_digits(60)[0]), r"images\.npy does not match dataset\.json"),
+        (lambda path: np.save(path, digits(60)[0].repeat(2, axis=3)), r"images\.npy does not match dataset\.json"),
     ],
 )
 def test_wrong_images_are_named(damage: Any, sentence: str, write_packed: WritePacked) -> None:

@@ -37,9 +37,9 @@ def test_what_two_splits_share_is_counted_and_said_with_what_to_do(data: Path) -
     assert shared.between == {"test": {"validation": 10}, "unlabeled": {"train": 10}}
     description = read_description(data).model_copy(update={"repeated": shared})
     of_test, of_unlabeled = sentences(description)
-    assert of_test.startswith("10 of the 60 images of the test split are in the hold-out as well, pixel for pixel, on")
+    assert of_test.startswith("10 of the 60 images of the test split are also in the hold-out, pixel for pixel, which")
     assert of_test.endswith(": remove them from one of the two.")
-    assert of_unlabeled.startswith("10 of the 0 unlabeled images are in train as well")
+    assert of_unlabeled.startswith("10 of the 0 unlabeled images are also in train")
     in_groups = {name: split.model_copy(update={"groups": 3}) for name, split in description.splits.items()}
     of_test, _ = sentences(description.model_copy(update={"splits": in_groups}))
     assert of_test.endswith(": put them and their groups into one group.")

@@ -58,6 +58,6 @@ def test_images_of_another_depth_or_other_channels_than_the_format_are_refused()
     assert as_packed("it is damaged", of()) == "it is damaged"
     assert np.array_equal(as_packed(Decoded(values, "uint8", 1.0), of()), values)
     refused = as_packed(Decoded(values.astype(np.float32), "uint16", 1.0), of())
-    assert refused == "its values are uint16, and those that the encoder was trained on uint8"
+    assert refused == "its values are uint16, but the encoder was trained on uint8"
     refused = as_packed(Decoded(values[..., :1], "uint8", 1.0), of())
-    assert refused == "it has 1 channels, and the images that the encoder was trained on 2"
+    assert refused == "it has 1 channels, but the encoder was trained on images with 2"

@@ -54,7 +54,7 @@ def test_a_smaller_draw_is_part_of_every_larger_one() -> None:
     assert all(smaller < larger for smaller, larger in pairwise(draws))
 
 
-def test_so_many_of_each_class_are_drawn_whatever_the_classes_sizes() -> None:
+def test_the_requested_number_of_each_class_is_drawn_whatever_their_sizes() -> None:
     labels = unequal_labels()
     draws = [stratified_draw(labels, PerClass(per_class=count), seed=5) for count in range(1, 6)]
     for count, rows in enumerate(draws, start=1):
@@ -70,7 +70,7 @@ def test_a_fraction_is_of_the_labeled_rows() -> None:
     assert np.array_equal(stratified_draw(labels, 0.25, seed=5), stratified_draw(labels, 200, seed=5))
 
 
-def test_the_seed_alone_decides_the_draw() -> None:
+def test_only_the_seed_determines_the_draw() -> None:
     labels = unequal_labels()
     assert np.array_equal(stratified_draw(labels, 99, seed=4), stratified_draw(labels, 99, seed=4))
     assert not np.array_equal(stratified_draw(labels, 99, seed=4), stratified_draw(labels, 99, seed=5))

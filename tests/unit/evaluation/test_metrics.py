@@ -33,7 +33,7 @@ def test_top_5_is_scikit_learns_and_is_left_out_for_few_classes() -> None:
     assert "top_5_accuracy" not in few
 
 
-def test_auroc_is_the_mean_over_the_classes_that_have_images_and_none_where_one_alone_has(
+def test_auroc_is_the_mean_over_classes_with_images_and_none_if_only_one_has_any(
     recwarn: pytest.WarningsRecorder,
 ) -> None:
     chances = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)

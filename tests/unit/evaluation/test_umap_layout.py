@@ -32,7 +32,7 @@ def test_a_single_labeled_point_has_nobody_to_vote(labeled: int) -> None:
     assert own_votes(np.random.default_rng(0).normal(size=(20, 4)), labels, "euclidean").isna().all()
 
 
-def test_labels_of_one_class_measure_nothing_and_it_is_said() -> None:
+def test_labels_of_one_class_give_no_measures_and_a_note() -> None:
     plane = np.random.default_rng(0).normal(size=(40, 2))
     votes = pd.Series(0, index=range(40), dtype="Int64")
     quality = layout_quality(UmapSettings(n_neighbors=5, metric="euclidean"), plane, plane, np.zeros(40, int), votes)

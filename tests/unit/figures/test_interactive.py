@@ -134,7 +134,7 @@ def test_each_point_knows_its_own_image_and_what_its_neighbors_vote() -> None:
     assert 0 < wrong.sum() < 400
     np.testing.assert_array_equal(columns["wrong"], wrong)
     assert columns["source"][0] == f"{table['row'].iloc[0]}.png"
-    assert "Paths begin with /photos/of/all/" in page
+    assert "All paths start with /photos/of/all/" in page
 
 
 def _entities(content: Any) -> list[dict[str, Any]]:

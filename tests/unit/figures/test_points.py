@@ -31,7 +31,7 @@ def test_only_classes_that_occur_are_groups_and_points_without_a_label_come_firs
 def test_quality_is_told_as_far_as_it_was_measured() -> None:
     measured = {"knn_accuracy_plane": 0.931, "knn_accuracy_features": 0.972, "trustworthiness": 0.98}
     assert quality_lines(measured) == [
-        "10-NN accuracy: 93.1 % in the plane, 97.2 % in the space of the features",
+        "10-NN accuracy: 93.1 % in the plot, 97.2 % in feature space",
         "Trustworthiness 0.98 (1 is best)",
     ]
     without_labels = {"knn_accuracy_plane": None, "knn_accuracy_features": None, "silhouette": None}

@@ -71,7 +71,7 @@ def test_a_step_takes_as_many_as_it_asks_for(start: Start) -> None:
     assert seen(start(2)) == "0,1"
 
 
-def test_one_gpu_too_few_is_shared_and_said(start: Start) -> None:
+def test_if_gpus_run_out_one_is_shared_with_a_warning(start: Start) -> None:
     assert seen(start(1)) == "0"
     third = start(2)
     assert seen(third) == "1,0"

@@ -16,7 +16,7 @@ from tests.unit.step_processes import run, said
 from tests.unit.stoppable_trainings import arguments, folder_for
 
 
-def test_progress_tells_done_rate_and_time_left(caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_reports_done_rate_and_time_left(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         progress = Progress("packed", 400, every=0)
         progress.update(0)

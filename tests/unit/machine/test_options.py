@@ -37,7 +37,7 @@ def test_unasked_a_step_takes_one_gpu_if_there_is_any(monkeypatch: pytest.Monkey
         (Hardware(gpus=0, processes=3, nodes=2), "^3 processes cannot be divided evenly among 2 nodes: request a"),
     ],
 )
-def test_what_cannot_be_had_is_one_sentence(hardware: Hardware, sentence: str) -> None:
+def test_unavailable_hardware_is_reported_in_one_sentence(hardware: Hardware, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         hardware.claim()
 
@@ -59,7 +59,7 @@ UUID = "GPU-00000000-0000-0000-0000-000000000000"
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 @pytest.mark.parametrize("shown_by", ["driver", "variable"])
-def test_a_gpu_that_torch_cannot_use_is_done_without_unless_it_was_asked_for(tmp_path: Path, shown_by: str) -> None:
+def test_a_gpu_that_torch_cannot_use_is_ignored_unless_it_was_requested(tmp_path: Path, shown_by: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "PATH": f"{tmp_path}:/usr/bin:/bin"}
     if shown_by == "variable":
         environment["CUDA_VISIBLE_DEVICES"] = "0"
@@ -73,7 +73,7 @@ def test_a_gpu_that_torch_cannot_use_is_done_without_unless_it_was_asked_for(tmp
     assert lines == ["0", "--gpus 1 exceeds the 0 available GPUs: request fewer"], done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith("warning:")]
     assert len(said) == 1
-    assert said[0].startswith("warning: continuing without a GPU because torch cannot use the one that is shown: ")
+    assert said[0].startswith("warning: continuing without a GPU because torch cannot use the one it sees: ")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -18,7 +18,7 @@ from tests.unit.step_processes import content, run, said, start
 from tests.unit.stoppable_trainings import arguments, checkpoint, folder_for, wait_for
 
 WAITS = "waiting for the process that writes"
-LATER = "belongs to a step with other settings that was started after this one: nothing was written there"
+LATER = "belongs to a step with different settings that started after this one: nothing was written there"
 
 
 def pause(process: BaseProcess) -> int:

@@ -77,7 +77,7 @@ def test_ranks_count_in_processes_that_a_step_started_or_on_several_nodes(nodes:
     assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip() == kept
 
 
-def test_ranks_that_a_launcher_left_make_no_training_wait_or_mute(
+def test_ranks_left_by_a_launcher_neither_block_nor_silence_a_training(
     tmp_path: Path, write_packed: Callable[..., Path]
 ) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 1}).model_dump_json()

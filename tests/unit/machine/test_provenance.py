@@ -14,7 +14,7 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.umap import UmapSettings
 
 
-def test_record_tells_settings_seed_data_code_and_versions_as_json() -> None:
+def test_record_holds_settings_seed_data_code_and_versions_as_json() -> None:
     record = json.loads(json.dumps(Record("umap", UmapSettings(n_neighbors=7), "da7a", seed=3).finish()))
     assert record["step"] == "umap" and record["settings"] == UmapSettings(n_neighbors=7).model_dump(mode="json")
     assert (record["seed"], record["data_hash"], record["code_hash"]) == (3, "da7a", code_hash("umap"))

@@ -70,7 +70,7 @@ def train(folder: Path, data: Path) -> dict[str, Any]:
         ("_write", r"stopped \(SIGTERM\): run again to resume", 10),
     ],
 )
-def test_sigterm_while_a_training_begins_or_is_published_is_told_and_loses_nothing(
+def test_sigterm_while_a_training_starts_or_is_published_is_reported_and_loses_nothing(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, moment: str, sentence: str, saved_step: int
 ) -> None:
     owner: Any = SimCLR if hasattr(SimCLR, moment) else pretrain_step
@@ -85,7 +85,7 @@ def test_sigterm_while_a_training_begins_or_is_published_is_told_and_loses_nothi
     assert train(tmp_path, data) == train(tmp_path / "whole", data)
 
 
-def test_sigterm_while_a_classifier_is_judged_is_told_and_loses_nothing(
+def test_sigterm_while_a_classifier_is_evaluated_is_reported_and_loses_nothing(
     tmp_path: Path, data: Path, write_encoder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = FinetuneSettings(labels=40, epochs=1, batch_size=20)

@@ -73,7 +73,7 @@ def test_a_folder_for_caches_that_others_can_write_to_is_refused(
     folder = tmp_path / f"simclr-{os.getuid()}-caches"
     folder.mkdir()
     folder.chmod(0o777)
-    with pytest.raises(UserError, match=f"{folder} can be written by others: remove it, or set TMPDIR"):
+    with pytest.raises(UserError, match=f"{folder} is writable by other users: remove it, or set TMPDIR"):
         settle()
 
 

@@ -52,7 +52,7 @@ def test_running_pretraining_is_shown_with_its_progress_until_it_is_killed(
     finally:
         process.kill()
         process.join()
-    assert log.stat().st_size > 0 and overview(logs) == ["nothing runs"]
+    assert log.stat().st_size > 0 and overview(logs) == ["nothing is running"]
 
 
 def test_watching_takes_half_a_second_and_no_torch(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_watching_takes_half_a_second_and_no_torch(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, "watch", str(tmp_path / "results")]
         ended = subprocess.run(command, capture_output=True, text=True, check=True)
         times.append(time.perf_counter() - started)
-        assert ended.stdout == "nothing runs\n[]\n"
+        assert ended.stdout == "nothing is running\n[]\n"
     assert min(times) < 1.5  # promised: 0.5 s; other work on the machine is allowed for
 
 
@@ -78,7 +78,7 @@ def test_terminal_is_drawn_again_until_the_user_stops_it(tmp_path: Path) -> None
     start = ["env", "--default-signal=INT", sys.executable, "-m", "simclr_steps"]
     with subprocess.Popen([*start, "watch", str(tmp_path / "results")], stdout=theirs) as process:
         seen = b""
-        while seen.count(b"nothing runs") < 2:
+        while seen.count(b"nothing is running") < 2:
             seen += os.read(ours, 1000)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
@@ -108,5 +108,5 @@ def test_step_that_starts_while_it_is_looked_at_is_shown_all_the_same(tmp_path: 
 
 
 def test_folder_without_logs_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="logs does not exist: name the results folder"):
+    with pytest.raises(UserError, match="logs does not exist: pass the results folder"):
         watch(tmp_path / "results")

@@ -39,7 +39,7 @@ def test_what_only_color_images_have_is_left_out_of_others_and_said(
     tell_left_out(None, 5, is_color=False)
     assert not caplog.messages
     tell_left_out(settings, 5, is_color=False)
-    sentence = f"augmentation leaves out {keys}: 3 color channels have that, and these images have 5"
+    sentence = f"augmentation skips {keys}: that requires 3 color channels, but these images have 5"
     assert caplog.messages == ([sentence] if keys else [])
 
 
@@ -102,7 +102,7 @@ def test_the_function_in_the_docs_darkens_views_towards_one_side(channels: int, 
             "return views * torch.rand(len(views), generator=torch.manual_seed(int(keys[0])))[:, None, None, None]",
             "returns other views of an image beside other images",
         ),
-        ("return [][0]", "fails in line 4 of"),
+        ("return [][0]", "fails on line 4 of"),
     ],
 )
 def test_a_function_that_does_not_keep_to_what_is_asked_is_one_sentence(

@@ -54,7 +54,7 @@ def test_where_only_the_last_epoch_is_judged_keeping_the_best_is_warned_of(
     tmp_path: Path, encoder: Path, data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert train(tmp_path / "out", encoder, data, changed(keep="best"))["draws"][0]["epoch"] == 3
-    assert "keep: best has no choice, as of 3 epochs only the last is judged: use more than 15" in caplog.text
+    assert "keep: best has no effect, as only the last of 3 epochs is judged: use more than 15" in caplog.text
 
 
 def test_after_an_epoch_a_part_of_the_hold_out_is_judged_and_at_the_end_all_of_it(

@@ -1,4 +1,4 @@
-"""What is done to each view is drawn from the whole range, as often as asked, and for each view by itself."""
+"""Parameters of views are drawn from their whole range, as often as configured, and independently for each view."""
 
 from __future__ import annotations
 

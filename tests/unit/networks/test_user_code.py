@@ -72,13 +72,13 @@ def test_a_module_in_a_package_is_found_without_importing_the_package(folder: Pa
             r"encoder: mistaken\d:network fails .*no file of mistaken\d in .* or among installed packages.*: fix it",
         ),
         ("def network(:\n", r"encoder: mistaken\d:network fails \(SyntaxError: .*line 1"),
-        ("import nothing_like_it\n", r"fails in line 1 of .*mistaken\d.py \(ModuleNotFoundError: .*nothing_like_it"),
+        ("import nothing_like_it\n", r"fails on line 1 of .*mistaken\d.py \(ModuleNotFoundError: .*nothing_like_it"),
         ("other = 1\n", r"encoder: mistaken\d:network fails \(AttributeError: .* has no attribute 'network'"),
         ("def network():\n    return 1\n", r"fails \(TypeError: network\(\) got an unexpected keyword argument"),
-        ("def network(**_):\n\n    return [][0]\n", r"fails in line 3 of .*mistaken\d.py \(IndexError: list index"),
+        ("def network(**_):\n\n    return [][0]\n", r"fails on line 3 of .*mistaken\d.py \(IndexError: list index"),
     ],
 )
-def test_mistakes_are_told_with_their_place(
+def test_mistakes_are_reported_with_their_location(
     folder: Path, code: str | None, message: str, request: pytest.FixtureRequest
 ) -> None:
     name = f"mistaken{next(iter(request.node.callspec.indices.values()))}"  # a module is imported once in a process

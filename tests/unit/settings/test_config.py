@@ -38,7 +38,7 @@ def test_data_a_pretraining_and_an_experiment_are_enough() -> None:
         ),
         ({"datasets": {"Summary": {"source": "digits"}}}, '"Summary" is wrong: it must not be summary or begin'),
         ({"pretrains": {"..": {}}}, 'the name ".." must contain only letters, digits'),
-        ({"pretrains": {101 * "x": {}}}, 'the name "xxxxxxxxxxxxxxxxxxxx…" has 101 characters, and 100 are allowed'),
+        ({"pretrains": {101 * "x": {}}}, 'the name "xxxxxxxxxxxxxxxxxxxx…" has 101 characters (limit: 100)'),
     ],
 )
 def test_mistake_is_one_sentence_that_names_the_key(blocks: dict[str, Any], sentence: str) -> None:

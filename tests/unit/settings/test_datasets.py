@@ -25,7 +25,7 @@ from tests.unit.settings.mistakes import assert_refused
         ),
         (
             {"source": "arrays", "path": "x", "classes": ["a", "b", "a"]},
-            'it must not repeat a name, but "a" is there more than once',
+            'it must not repeat a name, but "a" appears more than once',
         ),
         *(
             ({"source": "folder", "path": "x", "image_size": 8, key: value}, f"{key}: {sentence}")
@@ -35,7 +35,7 @@ from tests.unit.settings.mistakes import assert_refused
                 (
                     "channels",
                     ["a", "a"],
-                    '["a", "a"] is wrong: it must not repeat a name, but "a" is there more than once',
+                    '["a", "a"] is wrong: it must not repeat a name, but "a" appears more than once',
                 ),
                 ("value_range", [5, 5], "[5, 5] is wrong: it must have the lower limit first, but 5 is not below 5"),
                 ("value_range", [[0, 1], [9, 2]], "[[0, 1], [9, 2]] is wrong: it must have the lower limit first"),

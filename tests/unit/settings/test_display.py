@@ -49,7 +49,7 @@ def test_channels_are_found_by_name_or_number(
         (NAMES, ["DNS"], 'datasets.cells.display: there is no channel "DNS"; did you mean "DNA"?'),
         (NAMES, {"5": "red"}, 'there is no channel "5"; available: 0, AGP, DNA, ER, RNA'),
         (None, [0, 5], 'there is no channel "5"; available: 0, 1, 2, 3, 4'),
-        (NAMES, ["DNA", "RNA", 1], 'datasets.cells.display: channel "1" is there more than once: remove one'),
+        (NAMES, ["DNA", "RNA", 1], 'datasets.cells.display: channel "1" appears more than once: remove one'),
     ],
 )
 def test_a_channel_that_is_not_there_or_there_twice_is_named(

@@ -1,4 +1,4 @@
-"""Galleries are told of a pretraining what decides their views, and nothing that would draw them again."""
+"""Galleries get only those pretraining settings that determine their views, so no other setting redraws them."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ MANY_KEYS = [f"{name}_probability" for name in ("crop", "jitter", "grayscale", "
         ({"grid": {"temperature": []}}, "experiments.0.grid.temperature: the list is empty"),
         (
             {"grid": {f"augmentation.{name}": [0.123456789] for name in MANY_KEYS}},
-            "experiments.0.grid: the folder of a combination would have a name of 273 characters, and 240 are allowed: "
-            "take fewer keys, or write blocks of your own",
+            "experiments.0.grid: the folder name of a combination would be 273 characters long, but at most 240 are "
+            "allowed: use fewer keys, or write separate blocks",
         ),
         ({"seeds": []}, "experiments.0.seeds"),
         ({"seeds": [-1]}, "experiments.0.seeds.0"),
@@ -245,10 +245,10 @@ def test_own_data_that_are_not_there_are_named_if_an_experiment_uses_them() -> N
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
-        ("results/images", 'results/images lies in "results", which the workflow writes: move the data elsewhere'),
-        ("resources/own", 'resources/own lies in "resources/own", which the workflow writes: move the data elsewhere'),
-        ("link", 'link lies in "work", which the workflow writes: move the data elsewhere'),
-        (".", '. contains "resources/own", which the workflow writes: name a folder that holds only the images'),
+        ("results/images", 'results/images is in "results", where the workflow writes: move the data elsewhere'),
+        ("resources/own", 'resources/own is in "resources/own", where the workflow writes: move the data elsewhere'),
+        ("link", 'link is in "work", where the workflow writes: move the data elsewhere'),
+        (".", '. contains "resources/own", where the workflow writes: use a folder with only images'),
     ],
 )
 def test_own_data_among_what_the_workflow_writes_are_refused(

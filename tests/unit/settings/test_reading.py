@@ -64,7 +64,7 @@ CONFIG: dict[Any, Any] = {
             "YAML reads 2024-01-01 as a date, where a name belongs",
         ),
         (Config, {**CONFIG, False: {}}, "YAML reads off, no and false as false, where a name belongs: put the name in"),
-        (Dataset, {}, "the key source is required: add digits, torchvision, folder or arrays"),
+        (Dataset, {}, "source is required: set it to digits, torchvision, folder or arrays"),
     ],
 )
 def test_mistake_is_one_sentence_that_names_the_key(kind: object, content: object, sentence: str) -> None:
@@ -112,7 +112,7 @@ def test_unreadable_settings_file_is_named(content: bytes | None, sentence: str,
         ("a: {\n  b: 1\n", "lines 1 to 3 ("),
     ],
 )
-def test_what_is_no_yaml_is_named_with_its_lines(text: str, lines: str, tmp_path: Path) -> None:
+def test_invalid_yaml_is_reported_with_its_lines(text: str, lines: str, tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text(text)
     with pytest.raises(UserError) as error:
         read_yaml(tmp_path / "my.yaml")
@@ -147,9 +147,9 @@ def test_inline_values_that_python_cannot_hold_end_in_one_sentence(value: str) -
 
 
 def test_a_key_that_is_there_twice_in_inline_settings_is_named() -> None:
-    with pytest.raises(UserError, match=r'umap: .* \(the key "n_neighbors" is there twice\): fix them'):
+    with pytest.raises(UserError, match=r'umap: .* \(the key "n_neighbors" appears twice\): fix them'):
         read_settings(UmapSettings, '{"n_neighbors": 9, "n_neighbors": 5}', "umap")
-    with pytest.raises(UserError, match='the key "n_neighbors" is there twice'):
+    with pytest.raises(UserError, match='the key "n_neighbors" appears twice'):
         typed({"umap": "{n_neighbors: 9, n_neighbors: 5}"})
 
 
@@ -169,7 +169,7 @@ def test_command_line_text_becomes_yaml_at_every_depth() -> None:
     assert typed(given) == read
 
 
-def test_command_line_text_that_is_no_yaml_is_named_in_one_sentence() -> None:
+def test_command_line_text_that_is_not_yaml_is_reported_in_one_sentence() -> None:
     with pytest.raises(UserError) as error:
         typed({"datasets": {"digits": {"path": "@data"}}})
     assert str(error.value).startswith("--config: @data is not valid YAML (")

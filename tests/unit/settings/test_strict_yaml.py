@@ -34,9 +34,9 @@ def test_aliases_and_merged_blocks_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("a: 1\nb: 2\n'a': 3\n", 'lines 1 to 3 (the key "a" is there twice): fix it'),
-        ("a:\n- {c: 1, d: 2, c: 1}\n", 'line 2 (the key "c" is there twice): fix it'),
-        ('{\n\t"a": 1,\n\t"a": 1\n}', 'lines 2 to 3 (the key "a" is there twice): fix it'),
+        ("a: 1\nb: 2\n'a': 3\n", 'lines 1 to 3 (the key "a" appears twice): fix it'),
+        ("a:\n- {c: 1, d: 2, c: 1}\n", 'line 2 (the key "c" appears twice): fix it'),
+        ('{\n\t"a": 1,\n\t"a": 1\n}', 'lines 2 to 3 (the key "a" appears twice): fix it'),
     ],
 )
 def test_a_key_that_is_there_twice_is_named_with_its_lines(text: str, lines: str, tmp_path: Path) -> None:

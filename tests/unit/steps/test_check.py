@@ -1,4 +1,4 @@
-"""What an experiment asks of the data, and they have not, is told from dataset.json alone."""
+"""Unmet requirements of an experiment on the data are reported from dataset.json alone."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60
         (
             {},
             {"color_keys": {"simclr": [], "evaluation": ["grayscale_probability"]}},
-            "evaluation: set augmentation.grayscale_probability to 0: it needs 3 color channels, these have 1",
+            "evaluation: set augmentation.grayscale_probability to 0: it needs 3 color channels, but these have 1",
         ),
         (
             {},
             {"color_keys": {"simclr": ["saturation", "hue"]}},
-            "set augmentation.saturation and augmentation.hue to 0: they need 3 color channels, these have 1",
+            "set augmentation.saturation and augmentation.hue to 0: they need 3 color channels, but these have 1",
         ),
         ({"test": without_labels(20)}, {"supervised": True}, "umap.supervised: test of data has no labels"),
     ],

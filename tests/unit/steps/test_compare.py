@@ -50,7 +50,7 @@ def test_pixels_of_large_images_are_left_out_with_a_note(
     settings = ComparedSettings(network=None, labels=[20], draws=1)
     compare(settings, data=write_packed(FEW), out=tmp_path / "pixels.json", hardware=CPU)
     content = json.loads((tmp_path / "pixels.json").read_text())
-    assert content["results"] == [] and "Pixels were left out" in content["notes"][0]
+    assert content["results"] == [] and "Raw pixels were skipped" in content["notes"][0]
 
 
 def test_one_comparison_serves_all_runs_and_is_refused_where_it_was_measured_on_other_data(

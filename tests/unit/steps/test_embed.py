@@ -125,7 +125,7 @@ def test_command_names_what_is_unreadable_and_records_what_it_did(
     command = [sys.executable, "-m", "simclr_steps", "embed", *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    assert f"skipped {photos}/b/cut.png: it is damaged, or none of JPEG, PNG, WEBP, BMP, TIFF" in done.stderr
+    assert f"skipped {photos}/b/cut.png: it is damaged, or not one of JPEG, PNG, WEBP, BMP, TIFF" in done.stderr
     assert "16 features for each of 3 images" in done.stderr
     assert features_of(out)[0] == NAMES
     facts = json.loads(pq.read_metadata(out).metadata[b"simclr"])

@@ -100,10 +100,10 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        ([[0, 1, 2], [4, 5, 6]], "lacks rows: 3"),
+        ([[0, 1, 2], [4, 5, 6]], "is missing rows: 3"),
         ([[0, 1, 2, 3], [3, 4, 5, 6]], "more than once: 3"),
-        ([[0, 1, 2, 3], [4, 5, 6, 7]], "the split lacks: 7"),
-        ([[-1, 0, 1, 2, 3], [4, 5, 6]], "the split lacks: -1"),
+        ([[0, 1, 2, 3], [4, 5, 6, 7]], "not in the split: 7"),
+        ([[-1, 0, 1, 2, 3], [4, 5, 6]], "not in the split: -1"),
     ],
 )
 def test_wrong_rows_are_named(rows: list[list[int]], says: str, data: Path, tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_a_torchvision_set_needs_its_own_list_of_originals(tmp_path: Path) -> No
         prepare(mnist, originals=tmp_path / "originals.json", out=tmp_path / "mnist", workers=1)
 
 
-def test_a_test_split_of_images_that_are_trained_on_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_test_split_of_training_images_gives_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     images, labels = digits(100)
     few, known = images[:30], labels[:30]
     np.savez(tmp_path / "leaky.npz", train_images=images, train_labels=labels, test_images=few, test_labels=known)
@@ -214,7 +214,7 @@ def test_a_test_split_of_images_that_are_trained_on_is_said(tmp_path: Path, capl
             tmp_path, {"source": "arrays", "path": str(tmp_path / "leaky.npz"), "validation_fraction": 0.0}
         )
     assert description.repeated.trained_on == {"test": 30} and not description.repeated.contradictory
-    assert "30 of the 30 images of the test split are trained on as well" in caplog.text
+    assert "30 of the 30 images of the test split are also in the training data" in caplog.text
 
 
 FIELDS = Path(os.environ.get("SIMCLR_TEST_DATA", "absent"), "microscopy")

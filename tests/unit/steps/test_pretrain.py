@@ -146,13 +146,13 @@ def test_full_memory_is_one_sentence_that_names_the_key(
     (tmp_path / "hungry.py").write_text(FULL_MEMORY)
     hungry = OWN.model_copy(update={"encoder": "hungry:encoder"})
     sentence = (
-        "the GPU's memory is full at step 1: set micro_batch_size below 80, the number of views that pass through"
+        "the GPU ran out of memory at step 1: set micro_batch_size below 80, the number of views that pass through"
     )
     with pytest.raises(UserError, match=sentence):
         train(tmp_path / "out", data, hungry)
     encoder = tmp_path / "encoder.safetensors"
     save_network(encoder, Encoder(architecture.resolve(hungry, ImageFormat.of_8_bits((8, 8), 1))))
-    with pytest.raises(UserError, match="the GPU's memory is full at step 1: lower batch_size, which is 20"):
+    with pytest.raises(UserError, match="the GPU ran out of memory at step 1: lower batch_size, which is 20"):
         finetune(
             FinetuneSettings(labels=40, batch_size=20),
             encoder=encoder,
@@ -164,7 +164,7 @@ def test_full_memory_is_one_sentence_that_names_the_key(
         )
 
 
-def test_an_own_encoder_is_told_height_and_width_and_one_that_reads_squares_only_is_refused_others(
+def test_a_custom_encoder_gets_height_and_width_and_one_for_squares_is_refused_other_shapes(
     tmp_path: Path, write_packed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = {split: (np.tile(images, (1, 1, 2, 1)), labels) for split, (images, labels) in {"train": digits(40)}.items()}

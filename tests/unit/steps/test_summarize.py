@@ -40,7 +40,7 @@ def test_the_table_is_tidy_and_the_headline_is_mean_and_sample_deviation(tmp_pat
     assert (accuracies["value"] < accuracies["high"]).all()
     assert table[table["metric"] == "macro_f1"]["low"].isna().all()
 
-    text, apart = (tmp_path / "summary.md").read_text().split("Where the deviation comes from")
+    text, apart = (tmp_path / "summary.md").read_text().split("Sources of the deviation")
     assert re.search(r"\|\s+10 \|\s+0.7 / 1.4 \|", apart), apart
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line]
     lines = {row[0]: row[1:] for row in rows}

@@ -121,7 +121,7 @@ def test_features_without_labels_get_no_invented_metric(write_packed: WritePacke
     assert found["trustworthiness"] > 0.5
     assert "cannot be measured" in found["note"]
     assert "no image has a label" in (tmp_path / "out" / "backbone.html").read_text()
-    with pytest.raises(UserError, match=r"umap\.supervised: test of data has no labels to show UMAP"):
+    with pytest.raises(UserError, match=r"umap\.supervised: test of data has no labels for UMAP to use"):
         run(features, data, tmp_path / "supervised", supervised=True)
 
 
@@ -130,7 +130,7 @@ def test_many_rows_are_thinned_by_class_and_the_plot_says_so(data: Path, tmp_pat
     run(write_features(tmp_path / "features", labels), data, tmp_path / "out", max_points=40)
     table = pd.read_csv(tmp_path / "out" / "backbone.csv")
     assert dict(table["label"].value_counts()) == {0: 30, 1: 10}
-    assert "40 points, thinned from 120" in (tmp_path / "out" / "backbone.html").read_text()
+    assert "40 points, sampled from 120" in (tmp_path / "out" / "backbone.html").read_text()
 
 
 @pytest.mark.parametrize(("rows", "labeled"), [(10, True), (15, True), (15, False)])

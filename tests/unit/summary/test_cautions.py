@@ -48,20 +48,20 @@ def test_few_groups_are_said(tmp_path: Path, data: Path) -> None:
     assert said.startswith("digits: the test split has only 9 groups, too few to tell how the accuracy varies")
 
 
-def test_a_small_split_and_a_rare_class_are_said(tmp_path: Path, data: Path) -> None:
+def test_a_small_split_and_a_rare_class_are_mentioned(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
     said = cautions(headlines(tmp_path), {"digits": described(data, [4, 2, *[5] * 8])}, [])
     assert said[:2] == [
-        f"digits: the {split} split has only 46 labeled images, so each is 2.2 points of an accuracy."
+        f"digits: the {split} split has only 46 labeled images, so each accounts for 2.2 percentage points of accuracy."
         for split in ("hold-out", "test")
     ]
     assert said[2] == "digits: classes with fewer than 5 labeled images in the test split: zero (4), one (2)."
 
 
-def test_an_accuracy_at_chance_is_said(tmp_path: Path, data: Path) -> None:
+def test_an_accuracy_at_chance_is_mentioned(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
     said = cautions(headlines(tmp_path), {"digits": described(data, [110, *[10] * 9])}, [])
-    random = "digits, simclr: random features with 10 labels cannot be told from naming the most frequent class"
+    random = "digits, simclr: random features with 10 labels cannot be distinguished from always predicting the most"
     assert any(sentence.startswith(random) and "55.0 %" in sentence for sentence in said)
     assert not any("SimCLR" in sentence for sentence in said)
 
@@ -74,7 +74,7 @@ def test_runs_with_different_numbers_of_threads_are_named() -> None:
 
 
 @pytest.mark.parametrize(("loss", "rank", "said"), [(4.15, 20, 0), (4.843, 20, 1), (4.15, 1.0, 1), (4.843, 1.0, 2)])
-def test_a_collapse_is_said(loss: float, rank: float, said: int) -> None:
+def test_a_collapse_is_mentioned(loss: float, rank: float, said: int) -> None:
     record = {"step": "pretrain", "settings": {"views": 2, "global_batch_size": 64}}
     history = pd.DataFrame({"loss": [4.0, loss], "validate_rankme": [np.nan, rank]})
     found = cautions([], {}, [RunResults(settings(0).runs[0], history=history, records={"pretrain": record})])
@@ -82,10 +82,10 @@ def test_a_collapse_is_said(loss: float, rank: float, said: int) -> None:
     assert ("ln 127 = 4.844" in "".join(found)) == (loss == 4.843)
 
 
-def test_images_that_are_trained_on_and_judged_are_said(data: Path) -> None:
+def test_images_in_both_training_and_evaluation_are_mentioned(data: Path) -> None:
     description = described(data, [20] * 10).model_copy(
         update={"repeated": Repeated(trained_on={"test": 200}, contradictory=3)}
     )
     leaked, contradictory = cautions([], {"digits": description}, [])
-    assert leaked.startswith("digits: 200 of the 200 images of the test split are trained on as well")
-    assert contradictory.startswith("digits: 3 labeled images are there under another label as well")
+    assert leaked.startswith("digits: 200 of the 200 images of the test split are also in the training data")
+    assert contradictory.startswith("digits: 3 labeled images also occur under a different label")

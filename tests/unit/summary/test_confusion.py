@@ -42,4 +42,4 @@ def test_no_label_makes_a_sentence() -> None:
     table = predictions(3)
     figure = draw_confusions({"a": confusion(table.assign(label=table["label"].mask(table["label"].notna())))})
     assert not figure.axes
-    assert "takes labels" in figure.texts[0].get_text()
+    assert "requires labels" in figure.texts[0].get_text()

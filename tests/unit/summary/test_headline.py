@@ -90,6 +90,6 @@ def test_a_budget_of_groups_is_a_line_whatever_its_draws_labels_with_their_mean(
 def test_one_sentence_says_how_the_penalty_was_chosen(tmp_path: Path) -> None:
     folder = write_run(tmp_path, 0)
     file = folder / "evaluate" / "linear.json"
-    assert page(settings(0), tmp_path).count("was chosen among five values on the hold-out") == 1
+    assert page(settings(0), tmp_path).count("was chosen from five values on the hold-out") == 1
     file.write_text(file.read_text().replace('"C_chosen_on": "validation"', '"C_chosen_on": "train"'))
-    assert "was chosen among five values by 5-fold cross-validation" in page(settings(0), tmp_path)
+    assert "was chosen from five values by 5-fold cross-validation" in page(settings(0), tmp_path)

@@ -35,7 +35,7 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     assert 'name="viewport"' in page
     for fact in ("c0de", "1 min 23 s", "torch 2.11.0", "simclr.sif (sha256 d1935t)", "hash-of-digits"):
         assert fact in page
-    assert "10-NN accuracy: 70.0 % in the plane, 80.0 % in the space of the features. Trustworthiness 0.90" in page
+    assert "10-NN accuracy: 70.0 % in the plot, 80.0 % in feature space. Trustworthiness 0.90" in page
 
 
 def test_the_format_of_the_images_is_said() -> None:

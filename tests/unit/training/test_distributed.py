@@ -168,7 +168,7 @@ def test_two_processes_killed_at_any_moment_and_resumed_end_as_if_nothing_had_ha
     assert content(killed / "out") == content(whole / "out")
 
 
-def test_a_killed_process_is_told_in_one_sentence_and_the_training_goes_on_from_its_last_save(
+def test_a_killed_process_is_reported_in_one_sentence_and_training_resumes_from_the_last_save(
     tmp_path: Path, data: Path
 ) -> None:
     whole, folder = folder_for(tmp_path, "whole"), folder_for(tmp_path, "killed")
@@ -187,7 +187,7 @@ def test_a_killed_process_is_told_in_one_sentence_and_the_training_goes_on_from_
     assert content(folder / "out") == content(whole / "out")
 
 
-def test_a_full_disk_is_told_by_the_leading_process_alone(small_disk: Path, tmp_path: Path, data: Path) -> None:
+def test_a_full_disk_is_reported_only_by_the_leading_process(small_disk: Path, tmp_path: Path, data: Path) -> None:
     folder = folder_for(tmp_path, "out")
     command = arguments(data, "--save-minutes", "60", epochs=1)
     command[command.index("--work") + 1] = str(small_disk / "work")

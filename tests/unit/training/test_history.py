@@ -14,7 +14,7 @@ from simclr_steps.training import history as history_module
 from tests.unit.pretraining import OWN, train
 
 
-def test_console_tells_of_epochs_without_flooding_and_always_of_the_last(
+def test_console_reports_epochs_without_flooding_and_always_the_last_one(
     tmp_path: Path, data: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_module, "_EPOCHS_SPEAK_EVERY_SECONDS", 1000.0)

@@ -146,7 +146,7 @@ def test_a_warm_up_that_is_longer_than_the_training_is_warned_of(
     warmup: float, warnings: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     schedule(Optimization(warmup_epochs=warmup), steps_per_epoch=2, epochs=5)
-    assert caplog.text.count("the warm-up takes 11 updates, and the training 10") == warnings
+    assert caplog.text.count("the warm-up takes 11 updates, but training has only 10") == warnings
 
 
 def test_falls_after_an_automatic_number_of_epochs_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:

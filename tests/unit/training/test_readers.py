@@ -1,4 +1,4 @@
-"""Readers that cannot hand over a batch are done without; one that dies or hangs ends the training in one sentence."""
+"""Readers that cannot pass on a batch are not used; one that dies or hangs ends training with one sentence."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_folder_for_temporary_files_with_a_long_path_is_named(tmp_path: Path) 
     used, said = read(TMPDIR=str(folder))
     assert used == "0"
     assert said == [
-        f"warning: reading images without processes of their own because they cannot use {folder} (AF_UNIX path too "
+        f"warning: reading images without reader processes because they cannot use {folder} (AF_UNIX path too "
         "long): set TMPDIR to another folder, with a short path"
     ]
 
@@ -84,7 +84,7 @@ def test_too_little_shared_memory_is_named_with_what_is_needed() -> None:
     used, said = read(*own_mounts)
     assert used == "0"
     assert said == [
-        "warning: reading images without processes of their own because /dev/shm has 0 of the 1 MB that they need: "
+        "warning: reading images without reader processes because /dev/shm has 0 of the 1 MB that they need: "
         "enlarge it, as docker run --shm-size=1m does"
     ]
 

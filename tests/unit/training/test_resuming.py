@@ -111,7 +111,7 @@ def test_a_used_up_time_budget_leaves_after_each_step_until_the_training_is_done
         statuses.append(process.exitcode)
         assert process.exitcode in (0, 75), said(folder)
     assert statuses == [75] * 5 + [0]
-    assert "stopped (the time budget is used up), saved at step 5 of 5" in said(folder)
+    assert "stopped (the time budget ran out), saved at step 5 of 5" in said(folder)
     assert content(folder / "out") == uninterrupted("pretrain", data, epochs=1)
 
 
@@ -199,7 +199,7 @@ def test_a_training_leaves_before_an_epochs_end_that_is_known_not_to_fit(
     settings = PRETRAIN.model_copy(update={"encoder": "tests.own_encoders:with_batch_norm"})
     places = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
     saving = Saving(every_minutes=60, leave_by=290)  # two epochs take 210 s, and a third would end after 315 s
-    with pytest.raises(Stopped, match=r"stopped \(the time budget is used up\), saved at step 14 of 40") as stopped:
+    with pytest.raises(Stopped, match=r"stopped \(the time budget ran out\), saved at step 14 of 40") as stopped:
         pretrain(settings, seed=0, hardware=Hardware(gpus=0), saving=saving, **places)
     assert stopped.value.status == 75 and seconds[0] == 214
 
