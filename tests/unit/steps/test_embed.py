@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -28,6 +30,7 @@ from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.embed import embed
+from simclr_steps.steps.export import export
 from simclr_steps.steps.predict import predict
 from simclr_steps.steps.prepare import prepare
 from tests.unit.conftest import WriteEncoder, digits
@@ -140,7 +143,7 @@ def test_an_image_of_another_depth_than_the_encoder_was_trained_on_has_no_row(
     Image.fromarray(np.full((20, 20), 4095, dtype=np.uint16)).save(photos / "deep.png")
     embed(write_encoder(channels=3), images=photos, out=tmp_path / "features.parquet", hardware=CPU)
     assert features_of(tmp_path / "features.parquet")[0] == NAMES
-    assert "deep.png: its values are uint16, and those that the encoder was trained on uint8" in caplog.text
+    assert "deep.png: its values are uint16, but the encoder was trained on uint8" in caplog.text
 
 
 def test_a_csv_file_lists_the_images_and_their_order(photos: Path, write_encoder: WriteEncoder, tmp_path: Path) -> None:
@@ -193,3 +196,24 @@ def test_own_code_that_is_not_that_of_the_training_is_not_run_unless_it_is_trust
     assert "changed" not in sys.modules
     embed(tmp_path / "encoder.safetensors", trust="changed", **where)
     assert "changed" in sys.modules
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_one_16_bit_file_has_the_same_features_by_the_encoder_by_embed_and_by_onnx(
+    bits: int, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    form = of(
+        5, dtype="uint16", bits=bits, height=8, width=8, value_range=[(150 * c, 4095 - 300 * c) for c in range(5)]
+    )
+    values = np.random.default_rng(0).integers(0, 4096, (3, 5, 8, 8), dtype=np.uint16)
+    (tmp_path / "cells").mkdir()
+    for number, planes in enumerate(values):
+        tifffile.imwrite(tmp_path / f"cells/{number}.tif", planes, photometric="minisblack")
+    model = write_encoder(image_format=form)
+    embed(model, images=tmp_path / "cells", out=tmp_path / "features.parquet", hardware=CPU)
+    raw = values.transpose(0, 2, 3, 1).astype(np.float32)
+    expected, _ = compute_features(load_network(model), scale(raw, form), torch.device("cpu"))
+    export(model, out=tmp_path / "encoder.onnx")
+    (by_onnx,) = onnxruntime.InferenceSession(tmp_path / "encoder.onnx").run(None, {"images": raw})
+    for found in (features_of(tmp_path / "features.parquet")[1], by_onnx):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
