@@ -19,7 +19,7 @@ from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.networks.features import compute_features, images_at_a_time
-from simclr_steps.training.readers import LONGEST_WAIT, SHARED, start_reader, usable_readers
+from simclr_steps.training.readers import LONGEST_WAIT, SHARED, shared_memory, start_reader, usable_readers
 
 Batch = Sequence[Tensor] | UserError
 
@@ -91,9 +91,12 @@ class Images(Dataset[Any]):
         nobody would see, and the training would wait forever.
         """
         shape = (len(indices), *self._shape)
-        shared = _shared(self._torch_dtype, shape)
-        self.read(indices, shared.numpy())
-        return _shared(torch.int64, (len(indices),)).copy_(torch.from_numpy(indices)), shared
+        try:
+            shared, images = shared_memory(torch.int64, indices.shape), shared_memory(self._torch_dtype, shape)
+        except RuntimeError as error:
+            raise UserError(f"{SHARED} has no room for a batch: enlarge it, or run again with --workers 0") from error
+        self.read(indices, images.numpy())
+        return shared.copy_(torch.from_numpy(indices)), images
 
     def read(self, indices: Rows, into: Pixels | None = None) -> Pixels:
         """Read images from disk: int64 [B] to [B, H, W, C], a new array or the one that is given."""
@@ -194,21 +197,6 @@ def outputs(network: Encoder | Classifier, images: Images, rows: Rows, device: t
     parts = [compute_features(network, images.fetch(batch, device), device) for batch in batches]
     features, second = (torch.from_numpy(np.concatenate(part)).to(device) for part in zip(*parts, strict=True))
     return features, second
-
-
-def _shared(kind: torch.dtype, shape: tuple[int, ...]) -> Tensor:
-    """Return new memory that processes share.
-
-    Raises
-    ------
-    UserError
-        When there is none left.
-    """
-    try:
-        storage = torch.UntypedStorage._new_shared(math.prod(shape) * kind.itemsize)
-    except RuntimeError as error:
-        raise UserError(f"{SHARED} has no room for a batch: enlarge it, or run again with --workers 0") from error
-    return torch.empty(0, dtype=kind).set_(storage).view(shape)
 
 
 def _as_it_is(batch: Batch) -> Batch:

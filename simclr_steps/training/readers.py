@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from shutil import disk_usage
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -37,10 +39,16 @@ def usable_readers(wanted: int, batch_bytes: int) -> int:
     return wanted
 
 
+def shared_memory(kind: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    """Return new memory that processes share; RuntimeError if there is none left."""
+    storage = torch.UntypedStorage._new_shared(math.prod(shape) * kind.itemsize)
+    return torch.empty(0, dtype=kind).set_(storage).view(shape)
+
+
 def _obstacle(size: int) -> str | None:
     """Hand over `size` bytes within this process; return why that fails, and what to do, if it does."""
     try:
-        shared = torch.empty(0, dtype=torch.uint8).set_(torch.UntypedStorage._new_shared(size))
+        shared = shared_memory(torch.uint8, (size,))
     except RuntimeError:
         free = disk_usage(SHARED).free if SHARED.exists() else 0
         return (

@@ -18,18 +18,18 @@ from tests.unit.step_processes import weights
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
-def test_twelve_runs_train_at_once_on_inputs_that_are_made_once(new_project: NewProject, cluster: Cluster) -> None:
-    seeds = list(range(12))
+def test_six_runs_train_at_once_on_inputs_that_are_made_once(new_project: NewProject, cluster: Cluster) -> None:
+    seeds = list(range(6))
     project = new_project(config(seeds), profile(contained=False, gpu=0))
     project.slow(*seeds)
     process = project.start("pretrain_all")
     project.wait_for_steps(*seeds)
-    assert len(cluster.jobs("RUNNING")) == 12
+    assert len(cluster.jobs("RUNNING")) == 6
     assert {project.place(seed).node for seed in seeds} == set(NODES)
     project.hurry(*seeds)
     assert process.wait() == 0, project.said()
     assert all(len(project.places(seed)) == 1 for seed in seeds)
-    assert [len(project.jobs(rule)) for rule in ("prepare", "pretrain")] == [1, 12]
+    assert [len(project.jobs(rule)) for rule in ("prepare", "pretrain")] == [1, 6]
     assert project.said().count("localrule download:") == 1  # where Snakemake runs, as nodes often have no network
 
 
