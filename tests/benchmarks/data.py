@@ -81,7 +81,7 @@ def pack(block: dict[str, Any], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     settings, originals, packed = json.dumps(block), folder / "originals.json", folder / "packed"
     options: list[str | Path] = []
-    if block["source"] != "arrays":  # which need no download
+    if block["source"] not in ("arrays", "folder"):  # which need no download
         _run("download", "--settings", settings, "--folder", folder, "--out", originals)
         options = ["--originals", originals]
     _run("prepare", "--settings", settings, "--out", packed, *options)

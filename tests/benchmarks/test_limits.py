@@ -50,6 +50,7 @@ bench.main()
 """
 
 
+@pytest.mark.slow
 def test_nothing_of_a_benchmark_lives_on_when_what_started_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
