@@ -43,6 +43,7 @@ def doubts(source: ImageSource, splits: SplitNames) -> Iterator[str]:
     yield from _of_spelling(present)
     yield from _of_unseen_classes(source, splits)
     yield from _of_single_groups(source)
+    yield from _of_unjudged_classes(source, splits)
 
 
 def _of_one_class(source: ImageSource, name: str, images: int) -> str:
@@ -127,6 +128,18 @@ def _of_single_groups(source: ImageSource) -> Iterator[str]:
             yield (
                 f"each of these classes is in a single group ({_listed(single)}), so it cannot be in both training and "
                 "evaluation: add images of other groups"
+            )
+
+
+def _of_unjudged_classes(source: ImageSource, splits: SplitNames) -> Iterator[str]:
+    """Name classes that are trained on and absent from a split of whole groups; splits of images have a share of each."""
+    trained_on = set(source.labels[splits == "train"].tolist()) - {NO_LABEL}
+    for split in JUDGED if source.groups is not None else ():
+        judged = set(source.labels[splits == split].tolist()) - {NO_LABEL}
+        if judged and (absent := sorted(source.classes[label] for label in trained_on - judged)):
+            yield (
+                f"no group in {split} has images of {_listed(absent)}, so its accuracy says nothing about that: add groups, "
+                "or change the split's fraction or split_seed"
             )
 
 

@@ -44,8 +44,9 @@ SPREAD = (
     "for the number of images judged"
 )
 SPREAD_OF_GROUPS = (
-    "mean ± sample standard deviation (n - 1) over all label draws of all seeds; in brackets, the 95 % interval "
-    "(bootstrap over whole groups) for the number of groups judged"
+    "mean ± sample standard deviation (n - 1) over all label draws of all seeds; in brackets, the 95 % interval for "
+    "the number of groups judged, as images of one group are alike (bootstrap over whole groups; Wilson if there are "
+    "fewer than 5)"
 )
 
 APART = (

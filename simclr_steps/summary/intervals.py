@@ -13,9 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 
 _QUANTILE = NormalDist().inv_cdf(0.975)
-
-
 _RESAMPLED = 2000  # times, by bootstrap
+_FEW_GROUPS = 5  # fewer have too few different samples: those of two groups are three
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,13 @@ class ByGroup:
 def interval(accuracy: float, images: int, groups: ByGroup | None = None) -> tuple[float, float]:
     """Return the interval of the share of `images` images that are right, at a confidence of 95 %.
 
-    With groups, whose images are no independent ones, it is that of 2,000 bootstrap samples of as many whole groups;
-    and Wilson's of as many images as there are groups where all of these fare alike, which leaves nothing to resample.
+    With groups, whose images are not independent, it is that of 2,000 bootstrap samples of as many whole groups; or, if
+    there are fewer than 5 groups or all fare alike, so that there is nothing to resample, Wilson's of as many images as
+    there are groups.
     """
     if groups is None:
         return _wilson(accuracy, images)
-    if np.ptp(groups.right / groups.images) == 0:
+    if len(groups) < _FEW_GROUPS or np.ptp(groups.right / groups.images) == 0:
         return _wilson(accuracy, len(groups))
     drawn = _resampled(len(groups))
     low, high = np.quantile((drawn @ groups.right) / (drawn @ groups.images), (0.025, 0.975))

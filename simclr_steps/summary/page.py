@@ -18,7 +18,7 @@ from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.summary.captions import PLOTS
-from simclr_steps.summary.headline import APART, SPREAD, Headline, shown_split
+from simclr_steps.summary.headline import APART, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
@@ -88,7 +88,7 @@ def page(
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         headlines=headlines,
         runs=runs,
-        spread=SPREAD,
+        spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
         apart=APART,
         unmeasured=unmeasured,
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},

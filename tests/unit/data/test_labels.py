@@ -146,3 +146,13 @@ def test_ordinary_labels_are_not_doubted(tmp_path: Path, caplog: pytest.LogCaptu
     caplog.set_level(logging.WARNING)
     prepared(table(tmp_path / "photos", labels))
     assert not caplog.messages
+
+
+def test_a_class_that_no_group_of_a_split_has_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = table(tmp_path / "images", [*CATS_AND_ANTS, "cat"], ["train"] * 20 + ["val"])
+    lines = file.read_text().splitlines()
+    file.write_text(
+        "\n".join([f"{lines[0]},group", *(f"{line},{line[:1]}x" for line in lines[1:-1]), f"{lines[-1]},y"])
+    )
+    prepared(file)
+    assert 'no group in validation has images of "ant", so its accuracy says nothing about that' in caplog.text

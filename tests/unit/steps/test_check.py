@@ -49,7 +49,7 @@ SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60
 @pytest.mark.parametrize(
     ("splits", "demands", "sentence"),
     [
-        ({}, {"batch_sizes": {"a": 9, "b": 256}}, "b: global_batch_size 256 exceeds the 200 images of data to train"),
+        ({}, {"batch_sizes": {"a": 9, "b": 256}}, "b: global_batch_size 256 exceeds the 200 training images of data"),
         ({"validation": digits(1)}, {}, "selection.criterion: validate_loss needs a hold-out of at least two images"),
         ({"validation": digits(0)}, {"criterion": "rankme"}, "selection.criterion: rankme needs a hold-out"),
         ({"validation": without_labels(9)}, {"criterion": "knn"}, "selection.criterion: knn needs labels"),

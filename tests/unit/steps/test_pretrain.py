@@ -66,7 +66,7 @@ def test_unlabeled_images_are_trained_on(tmp_path: Path, write_packed: Callable[
 @pytest.mark.parametrize(
     ("change", "hardware", "message"),
     [
-        ({"global_batch_size": 400}, {"gpus": 0}, "global_batch_size 400 exceeds the 200 images of data to train on"),
+        ({"global_batch_size": 400}, {"gpus": 0}, "global_batch_size 400 exceeds the 200 training images of data"),
         (
             {"global_batch_size": 25},
             {"gpus": 0, "processes": 2},

@@ -45,6 +45,11 @@ def test_groups_that_fare_alike_leave_wilsons_interval_of_as_many_images(share: 
     assert interval(share, 140, groups) == interval(share, 7)
 
 
+def test_of_few_groups_the_interval_is_that_of_as_many_images_however_they_fare() -> None:
+    images, right = np.array([20.0, 20, 20, 20]), np.array([20.0, 19, 18, 19])
+    assert interval(76 / 80, 80, ByGroup(images, right)) == interval(76 / 80, 4)
+
+
 def test_several_classifiers_are_one_mean_in_each_group() -> None:
     images = np.array([10.0, 30.0])
     both = [ByGroup(images, np.array(right)) for right in ([10.0, 15.0], [0.0, 15.0])]
