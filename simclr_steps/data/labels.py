@@ -132,14 +132,14 @@ def _of_single_groups(source: ImageSource) -> Iterator[str]:
 
 
 def _of_unjudged_classes(source: ImageSource, splits: SplitNames) -> Iterator[str]:
-    """Name classes that are trained on and absent from a split of whole groups; splits of images have a share of each."""
+    """Name classes that are trained on and absent from a split of whole groups; other splits have a share of each."""
     trained_on = set(source.labels[splits == "train"].tolist()) - {NO_LABEL}
     for split in JUDGED if source.groups is not None else ():
         judged = set(source.labels[splits == split].tolist()) - {NO_LABEL}
         if judged and (absent := sorted(source.classes[label] for label in trained_on - judged)):
             yield (
-                f"no group in {split} has images of {_listed(absent)}, so its accuracy says nothing about that: add groups, "
-                "or change the split's fraction or split_seed"
+                f"no group in {split} has images of {_listed(absent)}, so its accuracy says nothing about that: add "
+                "groups, or change the split's fraction or split_seed"
             )
 
 
