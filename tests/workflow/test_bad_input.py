@@ -98,8 +98,8 @@ def test_arrays_of_mismatched_length(fresh: Project) -> None:
 
 
 def test_arrays_of_another_type(fresh: Project) -> None:
-    use_arrays(fresh, train_images=np.zeros((9, 8, 8), np.float32))
-    assert "train_images" in (said := refuse(fresh, "prepare_all")) and "float32" in said
+    use_arrays(fresh, train_images=np.zeros((9, 8, 8), np.float64))
+    assert "train_images" in (said := refuse(fresh, "prepare_all")) and "float64" in said
 
 
 @pytest.fixture

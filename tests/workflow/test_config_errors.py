@@ -57,7 +57,7 @@ def test_experiment_that_names_no_block_is_refused(fresh: Project) -> None:
 
 def test_missing_config_is_named(fresh: Project) -> None:
     (fresh.folder / "config/config.yaml").unlink()
-    assert "write config/config.yaml, or pass a file with --configfile" in refuse(fresh)
+    assert "create config/config.yaml, or pass a file with --configfile" in refuse(fresh)
 
 
 def test_config_that_is_not_yaml_is_reported_with_the_line(fresh: Project) -> None:
