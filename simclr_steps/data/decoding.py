@@ -23,8 +23,9 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from simclr_steps.data.file_kinds import converter_of, kind_of
-from simclr_steps.data.measured_files import UnknownCompressionError, Values, read_tiff, read_values
+from simclr_steps.data.measured_files import Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
+from simclr_steps.data.readable import UnreadableError
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.signals import end_with_parent
 from simclr_steps.settings.image_format import Dtype, Reading
@@ -56,8 +57,8 @@ def decode(file: File, reading: Reading) -> Decoded | str:
 
     The image is turned as its EXIF data say if they can be read; the largest part in its middle that has the shape of
     the wanted size, or with `fit: pad` all of it, is resized with Pillow's bicubic filter, which takes all pixels into
-    account when it makes an image smaller. Of a picture of 8 bits and several pages or frames the first is taken, and
-    its transparent parts become white. Types other than uint8, uint16 and float32 are unreadable, as are values that
+    account when it makes an image smaller. Of an animation the first frame is taken; the transparent parts of a picture
+    become white. Types other than uint8, uint16 and float32 are unreadable, as are values that
     are NaN or infinite, and images so large that Pillow takes them for a decompression bomb.
     """
     with warnings.catch_warnings():
@@ -81,7 +82,7 @@ def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
                 return _picture(pixels, reading)
         try:  # of 8 bits, with a compression that Pillow does not know
             return _resized(read_tiff(file, reading), reading)
-        except UnknownCompressionError as error:
+        except UnreadableError as error:
             reason = str(error)
         except Exception:  # the reason that Pillow gave stands
             return reason
@@ -128,7 +129,7 @@ def _whole(path: Path, reading: Reading) -> Values:
     with Image.open(path, formats=_FORMATS) as image:
         whole = upright(image)
     if whole.mode not in _BANDS:
-        raise ValueError(f"its pixels have the mode {whole.mode} of Pillow, which has no channels to tell apart")
+        raise UnreadableError(f"its pixels have the mode {whole.mode} of Pillow, which has no channels to tell apart")
     return np.asarray(whole, dtype=np.uint8).reshape(whole.height, whole.width, -1)
 
 
@@ -139,9 +140,9 @@ def _joined(paths: Sequence[Path], reading: Reading) -> Values:
     planes = [_whole(path, of_one) for path in paths]
     for path, name, plane in zip(paths, names, planes, strict=True):
         if plane.shape[2] != 1:
-            raise ValueError(f"{path.name} of channel {name} has {plane.shape[2]} channels: give a file with one")
+            raise UnreadableError(f"{path.name} of channel {name} has {plane.shape[2]} channels: give a file with one")
         if (plane.shape, plane.dtype) != (planes[0].shape, planes[0].dtype):
-            raise ValueError(f"{path.name} is {_described(plane)}, and {paths[0].name} {_described(planes[0])}")
+            raise UnreadableError(f"{path.name} is {_described(plane)}, and {paths[0].name} {_described(planes[0])}")
     return np.concatenate(planes, axis=2)
 
 
@@ -154,11 +155,11 @@ def _resized(whole: Values, reading: Reading) -> Decoded:
 
     Raises
     ------
-    ValueError
+    UnreadableError
         When values are NaN or infinite.
     """
     if wrong := int((~np.isfinite(whole)).sum()):
-        raise ValueError(f"{wrong:,} of its {whole.size:,} values are NaN or infinite: replace them")
+        raise UnreadableError(f"{wrong:,} of its {whole.size:,} values are NaN or infinite: replace them")
     inner, box, kept = _place(whole.shape[:2], reading)
     kind = np.uint8 if whole.dtype == np.uint8 else np.float32
     planes = []
@@ -273,7 +274,7 @@ def _padded(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     """Return an image of 8 bits in mode L or RGB."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        raise ValueError(f"its pixels have the mode {image.mode} of Pillow: save it as TIFF")
+        raise UnreadableError(f"its pixels have the mode {image.mode} of Pillow: save it as TIFF")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

@@ -229,7 +229,7 @@ def test_values_that_are_not_finite_are_counted(tmp_path: Path, suffix: str) -> 
 
 
 def test_pictures_of_8_bits_are_left_to_pillow_but_named_channels_are_not(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", STACK[:3].astype(np.uint8), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "a.tif", STACK[:3].astype(np.uint8), photometric="rgb", planarconfig="separate")
     assert read_values(tmp_path / "a.tif", reading(3)) is None
     named = values(tmp_path / "a.tif", reading(3, channel_names=["A", "B", "C"]))
     assert np.array_equal(named, np.moveaxis(STACK[:3].astype(np.uint8), 0, -1))

@@ -1,0 +1,74 @@
+"""A TIFF file holds one image, or is refused: no page is taken or left out silently, at any depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from tests.unit.data.test_measured_files import RANDOM, Pixels, reading, reason, values
+
+STACK = RANDOM.integers(0, 256, (3, 32, 24))
+
+
+def write_pages(path: Path, *pages: Pixels, **options: Any) -> Path:
+    with tifffile.TiffWriter(path) as file:
+        for page in pages:
+            file.write(page, contiguous=False, photometric="minisblack", **options)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("options", [{}, {"metadata": None}])
+def test_pages_are_channels_if_as_many_are_asked_for_and_refused_otherwise(
+    tmp_path: Path, dtype: Any, options: dict[str, Any]
+) -> None:
+    pages = STACK.astype(dtype)
+    file = write_pages(tmp_path / "a.tif", *pages, **options)
+    assert np.array_equal(values(file, reading(3)), np.moveaxis(pages, 0, -1))
+    assert "3 × 32 × 24: set `channel_axis` to the one that holds the channels, or `planes`" in reason(file, reading(1))
+    assert np.array_equal(values(file, reading(1, planes=2))[..., 0], pages[2])
+    colors = write_pages(tmp_path / "b.tif", *np.stack([np.moveaxis(pages, 0, -1)] * 3), **options)
+    assert "or `planes`" in reason(colors, reading(3))
+
+
+@pytest.mark.parametrize("options", [{}, {"metadata": None}])
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (STACK[0, :16, :12].astype(np.uint16), "32 × 24 uint16, 16 × 12 uint16"),
+        (STACK[0].astype(np.uint8), "32 × 24 uint16, 32 × 24 uint8"),
+    ],
+)
+def test_pages_that_are_not_alike_are_refused(
+    tmp_path: Path, other: Pixels, sentence: str, named: bool, options: dict[str, Any]
+) -> None:
+    pages = STACK[:1].astype(np.uint16)
+    refused = f"its pages are not alike ({sentence}): save each as a file of its own"
+    how = reading(1, channel_names=["A"] if named else None)
+    assert reason(write_pages(tmp_path / "a.tif", *pages, other, **options), how) == refused
+    shallow = write_pages(tmp_path / "b.tif", pages[0].astype(np.uint8), other[:9].astype(np.uint8), **options)
+    assert "its pages are not alike" in reason(shallow, how)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_smaller_copies_and_masks_are_left_out(tmp_path: Path, dtype: Any) -> None:
+    whole, copy = STACK[0].astype(dtype), STACK[0, ::2, ::2].astype(dtype)
+    kinds: list[dict[str, Any]] = [{"metadata": None}, {}]
+    for metadata in kinds:
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            file.write(whole, subifds=1, contiguous=False, **metadata)
+            file.write(copy, subfiletype=1, contiguous=False, **metadata)
+            file.write(copy > 99, subfiletype=4, contiguous=False, photometric="mask", **metadata)
+        assert np.array_equal(values(tmp_path / "a.tif", reading(1))[..., 0], whole)
+
+
+def test_several_images_of_an_ome_tiff_file_are_refused(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for page in STACK[:2].astype(np.uint16):
+            file.write(page, metadata={"axes": "YX"})
+    assert reason(tmp_path / "a.ome.tif", reading(1)) == "it holds 2 images: save each as a file of its own"
