@@ -17,6 +17,7 @@ UNKNOWN = "Q"  # an axis whose meaning the file does not say
 
 _COLORS = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 _JUDGED = ("shaped", "generic", "ome")  # kinds of files whose further images are not known to be small copies or labels
+_FEW_BITS = (1, 2, 4)  # fewer than 8, of which Pillow makes 8
 _UNSUPPORTED = ("not supported", "requires the")  # in what tifffile says of a compression
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it warns of much that does not keep it from reading
@@ -47,7 +48,8 @@ def read_image(path: Path, channels: int) -> StoredImage:
         if any(found is None for part in parts for found in part.pages):
             raise UnreadableError("a page is missing, which its metadata name")
         check_size(first.shape, channels)
-        check_type(first.dtype)
+        check_type(np.dtype(np.uint8) if first.dtype == np.bool_ else first.dtype)
+        _check_meaning(page)
         try:
             arrays = [part.asarray() for part in parts]
         except ValueError as error:
@@ -60,7 +62,7 @@ def read_image(path: Path, channels: int) -> StoredImage:
             raise
         tag = page.tags.get("Orientation")
         return StoredImage(
-            values=np.stack(arrays) if len(arrays) > 1 else arrays[0],
+            values=_as_light(np.stack(arrays) if len(arrays) > 1 else arrays[0], page),
             axes=(UNKNOWN if len(parts) > 1 else "") + first.axes,
             is_color=page.photometric in _COLORS,
             has_alpha=page.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,),
@@ -79,6 +81,26 @@ def is_plain_picture(path: Path) -> bool:
             return first.dtype in (np.uint8, np.bool_) and not has_pages and not _others(file)
     except Exception:
         return True
+
+
+def _check_meaning(page: tifffile.TiffPage) -> None:
+    """Raise UnreadableError where the values are not how much light there is."""
+    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
+        raise UnreadableError("its values are indices into a table of colors: save it as gray values or RGB")
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.dtype == np.float32:
+        raise UnreadableError("its values are float32, of which the least is white: save it with black as the least")
+    if page.bitspersample < 8 and page.bitspersample not in _FEW_BITS:
+        raise UnreadableError(f"its values have {page.bitspersample} bits: convert them to 8")
+
+
+def _as_light(values: npt.NDArray[Any], page: tifffile.TiffPage) -> npt.NDArray[Any]:
+    """Return values that are the larger the brighter, and those of fewer than 8 bits as 0 to 255, as Pillow does it."""
+    largest = (1 << page.bitspersample) - 1
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8)
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        values = largest - values
+    return values * (255 // largest) if largest < 255 else values
 
 
 def _open(path: Path) -> tifffile.TiffFile:

@@ -72,3 +72,39 @@ def test_several_images_of_an_ome_tiff_file_are_refused(tmp_path: Path) -> None:
         for page in STACK[:2].astype(np.uint16):
             file.write(page, metadata={"axes": "YX"})
     assert reason(tmp_path / "a.ome.tif", reading(1)) == "it holds 2 images: save each as a file of its own"
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_few_bits_become_8_and_white_is_the_most_however_a_file_is_read(
+    tmp_path: Path, bits: int, photometric: str
+) -> None:
+    levels = STACK[0].astype(np.uint8) >> (8 - bits)
+    written = levels.astype(bool) if bits == 1 else levels
+    tifffile.imwrite(tmp_path / "a.tif", written, photometric=photometric, bitspersample=bits, metadata=None)
+    light = levels * (255 // (2**bits - 1))
+    expected = light if photometric == "minisblack" else 255 - light
+    for how in (reading(1), reading(1, channel_names=["A"]), reading(1, planes="max")):
+        assert np.array_equal(values(tmp_path / "a.tif", how)[..., 0], expected)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_deep_values_that_count_from_white_are_inverted(tmp_path: Path, bits: int) -> None:
+    deep = STACK[0].astype(np.uint16) << (bits - 8)
+    tifffile.imwrite(tmp_path / "a.tif", deep, photometric="miniswhite", bitspersample=bits)
+    for how in (reading(1), reading(1, channel_names=["A"])):
+        assert np.array_equal(values(tmp_path / "a.tif", how)[..., 0], 2**bits - 1 - deep)
+    tifffile.imwrite(tmp_path / "b.tif", deep.astype(np.float32), photometric="miniswhite")
+    assert "float32, of which the least is white" in reason(tmp_path / "b.tif", reading(1))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_indices_into_a_table_of_colors_are_no_values(tmp_path: Path, dtype: Any) -> None:
+    table = RANDOM.integers(0, 65536, (3, np.iinfo(dtype).max + 1)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0].astype(dtype), photometric="palette", colormap=table)
+    refused = "its values are indices into a table of colors: save it as gray values or RGB"
+    assert reason(tmp_path / "a.tif", reading(1, channel_names=["A"])) == refused
+    if dtype == np.uint8:
+        assert np.array_equal(values(tmp_path / "a.tif", reading(3)), np.moveaxis(table >> 8, 0, -1)[STACK[0]])
+    else:
+        assert reason(tmp_path / "a.tif", reading(1)) == refused
