@@ -43,8 +43,8 @@ _LOOK_EVERY = 1.0  # seconds in which a process that died is noticed
 class Decoded:
     """An image of the wanted size.
 
-    `values` [H, W, C] are uint8, or float32 for files of other types, with NaN in the margins that `fit: pad` adds. The
-    number of channels is the file's where they are no gray level or colors.
+    `values` [H, W, C] are uint8, or float32 for files of other types and where `fit: pad` adds margins, which are NaN.
+    The number of channels is the file's where they are no gray level or colors.
     """
 
     values: npt.NDArray[Any]
@@ -262,10 +262,10 @@ def _place(size: Size, reading: Reading) -> tuple[Size, tuple[float, float, floa
 
 
 def _padded(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
-    """Return an image [h, w, C] in the middle of a larger one, whose margins are 0, or NaN for float32."""
+    """Return an image [h, w, C] in the middle of a larger one, of float32, whose margins are NaN."""
     if values.shape[:2] == size:
         return values
-    whole = np.full((*size, values.shape[2]), np.nan if values.dtype == np.float32 else 0, dtype=values.dtype)
+    whole = np.full((*size, values.shape[2]), np.nan, dtype=np.float32)
     top, left = ((large - small) // 2 for large, small in zip(size, values.shape, strict=False))
     whole[top : top + values.shape[0], left : left + values.shape[1]] = values
     return whole
