@@ -104,7 +104,8 @@ def _as_light(values: npt.NDArray[Any], page: tifffile.TiffPage) -> npt.NDArray[
 
 
 def _open(path: Path) -> tifffile.TiffFile:
-    return tifffile.TiffFile(path)
+    """Open a file, without others that belong to the same recording, which tifffile would read as well."""
+    return tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False)
 
 
 def _parts(file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from simclr_steps.data.decoding import Decoded, decode
 from tests.unit.data.test_measured_files import RANDOM, Pixels, reading, reason, values
 
 STACK = RANDOM.integers(0, 256, (3, 32, 24))
@@ -108,3 +110,35 @@ def test_indices_into_a_table_of_colors_are_no_values(tmp_path: Path, dtype: Any
         assert np.array_equal(values(tmp_path / "a.tif", reading(3)), np.moveaxis(table >> 8, 0, -1)[STACK[0]])
     else:
         assert reason(tmp_path / "a.tif", reading(1)) == refused
+
+
+def write_one_of_a_set(path: Path, plane: Pixels, other: str) -> Path:
+    """Write one channel to a file whose metadata name another file with the second channel."""
+    channels = "".join(
+        f'<TiffData FirstC="{number}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{name}</UUID></TiffData>'
+        for number, name in enumerate((path.name, other))
+    )
+    described = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+        f'UUID="urn:uuid:{path.name}">'
+        '<Image ID="Image:0"><Pixels DimensionOrder="XYCZT" ID="Pixels:0" SizeC="2" SizeT="1" SizeX="24" SizeY="32" '
+        'SizeZ="1" Type="uint16"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+        f'<Channel ID="Channel:0:1" SamplesPerPixel="1"/>{channels}</Pixels></Image></OME>'
+    )
+    tifffile.imwrite(path, plane, description=described, metadata=None)
+    return path
+
+
+@pytest.mark.timeout(20)
+def test_no_other_file_of_a_set_is_opened(tmp_path: Path) -> None:
+    planes = STACK.astype(np.uint16)
+    files = (
+        write_one_of_a_set(tmp_path / "a.ome.tif", planes[0], "b.ome.tif"),
+        write_one_of_a_set(tmp_path / "b.ome.tif", planes[1], "a.ome.tif"),
+        write_one_of_a_set(tmp_path / "c.ome.tif", planes[2], "pipe.ome.tif"),
+    )
+    os.mkfifo(tmp_path / "pipe.ome.tif")
+    for file, plane in zip(files, planes, strict=True):
+        assert np.array_equal(values(file, reading(1))[..., 0], plane)
+    joined = decode(files, reading(3, channel_names=["A", "B", "C"]))
+    assert isinstance(joined, Decoded) and np.array_equal(joined.values, np.moveaxis(planes, 0, -1))
