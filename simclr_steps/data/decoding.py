@@ -32,6 +32,7 @@ from simclr_steps.settings.image_format import Dtype, Reading
 from simclr_steps.settings.sizes import Size
 
 File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
+Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _BANDS = ("L", "RGB", "RGBA", "CMYK")  # modes of Pillow whose bands are channels
@@ -117,8 +118,8 @@ def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
         image.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
         whole = _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
     inner, box, kept = _place((whole.height, whole.width), reading)
-    small = whole.resize(inner[::-1], Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
-    return Decoded(_padded(np.asarray(small, dtype=np.uint8).reshape(*inner, -1), size), "uint8", kept)
+    small = np.asarray(_small(whole, inner, box), dtype=np.uint8).reshape(*inner, -1)
+    return Decoded(_padded(small, size), "uint8", kept)
 
 
 def _whole(path: Path, reading: Reading) -> Values:
@@ -165,11 +166,17 @@ def _resized(whole: Values, reading: Reading) -> Decoded:
     planes = []
     for channel in range(whole.shape[2]):
         plane = Image.fromarray(np.ascontiguousarray(whole[..., channel], dtype=kind))
-        planes.append(np.asarray(plane.resize(inner[::-1], Image.Resampling.BICUBIC, box=box)))
+        planes.append(np.asarray(_small(plane, inner, box)))
     values = np.stack(planes, axis=2)
     if whole.dtype == np.uint16:  # as Pillow does it for 8 bits, where the filter leaves the type's range
         values = values.clip(0, np.iinfo(np.uint16).max)
     return Decoded(_padded(values, reading.size), whole.dtype.name, kept)  # type: ignore[arg-type]
+
+
+def _small(image: Image.Image, size: Size, box: Box) -> Image.Image:
+    """Return a part of an image at another size; values of 8 bits are equal however their file was read."""
+    gap = None if image.mode == "F" else 2.0  # averages whole pixels first, where many become one
+    return image.resize(size[::-1], Image.Resampling.BICUBIC, box=box, reducing_gap=gap)
 
 
 def decode_all(files: Sequence[File], reading: Reading, workers: int) -> Iterator[Decoded | str]:
@@ -246,7 +253,7 @@ def _kill(decoders: Sequence[BaseProcess]) -> None:
         decoder.kill()
 
 
-def _place(size: Size, reading: Reading) -> tuple[Size, tuple[float, float, float, float], float]:
+def _place(size: Size, reading: Reading) -> tuple[Size, Box, float]:
     """Return the size of an image inside the wanted one, which of its parts fills that, and the part's share."""
     height, width = size
     if reading.fit == "pad":

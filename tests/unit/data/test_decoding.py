@@ -272,6 +272,18 @@ def test_a_deep_image_looks_as_one_of_8_bits_does(photo: Image.Image, tmp_path: 
     assert differences.max() < 10
 
 
+@pytest.mark.parametrize("side", [12, 50, 64])
+def test_equal_pixels_of_8_bits_become_equal_small_images_however_they_are_read(
+    photo: Image.Image, tmp_path: Path, side: int
+) -> None:
+    photo.save(tmp_path / "a.png")
+    np.save(tmp_path / "a.npy", np.asarray(photo))
+    expected = decoded(tmp_path / "a.png", side, 3)
+    named = Reading(height=side, width=side, channels=3, channel_names=["A", "B", "C"])
+    for path, how in (("a.npy", named), ("a.png", named), ("a.npy", Reading(height=side, width=side, channels=3))):
+        assert np.array_equal(pixels(decoding.decode(tmp_path / path, how)), expected)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize(("shape", "inner"), [((30, 60), (12, 24)), ((60, 30), (20, 10)), ((7, 3), (20, 9))])
 def test_padding_keeps_all_of_an_image_in_the_middle(
