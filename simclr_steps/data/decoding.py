@@ -76,7 +76,7 @@ def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
     except UnidentifiedImageError:
         reason = _what_it_is(file) if isinstance(file, Path) else "a file of a channel is no image"
     except Exception as error:  # a damaged file can make a decoder fail in any way
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = _why(error)
     if isinstance(file, Path) and reading.is_picture:
         with suppress(Exception):  # what makes it fail may be no more than metadata
             if pixels := without_metadata(file):
@@ -88,6 +88,14 @@ def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
         except Exception:  # the reason that Pillow gave stands
             return reason
     return reason
+
+
+def _why(error: Exception) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
+    is_of_system = isinstance(error, OSError) and error.errno is not None
+    if is_of_system or isinstance(error, UnreadableError | MemoryError | Image.DecompressionBombError):
+        return said
+    return f"it seems to be damaged: {said}"
 
 
 def _what_it_is(path: Path) -> str:
@@ -157,8 +165,10 @@ def _resized(whole: Values, reading: Reading) -> Decoded:
     Raises
     ------
     UnreadableError
-        When values are NaN or infinite.
+        When there are no values, or some are NaN or infinite.
     """
+    if not whole.size:
+        raise UnreadableError("it holds no pixels")
     if wrong := int((~np.isfinite(whole)).sum()):
         raise UnreadableError(f"{wrong:,} of its {whole.size:,} values are NaN or infinite: replace them")
     inner, box, kept = _place(whole.shape[:2], reading)

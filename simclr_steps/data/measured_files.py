@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from simclr_steps.data.metadata import orientation, turned
-from simclr_steps.data.readable import UnreadableError, check_type
+from simclr_steps.data.readable import UnreadableError, check_size, check_type
 from simclr_steps.data.tiff_files import is_plain_picture, read_image
 from simclr_steps.settings.image_format import Reading
 
@@ -21,6 +21,7 @@ Values = npt.NDArray[Any]  # [H, W, C] of uint8, uint16 or float32
 _NUMPY, _PNG = b"\x93NUMPY", b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DEPTH_OF_PNG = 24  # where its header says how many bits a value has
+_SIZE_OF_PNG = (slice(20, 24), slice(16, 20))  # the same for height and width
 _PLANES = {"Z": "focal planes (Z)", "T": "points in time (T)"}
 _WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in a gray value, as Pillow has them
 
@@ -37,11 +38,13 @@ def read_values(path: Path, reading: Reading) -> Values | None:
         start = file.read(_DEPTH_OF_PNG + 1)
     if start.startswith(_NUMPY):
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        check_size(array.shape, reading.channels)
         values = _native(_arranged(array, _axes_of_array(array.shape, reading), reading))
         return _picture(values, reading, has_alpha=False) if reading.is_picture else values
     if start.startswith(_TIFF):
         return _of_tiff(path, reading)
     if start.startswith(_PNG) and start[_DEPTH_OF_PNG:] == b"\x10":
+        check_size([int.from_bytes(start[place]) for place in _SIZE_OF_PNG], 1)
         return _of_png(path, reading)
     return None
 
@@ -50,7 +53,7 @@ def read_tiff(path: Path, reading: Reading) -> Values:
     """Return the values of a TIFF file, upright; see read_values."""
     stored = read_image(path, reading.channels)
     values = _arranged(stored.values, _named(stored.axes, stored.values.shape, reading), reading)
-    if reading.is_picture and (stored.is_color or values.shape[2] == 1):
+    if reading.is_picture and (stored.is_color or values.shape[2] == 1 + stored.has_alpha):
         values = _picture(values, reading, has_alpha=stored.has_alpha)
     return turned(values, stored.orientation)
 
@@ -75,22 +78,33 @@ def _axes_of_array(shape: Sequence[int], reading: Reading) -> str:
     """Return the axes of a NumPy array as letters, of which one is C if there are three."""
     if len(shape) == 2:
         return "YX"
+    stated = f"its shape is {tuple(shape)}"
     if len(shape) != 3:
         raise UnreadableError(
-            f"its shape is {tuple(shape)}: store each image as H × W, or with an axis for the channels"
+            f"{stated}: store each image as H × W, or with an axis for the channels{_no_planes(reading)}"
         )
     place = reading.channel_axis
     if place is None:
         places = [axis for axis, length in enumerate(shape) if length == reading.channels]
-        if len(places) != 1:
+        if len(places) > 1:
             raise UnreadableError(
-                f"its shape is {tuple(shape)}, and not one axis is as long as there are channels, {reading.channels}: "
-                "set `channels` or `channel_axis`"
+                f"{stated}, and {len(places)} axes are as long as there are channels, {reading.channels}: set "
+                "`channel_axis` to the one that holds them"
+            )
+        if not places:
+            raise UnreadableError(
+                f"{stated}, and not one axis is as long as there are channels, {reading.channels}: set `channels` or "
+                f"`channel_axis`{_no_planes(reading)}"
             )
         place = places[0]
     elif place >= len(shape):
-        raise UnreadableError(f"its shape is {tuple(shape)}, which has no axis {place} for `channel_axis`")
+        raise UnreadableError(f"{stated}, which has no axis {place} for `channel_axis`")
     return "YX"[:place] + "C" + "YX"[place:]
+
+
+def _no_planes(reading: Reading) -> str:
+    """Return the end of a sentence about an array, which names no axes."""
+    return "" if reading.planes is None else ", as `planes` is for TIFF files only"
 
 
 def _named(axes: str, shape: Sequence[int], reading: Reading) -> str:
@@ -177,6 +191,8 @@ def _picture(values: Values, reading: Reading, *, has_alpha: bool) -> Values:
 
 def _on_white(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return whole numbers without their last channel, which is how opaque a pixel is; the others turn white."""
+    if values.dtype.kind != "u":
+        raise UnreadableError(f"its values are {values.dtype.name} with an alpha channel: save it without that channel")
     largest = np.iinfo(values.dtype).max
     opaque = values[..., -1:] / largest
     return np.asarray(np.rint(values[..., :-1] * opaque + largest * (1 - opaque)).astype(values.dtype))
