@@ -23,14 +23,16 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from simclr_steps.data.file_kinds import converter_of, kind_of
-from simclr_steps.data.measured_files import UnknownCompressionError, Values, read_tiff, read_values
+from simclr_steps.data.measured_files import Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
+from simclr_steps.data.readable import UnreadableError
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.signals import end_with_parent
 from simclr_steps.settings.image_format import Dtype, Reading
 from simclr_steps.settings.sizes import Size
 
 File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
+Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _BANDS = ("L", "RGB", "RGBA", "CMYK")  # modes of Pillow whose bands are channels
@@ -42,8 +44,8 @@ _LOOK_EVERY = 1.0  # seconds in which a process that died is noticed
 class Decoded:
     """An image of the wanted size.
 
-    `values` [H, W, C] are uint8, or float32 for files of other types, with NaN in the margins that `fit: pad` adds. The
-    number of channels is the file's where they are no gray level or colors.
+    `values` [H, W, C] are uint8, or float32 for files of other types and where `fit: pad` adds margins, which are NaN.
+    The number of channels is the file's where they are no gray level or colors.
     """
 
     values: npt.NDArray[Any]
@@ -56,8 +58,8 @@ def decode(file: File, reading: Reading) -> Decoded | str:
 
     The image is turned as its EXIF data say if they can be read; the largest part in its middle that has the shape of
     the wanted size, or with `fit: pad` all of it, is resized with Pillow's bicubic filter, which takes all pixels into
-    account when it makes an image smaller. Of a picture of 8 bits and several pages or frames the first is taken, and
-    its transparent parts become white. Types other than uint8, uint16 and float32 are unreadable, as are values that
+    account when it makes an image smaller. Of an animation the first frame is taken; the transparent parts of a picture
+    become white. Types other than uint8, uint16 and float32 are unreadable, as are values that
     are NaN or infinite, and images so large that Pillow takes them for a decompression bomb.
     """
     with warnings.catch_warnings():
@@ -74,18 +76,26 @@ def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
     except UnidentifiedImageError:
         reason = _what_it_is(file) if isinstance(file, Path) else "a file of a channel is no image"
     except Exception as error:  # a damaged file can make a decoder fail in any way
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = _why(error)
     if isinstance(file, Path) and reading.is_picture:
         with suppress(Exception):  # what makes it fail may be no more than metadata
             if pixels := without_metadata(file):
                 return _picture(pixels, reading)
         try:  # of 8 bits, with a compression that Pillow does not know
             return _resized(read_tiff(file, reading), reading)
-        except UnknownCompressionError as error:
+        except UnreadableError as error:
             reason = str(error)
         except Exception:  # the reason that Pillow gave stands
             return reason
     return reason
+
+
+def _why(error: Exception) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
+    is_of_system = isinstance(error, OSError) and error.errno is not None
+    if is_of_system or isinstance(error, UnreadableError | MemoryError | Image.DecompressionBombError):
+        return said
+    return f"it seems to be damaged: {said}"
 
 
 def _what_it_is(path: Path) -> str:
@@ -116,8 +126,8 @@ def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
         image.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
         whole = _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
     inner, box, kept = _place((whole.height, whole.width), reading)
-    small = whole.resize(inner[::-1], Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
-    return Decoded(_padded(np.asarray(small, dtype=np.uint8).reshape(*inner, -1), size), "uint8", kept)
+    small = np.asarray(_small(whole, inner, box), dtype=np.uint8).reshape(*inner, -1)
+    return Decoded(_padded(small, size), "uint8", kept)
 
 
 def _whole(path: Path, reading: Reading) -> Values:
@@ -128,7 +138,7 @@ def _whole(path: Path, reading: Reading) -> Values:
     with Image.open(path, formats=_FORMATS) as image:
         whole = upright(image)
     if whole.mode not in _BANDS:
-        raise ValueError(f"its pixels have the mode {whole.mode} of Pillow, which has no channels to tell apart")
+        raise UnreadableError(f"its pixels have the mode {whole.mode} of Pillow, which has no channels to tell apart")
     return np.asarray(whole, dtype=np.uint8).reshape(whole.height, whole.width, -1)
 
 
@@ -139,9 +149,9 @@ def _joined(paths: Sequence[Path], reading: Reading) -> Values:
     planes = [_whole(path, of_one) for path in paths]
     for path, name, plane in zip(paths, names, planes, strict=True):
         if plane.shape[2] != 1:
-            raise ValueError(f"{path.name} of channel {name} has {plane.shape[2]} channels: give a file with one")
+            raise UnreadableError(f"{path.name} of channel {name} has {plane.shape[2]} channels: give a file with one")
         if (plane.shape, plane.dtype) != (planes[0].shape, planes[0].dtype):
-            raise ValueError(f"{path.name} is {_described(plane)}, and {paths[0].name} {_described(planes[0])}")
+            raise UnreadableError(f"{path.name} is {_described(plane)}, and {paths[0].name} {_described(planes[0])}")
     return np.concatenate(planes, axis=2)
 
 
@@ -154,21 +164,29 @@ def _resized(whole: Values, reading: Reading) -> Decoded:
 
     Raises
     ------
-    ValueError
-        When values are NaN or infinite.
+    UnreadableError
+        When there are no values, or some are NaN or infinite.
     """
+    if not whole.size:
+        raise UnreadableError("it holds no pixels")
     if wrong := int((~np.isfinite(whole)).sum()):
-        raise ValueError(f"{wrong:,} of its {whole.size:,} values are NaN or infinite: replace them")
+        raise UnreadableError(f"{wrong:,} of its {whole.size:,} values are NaN or infinite: replace them")
     inner, box, kept = _place(whole.shape[:2], reading)
     kind = np.uint8 if whole.dtype == np.uint8 else np.float32
     planes = []
     for channel in range(whole.shape[2]):
         plane = Image.fromarray(np.ascontiguousarray(whole[..., channel], dtype=kind))
-        planes.append(np.asarray(plane.resize(inner[::-1], Image.Resampling.BICUBIC, box=box)))
+        planes.append(np.asarray(_small(plane, inner, box)))
     values = np.stack(planes, axis=2)
     if whole.dtype == np.uint16:  # as Pillow does it for 8 bits, where the filter leaves the type's range
         values = values.clip(0, np.iinfo(np.uint16).max)
     return Decoded(_padded(values, reading.size), whole.dtype.name, kept)  # type: ignore[arg-type]
+
+
+def _small(image: Image.Image, size: Size, box: Box) -> Image.Image:
+    """Return a part of an image at another size; values of 8 bits are equal however their file was read."""
+    gap = None if image.mode == "F" else 2.0  # averages whole pixels first, where many become one
+    return image.resize(size[::-1], Image.Resampling.BICUBIC, box=box, reducing_gap=gap)
 
 
 def decode_all(files: Sequence[File], reading: Reading, workers: int) -> Iterator[Decoded | str]:
@@ -245,7 +263,7 @@ def _kill(decoders: Sequence[BaseProcess]) -> None:
         decoder.kill()
 
 
-def _place(size: Size, reading: Reading) -> tuple[Size, tuple[float, float, float, float], float]:
+def _place(size: Size, reading: Reading) -> tuple[Size, Box, float]:
     """Return the size of an image inside the wanted one, which of its parts fills that, and the part's share."""
     height, width = size
     if reading.fit == "pad":
@@ -261,10 +279,10 @@ def _place(size: Size, reading: Reading) -> tuple[Size, tuple[float, float, floa
 
 
 def _padded(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
-    """Return an image [h, w, C] in the middle of a larger one, whose margins are 0, or NaN for float32."""
+    """Return an image [h, w, C] in the middle of a larger one, of float32, whose margins are NaN."""
     if values.shape[:2] == size:
         return values
-    whole = np.full((*size, values.shape[2]), np.nan if values.dtype == np.float32 else 0, dtype=values.dtype)
+    whole = np.full((*size, values.shape[2]), np.nan, dtype=np.float32)
     top, left = ((large - small) // 2 for large, small in zip(size, values.shape, strict=False))
     whole[top : top + values.shape[0], left : left + values.shape[1]] = values
     return whole
@@ -273,7 +291,7 @@ def _padded(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     """Return an image of 8 bits in mode L or RGB."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        raise ValueError(f"its pixels have the mode {image.mode} of Pillow: save it as TIFF")
+        raise UnreadableError(f"its pixels have the mode {image.mode} of Pillow: save it as TIFF")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,11 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
-import tifffile
 from PIL import Image
 
 from simclr_steps.data.metadata import orientation, turned
+from simclr_steps.data.readable import UnreadableError, check_size, check_type
+from simclr_steps.data.tiff_files import is_plain_picture, read_image
 from simclr_steps.settings.image_format import Reading
 
 Values = npt.NDArray[Any]  # [H, W, C] of uint8, uint16 or float32
@@ -22,18 +21,9 @@ Values = npt.NDArray[Any]  # [H, W, C] of uint8, uint16 or float32
 _NUMPY, _PNG = b"\x93NUMPY", b"\x89PNG\r\n\x1a\n"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _DEPTH_OF_PNG = 24  # where its header says how many bits a value has
-_TYPES = ("uint8", "uint16", "float32")
+_SIZE_OF_PNG = (slice(20, 24), slice(16, 20))  # the same for height and width
 _PLANES = {"Z": "focal planes (Z)", "T": "points in time (T)"}
-_UNKNOWN = "Q"
-_COLORS = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
 _WEIGHTS = (0.299, 0.587, 0.114)  # of red, green and blue in a gray value, as Pillow has them
-_UNSUPPORTED = ("not supported", "requires the")  # in what tifffile says of a compression
-
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it warns of much that does not keep it from reading
-
-
-class UnknownCompressionError(ValueError):
-    """A file's compression is known to no decoder."""
 
 
 def read_values(path: Path, reading: Reading) -> Values | None:
@@ -41,70 +31,38 @@ def read_values(path: Path, reading: Reading) -> Values | None:
 
     Raises
     ------
-    ValueError
-        Why they cannot be read, as the end of a sentence about the file. What is damaged can fail in other ways, too.
+    UnreadableError
+        Why they are not read. What is damaged can fail in other ways, too.
     """
     with path.open("rb") as file:
         start = file.read(_DEPTH_OF_PNG + 1)
     if start.startswith(_NUMPY):
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        check_size(array.shape, reading.channels)
         values = _native(_arranged(array, _axes_of_array(array.shape, reading), reading))
         return _picture(values, reading, has_alpha=False) if reading.is_picture else values
     if start.startswith(_TIFF):
         return _of_tiff(path, reading)
     if start.startswith(_PNG) and start[_DEPTH_OF_PNG:] == b"\x10":
+        check_size([int.from_bytes(start[place]) for place in _SIZE_OF_PNG], 1)
         return _of_png(path, reading)
     return None
 
 
 def read_tiff(path: Path, reading: Reading) -> Values:
     """Return the values of a TIFF file, upright; see read_values."""
-    with tifffile.TiffFile(path) as file:
-        parts = _parts(file)
-        first, page = parts[0], parts[0].keyframe
-        axes = (_UNKNOWN if len(parts) > 1 else "") + first.axes
-        if any(found is None for part in parts for found in part.pages):
-            raise ValueError("a page is missing, which its metadata name")
-        if math.prod(first.shape) > 2 * (Image.MAX_IMAGE_PIXELS or math.inf) * max(1, reading.channels):
-            raise ValueError(f"it has {first.shape} values, too many to be read at once")
-        _check_type(first.dtype)
-        try:
-            arrays = [part.asarray() for part in parts]
-        except ValueError as error:
-            if any(words in str(error) for words in _UNSUPPORTED):
-                name = tifffile.COMPRESSION(page.compression).name
-                raise UnknownCompressionError(
-                    f"its compression {name} is read by neither tifffile nor imagecodecs: save it with another, "
-                    "such as deflate"
-                ) from error
-            raise
-        array = np.stack(arrays) if len(arrays) > 1 else arrays[0]
-        values = _arranged(array, _named(axes, array.shape, reading), reading)
-        if reading.is_picture and (page.photometric in _COLORS or values.shape[2] == 1):
-            values = _picture(values, reading, has_alpha=page.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,))
-        tag = page.tags.get("Orientation")
-        return turned(values, int(tag.value) if tag else 1)
+    stored = read_image(path, reading.channels)
+    values = _arranged(stored.values, _named(stored.axes, stored.values.shape, reading), reading)
+    if reading.is_picture and (stored.is_color or values.shape[2] == 1 + stored.has_alpha):
+        values = _picture(values, reading, has_alpha=stored.has_alpha)
+    return turned(values, stored.orientation)
 
 
 def _of_tiff(path: Path, reading: Reading) -> Values | None:
-    """Return the values of a TIFF file, or None if it is a picture of 8 bits, whose first page Pillow reads."""
-    if reading.is_picture and reading.channel_axis is None and reading.planes is None:
-        try:
-            with tifffile.TiffFile(path) as file:
-                is_shallow = file.series[0].dtype in (np.uint8, np.bool_)
-        except Exception:  # damaged, or odd in a way that Pillow may know
-            return None
-        if is_shallow:
-            return None
+    """Return the values of a TIFF file, or None for a picture of 8 bits, which Pillow reads."""
+    if reading.is_picture and reading.channel_axis is None and reading.planes is None and is_plain_picture(path):
+        return None
     return read_tiff(path, reading)
-
-
-def _parts(file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
-    """Return the first image of a file; or all of them, if they are its pages, which were written one by one."""
-    first = file.series[0]
-    are_pages = first.kind in ("shaped", "generic") and first.axes == "YX"
-    alike = [part for part in file.series if (part.shape, part.dtype) == (first.shape, first.dtype)]
-    return alike if are_pages and len(alike) == len(file.series) else [first]
 
 
 def _of_png(path: Path, reading: Reading) -> Values:
@@ -120,20 +78,33 @@ def _axes_of_array(shape: Sequence[int], reading: Reading) -> str:
     """Return the axes of a NumPy array as letters, of which one is C if there are three."""
     if len(shape) == 2:
         return "YX"
+    stated = f"its shape is {tuple(shape)}"
     if len(shape) != 3:
-        raise ValueError(f"its shape is {tuple(shape)}: store each image as H × W, or with an axis for the channels")
+        raise UnreadableError(
+            f"{stated}: store each image as H × W, or with an axis for the channels{_no_planes(reading)}"
+        )
     place = reading.channel_axis
     if place is None:
         places = [axis for axis, length in enumerate(shape) if length == reading.channels]
-        if len(places) != 1:
-            raise ValueError(
-                f"its shape is {tuple(shape)}, and not one axis is as long as there are channels, {reading.channels}: "
-                "set `channels` or `channel_axis`"
+        if len(places) > 1:
+            raise UnreadableError(
+                f"{stated}, and {len(places)} axes are as long as there are channels, {reading.channels}: set "
+                "`channel_axis` to the one that holds them"
+            )
+        if not places:
+            raise UnreadableError(
+                f"{stated}, and not one axis is as long as there are channels, {reading.channels}: set `channels` or "
+                f"`channel_axis`{_no_planes(reading)}"
             )
         place = places[0]
     elif place >= len(shape):
-        raise ValueError(f"its shape is {tuple(shape)}, which has no axis {place} for `channel_axis`")
+        raise UnreadableError(f"{stated}, which has no axis {place} for `channel_axis`")
     return "YX"[:place] + "C" + "YX"[place:]
+
+
+def _no_planes(reading: Reading) -> str:
+    """Return the end of a sentence about an array, which names no axes."""
+    return "" if reading.planes is None else ", as `planes` is for TIFF files only"
 
 
 def _named(axes: str, shape: Sequence[int], reading: Reading) -> str:
@@ -141,7 +112,7 @@ def _named(axes: str, shape: Sequence[int], reading: Reading) -> str:
     place = reading.channel_axis
     if place is not None:
         if place >= len(axes) or axes[place] in "YX":
-            raise ValueError(f"its axes are {axes}, {_sizes(shape)}, of which {place} is none for `channel_axis`")
+            raise UnreadableError(f"its axes are {axes}, {_sizes(shape)}, of which {place} is none for `channel_axis`")
         return axes[:place] + "C" + axes[place + 1 :]
     unknown = [place for place, axis in enumerate(axes) if axis not in "YXSCZT" and shape[place] > 1]
     if len(unknown) != 1:
@@ -157,10 +128,10 @@ def _arranged(array: npt.NDArray[Any], axes: str, reading: Reading) -> npt.NDArr
 
     Raises
     ------
-    ValueError
+    UnreadableError
         When there are several planes and nothing says what becomes of them, or when the axes mean something else.
     """
-    _check_type(array.dtype)
+    check_type(array.dtype)
     stated = f"its axes are {axes}, {_sizes(array.shape)}"
     for place in reversed(range(len(axes))):
         if array.shape[place] == 1 and axes[place] not in "YX":
@@ -171,7 +142,7 @@ def _arranged(array: npt.NDArray[Any], axes: str, reading: Reading) -> npt.NDArr
         axes = "".join(axis for axis in axes if axis not in planes)
     channels = [axis for axis in axes if axis not in "YX"]
     if len(channels) > 1 or any(axis not in "CS" for axis in channels):
-        raise ValueError(f"{stated}: set `channel_axis` to the one that holds the channels, or `planes`")
+        raise UnreadableError(f"{stated}: set `channel_axis` to the one that holds the channels, or `planes`")
     if not channels:
         return np.moveaxis(array[..., None], [axes.index("Y"), axes.index("X")], [0, 1])
     return np.moveaxis(array, [axes.index("Y"), axes.index("X"), axes.index(channels[0])], [0, 1, 2])
@@ -183,12 +154,14 @@ def _one_plane(array: npt.NDArray[Any], axes: str, planes: Sequence[str], readin
     found = " and ".join(f"{array.shape[place]} {_PLANES[axes[place]]}" for place in places)
     wanted = reading.planes
     if wanted is None:
-        raise ValueError(f"it has {found}: set `planes` to max, mean or the number of one")
+        raise UnreadableError(f"it has {found}: set `planes` to max, mean or the number of one")
     if isinstance(wanted, int):
         if len(places) > 1:
-            raise ValueError(f"it has {found}, of which `planes: {wanted}` does not name one: set it to max or mean")
+            raise UnreadableError(
+                f"it has {found}, of which `planes: {wanted}` does not name one: set it to max or mean"
+            )
         if wanted >= array.shape[places[0]]:
-            raise ValueError(f"it has {found}, and `planes: {wanted}` counts from 0: choose a lower number")
+            raise UnreadableError(f"it has {found}, and `planes: {wanted}` counts from 0: choose a lower number")
         return np.asarray(np.take(array, wanted, axis=places[0]))
     if wanted == "max":
         return np.asarray(array.max(axis=places))
@@ -198,11 +171,6 @@ def _one_plane(array: npt.NDArray[Any], axes: str, planes: Sequence[str], readin
 
 def _sizes(shape: Sequence[int]) -> str:
     return " × ".join(map(str, shape))
-
-
-def _check_type(dtype: np.dtype[Any]) -> None:
-    if dtype.newbyteorder("=").name not in _TYPES:
-        raise ValueError(f"its values are {dtype.name}: convert them to {', '.join(_TYPES[:-1])} or {_TYPES[-1]}")
 
 
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -223,6 +191,8 @@ def _picture(values: Values, reading: Reading, *, has_alpha: bool) -> Values:
 
 def _on_white(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return whole numbers without their last channel, which is how opaque a pixel is; the others turn white."""
+    if values.dtype.kind != "u":
+        raise UnreadableError(f"its values are {values.dtype.name} with an alpha channel: save it without that channel")
     largest = np.iinfo(values.dtype).max
     opaque = values[..., -1:] / largest
     return np.asarray(np.rint(values[..., :-1] * opaque + largest * (1 - opaque)).astype(values.dtype))

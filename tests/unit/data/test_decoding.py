@@ -272,6 +272,18 @@ def test_a_deep_image_looks_as_one_of_8_bits_does(photo: Image.Image, tmp_path: 
     assert differences.max() < 10
 
 
+@pytest.mark.parametrize("side", [12, 50, 64])
+def test_equal_pixels_of_8_bits_become_equal_small_images_however_they_are_read(
+    photo: Image.Image, tmp_path: Path, side: int
+) -> None:
+    photo.save(tmp_path / "a.png")
+    np.save(tmp_path / "a.npy", np.asarray(photo))
+    expected = decoded(tmp_path / "a.png", side, 3)
+    named = Reading(height=side, width=side, channels=3, channel_names=["A", "B", "C"])
+    for path, how in (("a.npy", named), ("a.png", named), ("a.npy", Reading(height=side, width=side, channels=3))):
+        assert np.array_equal(pixels(decoding.decode(tmp_path / path, how)), expected)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize(("shape", "inner"), [((30, 60), (12, 24)), ((60, 30), (20, 10)), ((7, 3), (20, 9))])
 def test_padding_keeps_all_of_an_image_in_the_middle(
@@ -284,8 +296,20 @@ def test_padding_keeps_all_of_an_image_in_the_middle(
     rows, columns = np.flatnonzero(inside.any(axis=(1, 2))), np.flatnonzero(inside.any(axis=(0, 2)))
     assert (len(rows), len(columns)) == inner and inside.sum() == inner[0] * inner[1]
     assert abs(rows[0] - (19 - rows[-1])) <= 1 and abs(columns[0] - (23 - columns[-1])) <= 1
-    margin = image.values[~inside]
-    assert (margin == 0).all() if dtype == "uint8" else np.isnan(margin).all()
+    assert image.dtype == dtype and np.isnan(image.values[~inside]).all()
+
+
+@pytest.mark.parametrize("limits", [(0, 255), (-100, 200)])
+def test_margins_of_8_bits_are_packed_as_0_whatever_the_range(tmp_path: Path, limits: tuple[int, int]) -> None:
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(8, 32)).save(tmp_path / "a.png")
+    image = decoding.decode(tmp_path / "a.png", Reading(height=32, width=32, channels=1, fit="pad"))
+    assert isinstance(image, Decoded)
+    facts = {"height": 32, "width": 32, "channels": 1, "mean": [0.5], "std": [0.25]}
+    packed = scale(image.values, ImageFormat.model_validate({**facts, "value_range": [limits]}))[..., 0]
+    assert not packed[:12].any() and not packed[20:].any()
+    values = np.arange(256).reshape(8, 32)
+    expected = values if limits == (0, 255) else np.rint(((values + 100) / 300).clip(0, 1) * 255)
+    assert np.array_equal(packed[12:20], expected)
 
 
 def test_an_image_may_have_a_file_for_each_channel(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
+from PIL import Image
 
 from simclr_steps.data.decoding import Decoded, decode
 from simclr_steps.data.measured_files import read_values
@@ -161,6 +162,12 @@ def test_axes_that_a_file_does_not_name_are_asked_for(tmp_path: Path) -> None:
     assert np.array_equal(values(tmp_path / "a.npy", reading(5, channel_axis=0)), np.moveaxis(STACK, 0, -1))
     np.save(tmp_path / "a.npy", STACK[None])
     assert "its shape is (1, 5, 32, 24)" in reason(tmp_path / "a.npy", reading(5))
+    assert "as `planes` is for TIFF files only" in reason(tmp_path / "a.npy", reading(5, planes="max"))
+    np.save(tmp_path / "a.npy", STACK[:3])
+    assert "as `planes` is for TIFF files only" in reason(tmp_path / "a.npy", reading(1, planes="max"))
+    np.save(tmp_path / "a.npy", STACK[:3, :3, :3])
+    refused = "3 axes are as long as there are channels, 3: set `channel_axis` to the one that holds them"
+    assert refused in reason(tmp_path / "a.npy", reading(3))
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float64, np.uint32, np.float16])
@@ -199,6 +206,58 @@ def test_a_file_that_was_cut_is_unreadable_or_lacks_channels(tmp_path: Path, cut
     assert isinstance(image, str) or image.values.shape[2] < 5
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("suffix", ["tif", "zlib.tif", "png", "npy"])
+@pytest.mark.parametrize("share", [0.1, 0.6, 0.97])
+def test_a_file_that_was_cut_is_called_damaged(tmp_path: Path, dtype: Any, suffix: str, share: float) -> None:
+    path, written = tmp_path / f"a.{suffix}", (PLANE % 251).astype(dtype)
+    if suffix == "npy":
+        np.save(path, written)
+    elif suffix == "png":
+        path.write_bytes(imagecodecs.png_encode(written))
+    else:
+        tifffile.imwrite(path, written, compression="zlib" if suffix == "zlib.tif" else None, rowsperstrip=4)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    for how in (reading(), reading(1, channel_names=["A"])):
+        assert "damaged" in reason(path, how)
+
+
+def test_a_file_without_pixels_says_so(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", PLANE[:0])
+    assert reason(tmp_path / "a.npy", reading()) == "it holds no pixels"
+    (tmp_path / "a.tif").write_bytes(b"II*\0" + bytes(30))
+    for how in (reading(), reading(1, channel_names=["A"])):
+        assert "damaged" in reason(tmp_path / "a.tif", how)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png", "npy"])
+def test_a_file_above_the_limit_of_pillow_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "png":
+        path.write_bytes(imagecodecs.png_encode(PLANE)[:40])
+    else:
+        np.save(path, PLANE) if suffix == "npy" else tifffile.imwrite(path, PLANE)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    for how in (reading(), reading(1, channel_names=["A"])):
+        assert reason(path, how) == "it has 32 × 24 values, too many to be read at once"
+
+
+@pytest.mark.parametrize("colors", [1, 3])
+def test_transparency_is_for_whole_numbers(tmp_path: Path, colors: int) -> None:
+    written = RANDOM.integers(0, 65536, (32, 24, colors + 1)).astype(np.uint16)
+    written[:16, :, -1], written[16:, :, -1] = 65535, 0
+    options: dict[str, Any] = {"photometric": "rgb" if colors == 3 else "minisblack", "extrasamples": ["unassalpha"]}
+    tifffile.imwrite(tmp_path / "a.tif", written, planarconfig="contig", **options)
+    found = values(tmp_path / "a.tif", reading(colors))
+    assert np.array_equal(found[:16], written[:16, :, :-1]) and (found[16:] == 65535).all()
+    tifffile.imwrite(tmp_path / "a.tif", written.astype(np.float32), planarconfig="contig", **options)
+    refused = "its values are float32 with an alpha channel: save it without that channel"
+    assert reason(tmp_path / "a.tif", reading(colors)) == refused
+
+
 def test_a_page_that_is_missing_is_said(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.ome.tif", STACK, metadata={"axes": "CYX"})
     described = tifffile.tiffcomment(tmp_path / "a.ome.tif")
@@ -229,7 +288,7 @@ def test_values_that_are_not_finite_are_counted(tmp_path: Path, suffix: str) -> 
 
 
 def test_pictures_of_8_bits_are_left_to_pillow_but_named_channels_are_not(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", STACK[:3].astype(np.uint8), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "a.tif", STACK[:3].astype(np.uint8), photometric="rgb", planarconfig="separate")
     assert read_values(tmp_path / "a.tif", reading(3)) is None
     named = values(tmp_path / "a.tif", reading(3, channel_names=["A", "B", "C"]))
     assert np.array_equal(named, np.moveaxis(STACK[:3].astype(np.uint8), 0, -1))

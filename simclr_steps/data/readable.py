@@ -1,0 +1,28 @@
+"""Which images are read: the types of their values and their sizes, and the error that says why one is not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+_TYPES = ("uint8", "uint16", "float32")
+
+
+class UnreadableError(ValueError):
+    """Why an image is not read, as the end of a sentence about its file."""
+
+
+def check_type(dtype: np.dtype[Any]) -> None:
+    """Raise UnreadableError for values of a type that is not read."""
+    if dtype.newbyteorder("=").name not in _TYPES:
+        raise UnreadableError(f"its values are {dtype.name}: convert them to {', '.join(_TYPES[:-1])} or {_TYPES[-1]}")
+
+
+def check_size(shape: Sequence[int], channels: int) -> None:
+    """Raise UnreadableError for an array that would be a decompression bomb for Pillow, before it is decoded."""
+    if math.prod(shape) > 2 * (Image.MAX_IMAGE_PIXELS or math.inf) * max(1, channels):
+        raise UnreadableError(f"it has {' × '.join(map(str, shape))} values, too many to be read at once")
