@@ -182,6 +182,9 @@ def test_spaces_around_columns_names_do_not_count(tmp_path: Path) -> None:
         ),
         (["path,label", "a.png"], r"line 2 has a different number of cells \(1\) than line 1 \(2\)"),
         (["sep=;", "path;label", "a.png"], r"line 3 has a different number of cells \(1\) than line 2 \(2\)"),
+        (["path,label", "a.png,c\0at"], "line 2 contains a NUL character"),
+        (["path", "a.png\0"], "line 2 contains a NUL character"),
+        (["path,\0", "a.png,"], "line 1 contains a NUL character"),
         (["path,label,label", "a.png,cat,"], 'line 1 has the column "label" twice: keep one'),
     ],
 )

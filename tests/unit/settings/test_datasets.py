@@ -50,6 +50,16 @@ from tests.unit.settings.mistakes import assert_refused
                 ("planes", -1, "-1 is wrong: it must be max, mean, or the number of a plane, from 0"),
                 ("planes", True, "true is wrong: it must be max, mean, or the number of a plane, from 0"),
                 ("bits", "16", '"16" is text: write 16 without quotes'),
+                (
+                    "group_pattern",
+                    "(a{1,99999999999})",
+                    '"(a{1,99999999999})" is wrong: it must be a valid regular expression',
+                ),
+                (
+                    "group_pattern",
+                    "(" * 999 + ")" * 999,
+                    '"' + "(" * 56 + "... is wrong: it must be a valid regular expression",
+                ),
                 ("fit", "padd", '"padd" is not known; did you mean "pad"?'),
                 ("bits", 12, "12 is wrong: it must be 8 or 16"),
             ]
