@@ -11,6 +11,7 @@ import numpy.typing as npt
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
+from simclr_steps.machine.time_limit import time_limit
 
 Groups = npt.NDArray[np.str_]  # the name of each row's group, [N]
 Counts = npt.NDArray[np.float64]  # rows of each group and label, [G, C]
@@ -19,6 +20,7 @@ Mask = npt.NDArray[np.bool_]
 _STARTS, _MANY = 4, 1000  # random choices that are improved, of which the best is taken; of many groups one will do
 _PAIRS = 2**20  # numbers at once while pairs of groups are tried
 _LEAST_GAIN = 1e-9
+_MOST_SECONDS = 60.0  # of the search for a pattern
 _NAMED = 3  # groups or classes in a sentence
 
 
@@ -28,9 +30,13 @@ def groups_in(paths: Sequence[str], pattern: str) -> Groups:
     Raises
     ------
     UserError
-        When it captures nothing in a path, naming the first.
+        When it captures nothing in a path, naming the first, or takes more than a minute, as some patterns never end.
     """
-    found = [re.search(pattern, path) for path in paths]
+    endless = (
+        f"group_pattern: {pattern} takes more than {_MOST_SECONDS:g} s to search: remove repetitions in repetitions"
+    )
+    with time_limit(_MOST_SECONDS, UserError(endless)):
+        found = [re.search(pattern, path) for path in paths]
     names = [(match[1] or "") if match else "" for match in found]
     without = [path for path, name in zip(paths, names, strict=True) if not name]
     if len(without) == len(paths):

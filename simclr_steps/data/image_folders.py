@@ -12,13 +12,13 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from simclr_steps.data.alike import check_alike, first_readable, shown
-from simclr_steps.data.decoding import File, decode_all
+from simclr_steps.data.decoding import Decoded, File, decode_all
 from simclr_steps.data.groups import Groups, groups_in
 from simclr_steps.data.image_files import find_images, is_passed_over
 from simclr_steps.data.image_tables import read_lines
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
-from simclr_steps.data.scaling import Values
+from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -99,6 +99,8 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
         while part := list(islice(decoded, chunk_length(height, width, channels))):
             readable = []
             for row, path, image in part:
+                if isinstance(image, Decoded):
+                    image = too_large(image.values) or image
                 if isinstance(image, str):
                     _report_unreadable(shown(path), image, skip=dataset.unreadable == "skip")
                 else:

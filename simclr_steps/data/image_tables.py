@@ -30,11 +30,15 @@ def read_lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     Raises
     ------
     UserError
-        When the file is no CSV file, a column appears twice, or a line has more or fewer cells than the first.
+        When the file is no CSV file, a column appears twice, or a line has a NUL character, or more or fewer cells than
+        the first.
     """
     try:
         with _open(table) as stream:
-            yield from _lines(table, stream)
+            for number, cells in _lines(table, stream):
+                if any("\0" in cell for cell in cells.values()):
+                    raise UserError(f"path: {table} line {number} contains a NUL character: save it again as CSV UTF-8")
+                yield number, cells
     except (csv.Error, UnicodeError) as error:
         raise UserError(f"path: {table} is not a CSV file in UTF-8 ({error}): save it as one") from error
 

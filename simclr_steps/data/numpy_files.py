@@ -12,7 +12,7 @@ import numpy.typing as npt
 from simclr_steps.data.groups import Groups
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, take
-from simclr_steps.data.scaling import Values
+from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.data.stored_arrays import StoredArray, open_arrays
 from simclr_steps.machine.errors import UserError
@@ -215,7 +215,7 @@ def _checked(values: npt.NDArray[Any], rows: Rows, names: Sequence[str]) -> Valu
     Raises
     ------
     UserError
-        When values are NaN or infinite.
+        When values are NaN, infinite or too large.
     """
     if values.dtype == np.uint8:
         return values
@@ -225,6 +225,9 @@ def _checked(values: npt.NDArray[Any], rows: Rows, names: Sequence[str]) -> Valu
             f"path: {wrong[row]:,} of the {values[row].size:,} values of image {names[rows[row]]} are NaN or infinite: "
             "replace them"
         )
+    for row, image in zip(rows, values, strict=True):
+        if reason := too_large(image):
+            raise UserError(f"path: image {names[row]} cannot be packed ({reason})")
     return values.astype(np.float32)
 
 

@@ -11,6 +11,8 @@ from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.packed import Pixels
 from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, ImageFormat
 
+_LARGEST = np.finfo(np.float32).max / 10  # so that differences and what is computed from them are finite
+
 Values = npt.NDArray[Any]  # [..., C] of uint8 or float32
 
 
@@ -27,6 +29,16 @@ def scale(values: Values, form: ImageFormat) -> Pixels:
     return packed
 
 
+def too_large(values: Values) -> str | None:
+    """Return how many values of an image no range can be computed for, as a reason to refuse it; None if none are."""
+    count = int((np.abs(values) > _LARGEST).sum()) if values.dtype == np.float32 else 0
+    if not count:
+        return None
+    return (
+        f"{count:,} of its {values.size:,} values are beyond {_LARGEST:.1e}, a tenth of what float32 holds: divide them"
+    )
+
+
 def is_plain(form: ImageFormat) -> bool:
     """Return whether values of 8 bits are packed as they are."""
     return form.dtype == "uint8" and form.bits == 8 and all(limits == LIMITS_OF_8_BITS for limits in form.value_range)
@@ -40,4 +52,4 @@ def as_packed(image: Decoded | str, form: ImageFormat) -> Pixels | str:
         return f"its values are {image.dtype}, but the encoder was trained on {form.dtype}"
     if image.values.shape[2] != form.channels:
         return f"it has {image.values.shape[2]} channels, but the encoder was trained on images with {form.channels}"
-    return scale(image.values, form)
+    return too_large(image.values) or scale(image.values, form)

@@ -57,6 +57,11 @@ class WaitingValues:
                 values = np.fromfile(file, dtype=np.float32, count=int(np.prod(shape)))
                 yield rows, values.reshape(shape)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no image to train on."""
+        return not self._counts.any()
+
     def percentiles(self, wanted: list[list[float]]) -> list[list[float]]:
         """Return percentiles of each channel's values that are trained on: values that occur, not in between.
 
@@ -100,6 +105,8 @@ def found_limits(wanted: list[ChannelRange], dtype: Dtype, waiting: WaitingValue
     Where percentiles coincide, as those of an image that is mostly black, the least and the largest value take their
     place; and where these coincide as well, the channel is constant and becomes 0.
     """
+    if waiting.is_empty:  # because of unreadable images, for example, which is told once all are packed
+        return [LIMITS_OF_8_BITS] * len(wanted)
     asked = [(AUTO if part == "auto" else part) for part in wanted]
     percentiles = [[0, 100, *(() if isinstance(part, tuple) else part.percentiles)] for part in asked]
     limits: list[Limits] = []

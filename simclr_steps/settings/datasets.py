@@ -169,7 +169,7 @@ class FolderDataset(OwnImages):
     def _check_group_pattern(cls, value: str | None) -> str | None:
         try:
             groups = 1 if value is None else re.compile(value).groups
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"must be a valid regular expression, but {value} is not: {error}") from error
         if groups != 1:
             raise ValueError(f"must have one group in parentheses, but {value} has {groups}")

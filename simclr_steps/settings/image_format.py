@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from simclr_steps.settings.sizes import Size
 
 Dtype = Literal["uint8", "uint16", "float32"]
 Fit = Literal["crop", "pad"]
 LIMITS_OF_8_BITS = (0.0, 255.0)
-Planes = Literal["max", "mean"] | Annotated[int, Field(ge=0)]
+
+
+def _check_planes(value: Any) -> Any:
+    if value not in ("max", "mean") and (type(value) is not int or value < 0):
+        raise ValueError("must be max, mean, or the number of a plane, from 0")
+    return value
+
+
+Planes = Annotated[Literal["max", "mean"] | Annotated[int, Field(ge=0)], BeforeValidator(_check_planes)]
 
 
 class Reading(BaseModel):

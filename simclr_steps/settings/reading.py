@@ -17,6 +17,7 @@ from simclr_steps.settings import strict_yaml
 from simclr_steps.settings.base import did_you_mean
 
 _NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
+_MOST_SHOWN = 60  # characters of a value in a message
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
@@ -142,7 +143,10 @@ def _sentence(mistake: Mapping[str, Any], path: str) -> str:
         words = context["expected_tags"].replace("'", "").split(", ")
         return f'{prefix}source "{context["tag"]}" is not known; {did_you_mean(context["tag"], words)}'
     if kind == "literal_error" and isinstance(value, str):
-        words = context["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        allowed = context["expected"].replace(" or ", ", ").split(", ")
+        if value in allowed:  # where a word would have quotes
+            return f'{prefix}"{value}" is text: write {value} without quotes'
+        words = [word.strip("'") for word in allowed]
         return f'{prefix}"{value}" is not known; {did_you_mean(value, words)}'
     if kind == "string_pattern_mismatch":
         return f'{prefix}the name "{value}" must contain only letters, digits, "_", "." and "-"'
@@ -188,8 +192,13 @@ def _read_as(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    shown = json.dumps(value, default=str)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+    """Return a value as JSON, of which no more is made than is shown: aliases may stand for a lot of it."""
+    shown = ""
+    for part in json.JSONEncoder(default=str).iterencode(value):
+        shown += part
+        if len(shown) > _MOST_SHOWN:
+            return shown[: _MOST_SHOWN - 3] + "..."
+    return shown
 
 
 def _with_numbers(content: Any) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 _MOST_VALUES = 1_000_000  # of a text, each alias counted as what it stands for
+_LONGEST_NUMBER = 1000  # characters; Python writes no number of more than 4,300 digits, as a message would have to
+_CHARACTERS = 100  # of a scalar that count as one more value
 
 
 def load(text: str) -> Any:
@@ -39,6 +41,10 @@ def _check(node: yaml.Node, key: str, counts: dict[yaml.Node, float]) -> float:
         return counts[node]
     counts[node] = float("inf")  # to what contains itself
     count = 1.0
+    if isinstance(node, yaml.ScalarNode):
+        count += len(node.value) // _CHARACTERS
+        if node.tag.endswith(":int") and len(node.value) > _LONGEST_NUMBER:
+            raise _error(f'the number in "{key}" has {len(node.value):,} digits', node)
     if isinstance(node, yaml.MappingNode):
         first: dict[tuple[str, str], yaml.Node] = {}
         for name, value in node.value:
@@ -52,7 +58,8 @@ def _check(node: yaml.Node, key: str, counts: dict[yaml.Node, float]) -> float:
     elif isinstance(node, yaml.SequenceNode):
         count += sum(_check(item, key, counts) for item in node.value)
     if count > _MOST_VALUES:
-        raise _error(f'the aliases in "{key}" stand for more than {_MOST_VALUES:,} values', node)
+        limit = f"{_MOST_VALUES:,} values or {_MOST_VALUES * _CHARACTERS:,} characters"
+        raise _error(f'the aliases in "{key}" stand for more than {limit}', node)
     counts[node] = count
     return count
 

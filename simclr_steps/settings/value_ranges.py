@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -18,6 +20,7 @@ class Percentiles(Settings):
 
 
 ChannelRange = Literal["auto"] | Limits | Percentiles
+_TOO_LARGE = "must have limits, and a difference between them, that float32 can hold: up to 3.4e38"
 AUTO = Percentiles(percentiles=(0.1, 99.9))  # of values of more than 8 bits
 
 
@@ -36,16 +39,40 @@ def _check_range(value: Any) -> Any:
         if low < 0 or high > 100:
             raise ValueError("must have percentiles from 0 to 100")
         return Percentiles(percentiles=(low, high))
-    return _limits(value)
+    low, high = _limits(value)
+    _check_packable(low, high)
+    return low, high
 
 
 def _limits(value: Any) -> Limits:
     if not isinstance(value, list | tuple) or len(value) != 2 or not all(map(_is_number, value)):
         raise ValueError("must be auto, [low, high], {percentiles: [low, high]}, or a list of these for each channel")
-    low, high = map(float, value)
+    try:
+        low, high = map(float, value)
+    except OverflowError:  # of whole numbers with hundreds of digits
+        raise ValueError(_TOO_LARGE) from None
     if not low < high:
         raise ValueError(f"must have the lower limit first, but {low:g} is not below {high:g}")
     return low, high
+
+
+def _check_packable(low: float, high: float) -> None:
+    """Raise ValueError where values cannot be packed between two limits in float32, in which that is computed."""
+    try:
+        low_packed, high_packed = _float32(low), _float32(high)
+        difference = _float32(high_packed - low_packed)
+    except OverflowError:
+        difference = math.inf
+    if not math.isfinite(difference):
+        raise ValueError(_TOO_LARGE)
+    if difference <= 0:
+        raise ValueError(f"must have limits that float32 can tell apart, but both become {low_packed:.9g}")
+
+
+def _float32(number: float) -> float:
+    """Return the nearest number of float32; OverflowError where there is none."""
+    (nearest,) = struct.unpack("f", struct.pack("f", number))
+    return float(nearest)
 
 
 def _is_number(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from simclr_steps.data.groups import nearest_share
+from simclr_steps.data.groups import groups_in, nearest_share
 from simclr_steps.data.packed import Description, read_description, read_split
 from simclr_steps.data.splits import Labels, assign_splits, stratified_draw
 from simclr_steps.evaluation.neighbors import knn_accuracy
@@ -289,3 +290,13 @@ def test_with_groups_ignored_an_accuracy_is_inflated_and_with_groups_it_is_chanc
 
     assert accuracy("ignored", [{"label": row["label"]} for row in rows]) > 0.95
     assert 0.25 < accuracy("kept", rows) < 0.75
+
+
+def test_a_pattern_that_never_ends_is_the_configs_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simclr_steps.data.groups._MOST_SECONDS", 0.2)
+    listening = signal.getsignal(signal.SIGVTALRM)
+    with pytest.raises(UserError, match=r"^group_pattern: \^\(a\+\)\+\$ takes more than 0\.2 s to search: remove rep"):
+        groups_in(["a" * 60 + "0.png"], "^(a+)+$")
+    assert groups_in(["a1.png"], "a(.)").tolist() == ["1"]
+    assert signal.getsignal(signal.SIGVTALRM) == listening
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)

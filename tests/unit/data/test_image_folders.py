@@ -182,6 +182,9 @@ def test_spaces_around_columns_names_do_not_count(tmp_path: Path) -> None:
         ),
         (["path,label", "a.png"], r"line 2 has a different number of cells \(1\) than line 1 \(2\)"),
         (["sep=;", "path;label", "a.png"], r"line 3 has a different number of cells \(1\) than line 2 \(2\)"),
+        (["path,label", "a.png,c\0at"], "line 2 contains a NUL character"),
+        (["path", "a.png\0"], "line 2 contains a NUL character"),
+        (["path,\0", "a.png,"], "line 1 contains a NUL character"),
         (["path,label,label", "a.png,cat,"], 'line 1 has the column "label" twice: keep one'),
     ],
 )
@@ -306,3 +309,15 @@ def test_the_log_says_which_share_of_the_pixels_falls_off(tmp_path: Path, caplog
         caplog.clear()
         ((_, padded),) = read_folder(block(tmp_path, fit="pad", image_size=[12, 20]), 1).read(np.arange(3))
     assert "fall off" not in caplog.text and padded.shape == (3, 12, 20, 3)
+
+
+def test_an_image_whose_values_are_too_large_for_a_range_is_unreadable(tmp_path: Path) -> None:
+    folder = tmp_path / "stripes"
+    folder.mkdir()
+    stripes = np.tile(np.array([0, 1] * 8, dtype=np.float32), (8, 1))
+    np.save(folder / "a.npy", stripes)
+    np.save(folder / "b.npy", stripes * np.float32(3.4e38))  # which leaves the range of float32 when it is resized
+    with pytest.raises(UserError, match=r"b\.npy is unreadable \(\d+ of its 36 values are beyond 3\.4e\+37"):
+        list(read_folder(block(folder, channels=1), workers=1).read(np.arange(2)))
+    ((rows, _),) = read_folder(block(folder, channels=1, unreadable="skip"), workers=1).read(np.arange(2))
+    assert rows.tolist() == [0]

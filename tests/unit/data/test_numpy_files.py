@@ -168,3 +168,11 @@ def test_values_that_are_not_finite_are_counted_with_their_image(tmp_path: Path)
     source = read_arrays(block(store(tmp_path, "npz", train_images=stored)))
     with pytest.raises(UserError, match="3 of the 64 values of image train/4 are NaN or infinite"):
         list(source.read(np.arange(6)))
+
+
+def test_values_too_large_for_a_range_are_counted_with_their_image(tmp_path: Path) -> None:
+    stored = RANDOM.choice([-3e37, 3e37], (6, 8, 8)).astype(np.float32)
+    stored[4, 0, :3] = 3e38
+    source = read_arrays(block(store(tmp_path, "npz", train_images=stored)))
+    with pytest.raises(UserError, match=r"image train/4 .*3 of its 64 values are beyond 3\.4e\+37.*: divide them"):
+        list(source.read(np.arange(6)))

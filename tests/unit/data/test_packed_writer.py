@@ -117,6 +117,14 @@ def test_a_split_and_a_class_to_train_on_of_which_no_image_is_readable_stop(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_range_to_be_found_does_not_hide_that_no_image_to_train_on_is_readable(tmp_path: Path) -> None:
+    images = replace(source(unreadable=tuple(np.flatnonzero(ASSIGNED != "test"))), dtype="uint16", value_range="auto")
+    with pytest.raises(UserError, match="none of the 24 images of the split train is readable: fix these files"):
+        run(tmp_path, images)
+    with pytest.raises(UserError, match="no images to train on"):
+        run(tmp_path, images, np.full(60, "test"))
+
+
 def test_a_class_to_judge_of_which_no_image_is_readable_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -57,6 +57,8 @@ def test_images_of_another_depth_or_other_channels_than_the_format_are_refused()
     values = RANDOM.integers(0, 256, (6, 5, 2), dtype=np.uint8)
     assert as_packed("it is damaged", of()) == "it is damaged"
     assert np.array_equal(as_packed(Decoded(values, "uint8", 1.0), of()), values)
+    large = Decoded(np.full((6, 5, 2), 1e38, dtype=np.float32), "float32", 1.0)
+    assert "60 of its 60 values are beyond" in str(as_packed(large, of(dtype="float32")))
     refused = as_packed(Decoded(values.astype(np.float32), "uint16", 1.0), of())
     assert refused == "its values are uint16, but the encoder was trained on uint8"
     refused = as_packed(Decoded(values[..., :1], "uint8", 1.0), of())

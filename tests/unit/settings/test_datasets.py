@@ -46,8 +46,20 @@ from tests.unit.settings.mistakes import assert_refused
                     '{"percentiles": [1, 101]} is wrong: it must have percentiles from 0 to 100',
                 ),
                 ("image_size", [8], "[8] is wrong: it must be a whole number or two, [height, width]"),
-                ("planes", "min", '"min" is not known; available: max, mean'),
-                ("planes", -1, "-1 is wrong"),
+                ("planes", "min", '"min" is wrong: it must be max, mean, or the number of a plane, from 0'),
+                ("planes", -1, "-1 is wrong: it must be max, mean, or the number of a plane, from 0"),
+                ("planes", True, "true is wrong: it must be max, mean, or the number of a plane, from 0"),
+                ("bits", "16", '"16" is text: write 16 without quotes'),
+                (
+                    "group_pattern",
+                    "(a{1,99999999999})",
+                    '"(a{1,99999999999})" is wrong: it must be a valid regular expression',
+                ),
+                (
+                    "group_pattern",
+                    "(" * 999 + ")" * 999,
+                    '"' + "(" * 56 + "... is wrong: it must be a valid regular expression",
+                ),
                 ("fit", "padd", '"padd" is not known; did you mean "pad"?'),
                 ("bits", 12, "12 is wrong: it must be 8 or 16"),
             ]

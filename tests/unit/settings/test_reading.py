@@ -1,3 +1,4 @@
+import tracemalloc
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,12 @@ def test_command_line_text_that_is_not_yaml_is_reported_in_one_sentence() -> Non
         typed({"datasets": {"digits": {"path": "@data"}}})
     assert str(error.value).startswith("--config: @data is not valid YAML (")
     assert "\n" not in str(error.value)
+
+
+def test_no_more_of_a_value_is_written_than_is_shown() -> None:
+    tracemalloc.start()
+    try:
+        assert_refused(PretrainSettings, {"epochs": ["x" * 1_000_000] * 50}, '["' + "x" * 55 + "... is wrong")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000  # bytes
+    finally:
+        tracemalloc.stop()

@@ -18,7 +18,7 @@ def test_a_side_is_a_square() -> None:
     assert as_size(8) == (8, 8) and as_size((4, 8)) == (4, 8) and as_size(None) is None
 
 
-@pytest.mark.parametrize("given", [3, [8, 3], [8], [8, 8, 8], 8.5, "8", True])
+@pytest.mark.parametrize("given", [3, [8, 3], [8], [8, 8, 8], 8.5, "8", True, 65_536, 10**12, [8, 10**12]])
 def test_other_sizes_are_refused_in_one_sentence(given: object) -> None:
-    sentence = "it must be a whole number or two, [height, width], each 4 or more"
+    sentence = "it must be a whole number or two, [height, width], each from 4 to 65,535"
     assert_refused(PretrainSettings, {"view_size": given}, sentence)

@@ -15,12 +15,14 @@ MAPPINGS = "\n".join(
 MERGED = "\n".join(
     f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" if n else "a0: &a0 {b: 1}" for n in range(12)
 )
+TEXTS = f"a1: [&s {'x' * 100_000}{', *s' * 1000}]"
 
 
-@pytest.mark.parametrize("text", [ALIASES, MAPPINGS, MERGED])
+@pytest.mark.parametrize("text", [ALIASES, MAPPINGS, MERGED, TEXTS])
 def test_aliases_that_would_fill_the_memory_are_named_with_their_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text(text)
-    sentence = r'my\.yaml is not valid YAML, line \d+ \(the aliases in "a\d+" stand for more than 1,000,000 values\)'
+    limit = "1,000,000 values or 100,000,000 characters"
+    sentence = rf'my\.yaml is not valid YAML, line \d+ \(the aliases in "a\d+" stand for more than {limit}\)'
     with pytest.raises(UserError, match=sentence):
         read_settings(UmapSettings, str(tmp_path / "my.yaml"), "umap")
 
@@ -44,3 +46,9 @@ def test_a_key_that_is_there_twice_is_named_with_its_lines(text: str, lines: str
     with pytest.raises(UserError) as error:
         read_yaml(tmp_path / "my.yaml")
     assert str(error.value) == f"{tmp_path}/my.yaml is not valid YAML, {lines}"
+
+
+def test_a_number_too_long_to_be_written_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(f"a: 1\nb: 0x{'f' * 5000}\n")
+    with pytest.raises(UserError, match=r'line 2 \(the number in "b" has 5,002 digits\): fix it'):
+        read_yaml(tmp_path / "my.yaml")
