@@ -44,10 +44,9 @@ def _of_data(data: Description) -> Iterator[str]:
             yield f"the {SPLIT_NAMES[split]} split has only {labeled} labeled images, so {each}."
         groups = data.splits[split].groups if labeled else None
         if groups is not None and groups < FEW_GROUPS:
-            yield (
-                f"the {SPLIT_NAMES[split]} split has only {groups} groups, too few to tell how the accuracy varies "
-                "between groups."
-            )
+            counted = "1 group" if groups == 1 else f"{groups} groups"
+            name = SPLIT_NAMES[split]
+            yield f"the {name} split has only {counted}, too few to tell how the accuracy varies between them."
     for split in ("train", "test"):
         if split not in data.splits or not data.splits[split].labeled:
             continue

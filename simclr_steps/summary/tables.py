@@ -85,8 +85,9 @@ def worst_classes(per_class: Mapping[str, Iterable[dict[str, Any]]]) -> Table:
         worst = scores.groupby("class", sort=False)["f1"].mean().sort_values(kind="stable").head(_WORST)
         if len(worst):
             table.append([name, *(f"{label}: {100 * score:.1f}" for label, score in worst.items())])
-    header = ["fine-tuning", "worst", *(f"{number}." for number in range(2, _WORST + 1))]
-    return [header, *table] if table else []
+    width = max(map(len, table), default=0)
+    header = ["fine-tuning", "worst", *(f"{number}." for number in range(2, width))]
+    return [header, *([*row, *[""] * (width - len(row))] for row in table)] if table else []
 
 
 def _cell(rows: pd.DataFrame) -> str:

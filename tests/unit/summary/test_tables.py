@@ -40,3 +40,12 @@ def test_worst_classes_are_those_of_least_mean_f1() -> None:
     header, found = worst_classes({"tuned": rows})
     assert header == ["fine-tuning", "worst", "2.", "3.", "4.", "5."]
     assert found == ["tuned", "c0: 1.0", "c1: 11.0", "c2: 21.0", "c3: 31.0", "c4: 41.0"]
+
+
+def test_a_table_of_worst_classes_is_no_wider_than_there_are_classes() -> None:
+    rows = [{"class": name, "images": 5, "f1": f1} for name, f1 in (("ant", 0.5), ("bee", 0.25))]
+    assert worst_classes({"tuned": rows, "lame": rows[:1]}) == [
+        ["fine-tuning", "worst", "2."],
+        ["tuned", "bee: 25.0", "ant: 50.0"],
+        ["lame", "ant: 50.0", ""],
+    ]
