@@ -40,7 +40,7 @@ SPLIT_OF = {
     "unlabelled": "unlabeled",  # users may spell as the British do
 }
 COLUMNS = ("path", "label", "split", "group")
-_OF_CHANNEL = "path."  # begins the name of a column with the files of a channel
+OF_CHANNEL = "path."  # begins the name of a column with the files of a channel
 _NOTHING = 0.0005  # share of the pixels that is not worth a line
 _NO_LABEL = frozenset({"nan", "<na>", "#n/a"})  # as pandas, R and Excel write an empty cell
 
@@ -73,8 +73,8 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     if path.is_dir():
         base, files = path, index_folder(path)
     elif path.is_file():
-        names = _channel_columns(path, channels, names) or names
-        columns = [f"{_OF_CHANNEL}{name}" for name in names or []]
+        names = channel_columns(path, channels, names) or names
+        columns = [f"{OF_CHANNEL}{name}" for name in names or []]
         base, files = path.parent, index_table(path, [*COLUMNS, *columns])
     else:
         raise UserError(f"path: {path} does not exist: give a folder of images or a CSV file")
@@ -91,10 +91,10 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     classes = sorted({file.label for file in files} - {""})
     number = {"": NO_LABEL} | {name: label for label, name in enumerate(classes)}
     log.info("found %d images of %d classes in %s", len(files), len(classes), path)
-    first = first_readable([_path(base, file) for file in files], reading)
+    first = first_readable([path_of(base, file) for file in files], reading)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
-        paths, off = [_path(base, files[row]) for row in rows], 0.0
+        paths, off = [path_of(base, files[row]) for row in rows], 0.0
         decoded = zip(rows, paths, decode_all(paths, reading, workers), strict=True)
         while part := list(islice(decoded, chunk_length(height, width, channels))):
             readable = []
@@ -128,7 +128,8 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     )
 
 
-def _path(base: Path, file: ImageFile) -> File:
+def path_of(base: Path, file: ImageFile) -> File:
+    """Return where an image is, or its channels, below the folder that its paths are relative to."""
     return tuple(base / name for name in file.of_channels) or base / file.name
 
 
@@ -229,7 +230,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
     return files
 
 
-def _channel_columns(table: Path, channels: int, names: Sequence[str] | None) -> list[str] | None:
+def channel_columns(table: Path, channels: int, names: Sequence[str] | None) -> list[str] | None:
     """Return the names of the channels that have a column of files each, or None if there are no such columns.
 
     Raises
@@ -238,16 +239,14 @@ def _channel_columns(table: Path, channels: int, names: Sequence[str] | None) ->
         When the settings name other channels, or count others.
     """
     columns = list(next(read_lines(table))[1])
-    found = [column.removeprefix(_OF_CHANNEL) for column in columns if column.startswith(_OF_CHANNEL)]
+    found = [column.removeprefix(OF_CHANNEL) for column in columns if column.startswith(OF_CHANNEL)]
     if not found:
         return None
     if "path" in columns:
-        raise UserError(f"path: {table} line 1 has the columns path and {_OF_CHANNEL}{found[0]}: keep one or the other")
+        raise UserError(f"path: {table} line 1 has the columns path and {OF_CHANNEL}{found[0]}: keep one or the other")
     for name in names or []:
         if name not in found:
-            raise UserError(
-                f'channels: {table} line 1 has no column "{_OF_CHANNEL}{name}"; {did_you_mean(name, found)}'
-            )
+            raise UserError(f'channels: {table} line 1 has no column "{OF_CHANNEL}{name}"; {did_you_mean(name, found)}')
     if not names and channels != len(found):
         raise UserError(
             f"channels: {table} line 1 has files of {len(found)} channels, but {channels} are asked for: write "
@@ -260,11 +259,11 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
     """Raise UserError when there are no paths, or a column's name looks like a slip; other columns may be there."""
     for missing in (column for column in read if column not in columns):
         others = {
-            column.lower(): column for column in columns if column not in COLUMNS and not column.startswith(_OF_CHANNEL)
+            column.lower(): column for column in columns if column not in COLUMNS and not column.startswith(OF_CHANNEL)
         }
         for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
             raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
-    if "path" not in columns and not any(column.startswith(_OF_CHANNEL) for column in read):
+    if "path" not in columns and not any(column.startswith(OF_CHANNEL) for column in read):
         raise UserError(f"path: {table} line 1 has no path column: add it to {columns or 'the file'}")
     if unused := [column for column in columns if column not in read]:
         log.info("unused columns: %s", ", ".join(unused))
@@ -272,7 +271,7 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
 
 def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
     _, label, split, group = (cells.get(column, "") for column in COLUMNS)
-    paths = {column: cell for column, cell in cells.items() if column == "path" or column.startswith(_OF_CHANNEL)}
+    paths = {column: cell for column, cell in cells.items() if column == "path" or column.startswith(OF_CHANNEL)}
     where = f"path: {table} line {line}"
     for column, name in paths.items():
         if not name:

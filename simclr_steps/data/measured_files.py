@@ -37,10 +37,7 @@ def read_values(path: Path, reading: Reading) -> Values | None:
     with path.open("rb") as file:
         start = file.read(_DEPTH_OF_PNG + 1)
     if start.startswith(_NUMPY):
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        check_size(array.shape, reading.channels)
-        values = _native(_arranged(array, _axes_of_array(array.shape, reading), reading))
-        return _picture(values, reading, has_alpha=False) if reading.is_picture else values
+        return _of_npy(path, reading)
     if start.startswith(_TIFF):
         return _of_tiff(path, reading)
     if start.startswith(_PNG) and start[_DEPTH_OF_PNG:] == b"\x10":
@@ -63,6 +60,18 @@ def _of_tiff(path: Path, reading: Reading) -> Values | None:
     if reading.is_picture and reading.channel_axis is None and reading.planes is None and is_plain_picture(path):
         return None
     return read_tiff(path, reading)
+
+
+def _of_npy(path: Path, reading: Reading) -> Values:
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+    check_type(dtype)
+    check_size(shape, reading.channels)
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    values = _native(_arranged(array, _axes_of_array(array.shape, reading), reading))
+    return _picture(values, reading, has_alpha=False) if reading.is_picture else values
 
 
 def _of_png(path: Path, reading: Reading) -> Values:

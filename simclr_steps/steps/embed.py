@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from simclr_steps.data.decoding import decode_all
+from simclr_steps.data.alike import shown
+from simclr_steps.data.decoding import File, decode_all
 from simclr_steps.data.image_files import find_images
-from simclr_steps.data.image_folders import index_table
+from simclr_steps.data.image_folders import OF_CHANNEL, channel_columns, index_table, path_of
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.files import checksum, whole_file
@@ -27,6 +28,7 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import images_at_a_time, network_input
 from simclr_steps.networks.precision import ieee_fp32
+from simclr_steps.settings.image_format import ImageFormat
 
 NamedImages = tuple[list[str], Pixels]  # names, and their images [B, H, W, C]
 
@@ -38,8 +40,9 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
 
     Its columns are path, a string, and features, a list of D float32; its metadata hold, under the key `simclr`, JSON
     with the encoder, the unreadable images, which have no row, and the run record. `images` is a folder, in which
-    images are found at any depth, or a CSV file with a column path; paths are relative to the folder, or to the file's.
-    Images are cut, resized and scaled as prepare did it with those that the encoder was trained on.
+    images are found at any depth, or a CSV file with a column path, or with a column path.NAME for each channel of the
+    encoder, of which the first names the image; paths are relative to the folder, or to the file's. Images are cut,
+    resized and scaled as prepare did it with those that the encoder was trained on.
 
     Raises
     ------
@@ -48,14 +51,14 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     """
     record = Record("embed", None, None)
     network = load_network(encoder, trust=trust)
-    base, names = _list_images(images)
+    names, files = _list_images(images, network.architecture.trained_on)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
     schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
     devices = hardware.claim()
     network.to(devices.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     skipped: list[str] = []
     with whole_file(out) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:
-        for some, batch in _batches(base, names, network, devices.workers, skipped):
+        for some, batch in _batches(names, files, network, devices.workers, skipped):
             features = _features(network, batch, devices.device)
             column = pa.FixedSizeListArray.from_arrays(features.ravel(), network.feature_size)
             writer.write_batch(pa.record_batch([pa.array(some), column], schema=schema))
@@ -69,30 +72,34 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
         log.warning("%d unreadable images have no row; they are listed above", len(skipped))
 
 
-def _list_images(images: Path) -> tuple[Path, list[str]]:
-    """Return the folder that paths are relative to, and the paths."""
+def _list_images(images: Path, form: ImageFormat) -> tuple[list[str], list[File]]:
+    """Return the images' names, relative to their folder, and where they are."""
     if images.is_file():
-        return images.parent, [file.name for file in index_table(images, ["path"])]
+        channels = channel_columns(images, form.channels, form.channel_names) if form.channel_names else None
+        columns = [f"{OF_CHANNEL}{name}" for name in channels or []] or ["path"]
+        listed = index_table(images, columns)
+        return [file.name for file in listed], [path_of(images.parent, file) for file in listed]
     if not images.is_dir():
         raise UserError(f"--images: {images} does not exist: give a folder of images or a CSV file")
-    return images, [path.as_posix() for path in find_images(images)]
+    found = find_images(images)
+    return [path.as_posix() for path in found], [images / path for path in found]
 
 
 def _batches(
-    base: Path, names: list[str], network: Encoder | Classifier, workers: int | None, skipped: list[str]
+    names: list[str], files: list[File], network: Encoder | Classifier, workers: int | None, skipped: list[str]
 ) -> Iterator[NamedImages]:
     """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
     form = network.architecture.trained_on
     blank = np.empty((0, *form.size, form.channels), dtype=form.packed_dtype)
     workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(names) // _FILES_PER_WORKER)
-    images = (as_packed(image, form) for image in decode_all([base / name for name in names], form, workers))
-    decoded = zip(names, images, strict=True)
+    images = (as_packed(image, form) for image in decode_all(files, form, workers))
+    decoded = zip(names, files, images, strict=True)
     progress, done = Progress("embedded", len(names)), 0
     while part := list(islice(decoded, images_at_a_time(blank))):
         readable = []
-        for name, image in part:
+        for name, file, image in part:
             if isinstance(image, str):
-                log.warning("skipped %s: %s", base / name, image)
+                log.warning("skipped %s: %s", shown(file), image)
                 skipped.append(name)
             else:
                 readable.append((name, image))

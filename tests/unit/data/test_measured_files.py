@@ -245,6 +245,19 @@ def test_a_file_above_the_limit_of_pillow_is_refused_before_it_is_decoded(
         assert reason(path, how) == "it has 32 × 24 values, too many to be read at once"
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype", "sentence"),
+    [((2**40, 2**40), "<u2", "too many to be read at once"), ((32, 24), "|O", "its values are object: convert them")],
+)
+def test_the_header_of_an_array_is_judged_before_the_array_is_opened(
+    tmp_path: Path, shape: tuple[int, ...], dtype: str, sentence: str
+) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+        file.write(bytes(100))
+    assert sentence in reason(tmp_path / "a.npy", reading())
+
+
 @pytest.mark.parametrize("colors", [1, 3])
 def test_transparency_is_for_whole_numbers(tmp_path: Path, colors: int) -> None:
     written = RANDOM.integers(0, 65536, (32, 24, colors + 1)).astype(np.uint16)

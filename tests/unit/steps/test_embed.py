@@ -152,6 +152,31 @@ def test_a_csv_file_lists_the_images_and_their_order(photos: Path, write_encoder
     assert features_of(tmp_path / "features.parquet")[0] == ["b/gray.png", "a.jpg"]
 
 
+def test_a_csv_file_may_list_a_file_for_each_channel_that_the_encoder_names(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (2, 3, 8, 8), dtype=np.uint16)
+    lines = ["path.A,path.B,well,path.C"]
+    for number, planes in enumerate(values):
+        for name, plane in zip("ABC", planes, strict=True):
+            tifffile.imwrite(tmp_path / f"{name}{number}.tif", plane)
+        lines.append(f"A{number}.tif,B{number}.tif,x,C{number}.tif")
+    (tmp_path / "list.csv").write_text("\n".join([*lines, "cut.tif,B1.tif,x,cut.tif"]))
+    (tmp_path / "cut.tif").write_bytes(b"damaged")
+    ranges = [(0, 4095), (50, 4000)]
+    form = of(2, dtype="uint16", height=8, width=8, value_range=ranges, channel_names=["C", "A"])
+    model = write_encoder(image_format=form)
+    embed(model, images=tmp_path / "list.csv", out=tmp_path / "features.parquet", hardware=CPU)
+    names, features = features_of(tmp_path / "features.parquet")
+    chosen = values[:, [2, 0]].transpose(0, 2, 3, 1).astype(np.float32)
+    expected, _ = compute_features(load_network(model), scale(chosen, form), torch.device("cpu"))
+    assert names == ["C0.tif", "C1.tif"]
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+    other = write_encoder(image_format=form.model_copy(update={"channel_names": ["C", "D"]}))
+    with pytest.raises(UserError, match='has no column "path.D"'):
+        embed(other, images=tmp_path / "list.csv", out=tmp_path / "features.parquet", hardware=CPU)
+
+
 def test_processes_and_batches_change_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(70):
         Image.new("RGB", (9, 9), (3 * number, 100, 50)).save(photos / f"{number:02}.png")
