@@ -82,6 +82,10 @@ GOOD = {"train_images": images(6, 8, 8), "train_labels": np.array([0, 1, 0, 1, 0
         ({"test_images": images(2, 9, 8)}, r"test_images has images of \(9, 8, 1\) and train_images of \(8, 8, 1\)"),
         ({"train_labels": np.array([0, 1, 0, 1, 0, -2])}, "train_labels has the label -2"),
         ({"train_labels": np.array([0, 1, 0, 1, 0, 2])}, "train_labels has the label 2, but classes has only 2 names"),
+        (
+            {"train_labels": np.array([0, 1, 0, 1, 0, 2**64 - 1], dtype=np.uint64)},
+            "train_labels has the label 18,446,744,073,709,551,615, which is no class: count from 0",
+        ),
         ({"train_labels": np.zeros(6)}, "train_labels is float64 but must be whole numbers"),
         ({"trian_images": images(2, 8, 8)}, 'contains an array "trian_images"; did you mean "train_images"'),
         ({"test_labels": np.zeros(2, dtype=int)}, "test_labels has no images to label"),
