@@ -238,6 +238,10 @@ def _channel_columns(table: Path, channels: int, names: Sequence[str] | None) ->
     """
     columns = list(next(read_lines(table))[1])
     found = [column.removeprefix(_OF_CHANNEL) for column in columns if column.startswith(_OF_CHANNEL)]
+    slips = [name for name in columns if name.lower().startswith(_OF_CHANNEL) and not name.startswith(_OF_CHANNEL)]
+    if slips and "path" not in columns:
+        meant = f"{_OF_CHANNEL}{slips[0][len(_OF_CHANNEL) :]}"
+        raise UserError(f'path: {table} line 1 has the unknown column "{slips[0]}"; did you mean "{meant}"?')
     if not found:
         return None
     if "path" in columns:

@@ -181,11 +181,15 @@ def _check_order(array: StoredArray, dataset: ArraysDataset) -> None:
     """Raise UserError when an array's axes are likely in another order than `layout` says."""
     height, width, channels = _image_shape(array, dataset)
     looks_turned = height < channels == width or width < height == channels
-    if min(height, width) < _LEAST_SIDE or (looks_turned and dataset.channels is None):
+    is_too_small = min(height, width) < _LEAST_SIDE
+    if is_too_small or (looks_turned and dataset.channels is None):
         other = "NCHW" if dataset.layout == "NHWC" else "NHWC"
+        advice = (
+            f"or use images of {_LEAST_SIDE} pixels or more" if is_too_small else f"or state `channels: {channels}`"
+        )
         raise UserError(
             f"{array.name} has shape {array.shape}, which `layout: {dataset.layout}` takes for {channels} channels of "
-            f"{height} × {width} pixels: write `layout: {other}`, move its axes, or state `channels: {channels}`"
+            f"{height} × {width} pixels: write `layout: {other}`, move its axes, {advice}"
         )
 
 

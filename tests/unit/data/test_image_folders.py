@@ -266,6 +266,13 @@ def test_a_table_may_name_a_file_for_each_channel(tmp_path: Path) -> None:
     assert chosen.reading.channel_names == ["C", "A"] and np.array_equal(two, whole[..., [2, 0]])
 
 
+@pytest.mark.parametrize("columns", ["Path.A,Path.B", "path.B,Path.A", "Path.A,PATH.B"])
+def test_a_column_of_a_channel_in_capital_letters_is_named(tmp_path: Path, columns: str) -> None:
+    table = write_table(tmp_path, columns, "a.png,c d.png")
+    with pytest.raises(UserError, match=r'line 1 has the unknown column "Path\.A"; did you mean "path\.A"\?'):
+        read_folder(block(table, channels=2), 1)
+
+
 def test_channels_that_a_table_does_not_have_are_named(tmp_path: Path) -> None:
     table = write_channels(tmp_path)
     with pytest.raises(UserError, match=r'channels: .* has no column "path\.D"; available: A, B, C'):

@@ -153,6 +153,14 @@ def test_arrays_of_any_depth_and_number_of_channels_are_read_in_either_layout(
     [
         ({"train_images": np.zeros((6, 5, 64, 64), np.uint16)}, {}, "takes for 64 channels of 5 × 64 pixels: write"),
         ({"train_images": np.zeros((6, 64, 64, 5), np.uint16)}, {"layout": "NCHW"}, "write `layout: NHWC`"),
+        *(
+            (
+                {"train_images": np.zeros((6, 3, 8, 8), np.uint8)},
+                {"channels": channels},
+                "8 channels of 3 × 8 pixels: write `layout: NCHW`, move its axes, or use images of 4 pixels or more$",
+            )
+            for channels in (None, 8)
+        ),
         ({"test_images": np.zeros((2, 8, 8), np.uint16)}, {}, "test_images is uint16 and train_images uint8: convert"),
         ({}, {"channels": 3}, "have 1 channels, but 3 are given"),
         ({}, {"value_range": [[0, 1], [0, 1]]}, "value_range: 2 ranges for 1 channels"),
