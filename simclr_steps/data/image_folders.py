@@ -15,7 +15,7 @@ from simclr_steps.data.alike import check_alike, first_readable, shown
 from simclr_steps.data.decoding import Decoded, File, decode_all
 from simclr_steps.data.groups import Groups, groups_in
 from simclr_steps.data.image_files import find_images, is_passed_over
-from simclr_steps.data.image_tables import read_lines
+from simclr_steps.data.image_tables import MISSING, read_lines
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
 from simclr_steps.data.scaling import Values, too_large
@@ -42,7 +42,6 @@ SPLIT_OF = {
 COLUMNS = ("path", "label", "split", "group")
 OF_CHANNEL = "path."  # begins the name of a column with the files of a channel
 _NOTHING = 0.0005  # share of the pixels that is not worth a line
-_NO_LABEL = frozenset({"nan", "<na>", "#n/a"})  # as pandas, R and Excel write an empty cell
 
 
 @dataclass(frozen=True)
@@ -222,7 +221,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
             )
         files.append(file)
         first_line = first_line or line
-        no_label += cells.get("label", "").lower() in _NO_LABEL
+        no_label += cells.get("label", "").lower() in MISSING
     if not files:
         raise UserError(f"path: {table} lists no images: add some")
     if no_label and "label" in columns:
@@ -240,6 +239,10 @@ def channel_columns(table: Path, channels: int, names: Sequence[str] | None) -> 
     """
     columns = list(next(read_lines(table))[1])
     found = [column.removeprefix(OF_CHANNEL) for column in columns if column.startswith(OF_CHANNEL)]
+    slips = [name for name in columns if name.lower().startswith(OF_CHANNEL) and not name.startswith(OF_CHANNEL)]
+    if slips and "path" not in columns:
+        meant = f"{OF_CHANNEL}{slips[0][len(OF_CHANNEL) :]}"
+        raise UserError(f'path: {table} line 1 has the unknown column "{slips[0]}"; did you mean "{meant}"?')
     if not found:
         return None
     if "path" in columns:
@@ -283,7 +286,8 @@ def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
     if split and split.lower() not in SPLIT_OF:
         raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
     split = SPLIT_OF[split.lower() or "train"]
-    is_labeled = split != "unlabeled" and label.lower() not in _NO_LABEL
+    is_labeled = split != "unlabeled" and label.lower() not in MISSING
+    group = "" if group.lower() in MISSING else group
     names = tuple(paths.values())
     return ImageFile(names[0], label if is_labeled else "", split, group, () if "path" in paths else names)
 

@@ -17,6 +17,7 @@ _ADVICE = {
     ARRAY: "write `source: arrays` for arrays",
     ARRAYS: "write `source: arrays` for arrays",
 }
+MISSING = frozenset({"nan", "<na>", "#n/a"})  # as pandas, R and Excel write an empty cell
 _SEPARATORS = ",;\t"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 

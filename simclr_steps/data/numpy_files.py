@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.data.groups import Groups
+from simclr_steps.data.image_tables import MISSING
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, take
 from simclr_steps.data.scaling import Values, too_large
@@ -102,8 +103,8 @@ def _groups(stored: dict[str, StoredArray], images: dict[str, StoredArray]) -> G
         raise UserError(f"{without[0]}_groups is missing, and {next(iter(given))}_groups is there: add it")
     names = {array.name: array.load().astype(np.str_) for array in given.values()}
     for array_name, of_split in names.items():
-        if (of_split == "").any():
-            row = int((of_split == "").argmax())
+        if (missing := np.isin(np.char.lower(of_split), ["", *MISSING])).any():
+            row = int(missing.argmax())
             raise UserError(f"{array_name} names no group in row {row}: give the image a group, if need be of its own")
     return np.concatenate(list(names.values())) if given else None
 
@@ -180,11 +181,15 @@ def _check_order(array: StoredArray, dataset: ArraysDataset) -> None:
     """Raise UserError when an array's axes are likely in another order than `layout` says."""
     height, width, channels = _image_shape(array, dataset)
     looks_turned = height < channels == width or width < height == channels
-    if min(height, width) < _LEAST_SIDE or (looks_turned and dataset.channels is None):
+    is_too_small = min(height, width) < _LEAST_SIDE
+    if is_too_small or (looks_turned and dataset.channels is None):
         other = "NCHW" if dataset.layout == "NHWC" else "NHWC"
+        advice = (
+            f"or use images of {_LEAST_SIDE} pixels or more" if is_too_small else f"or state `channels: {channels}`"
+        )
         raise UserError(
             f"{array.name} has shape {array.shape}, which `layout: {dataset.layout}` takes for {channels} channels of "
-            f"{height} × {width} pixels: write `layout: {other}`, move its axes, or state `channels: {channels}`"
+            f"{height} × {width} pixels: write `layout: {other}`, move its axes, {advice}"
         )
 
 
@@ -246,7 +251,13 @@ def _labels(stored: StoredArray | None, images: StoredArray, classes: list[str] 
         raise UserError(f"{stored.name} is {stored.dtype} but must be whole numbers: convert it to int64")
     if stored.shape != (count,):
         raise UserError(f"{stored.name} has shape {stored.shape}, but {images.name} has {count} images: fix one")
-    labels = stored.load().astype(np.int64)
+    given = stored.load()
+    if (largest := int(given.max(initial=0))) > np.iinfo(np.int64).max:
+        raise UserError(
+            f"{stored.name} has the label {largest:,}, which is no class: count from 0, and use -1 of int64 for images "
+            "without a label"
+        )
+    labels = given.astype(np.int64)
     if labels.min(initial=NO_LABEL) < NO_LABEL:
         raise UserError(
             f"{stored.name} has the label {labels.min()}: count from 0, and use -1 for images without a label"

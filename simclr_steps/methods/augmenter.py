@@ -51,30 +51,38 @@ class Augmenter:
         Raises
         ------
         UserError
-            When the user's function fails or, in the first batch, does not keep to what is asked of it.
+            When the user's function fails, returns something else than views or, in the first batch, does not keep to
+            what is asked of their values.
         """
         views = self.make_views(images, key, self._settings, self._size, self._is_color)
         if self._own is None:
             return views
         x, keys = views.flatten(0, 1), random_numbers.derived(key.flatten(), _OWN)
         with torch.no_grad():
-            if not self._is_checked:
-                fault = _fault(self._own, x, keys)
-                if fault:
-                    raise UserError(f"{OWN_AUGMENTATION}: {self._settings.own} {fault}")
-                self._is_checked = True
-            changed: Tensor = self._own(x, keys)
+            fault = None if self._is_checked else _fault(self._own, x, keys)
+            changed = x if fault else self._own(x, keys)
+            fault = fault or _misfit(changed, views.flatten(0, 1))
+        if fault:
+            raise UserError(f"{OWN_AUGMENTATION}: {self._settings.own} {fault}")
+        self._is_checked = True
         return changed.reshape(views.shape)
 
 
-def _fault(own: Callable[[Tensor, Tensor], Tensor], x: Tensor, keys: Tensor) -> str | None:
-    """Return what is wrong with a user's function, as it shows in a batch of views, float32 [N, C, H, W]."""
-    result = own(x.clone(), keys.clone())
+def _misfit(result: object, x: Tensor) -> str | None:
+    """Return what is wrong with what a user's function returns for views, float32 [N, C, H, W], but for its values."""
     if not isinstance(result, Tensor):
         return f"returns a {type(result).__name__}: make it return a tensor"
     if result.shape != x.shape or result.dtype != x.dtype or result.device != x.device:
         found, asked = (f"{one.dtype} {list(one.shape)} on {one.device}".removeprefix("torch.") for one in (result, x))
         return f"returns {found} for {asked}: make it return the same kind, shape and device"
+    return None
+
+
+def _fault(own: Callable[[Tensor, Tensor], Tensor], x: Tensor, keys: Tensor) -> str | None:
+    """Return what is wrong with a user's function, as it shows in a batch of views, float32 [N, C, H, W]."""
+    result = own(x.clone(), keys.clone())
+    if fault := _misfit(result, x):
+        return fault
     if not result.isfinite().all():
         return "returns values that are NaN or infinite: fix it"
     low, high = float(result.min()), float(result.max())

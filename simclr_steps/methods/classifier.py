@@ -44,6 +44,7 @@ class Supervised(Trained):
         self._images, self._hold_out = Images([train.images]), Images([hold_out.images])
         self._augmenter: Augmenter | None = None
         if settings.augmentation:
+            self.own_augmentation = settings.augmentation.own
             size, is_color = network.architecture.image_size, network.architecture.trained_on.is_color
             self._augmenter = Augmenter(settings.augmentation, size, is_color, make_views=Replayed(random_views))
         labeled = labeled_rows(hold_out.labels)

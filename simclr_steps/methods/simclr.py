@@ -51,6 +51,7 @@ class SimCLR(Compilable):
         self._judged_order = self._hold_out_order[np.isin(self._hold_out_order, monitor.rows)]
         size, is_color = encoder.architecture.image_size, encoder.architecture.trained_on.is_color
         self._augmenter = Augmenter(settings.augmentation, size, is_color, make_views=Replayed(random_views))
+        self.own_augmentation = settings.augmentation.own
         self._seed, self._workers = seed, workers
         self.steps_per_epoch = len(images) // settings.global_batch_size
         self.images_per_step = settings.global_batch_size

@@ -86,7 +86,7 @@ def _told(name: str, key: str, file: Path) -> Iterator[None]:
     with _working_folder_on_path():
         try:
             yield
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # which would end the step as if it were done
             frames = traceback.extract_tb(error.__traceback__)
             lines = [frame.lineno for frame in frames if frame.filename == str(file)]
             raise _fails(name, key, error, f" on line {lines[-1]} of {file}" if lines else "") from error
@@ -120,7 +120,7 @@ def _find(module: str) -> ModuleSpec | None:
     return spec
 
 
-def _fails(name: str, key: str, error: Exception, place: str = "") -> UserError:
+def _fails(name: str, key: str, error: BaseException, place: str = "") -> UserError:
     return UserError(f"{key}: {name} fails{place} ({type(error).__name__}: {error}): fix it")
 
 

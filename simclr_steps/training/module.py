@@ -13,6 +13,7 @@ class Trained(L.LightningModule, ABC):
 
     steps_per_epoch: int
     images_per_step: int  # of all processes
+    own_augmentation: str | None = None  # the user's function, which may be why a loss is not finite
 
     @abstractmethod
     def validate(self) -> Mapping[str, float | None]:

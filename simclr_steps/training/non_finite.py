@@ -11,6 +11,7 @@ import lightning.pytorch as L
 import torch
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.networks.user_code import OWN_AUGMENTATION
 from simclr_steps.training.distributed import end_together
 from simclr_steps.training.history import History
 
@@ -61,7 +62,7 @@ class FiniteTraining(L.Callback):
         if first < _NEVER:
             epoch = (first - 1) // int(trainer.num_training_batches) + 1
             what = f"the loss or the weights are not finite at step {first} (epoch {epoch})"
-            end_together(_not_finite(what, self._checkpoint))
+            end_together(_not_finite(what, self._checkpoint, trainer))
 
 
 class FiniteHoldOut(L.Callback):
@@ -83,9 +84,11 @@ class FiniteHoldOut(L.Callback):
         worst = trainer.strategy.reduce(torch.tensor(len(bad), device=trainer.strategy.root_device), reduce_op="max")
         if int(worst):
             what = f"{' and '.join(bad) or 'a measure'} of the hold-out is not finite after epoch {row['epoch']}"
-            end_together(_not_finite(what, self._checkpoint))
+            end_together(_not_finite(what, self._checkpoint, trainer))
 
 
-def _not_finite(what: str, checkpoint: Path) -> UserError:
+def _not_finite(what: str, checkpoint: Path, trainer: L.Trainer) -> UserError:
+    own = trainer.lightning_module.own_augmentation
+    advice = f", or see whether {OWN_AUGMENTATION}: {own} returns values that are NaN or infinite" if own else ""
     kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was saved yet"
-    return UserError(f"{what}: lower learning_rate, or raise warmup_epochs or temperature; {kept}")
+    return UserError(f"{what}: lower learning_rate, or raise warmup_epochs or temperature{advice}; {kept}")

@@ -122,6 +122,8 @@ def test_arrays_name_the_groups_of_every_split(tmp_path: Path, kind: type) -> No
         packed(train_groups=np.arange(50) / 5)
     with pytest.raises(UserError, match=r"^train_groups names no group in row 7: give the image a group"):
         packed(train_groups=np.where(np.arange(50) == 7, "", "a"))
+    with pytest.raises(UserError, match=r"^train_groups names no group in row 7: give the image a group"):
+        packed(train_groups=np.where(np.arange(50) == 7, "NaN", "a"))
     with pytest.raises(UserError, match=r"^train_groups has shape \(3,\), but train_images has 50 images: fix one"):
         packed(train_groups=np.arange(3))
     with pytest.raises(UserError, match=r"^test_groups has no images to group: add test_images or remove it"):

@@ -182,6 +182,9 @@ def test_spaces_around_columns_names_do_not_count(tmp_path: Path) -> None:
         ),
         (["path,label", "a.png"], r"line 2 has a different number of cells \(1\) than line 1 \(2\)"),
         (["sep=;", "path;label", "a.png"], r"line 3 has a different number of cells \(1\) than line 2 \(2\)"),
+        (["path,group", "a.png,1", "c d.png,NaN"], "line 3 has no group, but others have one"),
+        (["path,group", "a.png,<NA>", "c d.png,1"], "line 2 has no group, but others have one"),
+        (["path,group", "a.png,1", "c d.png,#N/A"], "line 3 has no group, but others have one"),
         (["path,label", "a.png,c\0at"], "line 2 contains a NUL character"),
         (["path", "a.png\0"], "line 2 contains a NUL character"),
         (["path,\0", "a.png,"], "line 1 contains a NUL character"),
@@ -261,6 +264,13 @@ def test_a_table_may_name_a_file_for_each_channel(tmp_path: Path) -> None:
     chosen = read_folder(block(table, image_size=12, channels=["C", "A"]), 1)
     ((_, two),) = chosen.read(np.arange(6))
     assert chosen.reading.channel_names == ["C", "A"] and np.array_equal(two, whole[..., [2, 0]])
+
+
+@pytest.mark.parametrize("columns", ["Path.A,Path.B", "path.B,Path.A", "Path.A,PATH.B"])
+def test_a_column_of_a_channel_in_capital_letters_is_named(tmp_path: Path, columns: str) -> None:
+    table = write_table(tmp_path, columns, "a.png,c d.png")
+    with pytest.raises(UserError, match=r'line 1 has the unknown column "Path\.A"; did you mean "path\.A"\?'):
+        read_folder(block(table, channels=2), 1)
 
 
 def test_channels_that_a_table_does_not_have_are_named(tmp_path: Path) -> None:

@@ -82,6 +82,10 @@ GOOD = {"train_images": images(6, 8, 8), "train_labels": np.array([0, 1, 0, 1, 0
         ({"test_images": images(2, 9, 8)}, r"test_images has images of \(9, 8, 1\) and train_images of \(8, 8, 1\)"),
         ({"train_labels": np.array([0, 1, 0, 1, 0, -2])}, "train_labels has the label -2"),
         ({"train_labels": np.array([0, 1, 0, 1, 0, 2])}, "train_labels has the label 2, but classes has only 2 names"),
+        (
+            {"train_labels": np.array([0, 1, 0, 1, 0, 2**64 - 1], dtype=np.uint64)},
+            "train_labels has the label 18,446,744,073,709,551,615, which is no class: count from 0",
+        ),
         ({"train_labels": np.zeros(6)}, "train_labels is float64 but must be whole numbers"),
         ({"trian_images": images(2, 8, 8)}, 'contains an array "trian_images"; did you mean "train_images"'),
         ({"test_labels": np.zeros(2, dtype=int)}, "test_labels has no images to label"),
@@ -149,6 +153,14 @@ def test_arrays_of_any_depth_and_number_of_channels_are_read_in_either_layout(
     [
         ({"train_images": np.zeros((6, 5, 64, 64), np.uint16)}, {}, "takes for 64 channels of 5 × 64 pixels: write"),
         ({"train_images": np.zeros((6, 64, 64, 5), np.uint16)}, {"layout": "NCHW"}, "write `layout: NHWC`"),
+        *(
+            (
+                {"train_images": np.zeros((6, 3, 8, 8), np.uint8)},
+                {"channels": channels},
+                "8 channels of 3 × 8 pixels: write `layout: NCHW`, move its axes, or use images of 4 pixels or more$",
+            )
+            for channels in (None, 8)
+        ),
         ({"test_images": np.zeros((2, 8, 8), np.uint16)}, {}, "test_images is uint16 and train_images uint8: convert"),
         ({}, {"channels": 3}, "have 1 channels, but 3 are given"),
         ({}, {"value_range": [[0, 1], [0, 1]]}, "value_range: 2 ranges for 1 channels"),

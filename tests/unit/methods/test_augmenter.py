@@ -103,6 +103,7 @@ def test_the_function_in_the_docs_darkens_views_towards_one_side(channels: int, 
             "returns other views of an image beside other images",
         ),
         ("return [][0]", "fails on line 4 of"),
+        ("raise SystemExit(0)", "fails on line 4 of"),
     ],
 )
 def test_a_function_that_does_not_keep_to_what_is_asked_is_one_sentence(
@@ -126,6 +127,30 @@ def test_a_function_is_checked_in_the_first_batch_only(folder: Path) -> None:
         augmenter(photos(), keys(epoch))
         counts.append(len(counted.calls))
     assert counts == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("views[1:]", "returns float32 [11, 3, 32, 40] on cpu for float32 [12, 3, 32, 40] on cpu"),
+        ("views.flatten(2)", "returns float32 [12, 3, 1280] on cpu for float32 [12, 3, 32, 40] on cpu"),
+        ("views.double()", "returns float64 [12, 3, 32, 40] on cpu for float32"),
+        ("views.resize_(1)", "returns float32 [1] on cpu for float32 [12, 3, 32, 40] on cpu"),
+        ("None", "returns a NoneType: make it return a tensor"),
+    ],
+)
+def test_what_a_function_returns_later_has_the_same_form(
+    code: str, sentence: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    name = f"later{request.node.callspec.indices['code']}"
+    lines = ["calls = []", "", "def change(views, keys):", "    calls.append(1)"]
+    (folder / f"{name}.py").write_text("\n".join([*lines, f"    return views if len(calls) < 6 else {code}"]))
+    augmenter = Augmenter(Augmentation(own=f"{name}:change"))
+    for epoch in range(2):
+        augmenter(photos(), keys(epoch))
+    with pytest.raises(UserError) as error:
+        augmenter(photos(), keys(2))
+    assert str(error.value).startswith(f"augmentation.own: {name}:change {sentence}")
 
 
 def test_a_module_that_is_not_there_is_told_before_there_are_views(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.training.checked_files import CheckedFiles
 from tests.unit.step_processes import said, start
 from tests.unit.stoppable_trainings import arguments, checkpoint, folder_for
@@ -35,6 +36,7 @@ def encoder(channels, image_size):
 DIVERGING = COUNTS_STEPS.replace(
     "FAULT", 'return features * (float("nan") if self.training and self.steps == 13 else 1.0)'
 )
+DIVERGING += "\n\ndef same(views, keys):\n    return views\n"
 
 LATE = COUNTS_STEPS.replace(
     "FAULT",
@@ -73,11 +75,14 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_che
 ) -> None:
     folder = folder_for(tmp_path, "out")
     (folder / "diverging.py").write_text(DIVERGING)
-    process = start(arguments("pretrain", data, *saving, encoder="diverging:encoder"), folder)
+    own = "diverging:same" if kept_step == 10 else None
+    changed = {"encoder": "diverging:encoder", "augmentation": Augmentation(own=own)}
+    process = start(arguments("pretrain", data, *saving, **changed), folder)
     process.join()
     assert process.exitcode == 1 and not (folder / "out").exists()
     kept, last = checkpoint(folder), said(folder).splitlines()[-1]
     assert "not finite at step 13 (epoch 3): lower learning_rate" in last
+    assert ("or see whether augmentation.own: diverging:same returns values that are NaN or" in last) == bool(own)
     assert kept and last.endswith(f"the last good checkpoint is {kept.relative_to(folder)}")
     state = CheckedFiles().load_checkpoint(kept)
     assert state["global_step"] == kept_step
