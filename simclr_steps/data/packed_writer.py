@@ -22,6 +22,7 @@ from simclr_steps.data.scaling import Values, is_plain, scale
 from simclr_steps.data.splits import Labels, Rows, SplitNames
 from simclr_steps.data.value_ranges import (
     WaitingValues,
+    count_outside,
     fixed_limits,
     found_limits,
     report_constant_channels,
@@ -106,8 +107,7 @@ def pack(
         if not trained_on.any():
             raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
         mean, std = _mean_and_std(trained_on)
-        pixels = sum(len(writer.rows) for writer in written.values()) * form.height * form.width
-        report_range(form, np.sum([writer.outside for writer in written.values()], axis=0) / pixels)
+        report_range(form, np.sum([writer.outside for writer in written.values()], axis=0))
         report_constant_channels(form, std)
         description = Description(
             classes=source.classes,
@@ -187,7 +187,7 @@ class _SplitWriter:
         self.rows = self.labels = np.empty(0, dtype=np.int64)  # of the images that were added, once finished
         self.digests = np.empty(0, dtype=np.uint64)  # of the same
         self.histogram = np.zeros((form.channels, 1 + form.largest), dtype=np.int64)  # of the packed values
-        self.outside = np.zeros(form.channels, dtype=np.int64)  # values of each channel that are clipped
+        self.outside = np.zeros((2, form.channels), dtype=np.int64)  # values of each channel that are clipped, and all
         self._source, self._form, self._split, self._place, self._out = source, form, split, place, out
         self._parts: list[Rows] = []
         self._digests: list[Digests] = []
@@ -211,8 +211,7 @@ class _SplitWriter:
         for channel, histogram in enumerate(self.histogram):
             histogram += np.bincount(packed[..., channel].ravel(), minlength=len(histogram))
         if not is_plain(self._form):
-            low, high = np.array(self._form.value_range, dtype=np.float32).T
-            self.outside += ((images < low) | (images > high)).sum(axis=(0, 1, 2))
+            self.outside += count_outside(images, self._form)
 
     def finish(self) -> None:
         """Write the number of images, which was not known before, into the header; then labels and rows."""

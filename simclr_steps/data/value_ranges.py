@@ -122,13 +122,20 @@ def found_limits(wanted: list[ChannelRange], dtype: Dtype, waiting: WaitingValue
     return limits
 
 
-def report_range(form: ImageFormat, outside: npt.NDArray[np.float64]) -> None:
-    """Say which range the values have, and which share of each channel's pixels lies outside: [C]."""
+def count_outside(values: Values, form: ImageFormat) -> Counts:
+    """Return how many values of each channel lie outside its range, and how many there are without margins, [2, C]."""
+    low, high = np.array(form.value_range, dtype=np.float32).T
+    return np.asarray([((values < low) | (values > high)).sum(axis=(0, 1, 2)), (~np.isnan(values)).sum(axis=(0, 1, 2))])
+
+
+def report_range(form: ImageFormat, counts: Counts) -> None:
+    """Say which range the values have, and which share of each channel's pixels lies outside, as counted: [2, C]."""
     if is_plain(form):
         return
+    outside, pixels = counts
     ranges = [
         f"{form.named(channel)} {low:g} to {high:g} ({100 * share:.2f} % of the pixels saturate)"
-        for channel, ((low, high), share) in enumerate(zip(form.value_range, outside, strict=True))
+        for channel, ((low, high), share) in enumerate(zip(form.value_range, outside / pixels, strict=True))
     ]
     log.info("%s values, packed in %d bits, range: %s", form.dtype, form.bits, ", ".join(ranges))
 

@@ -202,6 +202,17 @@ def test_the_range_is_found_in_what_is_trained_on_and_is_the_same_for_all_images
     assert not [file for file in tmp_path.iterdir() if file.suffix not in (".npy", ".csv", ".json")]
 
 
+def test_margins_do_not_count_among_the_pixels_of_which_a_share_saturates(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    padded = DEEP.copy()
+    padded[:, :3] = np.nan
+    padded[:, 3, :, 0] = 5000  # one of the three lines that are left
+    with caplog.at_level(logging.INFO):
+        run(tmp_path, replace(source(padded), dtype="uint16", value_range=(0.0, 4095.0)))
+    assert "range: channel 0 0 to 4095 (33.33 % of the pixels saturate), channel 1 0 to 4095 (0.00 %" in caplog.text
+
+
 def test_16_bits_are_packed_with_their_mean_and_deviation(tmp_path: Path) -> None:
     run(tmp_path, deep(value_range=(0.0, 4095.0), bits=16))
     form = read_description(tmp_path).image_format
