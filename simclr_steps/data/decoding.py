@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
 import stat
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +19,6 @@ from simclr_steps.data.file_kinds import converter_of, kind_of
 from simclr_steps.data.measured_files import Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
 from simclr_steps.data.readable import UnreadableError
-from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.signals import end_with_parent
 from simclr_steps.settings.image_format import Dtype, Reading
 from simclr_steps.settings.sizes import Size
 
@@ -36,8 +27,6 @@ Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixel
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _BANDS = ("L", "RGB", "RGBA", "CMYK")  # modes of Pillow whose bands are channels
-_AT_ONCE = 16  # files that a process decodes before it hands over
-_LOOK_EVERY = 1.0  # seconds in which a process that died is noticed
 
 
 @dataclass(frozen=True)
@@ -187,80 +176,6 @@ def _small(image: Image.Image, size: Size, box: Box) -> Image.Image:
     """Return a part of an image at another size; values of 8 bits are equal however their file was read."""
     gap = None if image.mode == "F" else 2.0  # averages whole pixels first, where many become one
     return image.resize(size[::-1], Image.Resampling.BICUBIC, box=box, reducing_gap=gap)
-
-
-def decode_all(files: Sequence[File], reading: Reading, workers: int) -> Iterator[Decoded | str]:
-    """Decode files with `workers` processes and yield the results in the order of `files`.
-
-    Raises
-    ------
-    UserError
-        When a process dies.
-    """
-    job = partial(_decode_some, reading=reading)
-    parts = (files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE))
-    if workers == 1:
-        for part in parts:
-            yield from job(part)
-        return
-    try:
-        # Fresh processes: a fork of one in which torch runs threads can hang.
-        spawned = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=spawned, initializer=end_with_parent) as pool:
-            for decoded in _in_order(pool, job, parts, ahead=4 * workers):
-                yield from decoded
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a process that decodes images died, perhaps out of memory: run again with fewer --workers"
-        ) from error
-
-
-def _decode_some(files: Sequence[File], reading: Reading) -> list[Decoded | str]:
-    return [decode(file, reading) for file in files]
-
-
-def _in_order(
-    pool: ProcessPoolExecutor,
-    job: Callable[[Sequence[File]], list[Decoded | str]],
-    parts: Iterable[Sequence[File]],
-    ahead: int,
-) -> Iterator[list[Decoded | str]]:
-    """Yield the results of jobs in order, with no more than `ahead` of them begun."""
-    waiting, others = iter(parts), multiprocessing.active_children()
-    begun: deque[Future[list[Decoded | str]]] = deque(pool.submit(job, part) for part in islice(waiting, ahead))
-    decoders = [process for process in multiprocessing.active_children() if process not in others]
-    try:
-        while begun:
-            yield _result(begun.popleft(), pool, decoders)
-            begun.extend(pool.submit(job, part) for part in islice(waiting, 1))
-    except BrokenProcessPool:
-        # The others wait until somebody reads what they hand over, and the pool waits for them, as they ignore SIGTERM.
-        _kill(decoders)
-        raise
-    finally:
-        for future in begun:
-            future.cancel()
-
-
-def _result(
-    future: Future[list[Decoded | str]], pool: ProcessPoolExecutor, decoders: Sequence[BaseProcess]
-) -> list[Decoded | str]:
-    """Wait for a result, and end the pool when a decoder has died.
-
-    If that was while it handed over images, the pool would wait for the rest of them until nobody can write any more,
-    and this process could as well.
-    """
-    while True:
-        with suppress(TimeoutError):
-            return future.result(timeout=_LOOK_EVERY)
-        if not all(decoder.is_alive() for decoder in decoders):
-            _kill(decoders)
-            pool._result_queue._writer.close()  # type: ignore[attr-defined]
-
-
-def _kill(decoders: Sequence[BaseProcess]) -> None:
-    for decoder in decoders:
-        decoder.kill()
 
 
 def _place(size: Size, reading: Reading) -> tuple[Size, Box, float]:

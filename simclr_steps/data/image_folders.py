@@ -1,61 +1,29 @@
-"""Find the images of a folder, or of a CSV file, their labels and splits."""
+"""A data set of image files in a folder, or listed in a CSV file, which are decoded as they are read."""
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
 from simclr_steps.data.alike import check_alike, first_readable, shown
-from simclr_steps.data.decoding import Decoded, File, decode_all
+from simclr_steps.data.decoding import Decoded, File
+from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.groups import Groups, groups_in
-from simclr_steps.data.image_files import find_images, is_passed_over
-from simclr_steps.data.image_tables import MISSING, read_lines
+from simclr_steps.data.image_index import COLUMNS, OF_CHANNEL, ImageFile, channel_columns, index_folder, index_table
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
 from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
-from simclr_steps.settings.base import did_you_mean
 from simclr_steps.settings.datasets import FolderDataset, count_and_names
 from simclr_steps.settings.image_format import Reading
 from simclr_steps.settings.sizes import as_size
 
-SPLIT_OF = {
-    "train": "train",
-    "training": "train",
-    "dev": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-    "unlabeled": "unlabeled",
-    "unlabelled": "unlabeled",  # users may spell as the British do
-}
-COLUMNS = ("path", "label", "split", "group")
-OF_CHANNEL = "path."  # begins the name of a column with the files of a channel
 _NOTHING = 0.0005  # share of the pixels that is not worth a line
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image that was found: its path below the data set's folder, its class or "", its split, its group or "".
-
-    `of_channels` are the paths of its channels, where each has a file; the first of them names the image.
-    """
-
-    name: str
-    label: str
-    split: str
-    group: str = ""
-    of_channels: tuple[str, ...] = ()
 
 
 def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
@@ -140,156 +108,6 @@ def _groups(files: Sequence[ImageFile], dataset: FolderDataset) -> Groups | None
     if given:
         raise UserError(f"group_pattern: {dataset.path} also has a group column: omit one of the two")
     return groups_in([file.name for file in files], dataset.group_pattern)
-
-
-def index_folder(folder: Path) -> list[ImageFile]:
-    """Return the images below a folder, sorted by path; hidden files and other files are left out.
-
-    Sub-folders are classes; or, if all are named like splits, they hold classes, and `unlabeled` images at any depth.
-    Images beside such sub-folders have no label.
-
-    Raises
-    ------
-    UserError
-        When a class, a split or the whole folder has no image.
-    """
-    images = find_images(folder)
-    by_split = _holds_splits(folder)
-    expected = _sub_folders(folder)
-    if by_split:
-        expected += [
-            inner for split in expected if SPLIT_OF[split.name.lower()] != "unlabeled" for inner in _sub_folders(split)
-        ]
-    occupied = {folder / parent for image in images for parent in image.parents}
-    for empty in sorted(set(expected) - occupied):
-        raise UserError(f"path: {empty} contains no images: add some or delete it")
-    return [_classify(image, by_split) for image in images]
-
-
-def _classify(image: PurePath, by_split: bool) -> ImageFile:
-    """Return an image by its path, relative to the data set's folder."""
-    split, inner = "train", image.parts
-    if by_split and len(inner) > 1:
-        split, inner = SPLIT_OF[inner[0].lower()], inner[1:]
-    labeled = len(inner) > 1 and split != "unlabeled"
-    return ImageFile(image.as_posix(), inner[0] if labeled else "", split)
-
-
-def _holds_splits(folder: Path) -> bool:
-    """Return whether all sub-folders are named like splits; raise UserError if only some are."""
-    names = {sub_folder.name for sub_folder in _sub_folders(folder)}
-    like_splits = sorted(name for name in names if name.lower() in SPLIT_OF)
-    others = sorted(names.difference(like_splits))
-    if like_splits and others:
-        raise UserError(
-            f"path: {folder} contains {like_splits[0]}, named like a split, next to {others[0]}, which is not one: "
-            "keep only splits there (train, val, test, unlabeled), or move all classes into a new train folder"
-        )
-    return bool(names) and not others
-
-
-def _sub_folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and not is_passed_over(path.name)]
-
-
-def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile]:
-    """Return the images that a CSV file lists, with the columns path, label, split and group, all but path if need be.
-
-    Those that are not among `columns` are not read.
-
-    Raises
-    ------
-    UserError
-        When a column, a file or a split is wrong, when a file is listed twice, or when only some lines have a group,
-        naming the line.
-    """
-    line_of: dict[str, int] = {}
-    files: list[ImageFile] = []
-    no_label = first_line = 0
-    lines = read_lines(table)
-    _check_columns(table, list(next(lines)[1]), columns)
-    for line, cells in lines:
-        file = _listed(table, line, {column: cells.get(column, "") for column in columns if column in cells})
-        first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
-        if first != line:
-            raise UserError(f"path: {table} lists {file.name} on line {first} and on line {line}: keep one")
-        if files and bool(file.group) != bool(files[0].group):
-            without = line if files[0].group else first_line
-            raise UserError(
-                f"path: {table} line {without} has no group, but others have one: fill it in, with a unique name if "
-                "the image belongs to no other group"
-            )
-        files.append(file)
-        first_line = first_line or line
-        no_label += cells.get("label", "").lower() in MISSING
-    if not files:
-        raise UserError(f"path: {table} lists no images: add some")
-    if no_label and "label" in columns:
-        log.warning("labels: %d cells with nan, <NA> or #N/A count as empty: these images have no label", no_label)
-    return files
-
-
-def channel_columns(table: Path, channels: int, names: Sequence[str] | None) -> list[str] | None:
-    """Return the names of the channels that have a column of files each, or None if there are no such columns.
-
-    Raises
-    ------
-    UserError
-        When the settings name other channels, or count others.
-    """
-    columns = list(next(read_lines(table))[1])
-    found = [column.removeprefix(OF_CHANNEL) for column in columns if column.startswith(OF_CHANNEL)]
-    slips = [name for name in columns if name.lower().startswith(OF_CHANNEL) and not name.startswith(OF_CHANNEL)]
-    if slips and "path" not in columns:
-        meant = f"{OF_CHANNEL}{slips[0][len(OF_CHANNEL) :]}"
-        raise UserError(f'path: {table} line 1 has the unknown column "{slips[0]}"; did you mean "{meant}"?')
-    if not found:
-        return None
-    if "path" in columns:
-        raise UserError(f"path: {table} line 1 has the columns path and {OF_CHANNEL}{found[0]}: keep one or the other")
-    for name in names or []:
-        if name not in found:
-            raise UserError(f'channels: {table} line 1 has no column "{OF_CHANNEL}{name}"; {did_you_mean(name, found)}')
-    if not names and channels != len(found):
-        raise UserError(
-            f"channels: {table} line 1 has files of {len(found)} channels, but {channels} are asked for: write "
-            f"`channels: [{', '.join(found)}]`"
-        )
-    return list(names or found)
-
-
-def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> None:
-    """Raise UserError when there are no paths, or a column's name looks like a slip; other columns may be there."""
-    for missing in (column for column in read if column not in columns):
-        others = {
-            column.lower(): column for column in columns if column not in COLUMNS and not column.startswith(OF_CHANNEL)
-        }
-        for near in difflib.get_close_matches(missing, others, n=1, cutoff=0.8):
-            raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
-    if "path" not in columns and not any(column.startswith(OF_CHANNEL) for column in read):
-        raise UserError(f"path: {table} line 1 has no path column: add it to {columns or 'the file'}")
-    if unused := [column for column in columns if column not in read]:
-        log.info("unused columns: %s", ", ".join(unused))
-
-
-def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
-    _, label, split, group = (cells.get(column, "") for column in COLUMNS)
-    paths = {column: cell for column, cell in cells.items() if column == "path" or column.startswith(OF_CHANNEL)}
-    where = f"path: {table} line {line}"
-    for column, name in paths.items():
-        if not name:
-            raise UserError(f"{where} has no {column}: fill it in or delete the line")
-        if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
-            raise UserError(
-                f"{where} names {name}, which is missing: fix the path (relative to {table.parent.resolve()})"
-            )
-    if split and split.lower() not in SPLIT_OF:
-        raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
-    split = SPLIT_OF[split.lower() or "train"]
-    is_labeled = split != "unlabeled" and label.lower() not in MISSING
-    group = "" if group.lower() in MISSING else group
-    names = tuple(paths.values())
-    return ImageFile(names[0], label if is_labeled else "", split, group, () if "path" in paths else names)
 
 
 def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from simclr_steps.data.file_kinds import converter_by_name
-from simclr_steps.data.image_folders import COLUMNS
+from simclr_steps.data.image_index import COLUMNS
 from simclr_steps.settings.plan import plan, read_config
 
 ROOT = Path(__file__).parents[2]

@@ -1,15 +1,8 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from contextlib import chdir
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +15,12 @@ from sklearn.datasets import load_sample_images
 from simclr_steps.data import decoding
 from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.scaling import scale
-from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.image_format import ImageFormat, Reading
 from simclr_steps.settings.sizes import Size
 
 
 def decode(path: Path, size: Size, channels: int) -> npt.NDArray[np.uint8] | str:
     return pixels(decoding.decode(path, Reading(height=size[0], width=size[1], channels=channels)))
-
-
-def decode_all(paths: list[Path], size: Size, channels: int, workers: int) -> Iterator[npt.NDArray[np.uint8] | str]:
-    reading = Reading(height=size[0], width=size[1], channels=channels)
-    return map(pixels, decoding.decode_all(paths, reading, workers))
 
 
 def pixels(image: Decoded | str) -> npt.NDArray[np.uint8] | str:
@@ -156,74 +143,6 @@ def test_unreadable_files_give_a_reason(photo: Image.Image, tmp_path: Path, monk
         assert isinstance(decode(tmp_path / name, (8, 8), 3), str), name
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     assert "decompression bomb" in str(decode(tmp_path / "whole.jpg", (8, 8), 3))
-
-
-def dies_while_it_hands_over(paths: list[Path], **_: object) -> bytes:
-    """Take the place of decoding: hand over a part of the images and die, as by the kernel when the memory is full."""
-
-    def send_a_part(connection: Connection, content: bytes) -> None:
-        os.write(connection.fileno(), bytes(content)[: len(content) // 2])
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    if "0.png" in {path.name for path in paths}:
-        Connection._send = send_a_part  # type: ignore[attr-defined]
-    return bytes(40_000)
-
-
-def dies_while_another_decodes(paths: list[Path], **_: object) -> bytes:
-    """Take the place of decoding: die at once, or hand over later what fills a pipe."""
-    if "0.png" in {path.name for path in paths}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(2)
-    return bytes(400_000)
-
-
-@pytest.mark.parametrize("dies", [dies_while_it_hands_over, dies_while_another_decodes])
-@pytest.mark.timeout(60)
-def test_a_process_that_is_killed_at_any_moment_ends_the_decoding_in_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: Callable[..., bytes]
-) -> None:
-    monkeypatch.setattr(decoding, "_decode_some", dies)
-    with pytest.raises(UserError, match="a process that decodes images died, perhaps out of memory"):
-        list(decode_all([tmp_path / f"{number}.png" for number in range(64)], (12, 12), 3, 2))
-    assert not multiprocessing.active_children()
-
-
-DECODE = """
-import sys, time
-from pathlib import Path
-from simclr_steps.data.decoding import decode_all
-from simclr_steps.settings.image_format import Reading
-if __name__ == "__main__":
-    for _ in decode_all([Path("absent.png")] * 64, Reading(height=12, width=12, channels=3), 2):
-        print("decoding", flush=True)
-        time.sleep(1000)
-"""
-
-
-def test_no_process_outlives_a_step_that_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "step.py").write_text(DECODE)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    command = [sys.executable, str(tmp_path / "step.py")]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, cwd=tmp_path) as step:
-        assert step.stdout and step.stdout.readline()
-        started = Path(f"/proc/{step.pid}/task/{step.pid}/children").read_text().split()
-        assert len(started) >= 2
-        step.kill()
-    deadline = time.monotonic() + 10
-    while left := [pid for pid in started if Path(f"/proc/{pid}/cmdline").exists()]:
-        assert time.monotonic() < deadline, f"{left} of {started} live on"
-        time.sleep(0.1)
-
-
-def test_the_order_and_the_pixels_do_not_depend_on_the_number_of_processes(photo: Image.Image, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number}.png" for number in range(40)]
-    for number, path in enumerate(paths):
-        photo.crop((number, number, 200 + 5 * number, 300)).save(path)
-    paths[20].write_bytes(b"damaged")
-    one, two = (list(decode_all(paths, (12, 12), 3, workers)) for workers in (1, 2))
-    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-    assert [number for number, image in enumerate(two) if isinstance(image, str)] == [20]
 
 
 def test_a_file_that_is_not_regular_is_unreadable_instead_of_blocking(tmp_path: Path) -> None:
