@@ -29,8 +29,9 @@ def export(encoder: Path, *, trust: str | None = None, out: Path) -> None:
 
     Its input is images [N, H, W, C], resized to what the network reads and with the values that their files have: uint8
     where the network was trained on files of 8 bits, else float32. Its output is features, float32 [N, D]. N is free;
-    the value range that the network was trained with, clipping, rounding and the division are part of the file. Its
-    metadata hold, under the key `simclr`, JSON with the architecture, image format included, and the run record.
+    the value range that the network was trained with, clipping, rounding and the division are part of the file, and so
+    is that margins, which are NaN, become 0. Its metadata hold, under the key `simclr`, JSON with the architecture,
+    image format included, and the run record.
 
     Raises
     ------
@@ -81,6 +82,7 @@ class _Features(nn.Module):
             x = network_input(images, self.architecture.image_size)
         else:
             scaled = ((images.to(torch.float32) - self.low) / (self.high - self.low)).clamp(0, 1)
+            scaled = scaled.nan_to_num(0.0)
             x = (scaled * self.form.largest).round().permute(0, 3, 1, 2) / self.form.largest
         return self.backbone(x)  # type: ignore[no-any-return]
 

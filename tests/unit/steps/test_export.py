@@ -88,6 +88,8 @@ def test_raw_values_of_any_depth_have_the_features_of_their_packed_ones(
     model, out = write_encoder(image_format=form), tmp_path / "encoder.onnx"
     export(model, out=out)
     values = np.random.default_rng(0).uniform(low, high, (5, 8, 20, 3)).astype(kind)
+    if kind == np.float32:
+        values[0, :, :3] = np.nan  # a margin
     session = onnxruntime.InferenceSession(out)
     assert session.get_inputs()[0].type == f"tensor({'uint8' if kind == np.uint8 else 'float'})"
     expected, _ = compute_features(load_network(model), scale(values, form), torch.device("cpu"))
