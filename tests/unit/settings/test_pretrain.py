@@ -32,7 +32,10 @@ def test_wrong_names_and_stems_are_mistakes_of_the_config(content: dict[str, str
     [
         ({"encoder": "resnet81"}, 'MODULE:FUNCTION; did you mean "resnet18"?'),
         ({"views": 1}, "views: 1 is wrong"),
-        ({"view_size": 3}, "view_size: 3 is wrong: it must be a whole number or two, [height, width], each 4 or more"),
+        (
+            {"view_size": 3},
+            "view_size: 3 is wrong: it must be a whole number or two, [height, width], each from 4 to 65,535",
+        ),
         ({"view_size": [8]}, "view_size: [8] is wrong: it must be a whole number or two, [height, width]"),
         ({"view_size": [8, 2]}, "view_size: [8, 2] is wrong"),
         ({"view_size": [8, 8, 8]}, "view_size: [8, 8, 8] is wrong"),
