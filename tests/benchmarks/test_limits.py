@@ -99,6 +99,7 @@ def test_after_it(): pass
 """
 
 
+@pytest.mark.slow
 def test_pytest_is_killed_at_its_limit_and_what_it_had_decided_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def settings(path: Path, *, finetunes: bool) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_labeled_photographs_run_through_all_stages(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings(photos, finetunes=True)))
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)

@@ -36,6 +36,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
     tables = []
     for processes in (1, 2):
@@ -52,6 +53,7 @@ def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
         assert [float(row[name]) for row in one] == pytest.approx([float(row[name]) for row in two], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_epochs_that_are_changed_and_changed_back_train_nothing_again(project: Path) -> None:
     """Two epochs, four, and two again; the classifier is restored as well, since its encoder is the same."""
     config: dict[str, Any] = copy.deepcopy(CONFIG)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.workflow.conftest import ROOT, Project
@@ -68,6 +69,7 @@ def documented_profile() -> dict[str, Any]:
     return {**kept, **told}
 
 
+@pytest.mark.slow
 def test_documented_profile_of_another_scheduler_runs_the_same_rules(fresh: Project, tmp_path: Path) -> None:
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile/config.yaml").write_text(yaml.safe_dump(documented_profile()))
@@ -85,6 +87,7 @@ def test_documented_profile_of_another_scheduler_runs_the_same_rules(fresh: Proj
     assert (fresh.folder / "resources/digits/dataset.json").exists()
 
 
+@pytest.mark.slow
 def test_a_result_that_a_killed_snakemake_did_not_see_is_taken_over_as_documented(fresh: Project) -> None:
     (fresh.folder / "batch").write_text(BATCH)
     (fresh.folder / "batch").chmod(0o755)
@@ -116,6 +119,7 @@ def test_a_result_that_a_killed_snakemake_did_not_see_is_taken_over_as_documente
     assert ("prepare", "digits") in fresh.plan("prepare_all")
 
 
+@pytest.mark.slow
 def test_steps_that_run_at_once_on_a_workstation_take_different_gpus(fresh: Project, tmp_path: Path) -> None:
     (tmp_path / "launcher").write_text(TWO_GPUS.format(python=sys.executable))
     (tmp_path / "launcher").chmod(0o755)

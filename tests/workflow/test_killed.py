@@ -10,11 +10,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from simclr_steps.files import read_json
 from simclr_steps.machine.locks import is_locked
 from tests.workflow.conftest import Project
 
 
+@pytest.mark.slow
 def test_steps_end_with_a_snakemake_that_is_killed(fresh: Project) -> None:
     pretrain = fresh.config["pretrains"]["simclr"]
     pretrain |= {"encoder": "timm:test_resnet", "epochs": 100_000}

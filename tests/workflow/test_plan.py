@@ -144,6 +144,7 @@ def test_another_workflow_uses_this_one_from_a_git_tag(fresh: Project, tmp_path:
     assert rules == {"simclr_pretrain", "simclr_pretrain_all"}
 
 
+@pytest.mark.slow
 def test_dry_run_of_200_experiments_takes_little_more_than_one_of_20(fresh: Project) -> None:
     def seconds_of_cpu(experiments: int) -> float:
         runs = [{"dataset": "digits", "pretrain": "simclr", "seeds": [seed]} for seed in range(experiments)]

@@ -153,6 +153,7 @@ def test_code_behind_a_step_plans_the_step_and_what_follows(file: str, rules: se
     assert project.planned_rules() == rules
 
 
+@pytest.mark.slow
 def test_code_of_an_own_encoder_or_augmentation_plans_its_pretraining_and_a_comment_in_it_nothing(
     fresh: Project,
 ) -> None:

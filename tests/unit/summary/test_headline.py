@@ -65,7 +65,7 @@ def test_groups_are_counted_and_the_interval_is_said_to_be_over_them(tmp_path: P
     assert {row["label_groups"] for row in measured if row["stage"] != "knn"} == {4}
     text = page(settings(0, finetunes=("tuned",)), tmp_path)
     assert "of 50 images from 5 groups in %" in text and "(bootstrap over whole groups; Wilson if" in text
-    assert "Wilson" not in text
+    assert "95 % Wilson interval" not in text
     assert re.search(r"\|  10 \(4 groups\) \|.* 80.0 \[40.0, 100.0\]", text), text
 
 
