@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from simclr_steps.data.decoding import Decoded, File, decode
@@ -10,7 +10,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.image_format import Reading
 
 
-def first_readable(files: Sequence[File], reading: Reading) -> tuple[Path, Decoded] | None:
+def first_readable(files: Iterable[File], reading: Reading) -> tuple[Path, Decoded] | None:
     """Return the first image that is readable, which all others are compared with; None if there is none.
 
     Raises

@@ -48,8 +48,8 @@ def decode(file: File, reading: Reading) -> Decoded | str:
     The image is turned as its EXIF data say if they can be read; the largest part in its middle that has the shape of
     the wanted size, or with `fit: pad` all of it, is resized with Pillow's bicubic filter, which takes all pixels into
     account when it makes an image smaller. Of an animation the first frame is taken; the transparent parts of a picture
-    become white. Types other than uint8, uint16 and float32 are unreadable, as are values that
-    are NaN or infinite, and images so large that Pillow takes them for a decompression bomb.
+    become white. Types other than uint8, uint16 and float32 are unreadable, as are values that are NaN or infinite, and
+    images so large that Pillow takes them for a decompression bomb.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # about metadata, without the file's name

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from simclr_steps.data.file_kinds import converter_by_name
-from simclr_steps.data.image_tables import read_lines
+from simclr_steps.data.image_tables import names_files, read_lines
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
@@ -128,7 +128,7 @@ def _listed(table: Path) -> Iterator[tuple[str, Path]]:
     with contextlib.suppress(UserError):
         for _, cells in read_lines(table):
             for column, name in cells.items():
-                if column == "path" or column.startswith("path."):
+                if names_files(column):
                     yield name, table.parent / name
 
 

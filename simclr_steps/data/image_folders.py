@@ -12,7 +12,8 @@ from simclr_steps.data.alike import check_alike, first_readable, shown
 from simclr_steps.data.decoding import Decoded, File
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.groups import Groups, groups_in
-from simclr_steps.data.image_index import COLUMNS, OF_CHANNEL, ImageFile, channel_columns, index_folder, index_table
+from simclr_steps.data.image_index import COLUMNS, ImageFile, channel_columns, index_folder, index_table
+from simclr_steps.data.image_tables import OF_CHANNEL
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
 from simclr_steps.data.scaling import Values, too_large
@@ -58,7 +59,7 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     classes = sorted({file.label for file in files} - {""})
     number = {"": NO_LABEL} | {name: label for label, name in enumerate(classes)}
     log.info("found %d images of %d classes in %s", len(files), len(classes), path)
-    first = first_readable([path_of(base, file) for file in files], reading)
+    first = first_readable((path_of(base, file) for file in files), reading)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
         paths, off = [path_of(base, files[row]) for row in rows], 0.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from simclr_steps.data.image_files import find_images, is_passed_over
-from simclr_steps.data.image_tables import MISSING, read_lines
+from simclr_steps.data.image_tables import MISSING, OF_CHANNEL, names_files, read_lines
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.base import did_you_mean
@@ -27,7 +27,6 @@ SPLIT_OF = {
     "unlabelled": "unlabeled",  # users may spell as the British do
 }
 COLUMNS = ("path", "label", "split", "group")
-OF_CHANNEL = "path."  # begins the name of a column with the files of a channel
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
 
 def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
     _, label, split, group = (cells.get(column, "") for column in COLUMNS)
-    paths = {column: cell for column, cell in cells.items() if column == "path" or column.startswith(OF_CHANNEL)}
+    paths = {column: cell for column, cell in cells.items() if names_files(column)}
     where = f"path: {table} line {line}"
     for column, name in paths.items():
         if not name:

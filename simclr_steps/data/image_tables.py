@@ -18,8 +18,14 @@ _ADVICE = {
     ARRAYS: "write `source: arrays` for arrays",
 }
 MISSING = frozenset({"nan", "<na>", "#n/a"})  # as pandas, R and Excel write an empty cell
+OF_CHANNEL = "path."  # begins the name of a column with the files of a channel
 _SEPARATORS = ",;\t"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def names_files(column: str) -> bool:
+    """Return whether a column holds the paths of images, or of one of their channels."""
+    return column == "path" or column.startswith(OF_CHANNEL)
 
 
 def read_lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:

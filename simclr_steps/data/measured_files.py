@@ -13,6 +13,7 @@ from PIL import Image
 
 from simclr_steps.data.metadata import orientation, turned
 from simclr_steps.data.readable import UnreadableError, check_size, check_type
+from simclr_steps.data.stored_arrays import read_header
 from simclr_steps.data.tiff_files import is_plain_picture, read_image
 from simclr_steps.settings.image_format import Reading
 
@@ -64,9 +65,7 @@ def _of_tiff(path: Path, reading: Reading) -> Values | None:
 
 def _of_npy(path: Path, reading: Reading) -> Values:
     with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(file)
+        shape, dtype = read_header(file)
     check_type(dtype)
     check_size(shape, reading.channels)
     array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)

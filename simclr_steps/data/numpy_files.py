@@ -13,6 +13,7 @@ from simclr_steps.data.groups import Groups
 from simclr_steps.data.image_tables import MISSING
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, take
+from simclr_steps.data.readable import ANY_TYPE, TYPES
 from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.data.stored_arrays import StoredArray, open_arrays
@@ -25,8 +26,6 @@ NAMES = (
     *(f"{split}_{part}" for split in SPLITS[:3] for part in ("images", "labels", "groups")),
     *("unlabeled_images", "unlabeled_groups"),
 )
-_TYPES = ("uint8", "uint16", "float32")
-_ANY_TYPE = "uint8, uint16 or float32"
 _LEAST_SIDE = 4  # pixels
 AMERICAN, BRITISH = "unlabeled_images", "unlabelled_images"  # both are read
 
@@ -157,8 +156,8 @@ def _common_shape(images: Sequence[StoredArray], dataset: ArraysDataset) -> tupl
         When an array's dtype or shape is not that of images, or not that of the first.
     """
     for array in images:
-        if _type_of(array) not in _TYPES:
-            raise UserError(f"{array.name} is {array.dtype} but must be {_ANY_TYPE}: convert it to one of them")
+        if _type_of(array) not in TYPES:
+            raise UserError(f"{array.name} is {array.dtype} but must be {ANY_TYPE}: convert it to one of them")
         if len(array.shape) not in (3, 4) or 0 in array.shape[1:]:
             advice = "store images that have pixels" if 0 in array.shape else "reshape it"
             raise UserError(f"{array.name} has shape {array.shape} but must be N × H × W, or N × H × W × C: {advice}")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-_TYPES = ("uint8", "uint16", "float32")
+TYPES = ("uint8", "uint16", "float32")
+ANY_TYPE = "uint8, uint16 or float32"
 
 
 class UnreadableError(ValueError):
@@ -18,8 +19,8 @@ class UnreadableError(ValueError):
 
 def check_type(dtype: np.dtype[Any]) -> None:
     """Raise UnreadableError for values of a type that is not read."""
-    if dtype.newbyteorder("=").name not in _TYPES:
-        raise UnreadableError(f"its values are {dtype.name}: convert them to {', '.join(_TYPES[:-1])} or {_TYPES[-1]}")
+    if dtype.newbyteorder("=").name not in TYPES:
+        raise UnreadableError(f"its values are {dtype.name}: convert them to {ANY_TYPE}")
 
 
 def check_size(shape: Sequence[int], channels: int) -> None:

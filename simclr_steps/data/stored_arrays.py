@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,14 @@ def _in_file(path: Path) -> StoredArray:
     return StoredArray(path.stem, array.shape, array.dtype, lambda: array)
 
 
+def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and the type of a stored array, whose values follow in the stream; ValueError if it is none."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return shape, dtype
+
+
 def _in_archive(archive: zipfile.ZipFile, name: str) -> StoredArray:
     path = Path(archive.filename or "")
 
@@ -75,9 +83,7 @@ def _in_archive(archive: zipfile.ZipFile, name: str) -> StoredArray:
 
     member = archive.getinfo(f"{name}.npy")
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(stream)
+        shape, dtype = read_header(stream)
         content = member.file_size - stream.tell()
     if math.prod(shape) * dtype.itemsize != content:  # which NumPy would make room for
         raise ValueError(f"the header of {name} says {shape} of {dtype}, but {content} bytes follow")

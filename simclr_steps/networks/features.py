@@ -20,7 +20,6 @@ Array = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | Tensor
 
 _IMAGES_AT_A_TIME = 1024
-_LARGEST = {torch.uint8: 255, torch.uint16: 65_535}  # packed values
 _PIXELS_AT_A_TIME = 1024 * 64 * 64  # larger images come in smaller batches, or their activations would fill the memory
 
 
@@ -31,7 +30,7 @@ def network_input(images: Tensor, image_size: Size) -> Tensor:
     than `image_size` are resized to it. The result keeps the memory layout of the packed images, which is
     channels_last.
     """
-    x = images.permute(0, 3, 1, 2).to(torch.float32).div_(_LARGEST[images.dtype])
+    x = images.permute(0, 3, 1, 2).to(torch.float32).div_(torch.iinfo(images.dtype).max)
     if images.shape[1:3] == image_size:
         return x
     return F.interpolate(x, size=image_size, mode="bilinear", antialias=True, align_corners=False)

@@ -19,7 +19,8 @@ from simclr_steps.data.decoding import File
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.image_files import find_images
 from simclr_steps.data.image_folders import path_of
-from simclr_steps.data.image_index import OF_CHANNEL, channel_columns, index_table
+from simclr_steps.data.image_index import channel_columns, index_table
+from simclr_steps.data.image_tables import OF_CHANNEL
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.files import checksum, whole_file
