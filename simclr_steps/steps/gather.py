@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simclr_steps.data.growing_file import GrowingArray
-from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_split
+from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_rows, read_split
 from simclr_steps.data.parts import Parts
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
@@ -93,15 +93,11 @@ def _tables(table: pd.DataFrame, merged: Parts, classes: list[str]) -> Iterator[
 
 
 def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame:
-    """Return row, source, label and class of every image of a split."""
-    labels = read_split(data, split).labels
-    path = data / f"{split}.rows.csv"
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run prepare again") from error
-    if "source" not in rows or len(rows) != len(labels):
-        raise UserError(f"{path} does not match the images of its split: run prepare again")
+    """Return row, source, label and class of every image of a split.
+
+    A column that may be empty for thousands of rows on end is of a type that says so in each of them, as `string` does.
+    """
+    labels, rows = read_split(data, split).labels, read_rows(data, description, split)
     return pd.DataFrame(
         {
             "row": np.arange(len(labels), dtype=np.int64),
