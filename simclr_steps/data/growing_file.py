@@ -1,11 +1,16 @@
-"""A file that is written as a stream, and whose disk may be full."""
+"""A file, or an array in a file, that is written as a stream, and whose disk may be full."""
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from simclr_steps.files import raise_if_full
 
@@ -51,3 +56,39 @@ class GrowingFile:
         except OSError as error:
             raise_if_full(error, self._name)
             raise
+
+
+class GrowingArray:
+    """A `.npy` file whose shape is known and whose values come a few rows at a time.
+
+    `place`, `name` and `out` are as for a GrowingFile.
+    """
+
+    def __init__(self, place: Path, name: str, out: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        header = io.BytesIO()
+        kind = np.lib.format.dtype_to_descr(dtype)
+        np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
+        self._file = GrowingFile(place, name, out)
+        self._header = header.getvalue()
+
+    def __enter__(self) -> GrowingArray:
+        self._file.write(self._header)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, rows: npt.NDArray[Any]) -> None:
+        """Append rows, [n, ...], of the file's type.
+
+        Raises
+        ------
+        UserError
+            When the disk is full.
+        """
+        if rows.size:  # a memoryview of nothing cannot be cast to bytes
+            self._file.write(np.ascontiguousarray(rows).data)
+
+    def sync(self) -> None:
+        """Wait until all of it is on the disk."""
+        self._file.sync()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import zipfile
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simclr_steps.data.growing_file import GrowingArray
 from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_rows, read_split
+from simclr_steps.data.parts import Parts
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 
-Arrays = dict[str, npt.NDArray[Any]]
-
-_OWN = ("backbone.npy", "projection_head.npy", "rows.parquet", "run.json", "parts")  # of `out`
+_FILE_OF = {"features": "backbone.npy", "projections": "projection_head.npy"}
+_OWN = (*_FILE_OF.values(), "rows.parquet", "run.json", "parts")  # of `out`
 
 
 def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
@@ -45,62 +47,57 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     if facts["split"] != split or facts["run"]["data_hash"] != description.content_hash:
         raise UserError(f"{parts} was predicted from data other than {split} of {data}: run predict again")
     table = _row_table(data, split, description)
-    arrays = _merge(parts, facts, len(table))
+    merged = Parts(parts, facts["processes"], facts["layers"], len(table))
     origin = {**{key: facts[key] for key in ("kind", "split", "model", "model_hash")}, "predict": facts["run"]}
     if facts["kind"] == "classifier":
-        table = _add_predictions(table, arrays["logits"], description.classes, parts)
-        stored = pa.Table.from_pandas(table, preserve_index=False)
+        _check_classes(merged, description.classes, parts)
         described = {**origin, "run": record.finish()}
-        metadata = {**(stored.schema.metadata or {}), b"simclr": json.dumps(described).encode()}
         with whole_file(out / "predictions.parquet") as partial:
-            pq.write_table(stored.replace_schema_metadata(metadata), partial)
+            _write_predictions(partial, table, merged, description.classes, described)
         write_json(out / "predictions.json", described)
     else:
         with whole_folder(out, _OWN) as folder:
-            np.save(folder / "backbone.npy", arrays["features"])
-            np.save(folder / "projection_head.npy", arrays["projections"])
+            for layer, name in _FILE_OF.items():
+                _write_array(folder, name, out, merged, layer)
             table.to_parquet(folder / "rows.parquet", index=False)
             write_json(folder / "run.json", {**origin, "run": record.finish()})
     log.info("%d rows of %s, each exactly once: %s", len(table), split, out)
 
 
-def _merge(parts: Path, facts: dict[str, Any], rows: int) -> Arrays:
-    """Return the arrays of all parts, in the order of the rows."""
-    opened = [_read_part(parts / f"part-{rank}.npz", facts["layers"]) for rank in range(facts["processes"])]
-    merged = {name: np.concatenate([part[name] for part in opened]) for name in opened[0]}
-    _check_rows(merged["rows"], rows, parts)
-    order = np.argsort(merged["rows"])
-    return {name: array[order] for name, array in merged.items() if name != "rows"}
+def _write_array(folder: Path, name: str, out: Path, merged: Parts, layer: str) -> None:
+    """Write an output of the network for all rows, a few at a time."""
+    with GrowingArray(folder, name, out, np.dtype(np.float32), merged.shape(layer)) as file:
+        for values in merged.read(layer):
+            file.write(values)
+        file.sync()
 
 
-def _read_part(path: Path, layers: list[str]) -> Arrays:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            part = {name: stored[name] for name in ("rows", *layers)}
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: run predict again") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is damaged ({error}): run predict again") from error
-    if len({len(array) for array in part.values()}) > 1:
-        raise UserError(f"{path} is damaged (its arrays differ in length): run predict again")
-    return part
+def _write_predictions(
+    path: Path, table: pd.DataFrame, merged: Parts, classes: list[str], described: dict[str, Any]
+) -> None:
+    """Write the table of a classifier, a few rows at a time."""
+    tables = _tables(table, merged, classes)
+    first = next(tables)
+    metadata = {**(first.schema.metadata or {}), b"simclr": json.dumps(described).encode()}
+    with pq.ParquetWriter(path, first.schema.with_metadata(metadata)) as writer:
+        for rows in chain([first], tables):
+            writer.write_table(rows.replace_schema_metadata(metadata))
 
 
-def _check_rows(predicted: npt.NDArray[np.int64], rows: int, parts: Path) -> None:
-    foreign = predicted[(predicted < 0) | (predicted >= rows)]
-    count = np.bincount(predicted[(predicted >= 0) & (predicted < rows)], minlength=rows)
-    for what, wrong in (
-        ("contains rows that are not in the split", foreign),
-        ("contains rows more than once", np.flatnonzero(count > 1)),
-        ("is missing rows", np.flatnonzero(count == 0)),
-    ):
-        if len(wrong):
-            more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-            raise UserError(f"{parts} {what}: {', '.join(map(str, wrong[:5]))}{more}: run predict again")
+def _tables(table: pd.DataFrame, merged: Parts, classes: list[str]) -> Iterator[pa.Table]:
+    """Yield the rows with their predictions, a few at a time."""
+    start = 0
+    for logits in merged.read("logits"):
+        rows = table.iloc[start : start + len(logits)].reset_index(drop=True)
+        yield pa.Table.from_pandas(_add_predictions(rows, logits, classes), preserve_index=False)
+        start += len(logits)
 
 
 def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame:
-    """Return row, source, label and class of every image of a split, its group if it has one, and further columns."""
+    """Return row, source, label and class of every image of a split, its group if it has one, and further columns.
+
+    A column that may be empty for thousands of rows on end is of a type that says so in each of them, as `string` does.
+    """
     labels, rows = read_split(data, split).labels, read_rows(data, description, split)
     known = {
         "row": np.arange(len(labels), dtype=np.int64),
@@ -111,14 +108,16 @@ def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame
     return pd.DataFrame(known | {name: rows[name] for name in rows if name not in known})
 
 
-def _add_predictions(
-    table: pd.DataFrame, logits: npt.NDArray[np.float32], classes: list[str], parts: Path
-) -> pd.DataFrame:
-    if logits.shape[1] != len(classes):
+def _check_classes(merged: Parts, classes: list[str], parts: Path) -> None:
+    (_, width) = merged.shape("logits")
+    if width != len(classes):
         raise UserError(
-            f"{parts} contains scores for {logits.shape[1]} classes, but the data have {len(classes)}: "
+            f"{parts} contains scores for {width} classes, but the data have {len(classes)}: "
             "predict with a classifier of these data"
         )
+
+
+def _add_predictions(table: pd.DataFrame, logits: npt.NDArray[np.float32], classes: list[str]) -> pd.DataFrame:
     scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = scores / scores.sum(axis=1, keepdims=True)
     prediction = logits.argmax(axis=1)

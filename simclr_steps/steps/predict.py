@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as L
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from simclr_steps.data.packed import Pixels, read_description, read_split
-from simclr_steps.files import check_replaceable, checksum, raise_if_full, whole_folder, write_json
+from simclr_steps.data.parts import PATTERN, Part
+from simclr_steps.data.splits import Rows
+from simclr_steps.files import check_replaceable, checksum, whole_folder, write_json
 from simclr_steps.machine.logs import Progress, log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
@@ -28,15 +28,16 @@ from simclr_steps.training.trainer import build_trainer
 RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, [B, H, W, C]
 Outputs = tuple[Tensor, Tensor, Tensor]  # rows, features, and projections or logits
 
-_OWN = ("part-*.npz", "parts.json")  # of `out`
+_OWN = (PATTERN, "parts.json")  # of `out`
 
 
 def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardware) -> None:
     """Run an encoder or a classifier over a split.
 
-    Writes into `out` one part-<rank>.npz for each process: rows, int64 [n]; features, float32 [n, D]; projections
-    (encoder) or logits (classifier), float32 [n, P]; and parts.json, which describes them. The folder appears when all
-    processes have written, not before.
+    Writes into `out` one part for each process while it computes: part-<rank>.rows.npy, int64 [n];
+    part-<rank>.features.npy, float32 [n, D]; part-<rank>.projections.npy (encoder) or part-<rank>.logits.npy
+    (classifier), float32 [n, P]; and parts.json, which describes them. The folder appears when all processes have
+    written, not before.
     """
     check_replaceable(out, _OWN)
     content_hash = read_description(data).content_hash
@@ -52,10 +53,9 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
         "model": str(model),
         "model_hash": checksum(model),
     }
-    warnings.filterwarnings("ignore", message=".*infer the batch indices.*")  # each batch carries its own rows
     devices = hardware.claim()
-    trainer = build_trainer(devices, callbacks=[PartWriter(out, description, record)])
-    with watched_readers():
+    with ExitStack() as stack, watched_readers():
+        trainer = build_trainer(devices, callbacks=[PartWriter(out, description, record, stack)])
         trainer.predict(Prediction(network, images, devices.workers or 0), return_predictions=False)
     if trainer.is_global_zero:
         log.info("%s of %d images: %s", kind, len(images), out)
@@ -70,11 +70,15 @@ class Prediction(L.LightningModule):
         self._images, self._workers = images, workers
         self._done = 0
 
+    @property
+    def rows(self) -> Rows:
+        """Those of this process."""
+        return np.array_split(np.arange(len(self._images)), self.trainer.world_size)[self.trainer.global_rank]
+
     def predict_dataloader(self) -> DataLoader[RowsAndImages]:
         """Return the batches of this process."""
-        rows = np.array_split(np.arange(len(self._images)), self.trainer.world_size)[self.trainer.global_rank]
-        self._progress = Progress("predicted", len(rows))
-        batches = Batches(self._images, rows)
+        self._progress = Progress("predicted", len(self.rows))
+        batches = Batches(self._images, self.rows)
         workers = usable_readers(self._workers, batches.size * self._images[:1].nbytes)
         return DataLoader(
             batches,
@@ -109,31 +113,38 @@ class Batches(Dataset[RowsAndImages]):
         return torch.from_numpy(rows), torch.from_numpy(self._images[rows])
 
 
-class PartWriter(BasePredictionWriter):
-    """Writes what a process predicted as its part, and the folder of all parts when every process has written."""
+class PartWriter(L.Callback):
+    """Writes what a process predicts as its part, as it comes; the folder of all parts appears when `stack` ends."""
 
-    def __init__(self, out: Path, description: dict[str, Any], record: Record) -> None:
-        super().__init__(write_interval="epoch")
-        self._out, self._description, self._record = out, description, record
+    _part: Part
 
-    def write_on_epoch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, predictions: Any, batch_indices: Any
+    def __init__(self, out: Path, description: dict[str, Any], record: Record, stack: ExitStack) -> None:
+        self._out, self._description, self._record, self._stack = out, description, record, stack
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Begin this process's part, in a folder of all processes."""
+        own = self._stack.enter_context(whole_folder(self._out, _OWN)) if trainer.is_global_zero else None
+        self._folder: Path = trainer.strategy.broadcast(own)  # type: ignore[assignment]
+        count = len(cast(Prediction, pl_module).rows)
+        self._part = self._stack.enter_context(Part(self._folder, self._out, trainer.global_rank, count))
+
+    def on_predict_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        """Write this process's part; every process calls it."""
-        names = ["rows", *self._description["layers"]]
-        arrays = {
-            name: np.concatenate([output.numpy() for output in outputs])
-            for name, outputs in zip(names, zip(*predictions, strict=True), strict=True)
-        }
-        with ExitStack() as stack:
-            own = stack.enter_context(whole_folder(self._out, _OWN)) if trainer.is_global_zero else None
-            folder: Path = trainer.strategy.broadcast(own)  # type: ignore[assignment]
-            try:
-                np.savez(folder / f"part-{trainer.global_rank}.npz", allow_pickle=False, **arrays)
-            except OSError as error:
-                raise_if_full(error, self._out)
-                raise
-            trainer.strategy.barrier()
-            if trainer.is_global_zero:
-                facts = {**self._description, "processes": trainer.world_size, "run": self._record.finish()}
-                write_json(folder / "parts.json", facts)
+        """Append a batch."""
+        names = ("rows", *self._description["layers"])
+        self._part.add({name: output.cpu().numpy() for name, output in zip(names, outputs, strict=True)})
+
+    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Finish this process's part and, when all processes have, describe them."""
+        self._part.sync()
+        trainer.strategy.barrier()
+        if trainer.is_global_zero:
+            facts = {**self._description, "processes": trainer.world_size, "run": self._record.finish()}
+            write_json(self._folder / "parts.json", facts)

@@ -25,7 +25,7 @@ from simclr_steps.files import write_json
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.machine.processes import STARTER, as_starter, die_with_parent
 from simclr_steps.machine.provenance import Record
-from tests.benchmarks import commands, data, throughput
+from tests.benchmarks import commands, data, large_sets, throughput
 from tests.benchmarks.turns import Call, in_turns
 
 RECORDS = Path(__file__).parent / "records"
@@ -120,7 +120,43 @@ def bench_umap(folder: Path, options: argparse.Namespace) -> list[Figure]:
     ]
 
 
-PARTS = {"share": bench_share, "startup": bench_startup, "streaming": bench_streaming, "umap": bench_umap}
+def bench_memory(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Measure by how much the private memory of steps grows with the number of images, and their CPU time."""
+    few, many = (large_sets.costs(folder / str(rows), rows) for rows in options.rows)
+    between = " and ".join(f"{rows:,}" for rows in options.rows)
+    figures = []
+    for step, small in few.items():
+        growth = (many[step].private_bytes - small.private_bytes) / 1e6
+        figures += [
+            Figure(f"{step}: private memory between {between} images", growth, "MB", "< 100", [growth]),
+            median(f"{step}: CPU time of {options.rows[-1]:,} images", [many[step].cpu_seconds], "s"),
+        ]
+    return figures
+
+
+def bench_listing(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Measure the CPU time, as files are in the cache, in which a long CSV file and a large folder are read."""
+    table = large_sets.write_table(folder / "table", options.lines)
+    images = large_sets.write_images(folder / "images", options.files)
+    line, file = f"a CSV file of {options.lines:,} lines", f"a folder of {options.files:,} files"
+    contestants: dict[str, Call] = {
+        f"{line}: fingerprint": (large_sets.seconds_of_fingerprint, table),
+        f"{line}: index": (large_sets.seconds_of_index, table),
+        f"{line}: splits, groups whole": (large_sets.seconds_of_splits, table),
+        f"{file}: fingerprint": (large_sets.seconds_of_fingerprint, images),
+        f"{file}: index": (large_sets.seconds_of_listing, images),
+    }
+    return [median(name, seconds, "s") for name, seconds in rates_in_turns(contestants, options.rounds).items()]
+
+
+PARTS = {
+    "share": bench_share,
+    "startup": bench_startup,
+    "streaming": bench_streaming,
+    "umap": bench_umap,
+    "memory": bench_memory,
+    "listing": bench_listing,
+}
 
 
 def rates_in_turns(contestants: Mapping[str, Call], rounds: int) -> dict[str, list[float]]:
@@ -160,6 +196,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64, help="batch size of `share`")
     parser.add_argument("--minutes", type=float, default=0.75, help="time of each training of `streaming`")
     parser.add_argument("--points", type=int, default=10_000, help="images that `umap` draws")
+    parser.add_argument("--rows", type=int, nargs=2, default=(50_000, 200_000), help="images that `memory` compares")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="of the CSV file of `listing`")
+    parser.add_argument("--files", type=int, default=200_000, help="in the folder of `listing`")
     options = parser.parse_args()
     die_with_parent()  # as the contestants do with this process
     os.environ[STARTER] = as_starter()  # and the steps

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,31 @@ class Run:
 
     images_per_second: float
     private_bytes: int  # the most at any moment; shared with no other process, and pages of mapped files among them
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took."""
+
+    cpu_seconds: float  # of the command and of the processes that it started, in the system and outside of it
+    private_bytes: int  # as of a Run; of the command alone
+
+
+def cost(command: Sequence[str | Path]) -> Cost:
+    """Run a command to its end.
+
+    Raises RuntimeError when it fails.
+    """
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
+    most = ended = 0
+    while not ended:
+        most = max(most, _private_bytes(process.pid))
+        time.sleep(0.05)
+        ended, status, used = os.wait4(process.pid, os.WNOHANG)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(process.communicate()[1])
+    return Cost(used.ru_utime + used.ru_stime, most)
 
 
 def seconds_to_first_step(data: Path, chosen: PretrainSettings) -> float:

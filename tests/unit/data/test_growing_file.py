@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from simclr_steps.data.growing_file import GrowingFile
+from simclr_steps.data.growing_file import GrowingArray, GrowingFile
 from simclr_steps.machine.errors import UserError
 
 
@@ -24,3 +25,13 @@ def test_a_full_disk_names_the_file_that_it_is_to_become(tmp_path: Path) -> None
     with pytest.raises(UserError, match=f"the disk is full while writing {tmp_path}/out/full"):
         file.write(b"1")
     file.close()
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_an_array_that_comes_a_few_rows_at_a_time_is_as_numpy_writes_it(rows: int, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32)
+    with GrowingArray(tmp_path, "grown.npy", tmp_path / "out", values.dtype, values.shape) as file:
+        for start in range(0, max(1, rows), 2):
+            file.write(values[start : start + 2])
+    np.save(tmp_path / "whole.npy", values)
+    assert (tmp_path / "grown.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()

@@ -82,7 +82,7 @@ def test_features_are_those_that_prepare_and_predict_make_of_the_same_files(
     prepare(block, originals=None, out=tmp_path / "data", workers=1)
     predict(model, data=tmp_path / "data", split="train", out=tmp_path / "parts", hardware=CPU)
     names, features = features_of(tmp_path / "features.parquet")
-    expected = np.load(tmp_path / "parts" / "part-0.npz")["features"]
+    expected = np.load(tmp_path / "parts" / "part-0.features.npy")
     assert names == NAMES and features.dtype == np.float32
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
     assert np.abs(features[0] - features[1]).max() > 1e-3

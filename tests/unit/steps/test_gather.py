@@ -20,6 +20,12 @@ from tests.unit.conftest import WritePacked, digits
 CLASSES = ("cat", "dog")
 
 
+@pytest.fixture(params=[2, 4096])
+def rows_at_a_time(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many rows are in memory at a time changes nothing."""
+    monkeypatch.setattr("simclr_steps.data.parts.ROWS_AT_A_TIME", request.param)
+
+
 @pytest.fixture
 def data(write_packed: WritePacked) -> Path:
     labels = np.array([0, 1, -1, 1, 0, 1, -1])
@@ -34,7 +40,8 @@ def write_parts(folder: Path, rows: list[list[int]], *, kind: str = "encoder", w
         values: npt.NDArray[np.float32] = np.repeat(np.array(of_part, dtype=np.float32)[:, None], width, axis=1)
         values[:, -1] *= -1
         arrays: dict[str, Any] = {"rows": np.array(of_part, dtype=np.int64), "features": values, second: values}
-        np.savez(folder / f"part-{rank}.npz", allow_pickle=False, **arrays)
+        for name, array in arrays.items():
+            np.save(folder / f"part-{rank}.{name}.npy", array)
     facts = {
         "kind": kind,
         "split": "test",
@@ -48,7 +55,7 @@ def write_parts(folder: Path, rows: list[list[int]], *, kind: str = "encoder", w
     return folder
 
 
-@pytest.mark.parametrize(("kind", "name"), [("encoder", "out"), ("classifier", "out/predictions.parquet")])
+@pytest.mark.parametrize(("kind", "name"), [("encoder", "out/backbone.npy"), ("classifier", "out/predictions.parquet")])
 def test_a_full_disk_is_named_and_leaves_nothing(
     data: Path, tmp_path: Path, small_disk: Path, kind: str, name: str
 ) -> None:
@@ -60,6 +67,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(
     assert [file.name for file in small_disk.rglob("*") if file.is_file()] == ["filler"]
 
 
+@pytest.mark.usefixtures("rows_at_a_time")
 def test_parts_of_an_encoder_come_out_in_the_order_of_the_rows(data: Path, tmp_path: Path) -> None:
     parts, out = write_parts(tmp_path / "parts", [[5, 0, 6], [3, 1], [4, 2]]), tmp_path / "out"
     gather(parts, data=data, split="test", out=out)
@@ -76,6 +84,7 @@ def test_parts_of_an_encoder_come_out_in_the_order_of_the_rows(data: Path, tmp_p
     assert (told["split"], told["run"]["step"], told["predict"]["step"]) == ("test", "gather", "predict")
 
 
+@pytest.mark.usefixtures("rows_at_a_time")
 @pytest.mark.parametrize(("kind", "name"), [("encoder", "rows"), ("classifier", "predictions")])
 def test_group_and_further_columns_go_with_the_rows(
     kind: str, name: str, write_packed: WritePacked, tmp_path: Path
@@ -92,6 +101,7 @@ def test_group_and_further_columns_go_with_the_rows(
     assert table["plate"].astype(object).where(table["plate"].notna(), None).tolist() == plates
 
 
+@pytest.mark.usefixtures("rows_at_a_time")
 def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there_is_none(
     data: Path, tmp_path: Path
 ) -> None:
@@ -104,6 +114,7 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     assert table["label"].isna().sum() == 2
     probabilities = table[["probability_cat", "probability_dog"]].to_numpy()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert list(table["source"]) == [f"test/{row}.png" for row in range(7)]
     np.testing.assert_allclose(probabilities[:, 0], 1 / (1 + np.exp(-2.0 * np.arange(7))), rtol=1e-5)
     assert set(table["predicted_class"]) == {"cat"}
     described = json.loads(pq.read_schema(out / "predictions.parquet").metadata[b"simclr"])
@@ -142,15 +153,23 @@ def test_a_split_without_any_label_is_gathered(count: int, write_packed: WritePa
     assert len(table) == count and table["label"].isna().all() and table["class"].isna().all()
 
 
-def test_a_missing_and_a_truncated_part_are_named(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["rows", "features", "projections"])
+def test_a_missing_and_a_truncated_part_are_named(name: str, data: Path, tmp_path: Path) -> None:
     parts = write_parts(tmp_path / "parts", [[0, 1, 2], [3, 4, 5, 6]])
-    part = parts / "part-1.npz"
+    part = parts / f"part-1.{name}.npy"
     whole = part.read_bytes()
-    part.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"part-1\.npz is damaged"):
+    part.write_bytes(whole[:-1])
+    with pytest.raises(UserError, match=rf"part-1\.{name}\.npy is damaged"):
         gather(parts, data=data, split="test", out=tmp_path / "out")
     part.unlink()
-    with pytest.raises(UserError, match=r"part-1\.npz is missing"):
+    with pytest.raises(UserError, match=rf"part-1\.{name}\.npy is missing"):
+        gather(parts, data=data, split="test", out=tmp_path / "out")
+
+
+def test_a_part_with_fewer_features_than_rows_is_named(data: Path, tmp_path: Path) -> None:
+    parts = write_parts(tmp_path / "parts", [[0, 1, 2], [3, 4, 5, 6]])
+    np.save(parts / "part-1.features.npy", np.zeros((3, 2), dtype=np.float32))
+    with pytest.raises(UserError, match=r"part-1\.features\.npy is damaged \(it has not as many rows as its part\)"):
         gather(parts, data=data, split="test", out=tmp_path / "out")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,14 +31,15 @@ def test_every_row_is_predicted_once_with_a_last_batch_of_one(
 ) -> None:
     data, model, out = write_packed({"test": digits(1025)}), write_encoder(), tmp_path / "parts"
     predict(model, data=data, split="test", out=out, hardware=CPU)
-    assert sorted(path.name for path in out.iterdir()) == ["part-0.npz", "parts.json"]
-    with np.load(out / "part-0.npz") as part:
-        assert part["rows"].dtype == np.int64
-        np.testing.assert_array_equal(part["rows"], np.arange(1025))
-        expected = compute_features(load_network(model), read_split(data, "test").images, torch.device("cpu"))
-        for name, values in zip(("features", "projections"), expected, strict=True):
-            assert part[name].dtype == np.float32
-            np.testing.assert_allclose(part[name], values, rtol=1e-4, atol=1e-5)
+    names = ("features", "projections", "rows")
+    assert sorted(path.name for path in out.iterdir()) == [*(f"part-0.{name}.npy" for name in names), "parts.json"]
+    part = {name: np.load(out / f"part-0.{name}.npy") for name in names}
+    assert part["rows"].dtype == np.int64
+    np.testing.assert_array_equal(part["rows"], np.arange(1025))
+    expected = compute_features(load_network(model), read_split(data, "test").images, torch.device("cpu"))
+    for name, values in zip(names, expected, strict=False):
+        assert part[name].dtype == np.float32
+        np.testing.assert_allclose(part[name], values, rtol=1e-4, atol=1e-5)
     facts = json.loads((out / "parts.json").read_text())
     assert (facts["kind"], facts["processes"], facts["split"]) == ("encoder", 1, "test")
     assert facts["run"]["data_hash"] == "hash-of-data"
@@ -55,7 +57,7 @@ def test_several_processes_predict_every_row_exactly_once_and_as_one_does(
     command = [sys.executable, "-m", "simclr_steps", "predict", *map(str, options), "--processes", str(processes)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    rows = [np.load(out / f"part-{rank}.npz")["rows"] for rank in range(processes)]
+    rows = [np.load(out / f"part-{rank}.rows.npy") for rank in range(processes)]
     assert all(len(part) for part in rows)
     np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(count))
     assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
@@ -70,13 +72,25 @@ def test_several_processes_predict_every_row_exactly_once_and_as_one_does(
     np.testing.assert_array_equal(found["label"], labels)
 
 
+def test_a_full_disk_is_named_and_leaves_nothing_of_the_part(
+    write_packed: WritePacked, write_encoder: WriteEncoder, small_disk: Path
+) -> None:
+    data = write_packed({"test": digits(1797)})
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 150_000))  # enough for the first batch of two
+    with pytest.raises(
+        UserError, match=rf"^the disk is full while writing {small_disk}/parts/part-0\..*npy: free some"
+    ):
+        predict(write_encoder(), data=data, split="test", out=small_disk / "parts", hardware=CPU)
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
 def test_an_empty_split_makes_an_empty_part(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
     data = write_packed()
     predict(write_encoder(), data=data, split="unlabeled", out=tmp_path / "parts", hardware=CPU)
-    with np.load(tmp_path / "parts" / "part-0.npz") as part:
-        assert part["features"].shape == (0, 16)
+    assert np.load(tmp_path / "parts" / "part-0.features.npy").shape == (0, 16)
 
 
 def test_a_folder_of_the_users_is_not_replaced(

@@ -175,6 +175,6 @@ def test_every_step_shows_the_network_what_it_was_pretrained_on(
     for number, image in enumerate(stretched(3, 400)[0]):
         Image.fromarray(image[..., 0]).save(tmp_path / f"{number}.png")
     embed(encoder, images=tmp_path, out=tmp_path / "features.parquet", hardware=CPU)
-    predicted = np.load(tmp_path / "parts" / "part-0.npz")["features"]
+    predicted = np.load(tmp_path / "parts" / "part-0.features.npy")
     features = np.stack(list(pd.read_parquet(tmp_path / "features.parquet")["features"]))
     np.testing.assert_allclose(features, predicted[:3], rtol=1e-4, atol=1e-5)
