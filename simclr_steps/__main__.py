@@ -21,6 +21,7 @@ from simclr_steps.machine.processes import (
 )
 from simclr_steps.machine.signals import end_on_sigterm
 from simclr_steps.machine.surroundings import settle
+from simclr_steps.networks.user_code import fault_of_own_code
 
 # What the system says of a path that is a user's affair.
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG}
@@ -71,7 +72,7 @@ def main() -> int:
     except KeyboardInterrupt:
         log.error("stopped by the user")
         return 130
-    except Exception as error:
+    except BaseException as error:  # SystemExit, too, which would end the step as if it were done
         if stop := _stop_behind(error):
             log.warning("%s", stop)
             return stop.status
@@ -83,6 +84,9 @@ def main() -> int:
             return 1
         if isinstance(error, ModuleNotFoundError) and is_dependency(error.name or ""):
             log.error("error: %s is not installed: %s", error.name, INSTALLING)
+            return 1
+        if fault := fault_of_own_code(error):
+            log.error("error: %s", fault)
             return 1
         log.exception("this is a bug in the program, not in your input: please report it with the lines below")
         return 70

@@ -155,7 +155,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def is_full(error: Exception) -> bool:
+def is_full(error: BaseException) -> bool:
     """Return whether "no space left" or "quota exceeded" is behind an error.
 
     Torch hides it behind a RuntimeError, and NumPy says without a number how many items it could not write.

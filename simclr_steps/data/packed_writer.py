@@ -19,16 +19,10 @@ from simclr_steps.data.groups import Groups
 from simclr_steps.data.growing_file import GrowingFile
 from simclr_steps.data.packed import NO_LABEL, Description, SplitCounts
 from simclr_steps.data.repeated import Digests, count_repeated, digests_of
-from simclr_steps.data.scaling import Values, is_plain, scale
+from simclr_steps.data.scaling import Values, scale
+from simclr_steps.data.seen_values import SeenValues
 from simclr_steps.data.splits import Labels, Rows, SplitNames
-from simclr_steps.data.value_ranges import (
-    WaitingValues,
-    count_outside,
-    fixed_limits,
-    found_limits,
-    report_constant_channels,
-    report_range,
-)
+from simclr_steps.data.value_ranges import WaitingValues, fixed_limits, found_limits
 from simclr_steps.files import scratch_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress, log
@@ -103,15 +97,15 @@ def pack(
     """
     with scratch_folder(out / "arrays") as place:
         form, parts = _with_range(source, splits, place, out)
-        written = _write_splits(source, splits, form, parts, place, out)
+        seen = SeenValues(form)
+        written = _write_splits(source, splits, form, seen.counted(parts), place, out)
         (place / _WAITING).unlink(missing_ok=True)
         _require_readable(source, splits, written)
         trained_on = written["train"].histogram + written["unlabeled"].histogram
         if not trained_on.any():
             raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
         mean, std = _mean_and_std(trained_on)
-        report_range(form, np.sum([writer.outside for writer in written.values()], axis=0))
-        report_constant_channels(form, std)
+        seen.report_packed(std)
         description = Description(
             classes=source.classes,
             image_format=form.model_copy(update={"mean": mean, "std": std}),
@@ -190,7 +184,6 @@ class _SplitWriter:
         self.rows = self.labels = np.empty(0, dtype=np.int64)  # of the images that were added, once finished
         self.digests = np.empty(0, dtype=np.uint64)  # of the same
         self.histogram = np.zeros((form.channels, 1 + form.largest), dtype=np.int64)  # of the packed values
-        self.outside = np.zeros((2, form.channels), dtype=np.int64)  # values of each channel that are clipped, and all
         self._source, self._form, self._split, self._place, self._out = source, form, split, place, out
         self._parts: list[Rows] = []
         self._digests: list[Digests] = []
@@ -213,8 +206,6 @@ class _SplitWriter:
         self._digests.append(digests_of(packed))
         for channel, histogram in enumerate(self.histogram):
             histogram += np.bincount(packed[..., channel].ravel(), minlength=len(histogram))
-        if not is_plain(self._form):
-            self.outside += count_outside(images, self._form)
 
     def finish(self) -> None:
         """Write the number of images, which was not known before, into the header; then labels and rows."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from simclr_steps.data.packed import Description
+from simclr_steps.data.packed import Description, read_groups, read_split
 from simclr_steps.data.splits import stratified_draw
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
@@ -56,15 +56,15 @@ def require_classes(data: Description, name: str) -> None:
         )
 
 
-def require_labels(data: Description, budget: LabelBudget) -> None:
-    """Raise UserError if the budget of labels cannot be drawn, as far as the numbers of labels and groups tell."""
+def require_labels(folder: Path, data: Description, budget: LabelBudget, draws: int) -> None:
+    """Raise UserError if the budget of labels cannot be drawn in each of a number of draws."""
     train = data.splits["train"]
-    labels = np.repeat(np.arange(len(train.per_class)), train.per_class)
-    names = None
-    if isinstance(budget, WholeGroups) and train.groups is not None:  # each may have any class
-        names = np.repeat(np.arange(train.groups), len(train.per_class)).astype(np.str_)
-        labels = np.tile(np.arange(len(train.per_class)), train.groups)
-    stratified_draw(labels, budget, seed=0, groups=names)
+    if isinstance(budget, WholeGroups) and train.groups is not None:
+        labels, groups = read_split(folder, "train").labels, read_groups(folder, data, "train")
+    else:  # the number of each class is enough
+        labels, groups = np.repeat(np.arange(len(train.per_class)), train.per_class), None
+    for draw in range(draws):
+        stratified_draw(labels, budget, (data.split_seed, draw), groups)
 
 
 def require_labeled_hold_out(data: Description, name: str, keep: str) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.scaling import Values, is_plain
+from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Rows
-from simclr_steps.machine.logs import log
-from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, Dtype, ImageFormat
+from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, Dtype
 from simclr_steps.settings.value_ranges import AUTO, ChannelRange, Limits
 
 _HALF = 16  # bits of a key that a histogram counts at once
@@ -47,8 +46,7 @@ class WaitingValues:
         for rows, values in parts:
             write(np.ascontiguousarray(values, dtype=np.float32).data)
             self._parts.append((rows, values.shape))
-            for channel, counts in enumerate(self._counts):
-                counts += _count(_keys(values[trained_on[rows], ..., channel]) >> np.uint32(_HALF))
+            self._counts += rough_histogram(values[trained_on[rows]])
 
     def read(self) -> Iterator[tuple[Rows, Values]]:
         """Yield the rows and their images again: int64 [n], float32 [n, H, W, C]."""
@@ -122,29 +120,20 @@ def found_limits(wanted: list[ChannelRange], dtype: Dtype, waiting: WaitingValue
     return limits
 
 
-def count_outside(values: Values, form: ImageFormat) -> Counts:
-    """Return how many values of each channel lie outside its range, and how many there are without margins, [2, C]."""
-    low, high = np.array(form.value_range, dtype=np.float32).T
-    return np.asarray([((values < low) | (values > high)).sum(axis=(0, 1, 2)), (~np.isnan(values)).sum(axis=(0, 1, 2))])
+def rough_histogram(values: Values) -> Counts:
+    """Return how many values, [..., C], have each upper half of the bits of a float32, in order: int64 [C, bins].
+
+    Those that are NaN do not count.
+    """
+    channels = range(values.shape[-1])
+    return np.stack([_count(_keys(values[..., channel]) >> np.uint32(_HALF)) for channel in channels])
 
 
-def report_range(form: ImageFormat, counts: Counts) -> None:
-    """Say which range the values have, and which share of each channel's pixels lies outside, as counted: [2, C]."""
-    if is_plain(form):
-        return
-    outside, pixels = counts
-    ranges = [
-        f"{form.named(channel)} {low:g} to {high:g} ({100 * share:.2f} % of the pixels saturate)"
-        for channel, ((low, high), share) in enumerate(zip(form.value_range, outside / pixels, strict=True))
-    ]
-    log.info("%s values, packed in %d bits, range: %s", form.dtype, form.bits, ", ".join(ranges))
-
-
-def report_constant_channels(form: ImageFormat, std: Sequence[float]) -> None:
-    """Warn of channels that are the same everywhere, given the standard deviation of each."""
-    for channel, deviation in enumerate(std):
-        if deviation == 0:
-            log.warning("warning: %s is the same in all pixels that are trained on: leave it out", form.named(channel))
+def rough_percentiles(histogram: Counts, wanted: Sequence[float]) -> list[float]:
+    """Return percentiles of one channel's values, [bins], to 8 bits: up to 1 % below those that occur."""
+    ranks = np.array(wanted) / 100 * (histogram.sum() - 1)
+    bins = np.searchsorted(histogram.cumsum(), ranks, side="right")
+    return [float(value) for value in _values(bins.astype(np.uint32) << np.uint32(_HALF))]
 
 
 def _keys(values: npt.NDArray[np.generic]) -> Keys:

@@ -6,10 +6,12 @@ import hashlib
 import importlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from sysconfig import get_path
+from traceback import FrameSummary
 from typing import Any
 
 from simclr_steps.machine.code_hash import bare_source
@@ -17,6 +19,10 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.augmentation import Augmentation
 
 ENCODER, OWN_AUGMENTATION = "encoder", "augmentation.own"  # keys of the config that name a function
+
+_in_use: dict[Path, tuple[str, str]] = {}  # by file: name and key of the function that this process has called last
+_PACKAGE = Path(__file__).parents[1]
+_LIBRARIES = [Path(get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 
 
 def is_own(encoder: str) -> bool:
@@ -74,6 +80,7 @@ def own_function(name: str, key: str) -> Callable[..., Any]:
         function = getattr(importlib.import_module(module), attribute)
 
     def call(*arguments: Any, **named: Any) -> Any:
+        _in_use[file] = (name, key)
         with _told(name, key, file):
             return function(*arguments, **named)
 
@@ -87,9 +94,27 @@ def _told(name: str, key: str, file: Path) -> Iterator[None]:
         try:
             yield
         except (Exception, SystemExit) as error:  # which would end the step as if it were done
-            frames = traceback.extract_tb(error.__traceback__)
-            lines = [frame.lineno for frame in frames if frame.filename == str(file)]
-            raise _fails(name, key, error, f" on line {lines[-1]} of {file}" if lines else "") from error
+            places = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+            raise _fails(name, key, error, places) from error
+
+
+def fault_of_own_code(error: BaseException) -> UserError | None:
+    """Return an error of the step as one of the user's code, None where it passed through none.
+
+    That code runs after the call of its function, too: an encoder's in each pass.
+    """
+    cause: BaseException | None = error
+    while cause and _in_use:
+        if places := [frame for frame in traceback.extract_tb(cause.__traceback__) if _is_users(Path(frame.filename))]:
+            name, key = _in_use.get(Path(places[-1].filename), list(_in_use.values())[-1])
+            return _fails(name, key, cause, places)
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _is_users(file: Path) -> bool:
+    known = [_PACKAGE, *_LIBRARIES]
+    return file in _in_use or (file.is_absolute() and not any(file.is_relative_to(folder) for folder in known))
 
 
 def _file(name: str, key: str) -> Path:
@@ -120,8 +145,11 @@ def _find(module: str) -> ModuleSpec | None:
     return spec
 
 
-def _fails(name: str, key: str, error: BaseException, place: str = "") -> UserError:
-    return UserError(f"{key}: {name} fails{place} ({type(error).__name__}: {error}): fix it")
+def _fails(name: str, key: str, error: BaseException, places: Sequence[FrameSummary] = ()) -> UserError:
+    """Return a failure as one sentence; the last of the places in the user's code is where it happened."""
+    place = f" on line {places[-1].lineno} of {places[-1].filename}" if places else ""
+    reason = " ".join(str(error).split())
+    return UserError(f"{key}: {name} fails{place} ({type(error).__name__}{f': {reason}' if reason else ''}): fix it")
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class FinetuneDemands(Settings):
     """What a block of `finetunes` asks of a data set."""
 
     labels: LabelBudget
+    draws: int
     keep: Literal["last", "best"]
 
 
@@ -141,7 +142,10 @@ class Plan:
         return Demands(
             batch_sizes={run.pretrain: self.pretrains[run.pretrain].global_batch_size for run in runs},
             criterion=self.config.selection.criterion,
-            finetunes={name: FinetuneDemands(labels=block.labels, keep=block.keep) for name, block in blocks.items()},
+            finetunes={
+                name: FinetuneDemands(labels=block.labels, draws=block.draws, keep=block.keep)
+                for name, block in blocks.items()
+            },
             drawn=self.config.umap.split,
             display=self.config.datasets[dataset].display,
             supervised=self.config.umap.supervised,

@@ -22,7 +22,9 @@ from simclr_steps.settings.plan import Demands
 
 
 def check(demands: Demands, *, data: Path) -> None:
-    """Compare what is asked of a packed data set with its dataset.json, the only file that is read.
+    """Compare what is asked of a packed data set with its dataset.json.
+
+    Where labels of whole groups are asked, the labels and groups of the training split are read, too.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def check(demands: Demands, *, data: Path) -> None:
         with _named(f"finetunes.{finetune}: "):
             require_classes(description, data.name)
         with _named(f"finetunes.{finetune}."):
-            require_labels(description, block.labels)
+            require_labels(data, description, block.labels, block.draws)
             require_labeled_hold_out(description, data.name, block.keep)
     mix_of(demands.display, description.image_format, data.name)
     _require_images_to_draw(description, data.name, demands.drawn)

@@ -66,6 +66,10 @@ def finetune(
     own_code = augmentation_code(settings.augmentation)
     record = Record("finetune", settings, description.content_hash, seed, own_code)
     train, groups = read_split(data, "train"), read_groups(data, description, "train")
+    rows_of_draws = [
+        stratified_draw(train.labels, settings.labels, (description.split_seed, draw), groups)
+        for draw in range(settings.draws)
+    ]
     pretrained = load_encoder(encoder)
     check_images(pretrained, train.images)
     form = description.image_format
@@ -76,9 +80,8 @@ def finetune(
     data_hash = description.content_hash
     made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, data_hash, checksum(encoder))
     with work_folder(work, *made_of, place=partial(place_files, out=out, names=_OWN)) as folder:
-        for draw in range(settings.draws):
+        for draw, rows in enumerate(rows_of_draws):
             if not (folder / f"draw{draw}.json").exists():
-                rows = stratified_draw(train.labels, settings.labels, (description.split_seed, draw), groups)
                 module = _train(settings, pretrained, classes, train, rows, data, (seed, draw), folder, devices, saving)
                 drawn: dict[str, Any] = {"draw": draw, "label_count": len(rows)}
                 if groups is not None:

@@ -52,4 +52,4 @@ def is_anothers_end(error: Exception) -> bool:
 
 def end_together(reason: UserError | Stopped) -> NoReturn:
     """End a training that all processes end at this point: the leading one says why, the others leave in silence."""
-    raise reason if leads() else SystemExit(0)
+    raise reason if leads() else Stopped(str(reason), 0)

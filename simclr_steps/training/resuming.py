@@ -145,7 +145,7 @@ def fit(trainer: L.Trainer, module: L.LightningModule, checkpoint: Path, *, if_m
         if not is_anothers_end(error):
             raise
         if not leads():
-            raise SystemExit(1) from error
+            raise Stopped("another process of this training has died", 1) from error
         raise UserError(
             "another process of this training has died, perhaps out of memory if no reason is given above: run again "
             "to resume from the last save"

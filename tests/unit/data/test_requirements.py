@@ -72,22 +72,27 @@ def drawn(data: Path, folder: Path, encoder: Path) -> None:
         ({"validation": digits(1)}, {"criterion": "validate_loss"}, "", selected("validate_loss")),
         ({"validation": digits(1)}, {"criterion": "rankme"}, "", selected("rankme")),
         ({"validation": UNLABELED}, {"criterion": "knn"}, "", selected("knn")),
-        ({"train": UNLABELED}, {"finetunes": {"few": {"labels": 10, "keep": "last"}}}, "finetunes.few: ", finetuned()),
+        (
+            {"train": UNLABELED},
+            {"finetunes": {"few": {"labels": 10, "draws": 3, "keep": "last"}}},
+            "finetunes.few: ",
+            finetuned(),
+        ),
         (
             {},
-            {"finetunes": {"few": {"labels": 9, "keep": "last"}}},
+            {"finetunes": {"few": {"labels": 9, "draws": 3, "keep": "last"}}},
             "finetunes.few.",
             finetuned(labels=9, epochs=1),
         ),
         (
             {},
-            {"finetunes": {"few": {"labels": {"groups": 4}, "keep": "last"}}},
+            {"finetunes": {"few": {"labels": {"groups": 4}, "draws": 3, "keep": "last"}}},
             "finetunes.few.",
             finetuned(labels={"groups": 4}, epochs=1),
         ),
         (
             {"validation": UNLABELED},
-            {"finetunes": {"few": {"labels": 10, "keep": "best"}}},
+            {"finetunes": {"few": {"labels": 10, "draws": 3, "keep": "best"}}},
             "finetunes.few.",
             finetuned(keep="best"),
         ),
@@ -111,3 +116,31 @@ def test_check_says_what_the_step_would_say(
         step(data, tmp_path, write_encoder())
     assert str(before.value) == f"{block}{during.value}"
     assert not (tmp_path / "out").exists()
+
+
+# Of four classes; two groups may have them all, or may not, as a draw will have it.
+MEMBERS = {"a": (0, 1), "c": (2, 3), "d": (0,), "b": (2,)}
+LABELED = [(group, label) for group, labels in MEMBERS.items() for label in labels for _ in range(5)]
+
+
+def test_groups_that_lack_a_class_in_any_draw_are_refused_before_any_training(
+    tmp_path: Path, write_packed: WritePacked, write_encoder: WriteEncoder
+) -> None:
+    labels = np.array([label for _, label in LABELED])
+    whole = {name: digits(0) for name in ("validation", "test", "unlabeled")}
+    groups = {"train": [group for group, _ in LABELED], **{name: [] for name in whole}}
+    data = write_packed({"train": (digits(len(LABELED))[0], labels), **whole}, groups=groups)
+
+    def ask(count: int, draws: int) -> None:
+        few = {"labels": {"groups": count}, "draws": draws, "keep": "last"}
+        check(Demands.model_validate(MODEST | {"finetunes": {"few": few}, "drawn": "train"}), data=data)
+
+    ask(2, draws=1)
+    ask(4, draws=6)
+    for count, draws in ((1, 1), (2, 6)):
+        with pytest.raises(UserError, match=r"takes groups that lack some of the 4 classes: use more$") as before:
+            ask(count, draws)
+        with pytest.raises(UserError) as during:
+            finetuned(labels={"groups": count}, draws=draws, epochs=1)(data, tmp_path, write_encoder())
+        assert str(before.value) == f"finetunes.few.{during.value}"
+        assert not (tmp_path / "work").exists()

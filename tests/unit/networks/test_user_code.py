@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.networks.user_code import augmentation_code, call_own, own_code_hash
+from simclr_steps.networks.user_code import augmentation_code, call_own, fault_of_own_code, own_code_hash
 from simclr_steps.settings.augmentation import Augmentation
+from tests.unit.step_processes import said, start
+from tests.unit.stoppable_trainings import arguments, folder_for
 
 CODE = "def {name}(channels, image_size):\n    return (channels, image_size)\n"
 
@@ -86,3 +88,56 @@ def test_mistakes_are_reported_with_their_location(
         (folder / f"{name}.py").write_text(code)
     with pytest.raises(UserError, match=message):
         call_own(f"{name}:network", channels=1, image_size=8)
+
+
+PASSES = """
+import sys
+from torch import nn
+
+class Leaves(nn.Linear):
+    passes = 0
+
+    def forward(self, x):
+        self.passes += 1
+        if self.passes == LAST:
+            FAULT
+        return super().forward(x.flatten(1))
+
+def encoder(channels, image_size):
+    return Leaves(channels * 64, 8)
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "fault", "told"),
+    [
+        (1, "sys.exit()", "SystemExit"),
+        (9, "sys.exit(0)", "SystemExit: 0"),
+        (9, "raise KeyboardInterrupt", "KeyboardInterrupt"),
+        (9, "raise GeneratorExit('early')", "GeneratorExit: early"),
+        (9, "[][0]", "IndexError: list index out of range"),
+    ],
+)
+def test_an_encoder_that_leaves_in_any_pass_ends_the_step_with_one_sentence(
+    last: int, fault: str, told: str, tmp_path: Path, data: Path
+) -> None:
+    folder = folder_for(tmp_path, "out")
+    (folder / "leaving.py").write_text(PASSES.replace("LAST", str(last)).replace("FAULT", fault))
+    process = start(arguments("pretrain", data, encoder="leaving:encoder", epochs=2), folder)
+    process.join()
+    assert process.exitcode == 1 and not (folder / "out").exists(), said(folder)
+    place = f"fails on line 11 of {folder / 'leaving.py'} ({told}): fix it\n"
+    assert said(folder).endswith(f"error: encoder: leaving:encoder {place}")
+    assert "Traceback" not in said(folder)
+
+
+def test_what_a_module_beside_that_of_the_function_does_is_a_fault_of_own_code(folder: Path) -> None:
+    (folder / "beside.py").write_text("import json\n\ndef read(text):\n    return json.loads(text)\n")
+    (folder / "reading.py").write_text("from beside import read\n\ndef network():\n    return read\n")
+    read = call_own("reading:network")
+    with pytest.raises(ValueError, match="Expecting value") as failed:
+        read("[")
+    told = fault_of_own_code(RuntimeError("no batch"))
+    assert told is None
+    told = fault_of_own_code(failed.value.with_traceback(failed.tb.tb_next))  # without this test's own frame
+    assert str(told).startswith(f"encoder: reading:network fails on line 4 of {folder / 'beside.py'} (JSONDecodeError")

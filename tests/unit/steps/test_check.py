@@ -1,4 +1,4 @@
-"""Unmet requirements of an experiment on the data are reported from dataset.json alone."""
+"""Unmet requirements of an experiment on the data are reported without reading the images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def without_labels(count: int, first: int = 0) -> tuple[Any, Any]:
 
 
 def finetune(labels: Any = 0.5, keep: str = "last") -> dict[str, Any]:
-    return {"few": {"labels": labels, "keep": keep}}
+    return {"few": {"labels": labels, "draws": 3, "keep": keep}}
 
 
 def test_data_that_have_it_all_pass(write_packed: Callable[..., Path]) -> None:
