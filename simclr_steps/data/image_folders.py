@@ -12,7 +12,14 @@ from simclr_steps.data.alike import check_alike, first_readable, shown
 from simclr_steps.data.decoding import Decoded, File
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.groups import Groups, groups_in
-from simclr_steps.data.image_index import COLUMNS, ImageFile, channel_columns, index_folder, index_table
+from simclr_steps.data.image_index import (
+    COLUMNS,
+    ImageFile,
+    channel_columns,
+    further_columns,
+    index_folder,
+    index_table,
+)
 from simclr_steps.data.image_tables import OF_CHANNEL
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
@@ -39,12 +46,14 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     """
     path = Path(dataset.path)
     channels, names = count_and_names(dataset.channels)
+    further: list[str] = []
     if path.is_dir():
         base, files = path, index_folder(path)
     elif path.is_file():
         names = channel_columns(path, channels, names) or names
-        columns = [f"{OF_CHANNEL}{name}" for name in names or []]
-        base, files = path.parent, index_table(path, [*COLUMNS, *columns])
+        columns = [*COLUMNS, *(f"{OF_CHANNEL}{name}" for name in names or [])]
+        further = further_columns(path, columns)
+        base, files = path.parent, index_table(path, columns, further)
     else:
         raise UserError(f"path: {path} does not exist: give a folder of images or a CSV file")
     height, width = as_size(dataset.image_size)
@@ -96,6 +105,7 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
         names=[file.name for file in files],
         read=read,
         groups=_groups(files, dataset),
+        columns={name: [file.further[number] for file in files] for number, name in enumerate(further)},
         dtype=first[1].dtype if first else "uint8",
         value_range=dataset.value_range,
         bits=dataset.bits,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from simclr_steps.data.image_files import find_images, is_passed_over
@@ -27,13 +27,16 @@ SPLIT_OF = {
     "unlabelled": "unlabeled",  # users may spell as the British do
 }
 COLUMNS = ("path", "label", "split", "group")
+_OF_RESULTS = frozenset(["row", "source", "label", "class", "group", "prediction", "predicted_class", "x", "y"])
+_PROBABILITY = "probability_"  # begins the names of more columns of results
 
 
 @dataclass(frozen=True)
 class ImageFile:
     """An image that was found: its path below the data set's folder, its class or "", its split, its group or "".
 
-    `of_channels` are the paths of its channels, where each has a file; the first of them names the image.
+    `of_channels` are the paths of its channels, where each has a file; the first of them names the image. `further` are
+    the cells of the further columns that were asked for, "" where there is nothing.
     """
 
     name: str
@@ -41,6 +44,7 @@ class ImageFile:
     split: str
     group: str = ""
     of_channels: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 def index_folder(folder: Path) -> list[ImageFile]:
@@ -93,10 +97,10 @@ def _sub_folders(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir() and not is_passed_over(path.name)]
 
 
-def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile]:
+def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence[str] = ()) -> list[ImageFile]:
     """Return the images that a CSV file lists, with the columns path, label, split and group, all but path if need be.
 
-    Those that are not among `columns` are not read.
+    Of those, only the ones that are among `columns` are read. `further` are columns to keep as text.
 
     Raises
     ------
@@ -106,11 +110,14 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
     """
     line_of: dict[str, int] = {}
     files: list[ImageFile] = []
+    known: dict[str, str] = {}
     no_label = first_line = 0
     lines = read_lines(table)
     _check_columns(table, list(next(lines)[1]), columns)
     for line, cells in lines:
-        file = _listed(table, line, {column: cells.get(column, "") for column in columns if column in cells})
+        file = _listed(table, line, {column: cells[column] for column in columns if column in cells})
+        if further:
+            file = replace(file, further=tuple(_kept(cells[column], known) for column in further))
         first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
         if first != line:
             raise UserError(f"path: {table} lists {file.name} on line {first} and on line {line}: keep one")
@@ -128,6 +135,28 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS) -> list[ImageFile
     if no_label and "label" in columns:
         log.warning("labels: %d cells with nan, <NA> or #N/A count as empty: these images have no label", no_label)
     return files
+
+
+def _kept(cell: str, known: dict[str, str]) -> str:
+    """Return a cell's text, "" if it says that there is none; equal texts of many rows are kept once."""
+    return "" if cell.lower() in MISSING else known.setdefault(cell, cell)
+
+
+def other_columns(table: Path, read: Sequence[str]) -> list[str]:
+    """Return the columns of a CSV file that are not among those that are read."""
+    return [column for column in next(read_lines(table))[1] if column and column not in read]
+
+
+def further_columns(table: Path, read: Sequence[str]) -> list[str]:
+    """Return the columns of a CSV file, beside those that are read, that can go with the images into all results."""
+    others = other_columns(table, read)
+    taken = [column for column in others if column in _OF_RESULTS or column.startswith(_PROBABILITY)]
+    if taken:
+        log.info("columns left out: %s (results have such columns of their own; rename them here)", ", ".join(taken))
+    kept = [column for column in others if column not in taken]
+    if kept:
+        log.info("further columns, which go with the images into all results: %s", ", ".join(kept))
+    return kept
 
 
 def channel_columns(table: Path, channels: int, names: Sequence[str] | None) -> list[str] | None:
@@ -169,8 +198,6 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
             raise UserError(f'path: {table} line 1 has the unknown column "{others[near]}"; did you mean "{missing}"?')
     if "path" not in columns and not any(column.startswith(OF_CHANNEL) for column in read):
         raise UserError(f"path: {table} line 1 has no path column: add it to {columns or 'the file'}")
-    if unused := [column for column in columns if column not in read]:
-        log.info("unused columns: %s", ", ".join(unused))
 
 
 def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:

@@ -1,19 +1,21 @@
 """Packed data sets: every image of a split in one memory-mapped array, described by dataset.json.
 
 A folder holds, for each split, `<split>.images.npy` (N × H × W × C, uint8 or uint16 as the image format's `bits` say),
-`<split>.labels.npy` (int64, N, -1 where there is no label) and `<split>.rows.csv` (row, source, label: where each image
-came from, its class by name; and group where the images have groups).
+`<split>.labels.npy` (int64, N, -1 where there is no label) and `<split>.rows.parquet` (row, int64; and as text, null
+where it is unknown: source, where each image came from; label, its class by name; group, where the images have groups;
+and all further columns of the source).
 """
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from simclr_steps.files import read_json
@@ -111,21 +113,34 @@ def read_groups(folder: Path, data: Description, split: str) -> npt.NDArray[np.s
     Raises
     ------
     UserError
-        When the file of rows is absent or does not fit the split.
+        As `read_rows`.
     """
     if data.splits[split].groups is None:
         return None
-    path = folder / f"{split}.rows.csv"
+    return read_rows(folder, data, split)["group"].to_numpy(dtype=np.str_)
+
+
+def read_rows(folder: Path, data: Description, split: str) -> pd.DataFrame:
+    """Return the table of one split's rows, in their order, with the columns of `<split>.rows.parquet`.
+
+    Raises
+    ------
+    UserError
+        When the file is absent, damaged or does not fit dataset.json.
+    """
+    path = folder / f"{split}.rows.parquet"
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            groups = [line["group"] for line in csv.DictReader(file)]
+        rows = pd.read_parquet(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run prepare again") from error
-    except KeyError as error:
-        raise UserError(f"{path} has no group column: run prepare again") from error
-    if len(groups) != data.splits[split].images:
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and run prepare again") from error
+    expected = ["row", "source", "label", *(["group"] if data.splits[split].groups is not None else [])]
+    if missing := [column for column in expected if column not in rows]:
+        raise UserError(f"{path} has no {missing[0]} column: run prepare again")
+    if len(rows) != data.splits[split].images:
         raise UserError(f"{path} does not match the images of its split: run prepare again")
-    return np.array(groups, dtype=np.str_)
+    return rows
 
 
 def _open_array(path: Path) -> npt.NDArray[Any]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from simclr_steps.data.groups import Groups
 from simclr_steps.data.growing_file import GrowingFile
@@ -43,6 +44,7 @@ class ImageSource:
     source names none), its label or -1, and where it comes from. `read` takes rows in rising order and yields them
     again in parts, each with its images: int64 [n], and [n, H, W, C] of uint8, or of float32 for values of another
     `dtype`; a row that cannot be read is not yielded. `groups` [N] names the group of each row, if they have any.
+    `columns` are what else is known of each row, [N] by name, "" where it is unknown.
     """
 
     classes: list[str]
@@ -52,6 +54,7 @@ class ImageSource:
     names: Sequence[str]
     read: Callable[[Rows], Iterable[tuple[Rows, Values]]]
     groups: Groups | None = None
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     dtype: Dtype = "uint8"  # of the originals
     value_range: ChannelRange | list[ChannelRange] = "auto"
     bits: Literal[8, 16] = 8  # of a packed value
@@ -214,15 +217,17 @@ class _SplitWriter:
         labels = io.BytesIO()
         np.save(labels, self.labels, allow_pickle=False)
         self._write_whole("labels.npy", labels.getvalue())
-        table = io.StringIO()
-        lines = csv.writer(table, lineterminator="\n")
-        groups = self._source.groups
-        lines.writerow(["row", "source", "label", *(["group"] if groups is not None else [])])
-        classes = {NO_LABEL: "", **dict(enumerate(self._source.classes))}
-        for number, (row, label) in enumerate(zip(self.rows.tolist(), self.labels.tolist(), strict=True)):
-            group = [] if groups is None else [groups[row]]
-            lines.writerow([number, self._source.names[row], classes[label], *group])
-        self._write_whole("rows.csv", table.getvalue().encode())
+        table = io.BytesIO()
+        pq.write_table(self._table(), table)
+        self._write_whole("rows.parquet", table.getvalue())
+
+    def _table(self) -> pa.Table:
+        source, rows = self._source, self.rows.tolist()
+        classes = {NO_LABEL: "", **dict(enumerate(source.classes))}
+        known: dict[str, Any] = {"source": source.names, "label": [classes[label] for label in source.labels.tolist()]}
+        known |= {**({} if source.groups is None else {"group": source.groups.tolist()}), **source.columns}
+        texts = {name: pa.array([cells[row] or None for row in rows], pa.string()) for name, cells in known.items()}
+        return pa.table({"row": np.arange(len(rows)), **texts})
 
     def counts(self) -> SplitCounts:
         """Return how many images were added."""
@@ -244,12 +249,9 @@ class _SplitWriter:
         return header.getvalue()
 
     def _write_whole(self, part: str, content: bytes) -> None:
-        file = GrowingFile(self._place, f"{self._split}.{part}", self._out)
-        try:
+        with closing(GrowingFile(self._place, f"{self._split}.{part}", self._out)) as file:
             file.write(content)
             file.sync()
-        finally:
-            file.close()
 
 
 def _require_readable(source: ImageSource, splits: SplitNames, written: Mapping[str, _SplitWriter]) -> None:

@@ -18,7 +18,7 @@ from simclr_steps.data.decoding import Decoded, File
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.image_files import find_images
 from simclr_steps.data.image_folders import path_of
-from simclr_steps.data.image_index import channel_columns, index_table
+from simclr_steps.data.image_index import channel_columns, index_table, other_columns
 from simclr_steps.data.image_tables import OF_CHANNEL
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.scaling import as_packed
@@ -83,6 +83,8 @@ def _list_images(images: Path, form: ImageFormat) -> tuple[list[str], list[File]
     if images.is_file():
         channels = channel_columns(images, form.channels, form.channel_names) if form.channel_names else None
         columns = [f"{OF_CHANNEL}{name}" for name in channels or []] or ["path"]
+        if unused := other_columns(images, columns):
+            log.info("unused columns: %s", ", ".join(unused))
         listed = index_table(images, columns)
         return [file.name for file in listed], [path_of(images.parent, file) for file in listed]
     if not images.is_dir():

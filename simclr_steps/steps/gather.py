@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_split
+from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_rows, read_split
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -100,14 +100,7 @@ def _check_rows(predicted: npt.NDArray[np.int64], rows: int, parts: Path) -> Non
 
 def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame:
     """Return row, source, label and class of every image of a split."""
-    labels = read_split(data, split).labels
-    path = data / f"{split}.rows.csv"
-    try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run prepare again") from error
-    if "source" not in rows or len(rows) != len(labels):
-        raise UserError(f"{path} does not match the images of its split: run prepare again")
+    labels, rows = read_split(data, split).labels, read_rows(data, description, split)
     return pd.DataFrame(
         {
             "row": np.arange(len(labels), dtype=np.int64),

@@ -61,7 +61,8 @@ def test_cells_of_two_channels_run_from_files_to_the_page(cells: pd.DataFrame, t
     for (low, high), values in zip(form["value_range"], fields.values(), strict=True):
         assert values.min() <= low < np.median(values) < high <= values.max()
     places = {
-        split: pd.read_csv(tmp_path / f"resources/cells/{split}.rows.csv")["group"] for split in ("train", "test")
+        split: pd.read_parquet(tmp_path / f"resources/cells/{split}.rows.parquet")["group"]
+        for split in ("train", "test")
     }
     assert not set(places["train"]) & set(places["test"])
     page = (tmp_path / "results/summary.html").read_text(encoding="utf-8")

@@ -79,10 +79,10 @@ def write_packed(tmp_path: Path) -> WritePacked:
                 {
                     "row": range(len(images)),
                     "source": [f"{split}/{row}.png" for row in range(len(images))],
-                    "label": [classes[label] if label >= 0 else "" for label in labels],
+                    "label": pd.Series([classes[label] if label >= 0 else None for label in labels], dtype="string"),
                     **({"group": groups[split]} if groups else {}),
                 }
-            ).to_csv(folder / f"{split}.rows.csv", index=False)
+            ).to_parquet(folder / f"{split}.rows.parquet", index=False)
             counts[split] = {
                 "images": len(images),
                 "labeled": int((labels >= 0).sum()),

@@ -199,7 +199,7 @@ def arrays(*splits):
 
 def arrays_and_rows(*splits):
     """Return the same with the rows, which name the images' groups."""
-    return [*arrays(*splits), *(f"resources/{{dataset}}/{split}.rows.csv" for split in splits)]
+    return [*arrays(*splits), *(f"resources/{{dataset}}/{split}.rows.parquet" for split in splits)]
 
 
 def split_drawn(*parts):

@@ -27,10 +27,10 @@ rule prepare:
         lambda wildcards: originals(wildcards.dataset),
     output:
         "resources/{dataset}/dataset.json",
-        multiext("resources/{dataset}/train", ".images.npy", ".labels.npy", ".rows.csv"),
-        multiext("resources/{dataset}/validation", ".images.npy", ".labels.npy", ".rows.csv"),
-        multiext("resources/{dataset}/test", ".images.npy", ".labels.npy", ".rows.csv"),
-        multiext("resources/{dataset}/unlabeled", ".images.npy", ".labels.npy", ".rows.csv"),
+        multiext("resources/{dataset}/train", ".images.npy", ".labels.npy", ".rows.parquet"),
+        multiext("resources/{dataset}/validation", ".images.npy", ".labels.npy", ".rows.parquet"),
+        multiext("resources/{dataset}/test", ".images.npy", ".labels.npy", ".rows.parquet"),
+        multiext("resources/{dataset}/unlabeled", ".images.npy", ".labels.npy", ".rows.parquet"),
     log:
         "logs/{dataset}/prepare.log",
     benchmark:

@@ -32,7 +32,7 @@ rule gather_features:
     input:
         "resources/{dataset}/dataset.json",
         "resources/{dataset}/{split}.labels.npy",
-        "resources/{dataset}/{split}.rows.csv",
+        "resources/{dataset}/{split}.rows.parquet",
         parts=rules.predict_features.output,
     output:
         "results/{dataset}/{pretrain}/seed{seed}/features/{split}/backbone.npy",

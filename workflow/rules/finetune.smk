@@ -53,7 +53,7 @@ use rule gather_features as gather_predictions with:
     input:
         "resources/{dataset}/dataset.json",
         "resources/{dataset}/test.labels.npy",
-        "resources/{dataset}/test.rows.csv",
+        "resources/{dataset}/test.rows.parquet",
         parts=rules.predict_classifier.output,
     output:
         "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/predictions.parquet",

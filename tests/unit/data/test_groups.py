@@ -46,7 +46,7 @@ def table(folder: Path, rows: list[dict[str, str]], images: np.ndarray | None = 
 
 def groups_of(folder: Path) -> dict[str, list[str]]:
     """Return the groups of each split that has images."""
-    rows = {file.name.split(".")[0]: pd.read_csv(file, dtype=str) for file in folder.glob("*.rows.csv")}
+    rows = {file.name.split(".")[0]: pd.read_parquet(file) for file in folder.glob("*.rows.parquet")}
     return {split: rows["group"].tolist() for split, rows in rows.items() if len(rows)}
 
 
@@ -91,7 +91,7 @@ def test_a_pattern_names_the_groups_by_the_path_below_the_folder(tmp_path: Path)
 def test_without_groups_rows_have_no_such_column(tmp_path: Path) -> None:
     rows = [{"label": row["label"]} for row in patients(10)]
     description = prepared(table(tmp_path / "photos", rows), tmp_path / "packed")
-    assert (tmp_path / "packed" / "train.rows.csv").read_text().startswith("row,source,label\n")
+    assert list(pd.read_parquet(tmp_path / "packed/train.rows.parquet")) == ["row", "source", "label"]
     assert description.splits["train"].groups is None
 
 
@@ -208,7 +208,9 @@ def test_classes_that_are_the_groups_are_an_error_and_one_of_them_a_warning(
     rows = [*patients(20), *({"label": "rare", "group": "p1, a"} for _ in range(3))]
     prepared(table(tmp_path / "photos", rows), tmp_path / "packed")
     assert 'labels: each of these classes is in a single group ("rare"), so it cannot' in caplog.text
-    assert pd.read_csv(tmp_path / "packed/train.rows.csv")["label"].eq("rare").sum() == 3, "it is learned, not judged"
+    assert pd.read_parquet(tmp_path / "packed/train.rows.parquet")["label"].eq("rare").sum() == 3, (
+        "it is learned, not judged"
+    )
 
 
 def test_an_unlabeled_image_goes_where_its_group_goes() -> None:

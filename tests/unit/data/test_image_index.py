@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from simclr_steps.data.image_index import ImageFile, index_folder, index_table
+from simclr_steps.data.image_index import (
+    COLUMNS,
+    ImageFile,
+    further_columns,
+    index_folder,
+    index_table,
+    other_columns,
+)
 from simclr_steps.machine.errors import UserError
 
 
@@ -183,14 +190,27 @@ def test_a_wrong_table_is_named_with_the_line(tmp_path: Path, lines: list[str], 
         index_table(write_table(tmp_path, *lines))
 
 
-def test_columns_that_nothing_uses_are_in_the_log_and_only_those_asked_for_are_read(
+def test_only_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    put(tmp_path, "a.png")
+    table = tmp_path / "images.csv"
+    table.write_text("path,split,note\na.png,second,x\n")
+    assert other_columns(table, ["path"]) == ["split", "note"]
+    assert index_table(table, ["path"]) == [ImageFile("a.png", "", "train")]
+    assert index_table(table, ["path"], ["note"]) == [ImageFile("a.png", "", "train", further=("x",))]
+
+
+def test_further_columns_are_in_the_log_and_so_are_those_whose_names_results_use(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(tmp_path, "a.png")
-    (tmp_path / "images.csv").write_text("path,split,note\na.png,second,x\n")
+    table = tmp_path / "images.csv"
+    table.write_text("path,label,plate,x,probability_cat,,Row\na.png,cat,1,2,3,4,5\n")
     with caplog.at_level(logging.INFO):
-        assert found(index_table(tmp_path / "images.csv", ["path"])) == [("a.png", "", "train")]
-    assert caplog.messages == ["unused columns: split, note"]
+        assert further_columns(table, COLUMNS) == ["plate", "Row"]
+    assert caplog.messages == [
+        "columns left out: x, probability_cat (results have such columns of their own; rename them here)",
+        "further columns, which go with the images into all results: plate, Row",
+    ]
 
 
 def test_a_table_that_is_no_text_is_the_users_mistake(tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.packed import read_description, read_rows, read_split
 from simclr_steps.machine.errors import UserError
 from tests.unit.conftest import WritePacked, deep_digits, digits
+
+SPLITS = {"train": 200, "validation": 60, "test": 60, "unlabeled": 0}
 
 
 def test_split_is_mapped_from_its_files(write_packed: WritePacked) -> None:
@@ -69,3 +72,24 @@ def test_description_of_another_version_is_named(write_packed: WritePacked) -> N
     file.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"dataset\.json is not a valid data set description: run prepare again"):
         read_description(file.parent)
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (Path.unlink, r"does not exist: run prepare again"),
+        (cut, r"is damaged .*: delete it and run prepare again"),
+        (
+            lambda path: pd.read_parquet(path).drop(columns="group").to_parquet(path),
+            r"has no group column: run prepare",
+        ),
+        (lambda path: pd.read_parquet(path)[:-1].to_parquet(path), r"does not match the images of its split: run prep"),
+    ],
+)
+def test_a_wrong_table_of_rows_is_named(damage: Any, sentence: str, write_packed: WritePacked) -> None:
+    folder = write_packed(groups={split: ["a", "b"] * (n // 2) for split, n in SPLITS.items()})
+    description = read_description(folder)
+    assert read_rows(folder, description, "test")["source"].tolist()[:2] == ["test/0.png", "test/1.png"]
+    damage(folder / "test.rows.parquet")
+    with pytest.raises(UserError, match=rf"test\.rows\.parquet {sentence}"):
+        read_rows(folder, description, "test")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from simclr_steps.data.packed import read_description, read_split
@@ -51,11 +52,14 @@ def test_every_image_is_in_its_split_in_the_order_of_the_source(tmp_path: Path) 
         packed, rows = read_split(tmp_path, split), np.flatnonzero(np.equal(ASSIGNED, split))
         assert np.array_equal(packed.images, PIXELS[rows])
         assert np.array_equal(packed.labels, LABELS[rows])
-        with (tmp_path / f"{split}.rows.csv").open(encoding="utf-8", newline="") as stream:
-            table = list(csv.reader(stream))
-        names = ["a", "b, c", "ü", ""]
-        expected = [[str(n), f"train/{row}", names[LABELS[row]]] for n, row in enumerate(rows)]
-        assert table == [["row", "source", "label"], *expected]
+        table = pq.read_table(tmp_path / f"{split}.rows.parquet")
+        names = ["a", "b, c", "ü", None]
+        assert table.to_pydict() == {
+            "row": list(range(len(rows))),
+            "source": [f"train/{row}" for row in rows],
+            "label": [names[LABELS[row]] for row in rows],
+        }
+        assert table.schema.types == [pa.int64(), pa.string(), pa.string()], "of an empty split, too"
 
 
 def test_the_description_tells_the_counts_mean_and_deviation(tmp_path: Path) -> None:
@@ -158,7 +162,7 @@ def test_what_a_killed_run_left_is_removed_and_never_taken_for_whole(tmp_path: P
     run(tmp_path, source())
     assert {path.name for path in tmp_path.iterdir()} == {
         "dataset.json",
-        *(f"{split}.{part}" for split in SPLITS for part in ("images.npy", "labels.npy", "rows.csv")),
+        *(f"{split}.{part}" for split in SPLITS for part in ("images.npy", "labels.npy", "rows.parquet")),
     }
 
 
@@ -199,7 +203,7 @@ def test_the_range_is_found_in_what_is_trained_on_and_is_the_same_for_all_images
         f"channel 0 {low[0]:g} to {high[0]:g} ({100 * beyond[0]:.2f} % of the pixels saturate), channel 1"
         in caplog.text
     )
-    assert not [file for file in tmp_path.iterdir() if file.suffix not in (".npy", ".csv", ".json")]
+    assert not [file for file in tmp_path.iterdir() if file.suffix not in (".npy", ".parquet", ".json")]
 
 
 def test_margins_do_not_count_among_the_pixels_of_which_a_share_saturates(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 
 from simclr_steps.data import packed_writer
-from simclr_steps.data.packed import Description, read_description, read_split
+from simclr_steps.data.packed import Description, read_description, read_rows, read_split
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
 from simclr_steps.settings.base import SPLITS
@@ -37,7 +38,7 @@ def run(tmp_path: Path, block: dict[str, Any], *, workers: int = 1, out: str = "
 
 def sources(folder: Path, split: str) -> list[str]:
     """Return the column `source` of a split's rows."""
-    return [line.split(",")[1] for line in (folder / f"{split}.rows.csv").read_text().splitlines()[1:]]
+    return pd.read_parquet(folder / f"{split}.rows.parquet")["source"].tolist()
 
 
 def counts(description: Description) -> list[int]:
@@ -258,3 +259,17 @@ def test_cells_of_a_real_field_of_two_channels_with_12_bits_keep_their_gray_leve
     (low, high), _ = found.image_format.value_range
     assert 294 <= low < high <= 4095
     assert np.unique(np.load(tmp_path / "auto" / "train.images.npy")).size > 200
+
+
+def test_further_columns_of_a_table_are_kept_as_text_for_the_images_that_are_packed(tmp_path: Path) -> None:
+    folder = Path(photos(tmp_path / "images", *(f"{n}.png" for n in range(8))))
+    (folder / "3.png").write_bytes(b"damaged")
+    lines = [f"{n}.png,{'train' if n < 6 else 'test'},{['007', 'NaN', '', 'p, ü'][n % 4]},{n}" for n in range(8)]
+    (folder / "cells.csv").write_text("\n".join(["path,split,plate,x", *lines]).replace("p, ü", '"p, ü"'))
+    block = {"source": "folder", "path": str(folder / "cells.csv"), "image_size": 8, "unreadable": "skip"}
+    packed, description = run(tmp_path, {**block, "validation_fraction": 0.0})
+    rows = {split: read_rows(packed, description, split) for split in SPLITS}
+    assert all(list(table) == ["row", "source", "label", "plate"] for table in rows.values())
+    plates = {split: table["plate"].fillna("none").tolist() for split, table in rows.items()}
+    assert plates["train"] + plates["unlabeled"] == ["007", "none", "none", "007", "none"]
+    assert plates["test"] == ["none", "p, ü"]
