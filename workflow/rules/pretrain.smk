@@ -1,7 +1,7 @@
 rule pretrain:
     input:
         arrays("train", "unlabeled", "validation"),
-        ancient("resources/{dataset}/train.rows.csv"),  # for the check of budgets of groups; no pretraining depends on it
+        ancient("resources/{dataset}/train.rows.parquet"),  # for the check of budgets of groups; no pretraining depends on it
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
     log:
