@@ -18,11 +18,10 @@ from PIL import Image, UnidentifiedImageError
 from simclr_steps.data.file_kinds import converter_of, kind_of
 from simclr_steps.data.measured_files import Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
-from simclr_steps.data.readable import UnreadableError
+from simclr_steps.data.readable import File, UnreadableError
 from simclr_steps.settings.image_format import Dtype, Reading
 from simclr_steps.settings.sizes import Size
 
-File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
 Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from simclr_steps.data.alike import check_alike, first_readable, shown
-from simclr_steps.data.decoding import Decoded, File
+from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.groups import Groups, groups_in
 from simclr_steps.data.image_index import (
@@ -21,8 +21,10 @@ from simclr_steps.data.image_index import (
     index_table,
 )
 from simclr_steps.data.image_tables import OF_CHANNEL
+from simclr_steps.data.measured_files import tell_order_of_channels
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
+from simclr_steps.data.readable import File
 from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.skipped import report_skipped
 from simclr_steps.data.splits import Rows
@@ -70,6 +72,7 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     number = {"": NO_LABEL} | {name: label for label, name in enumerate(classes)}
     log.info("found %d images of %d classes in %s", len(files), len(classes), path)
     first = first_readable((path_of(base, file) for file in files), reading)
+    tell_order_of_channels(path_of(base, files[0]), reading)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
         paths, off, skipped = [path_of(base, files[row]) for row in rows], 0.0, 0

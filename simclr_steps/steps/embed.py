@@ -14,13 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from simclr_steps.data.decoding import Decoded, File
+from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.image_files import find_images
 from simclr_steps.data.image_folders import path_of
 from simclr_steps.data.image_index import channel_columns, index_table, other_columns
 from simclr_steps.data.image_tables import OF_CHANNEL
+from simclr_steps.data.measured_files import tell_order_of_channels
 from simclr_steps.data.packed import Pixels
+from simclr_steps.data.readable import File
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.data.seen_values import SeenValues
 from simclr_steps.data.skipped import report_skipped
@@ -56,6 +58,7 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     record = Record("embed", None, None)
     network = load_network(encoder, trust=trust)
     names, files = _list_images(images, network.architecture.trained_on)
+    tell_order_of_channels(files[0], network.architecture.trained_on)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
     schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
     devices = hardware.claim()
