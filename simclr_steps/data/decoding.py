@@ -6,7 +6,7 @@ import io
 import stat
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from simclr_steps.data.complaints import complaints_raised
 from simclr_steps.data.file_kinds import converter_of, kind_of
 from simclr_steps.data.measured_files import Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
@@ -112,7 +113,8 @@ def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
     with Image.open(file, formats=_FORMATS) as image:
         enough = 2 * max(size)  # in both directions, as the image may be turned
         image.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
-        whole = _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
+        with complaints_raised() if image.format == "TIFF" else nullcontext():
+            whole = _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
     inner, box, kept = _place((whole.height, whole.width), reading)
     small = np.asarray(_small(whole, inner, box), dtype=np.uint8).reshape(*inner, -1)
     return Decoded(_padded(small, size), "uint8", kept)

@@ -261,6 +261,32 @@ def test_a_file_that_was_cut_is_called_damaged(tmp_path: Path, dtype: Any, suffi
         assert "damaged" in reason(path, how)
 
 
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd"])
+def test_what_libtiff_prints_about_a_file_that_was_cut_is_the_reason_and_no_line_of_its_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], compression: str
+) -> None:
+    picture = RANDOM.integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", compression=compression)
+    assert values(tmp_path / "a.tif", reading(3)).shape == (32, 24, 3)
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
+    refused = reason(tmp_path / "a.tif", reading(3))
+    assert refused.startswith("it seems to be damaged: TIFFFillStrip: Read error on strip 0; got ")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_of_which_libtiff_reads_no_more_than_a_part_is_unreadable(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    picture = RANDOM.integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.tif", compression="jpeg")
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    content[500:-500:97] = bytes(0x5A ^ byte for byte in content[500:-500:97])
+    (tmp_path / "a.tif").write_bytes(content)
+    assert "JPEGLib" in reason(tmp_path / "a.tif", reading(3))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_file_without_pixels_says_so(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", PLANE[:0])
     assert reason(tmp_path / "a.npy", reading()) == "it holds no pixels"
