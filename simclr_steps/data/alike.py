@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from simclr_steps.data.decoding import Decoded, File, decode
+from simclr_steps.data.decoding import Decoded, decode
+from simclr_steps.data.readable import File
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.image_format import Reading
 

@@ -6,7 +6,7 @@ import io
 import stat
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from simclr_steps.data.complaints import complaints_raised
 from simclr_steps.data.file_kinds import converter_of, kind_of
 from simclr_steps.data.measured_files import Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
-from simclr_steps.data.readable import UnreadableError
+from simclr_steps.data.readable import File, UnreadableError
 from simclr_steps.settings.image_format import Dtype, Reading
 from simclr_steps.settings.sizes import Size
 
-File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
 Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
@@ -113,7 +113,8 @@ def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
     with Image.open(file, formats=_FORMATS) as image:
         enough = 2 * max(size)  # in both directions, as the image may be turned
         image.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
-        whole = _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
+        with complaints_raised() if image.format == "TIFF" else nullcontext():
+            whole = _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
     inner, box, kept = _place((whole.height, whole.width), reading)
     small = np.asarray(_small(whole, inner, box), dtype=np.uint8).reshape(*inner, -1)
     return Decoded(_padded(small, size), "uint8", kept)

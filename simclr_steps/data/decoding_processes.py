@@ -12,7 +12,8 @@ from functools import partial
 from itertools import islice
 from multiprocessing.process import BaseProcess
 
-from simclr_steps.data.decoding import Decoded, File, decode
+from simclr_steps.data.decoding import Decoded, decode
+from simclr_steps.data.readable import File
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.signals import end_with_parent
 from simclr_steps.settings.image_format import Reading

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from simclr_steps.data.alike import check_alike, first_readable, shown
-from simclr_steps.data.decoding import Decoded, File
+from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.groups import Groups, groups_in
 from simclr_steps.data.image_index import (
@@ -21,9 +21,12 @@ from simclr_steps.data.image_index import (
     index_table,
 )
 from simclr_steps.data.image_tables import OF_CHANNEL
+from simclr_steps.data.measured_files import tell_order_of_channels
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
+from simclr_steps.data.readable import File
 from simclr_steps.data.scaling import Values, too_large
+from simclr_steps.data.skipped import report_skipped
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -69,9 +72,10 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     number = {"": NO_LABEL} | {name: label for label, name in enumerate(classes)}
     log.info("found %d images of %d classes in %s", len(files), len(classes), path)
     first = first_readable((path_of(base, file) for file in files), reading)
+    tell_order_of_channels(path_of(base, files[0]), reading)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
-        paths, off = [path_of(base, files[row]) for row in rows], 0.0
+        paths, off, skipped = [path_of(base, files[row]) for row in rows], 0.0, 0
         decoded = zip(rows, paths, decode_all(paths, reading, workers), strict=True)
         while part := list(islice(decoded, chunk_length(height, width, channels))):
             readable = []
@@ -79,7 +83,12 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
                 if isinstance(image, Decoded):
                     image = too_large(image.values) or image
                 if isinstance(image, str):
-                    _report_unreadable(shown(path), image, skip=dataset.unreadable == "skip")
+                    if dataset.unreadable != "skip":
+                        raise UserError(
+                            f"{shown(path)} is unreadable ({image}): fix or remove it, or set `unreadable: skip`"
+                        )
+                    report_skipped(path, image, before=skipped)
+                    skipped += 1
                 else:
                     check_alike(path, image, first)
                     readable.append((row, image.values))
@@ -119,9 +128,3 @@ def _groups(files: Sequence[ImageFile], dataset: FolderDataset) -> Groups | None
     if given:
         raise UserError(f"group_pattern: {dataset.path} also has a group column: omit one of the two")
     return groups_in([file.name for file in files], dataset.group_pattern)
-
-
-def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:
-    if not skip:
-        raise UserError(f"{path} is unreadable ({reason}): fix or remove it, or set `unreadable: skip`")
-    log.warning("skipped %s: %s", path, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from simclr_steps.data.channel_names import places_of
 from simclr_steps.data.metadata import orientation, turned
-from simclr_steps.data.readable import UnreadableError, check_size, check_type
+from simclr_steps.data.readable import File, UnreadableError, check_size, check_type
 from simclr_steps.data.stored_arrays import read_header
-from simclr_steps.data.tiff_files import is_plain_picture, read_image
+from simclr_steps.data.tiff_files import channel_names, is_plain_picture, read_image
+from simclr_steps.machine.logs import log
 from simclr_steps.settings.image_format import Reading
 
 Values = npt.NDArray[Any]  # [H, W, C] of uint8, uint16 or float32
@@ -50,10 +53,23 @@ def read_values(path: Path, reading: Reading) -> Values | None:
 def read_tiff(path: Path, reading: Reading) -> Values:
     """Return the values of a TIFF file, upright; see read_values."""
     stored = read_image(path, reading.channels)
-    values = _arranged(stored.values, _named(stored.axes, stored.values.shape, reading), reading)
+    asked = reading.channel_names if reading.channel_axis is None else None
+    places, values = places_of(asked, stored.channel_names), stored.values
+    if places is not None:
+        values = values.take(places, axis=stored.axes.index("C"))
+    values = _arranged(values, _named(stored.axes, values.shape, reading), reading)
     if reading.is_picture and (stored.is_color or values.shape[2] == 1 + stored.has_alpha):
         values = _picture(values, reading, has_alpha=stored.has_alpha)
     return turned(values, stored.orientation)
+
+
+def tell_order_of_channels(file: File, reading: Reading) -> None:
+    """Log that the order of a file's channels counts, where their names are other ones than the settings'."""
+    found = channel_names(file) if isinstance(file, Path) and reading.channel_axis is None else None
+    with suppress(UnreadableError):
+        if reading.channel_names and found and places_of(reading.channel_names, found) is None:
+            asked = ", ".join(reading.channel_names)
+            log.info("%s names its channels %s: they are taken in this order as %s", file, ", ".join(found), asked)
 
 
 def _of_tiff(path: Path, reading: Reading) -> Values | None:

@@ -259,7 +259,9 @@ def _require_readable(source: ImageSource, splits: SplitNames, written: Mapping[
 
     Splits are assigned before images are read, as images that a subset leaves out are never read.
     """
-    advice = "fix these files, which are listed above, or remove them: the splits are then drawn from the others"
+    advice = (
+        "fix these files, the first of which are named above, or remove them: the splits are then drawn from the others"
+    )
     for split, writer in written.items():
         assigned = source.labels[splits == split]
         if len(assigned) and not len(writer.rows):

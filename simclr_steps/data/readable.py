@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
 
 TYPES = ("uint8", "uint16", "float32")
 ANY_TYPE = "uint8, uint16 or float32"

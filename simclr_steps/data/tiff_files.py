@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from simclr_steps.data.channel_names import names_in
 from simclr_steps.data.readable import UnreadableError, check_size, check_type
 
 UNKNOWN = "Q"  # an axis whose meaning the file does not say
@@ -32,6 +33,7 @@ class StoredImage:
     is_color: bool
     has_alpha: bool
     orientation: int
+    channel_names: list[str] | None  # along the axis C, where the file names them
 
 
 def read_image(path: Path, channels: int) -> StoredImage:
@@ -67,7 +69,25 @@ def read_image(path: Path, channels: int) -> StoredImage:
             is_color=page.photometric in _COLORS,
             has_alpha=page.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,),
             orientation=int(tag.value) if tag else 1,
+            channel_names=_channel_names(file),
         )
+
+
+def channel_names(path: Path) -> list[str] | None:
+    """Return the names that a file gives its channels, None where it gives none or is no TIFF file that is read."""
+    try:
+        with _open(path) as file:
+            return _channel_names(file)
+    except Exception:
+        return None
+
+
+def _channel_names(file: tifffile.TiffFile) -> list[str] | None:
+    first = file.series[0]
+    if not file.ome_metadata or "C" not in first.axes:
+        return None
+    names = names_in(file.ome_metadata)
+    return names if len(names) == first.shape[first.axes.index("C")] and all(names) else None
 
 
 def is_plain_picture(path: Path) -> bool:

@@ -14,15 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from simclr_steps.data.alike import shown
-from simclr_steps.data.decoding import File
+from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.image_files import find_images
 from simclr_steps.data.image_folders import path_of
 from simclr_steps.data.image_index import channel_columns, index_table, other_columns
 from simclr_steps.data.image_tables import OF_CHANNEL
+from simclr_steps.data.measured_files import tell_order_of_channels
 from simclr_steps.data.packed import Pixels
+from simclr_steps.data.readable import File
 from simclr_steps.data.scaling import as_packed
+from simclr_steps.data.seen_values import SeenValues
+from simclr_steps.data.skipped import report_skipped
 from simclr_steps.files import checksum, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress, log
@@ -55,13 +58,15 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     record = Record("embed", None, None)
     network = load_network(encoder, trust=trust)
     names, files = _list_images(images, network.architecture.trained_on)
+    tell_order_of_channels(files[0], network.architecture.trained_on)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
     schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
     devices = hardware.claim()
     network.to(devices.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     skipped: list[str] = []
+    seen = SeenValues(network.architecture.trained_on)
     with whole_file(out) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:
-        for some, batch in _batches(names, files, network, devices.workers, skipped):
+        for some, batch in _batches(names, files, network, devices.workers, skipped, seen):
             features = _features(network, batch, devices.device)
             column = pa.FixedSizeListArray.from_arrays(features.ravel(), network.feature_size)
             writer.write_batch(pa.record_batch([pa.array(some), column], schema=schema))
@@ -71,8 +76,9 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
             )
         writer.add_key_value_metadata({"simclr": json.dumps({**facts, "skipped": skipped, "run": record.finish()})})
     log.info("%d features for each of %d images: %s", network.feature_size, len(names) - len(skipped), out)
+    seen.report_new()
     if skipped:
-        log.warning("%d unreadable images have no row; they are listed above", len(skipped))
+        log.warning("%d unreadable images have no row: the table's metadata list them as skipped", len(skipped))
 
 
 def _list_images(images: Path, form: ImageFormat) -> tuple[list[str], list[File]]:
@@ -91,20 +97,25 @@ def _list_images(images: Path, form: ImageFormat) -> tuple[list[str], list[File]
 
 
 def _batches(
-    names: list[str], files: list[File], network: Encoder | Classifier, workers: int | None, skipped: list[str]
+    names: list[str],
+    files: list[File],
+    network: Encoder | Classifier,
+    workers: int | None,
+    skipped: list[str],
+    seen: SeenValues,
 ) -> Iterator[NamedImages]:
     """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
     form = network.architecture.trained_on
     blank = np.empty((0, *form.size, form.channels), dtype=form.packed_dtype)
     workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(names) // _FILES_PER_WORKER)
-    images = (as_packed(image, form) for image in decode_all(files, form, workers))
+    images = (_counted(image, form, seen) for image in decode_all(files, form, workers))
     decoded = zip(names, files, images, strict=True)
     progress, done = Progress("embedded", len(names)), 0
     while part := list(islice(decoded, images_at_a_time(blank))):
         readable = []
         for name, file, image in part:
             if isinstance(image, str):
-                log.warning("skipped %s: %s", shown(file), image)
+                report_skipped(file, image, before=len(skipped))
                 skipped.append(name)
             else:
                 readable.append((name, image))
@@ -112,6 +123,14 @@ def _batches(
             yield [name for name, _ in readable], np.stack([image for _, image in readable], dtype=form.packed_dtype)
         done += len(part)
         progress.update(done)
+
+
+def _counted(image: Decoded | str, form: ImageFormat, seen: SeenValues) -> Pixels | str:
+    """Return an image as `as_packed` does, with its values counted if it is readable."""
+    packed = as_packed(image, form)
+    if isinstance(image, Decoded) and not isinstance(packed, str):
+        seen.add(image.values[None])
+    return packed
 
 
 def _features(network: Encoder | Classifier, images: Pixels, device: torch.device) -> npt.NDArray[np.float32]:

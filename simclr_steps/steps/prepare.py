@@ -58,7 +58,7 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
     for sentence in sentences(description):
         log.warning("warning: %s", sentence)
     if description.skipped:
-        log.warning("%d unreadable images were left out; they are listed above", len(description.skipped))
+        log.warning("%d unreadable images were left out: dataset.json lists them as skipped", len(description.skipped))
 
 
 @contextmanager

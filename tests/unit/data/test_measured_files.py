@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from simclr_steps.data.decoding import Decoded, decode
-from simclr_steps.data.measured_files import read_values
+from simclr_steps.data.measured_files import read_values, tell_order_of_channels
 from simclr_steps.settings.image_format import Reading
 
 Pixels = npt.NDArray[Any]
@@ -116,6 +117,43 @@ def test_channels_are_found_wherever_a_file_holds_them(tmp_path: Path, kind: str
     WRITE[kind](tmp_path / "a.tif")
     for how in (reading(5, channel_names=FIVE), reading(5)):
         assert np.array_equal(values(tmp_path / "a.tif", how), np.moveaxis(STACK, 0, -1))
+
+
+def ome(path: Path, names: Sequence[str], **options: Any) -> Path:
+    tifffile.imwrite(path, STACK, ome=True, metadata={"axes": "CYX", "Channel": {"Name": list(names)}}, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "order"),
+    [
+        (["Mito", "AGP", "ER", "RNA", "DNA"], FIVE, [4, 3, 2, 1, 0]),
+        (["RNA", "Mito", "dna ", "ER", "AGP"], ["DNA", "ER"], [2, 3]),
+        (["007", "1e3", "no", "a,b", "Ä&<"], ["Ä&<", "no", "007"], [4, 2, 0]),
+        (["C:0", "C:1", "C:2", "C:3", "C:4"], FIVE, [0, 1, 2, 3, 4]),
+        (["", "DNA", "ER", "AGP", "Mito"], FIVE, [0, 1, 2, 3, 4]),  # not all have a name
+        (["DNA", "DNA", "ER", "AGP", "Mito"], FIVE, [0, 1, 2, 3, 4]),
+    ],
+)
+def test_channels_of_an_ome_tiff_file_are_found_by_the_names_that_it_gives_them(
+    tmp_path: Path, stored: list[str], asked: list[str], order: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    path, how = ome(tmp_path / "a.tif", stored), reading(len(asked), channel_names=asked)
+    assert np.array_equal(values(path, how), np.moveaxis(STACK[order], 0, -1))
+    with caplog.at_level(logging.INFO):
+        tell_order_of_channels(path, how)
+    by_order = order == [0, 1, 2, 3, 4] and all(stored)
+    told = f"{path} names its channels {', '.join(stored)}: they are taken in this order as {', '.join(asked)}"
+    assert caplog.messages == ([told] if by_order else [])
+
+
+def test_a_file_that_names_some_of_the_channels_and_lacks_one_is_unreadable(tmp_path: Path) -> None:
+    path = ome(tmp_path / "a.tif", ["DNA", "RNA", "ER", "AGP", "Other"])
+    told = "its channels are named DNA, RNA, ER, AGP, Other, none of them Mito: use its names in `channels`"
+    assert told in reason(path, reading(5, channel_names=FIVE))
+    assert np.array_equal(values(path, reading(5)), np.moveaxis(STACK, 0, -1))
+    chosen = reading(5, channel_names=FIVE, channel_axis=0)
+    assert np.array_equal(values(path, chosen), np.moveaxis(STACK, 0, -1))
 
 
 def test_only_colors_become_gray_values(tmp_path: Path) -> None:
@@ -221,6 +259,32 @@ def test_a_file_that_was_cut_is_called_damaged(tmp_path: Path, dtype: Any, suffi
     path.write_bytes(whole[: int(share * len(whole))])
     for how in (reading(), reading(1, channel_names=["A"])):
         assert "damaged" in reason(path, how)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd"])
+def test_what_libtiff_prints_about_a_file_that_was_cut_is_the_reason_and_no_line_of_its_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], compression: str
+) -> None:
+    picture = RANDOM.integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", compression=compression)
+    assert values(tmp_path / "a.tif", reading(3)).shape == (32, 24, 3)
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
+    refused = reason(tmp_path / "a.tif", reading(3))
+    assert refused.startswith("it seems to be damaged: TIFFFillStrip: Read error on strip 0; got ")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_of_which_libtiff_reads_no_more_than_a_part_is_unreadable(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    picture = RANDOM.integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.tif", compression="jpeg")
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    content[500:-500:97] = bytes(0x5A ^ byte for byte in content[500:-500:97])
+    (tmp_path / "a.tif").write_bytes(content)
+    assert "JPEGLib" in reason(tmp_path / "a.tif", reading(3))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_file_without_pixels_says_so(tmp_path: Path) -> None:

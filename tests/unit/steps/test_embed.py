@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -111,6 +112,44 @@ def test_images_are_scaled_to_the_range_that_the_encoder_was_trained_with(
     embed(model, images=tmp_path, out=tmp_path / "features.parquet", hardware=CPU)
     expected, _ = compute_features(load_network(model), scale(images, form), torch.device("cpu"))
     np.testing.assert_allclose(features_of(tmp_path / "features.parquet")[1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_values_outside_the_range_of_the_encoder_are_counted_and_said_once(
+    write_encoder: WriteEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    model = write_encoder(image_format=of(1, dtype="uint16", value_range=[(100, 4095)], height=8, width=8))
+    folder = tmp_path / "fields"
+    folder.mkdir()
+    for number in range(70):  # enough for two processes
+        field = np.full((8, 8), 300, dtype=np.uint16)
+        field[:2] = 4000 + number % 7 * 20  # beyond the range in two of seven
+        tifffile.imwrite(folder / f"{number:02}.tif", field)
+    embed(model, images=folder, out=tmp_path / "features.parquet", hardware=CPU)
+    (told,) = [line for line in caplog.messages if "saturate" in line]
+    assert told.startswith("20 of 70 images have values outside the range that the encoder was trained with (7.1 % of")
+    assert not [line for line in caplog.messages if line.startswith("warning")]
+    caplog.clear()
+    for path in folder.iterdir():
+        tifffile.imwrite(path, np.arange(64, dtype=np.uint16).reshape(8, 8))  # of an 8-bit camera
+    embed(model, images=folder, out=tmp_path / "features.parquet", hardware=CPU)
+    (told,) = [line for line in caplog.messages if line.startswith("warning")]
+    assert "100.0 % of the pixels of channel 0 lie outside its range, 100 to 4095: they are 0 to 63" in told
+    assert told.endswith("give images of the kind that the encoder was trained on")
+
+
+def test_of_many_unreadable_images_the_first_are_named_and_all_are_listed(
+    photos: Path, write_encoder: WriteEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(30):
+        (photos / f"cut{number:02}.png").write_bytes(b"damaged")
+    out = tmp_path / "features.parquet"
+    embed(write_encoder(channels=3), images=photos, out=out, hardware=CPU)
+    told = [line for line in caplog.messages if line.startswith("skipped")]
+    assert len(told) == 6 and told[5] == "skipped more images, which are counted at the end"
+    assert "30 unreadable images have no row: the table's metadata list them as skipped" in caplog.messages
+    listed = json.loads(pq.read_metadata(out).metadata[b"simclr"])["skipped"]
+    assert listed == [f"cut{number:02}.png" for number in range(30)]
 
 
 def test_images_of_another_depth_are_refused(photos: Path, write_encoder: WriteEncoder, tmp_path: Path) -> None:

@@ -169,6 +169,12 @@ def test_unreadable_images_stop_or_are_skipped_and_counted_as_set(
     assert "1 unreadable images were left out" in caplog.text
     assert sum(counts(description)) == 9
     assert "a/4.jpg" not in sources(folder, "train") + sources(folder, "validation")
+    for number in range(20):
+        (tmp_path / f"images/a/cut{number}.jpg").write_bytes(b"damaged")
+    caplog.clear()
+    _, description = run(tmp_path, {**block, "unreadable": "skip"})
+    assert len(description.skipped) == 21 and caplog.text.count("skipped ") == 6
+    assert "21 unreadable images were left out: dataset.json lists them as skipped" in caplog.text
 
 
 def test_decoding_shows_how_far_it_is(
