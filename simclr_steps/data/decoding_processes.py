@@ -22,7 +22,7 @@ _AT_ONCE = 16  # files that a process decodes before it hands over
 _LOOK_EVERY = 1.0  # seconds in which a process that died is noticed
 
 
-def decode_all(files: Sequence[File], reading: Reading, workers: int) -> Iterator[Decoded | str]:
+def decode_all(files: Iterable[File], reading: Reading, workers: int) -> Iterator[Decoded | str]:
     """Decode files with `workers` processes and yield the results in the order of `files`.
 
     Raises
@@ -31,7 +31,7 @@ def decode_all(files: Sequence[File], reading: Reading, workers: int) -> Iterato
         When a process dies.
     """
     job = partial(_decode_some, reading=reading)
-    parts = (files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE))
+    parts = _in_parts(files)
     if workers == 1:
         for part in parts:
             yield from job(part)
@@ -46,6 +46,12 @@ def decode_all(files: Sequence[File], reading: Reading, workers: int) -> Iterato
         raise UserError(
             "a process that decodes images died, perhaps out of memory: run again with fewer --workers"
         ) from error
+
+
+def _in_parts(files: Iterable[File]) -> Iterator[list[File]]:
+    waiting = iter(files)
+    while part := list(islice(waiting, _AT_ONCE)):
+        yield part
 
 
 def _decode_some(files: Sequence[File], reading: Reading) -> list[Decoded | str]:

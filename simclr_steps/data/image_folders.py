@@ -75,11 +75,12 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     tell_order_of_channels(path_of(base, files[0]), reading)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
-        paths, off, skipped = [path_of(base, files[row]) for row in rows], 0.0, 0
-        decoded = zip(rows, paths, decode_all(paths, reading, workers), strict=True)
+        off, skipped = 0.0, 0
+        decoded = zip(rows, decode_all((path_of(base, files[row]) for row in rows), reading, workers), strict=True)
         while part := list(islice(decoded, chunk_length(height, width, channels))):
             readable = []
-            for row, path, image in part:
+            for row, image in part:
+                path = path_of(base, files[row])
                 if isinstance(image, Decoded):
                     image = too_large(image.values) or image
                 if isinstance(image, str):

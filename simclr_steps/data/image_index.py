@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from simclr_steps.data.image_files import find_images, is_passed_over
 from simclr_steps.data.image_tables import MISSING, OF_CHANNEL, names_files, read_lines
@@ -31,7 +32,7 @@ _OF_RESULTS = frozenset(["row", "source", "label", "class", "group", "prediction
 _PROBABILITY = "probability_"  # begins the names of more columns of results
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """An image that was found: its path below the data set's folder, its class or "", its split, its group or "".
 
@@ -65,19 +66,20 @@ def index_folder(folder: Path) -> list[ImageFile]:
         expected += [
             inner for split in expected if SPLIT_OF[split.name.lower()] != "unlabeled" for inner in _sub_folders(split)
         ]
-    occupied = {folder / parent for image in images for parent in image.parents}
+    parents = {Path(parent) for parent in {os.path.dirname(image) for image in images}}  # noqa: PTH120 - of each image
+    occupied = {folder / above for parent in parents for above in (parent, *parent.parents)}
     for empty in sorted(set(expected) - occupied):
         raise UserError(f"path: {empty} contains no images: add some or delete it")
     return [_classify(image, by_split) for image in images]
 
 
-def _classify(image: PurePath, by_split: bool) -> ImageFile:
+def _classify(image: str, by_split: bool) -> ImageFile:
     """Return an image by its path, relative to the data set's folder."""
-    split, inner = "train", image.parts
+    split, inner = "train", image.split("/")
     if by_split and len(inner) > 1:
         split, inner = SPLIT_OF[inner[0].lower()], inner[1:]
     labeled = len(inner) > 1 and split != "unlabeled"
-    return ImageFile(image.as_posix(), inner[0] if labeled else "", split)
+    return ImageFile(image, sys.intern(inner[0]) if labeled else "", split)
 
 
 def _holds_splits(folder: Path) -> bool:
@@ -112,13 +114,14 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
     files: list[ImageFile] = []
     known: dict[str, str] = {}
     no_label = first_line = 0
+    folder, where = str(table.parent), f"path: {table} line"  # text, as a million Paths would take more than all else
     lines = read_lines(table)
     _check_columns(table, list(next(lines)[1]), columns)
     for line, cells in lines:
-        file = _listed(table, line, {column: cells[column] for column in columns if column in cells})
+        file = _listed(folder, f"{where} {line}", {column: cells[column] for column in columns if column in cells})
         if further:
             file = replace(file, further=tuple(_kept(cells[column], known) for column in further))
-        first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
+        first = line_of.setdefault(os.path.normpath(os.path.join(folder, file.name)), line)  # noqa: PTH118
         if first != line:
             raise UserError(f"path: {table} lists {file.name} on line {first} and on line {line}: keep one")
         if files and bool(file.group) != bool(files[0].group):
@@ -200,21 +203,22 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
         raise UserError(f"path: {table} line 1 has no path column: add it to {columns or 'the file'}")
 
 
-def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
+def _listed(folder: str, where: str, cells: dict[str, str]) -> ImageFile:
+    """Return the image of a line of a CSV file, whose files are below `folder`; messages name the line as `where`."""
     _, label, split, group = (cells.get(column, "") for column in COLUMNS)
     paths = {column: cell for column, cell in cells.items() if names_files(column)}
-    where = f"path: {table} line {line}"
     for column, name in paths.items():
         if not name:
             raise UserError(f"{where} has no {column}: fill it in or delete the line")
-        if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
+        if not os.path.isfile(os.path.join(folder, name)):  # noqa: PTH113, PTH118 - takes a path of any length
             raise UserError(
-                f"{where} names {name}, which is missing: fix the path (relative to {table.parent.resolve()})"
+                f"{where} names {name}, which is missing: fix the path (relative to {Path(folder).resolve()})"
             )
     if split and split.lower() not in SPLIT_OF:
         raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
     split = SPLIT_OF[split.lower() or "train"]
     is_labeled = split != "unlabeled" and label.lower() not in MISSING
-    group = "" if group.lower() in MISSING else group
+    group = "" if group.lower() in MISSING else sys.intern(group)
     names = tuple(paths.values())
-    return ImageFile(names[0], label if is_labeled else "", split, group, () if "path" in paths else names)
+    label = sys.intern(label) if is_labeled else ""
+    return ImageFile(names[0], label, split, group, () if "path" in paths else names)

@@ -18,11 +18,10 @@ from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.image_files import find_images
 from simclr_steps.data.image_folders import path_of
-from simclr_steps.data.image_index import channel_columns, index_table, other_columns
+from simclr_steps.data.image_index import ImageFile, channel_columns, index_table, other_columns
 from simclr_steps.data.image_tables import OF_CHANNEL
 from simclr_steps.data.measured_files import tell_order_of_channels
 from simclr_steps.data.packed import Pixels
-from simclr_steps.data.readable import File
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.data.seen_values import SeenValues
 from simclr_steps.data.skipped import report_skipped
@@ -57,8 +56,9 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     """
     record = Record("embed", None, None)
     network = load_network(encoder, trust=trust)
-    names, files = _list_images(images, network.architecture.trained_on)
-    tell_order_of_channels(files[0], network.architecture.trained_on)
+    files = _list_images(images, network.architecture.trained_on)
+    base = images.parent if images.is_file() else images
+    tell_order_of_channels(path_of(base, files[0]), network.architecture.trained_on)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
     schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
     devices = hardware.claim()
@@ -66,59 +66,58 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     skipped: list[str] = []
     seen = SeenValues(network.architecture.trained_on)
     with whole_file(out) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:
-        for some, batch in _batches(names, files, network, devices.workers, skipped, seen):
+        for some, batch in _batches(base, files, network, devices.workers, skipped, seen):
             features = _features(network, batch, devices.device)
             column = pa.FixedSizeListArray.from_arrays(features.ravel(), network.feature_size)
             writer.write_batch(pa.record_batch([pa.array(some), column], schema=schema))
-        if len(skipped) == len(names):
+        if len(skipped) == len(files):
             raise UserError(
-                f"--images: none of the {len(names)} images in {images} is readable: see the messages above"
+                f"--images: none of the {len(files)} images in {images} is readable: see the messages above"
             )
         writer.add_key_value_metadata({"simclr": json.dumps({**facts, "skipped": skipped, "run": record.finish()})})
-    log.info("%d features for each of %d images: %s", network.feature_size, len(names) - len(skipped), out)
+    log.info("%d features for each of %d images: %s", network.feature_size, len(files) - len(skipped), out)
     seen.report_new()
     if skipped:
         log.warning("%d unreadable images have no row: the table's metadata list them as skipped", len(skipped))
 
 
-def _list_images(images: Path, form: ImageFormat) -> tuple[list[str], list[File]]:
-    """Return the images' names, relative to their folder, and where they are."""
+def _list_images(images: Path, form: ImageFormat) -> list[ImageFile]:
+    """Return the images below a folder, or those that a CSV file lists."""
     if images.is_file():
         channels = channel_columns(images, form.channels, form.channel_names) if form.channel_names else None
         columns = [f"{OF_CHANNEL}{name}" for name in channels or []] or ["path"]
         if unused := other_columns(images, columns):
             log.info("unused columns: %s", ", ".join(unused))
-        listed = index_table(images, columns)
-        return [file.name for file in listed], [path_of(images.parent, file) for file in listed]
+        return index_table(images, columns)
     if not images.is_dir():
         raise UserError(f"--images: {images} does not exist: give a folder of images or a CSV file")
-    found = find_images(images)
-    return [path.as_posix() for path in found], [images / path for path in found]
+    return [ImageFile(name, "", "unlabeled") for name in find_images(images)]
 
 
 def _batches(
-    names: list[str],
-    files: list[File],
+    base: Path,
+    files: list[ImageFile],
     network: Encoder | Classifier,
     workers: int | None,
     skipped: list[str],
     seen: SeenValues,
 ) -> Iterator[NamedImages]:
-    """Decode images and yield them in batches; those that are unreadable are named and put into `skipped`."""
+    """Decode images, below `base`, and yield them in batches; unreadable ones are named and put into `skipped`."""
     form = network.architecture.trained_on
     blank = np.empty((0, *form.size, form.channels), dtype=form.packed_dtype)
-    workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(names) // _FILES_PER_WORKER)
-    images = (_counted(image, form, seen) for image in decode_all(files, form, workers))
-    decoded = zip(names, files, images, strict=True)
-    progress, done = Progress("embedded", len(names)), 0
+    workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(files) // _FILES_PER_WORKER)
+    paths = (path_of(base, file) for file in files)
+    images = (_counted(image, form, seen) for image in decode_all(paths, form, workers))
+    decoded = zip(files, images, strict=True)
+    progress, done = Progress("embedded", len(files)), 0
     while part := list(islice(decoded, images_at_a_time(blank))):
         readable = []
-        for name, file, image in part:
+        for file, image in part:
             if isinstance(image, str):
-                report_skipped(file, image, before=len(skipped))
-                skipped.append(name)
+                report_skipped(path_of(base, file), image, before=len(skipped))
+                skipped.append(file.name)
             else:
-                readable.append((name, image))
+                readable.append((file.name, image))
         if readable:
             yield [name for name, _ in readable], np.stack([image for _, image in readable], dtype=form.packed_dtype)
         done += len(part)

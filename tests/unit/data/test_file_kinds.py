@@ -172,6 +172,6 @@ def test_a_format_of_an_instrument_is_named_with_its_converter_wherever_it_is_me
 def test_npy_files_are_images_only_where_there_are_no_others(tmp_path: Path) -> None:
     for name in ("1.npy", "2.npy"):
         np.save(tmp_path / name, np.zeros((8, 8), np.uint8))
-    assert [image.name for image in find_images(tmp_path)] == ["1.npy", "2.npy"]
+    assert find_images(tmp_path) == ["1.npy", "2.npy"]
     PICTURE.save(tmp_path / "1.png")
-    assert [image.name for image in find_images(tmp_path)] == ["1.png"]
+    assert find_images(tmp_path) == ["1.png"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from simclr_steps.data.image_files import fingerprint
+from simclr_steps.data.image_files import find_images, fingerprint
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
 
 
@@ -85,3 +85,15 @@ def test_arrays_count_and_what_lies_beside_them_does_not(tmp_path: Path) -> None
     assert of_arrays() == before
     np.save(tmp_path / "train_labels.npy", np.zeros(4, np.int64))
     assert of_arrays() != before
+
+
+def test_images_are_sorted_by_folder_and_named_relative_to_the_one_that_holds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["a/2.png", "a b/1.png", "a.png", "a/1.png", "a-/z/1.png", "a/1/1.png", "a.b/1.png", "Ä/1.png", "1.png"]
+    for name in names:
+        save(tmp_path / name)
+    expected = [name.as_posix() for name in sorted(map(PurePath, names))]
+    assert find_images(tmp_path) == expected
+    monkeypatch.chdir(tmp_path)
+    assert find_images(Path()) == expected
