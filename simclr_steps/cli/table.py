@@ -34,6 +34,7 @@ from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.galleries import GallerySettings
+from simclr_steps.settings.metadata import MetadataSettings
 from simclr_steps.settings.plan import Demands, SummarySettings
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
@@ -136,6 +137,16 @@ _TABLE = (
             SEED,
             out("folder to write knn.json and linear.json to"),
             GPUS,
+        ),
+    ),
+    Step(
+        "metadata",
+        "measure whether features tell columns of the data set's table, such as the plate",
+        (
+            settings(MetadataSettings, "{columns: [NAME, …]}"),
+            path("features", "folder with the folders of all splits that gather wrote"),
+            DATA,
+            out("JSON file to write"),
         ),
     ),
     Step(

@@ -150,10 +150,16 @@ def other_columns(table: Path, read: Sequence[str]) -> list[str]:
     return [column for column in next(read_lines(table))[1] if column and column not in read]
 
 
+def goes_with_images(column: str) -> bool:
+    """Return whether a column of a CSV file that is not read otherwise can be a column of results."""
+    own = (*COLUMNS, *_OF_RESULTS, "")
+    return column not in own and not column.startswith((_PROBABILITY, OF_CHANNEL))
+
+
 def further_columns(table: Path, read: Sequence[str]) -> list[str]:
     """Return the columns of a CSV file, beside those that are read, that can go with the images into all results."""
     others = other_columns(table, read)
-    taken = [column for column in others if column in _OF_RESULTS or column.startswith(_PROBABILITY)]
+    taken = [column for column in others if not goes_with_images(column)]
     if taken:
         log.info("columns left out: %s (results have such columns of their own; rename them here)", ", ".join(taken))
     kept = [column for column in others if column not in taken]

@@ -24,6 +24,7 @@ def nearest(
     *,
     metric: Literal["cosine", "euclidean"] = "cosine",
     leave_one_out: bool = False,
+    apart: Labels | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Find the nearest rows of a bank, exactly, on the device where the features are.
 
@@ -37,6 +38,9 @@ def nearest(
         How many to find; fewer are found in a bank that has fewer.
     leave_one_out
         The queries are the bank, and no row is a neighbor of itself.
+    apart
+        int64 [N]: nor is it one of rows of its number. A row that has fewer neighbors has others at a distance of
+        infinity.
 
     Returns
     -------
@@ -57,6 +61,9 @@ def nearest(
         here = 1 - queries[rows] @ bank.T if metric == "cosine" else torch.cdist(queries[rows], bank)
         if leave_one_out:
             here.diagonal(offset=start).fill_(torch.inf)
+        if apart is not None:
+            numbers = torch.from_numpy(apart).to(bank.device)
+            here[numbers[rows, None] == numbers] = torch.inf
         closest = here.topk(neighbors, dim=1, largest=False)
         indices[rows], distances[rows] = closest.indices, closest.values.clamp(min=0)
     return indices, distances

@@ -40,6 +40,11 @@ class Config(Settings):
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How frozen features are evaluated.")
     prediction: PredictionSettings = Field(PredictionSettings(), description="Which splits get features.")
     umap: UmapSettings = Field(UmapSettings(), description="How features are plotted.")
+    metadata: list[str] = Field(
+        [],
+        description="Columns of the data set's CSV file, such as `plate`: how well the features predict each beside "
+        "chance, which shows batch effects, and UMAP colored by it.",
+    )
     container: str = Field(
         "containers/simclr.sif",
         description="Image that steps run in if Snakemake uses Apptainer: a file built by containers/build.sh, "

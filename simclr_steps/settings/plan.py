@@ -74,6 +74,7 @@ class SummarySettings(Settings):
 
     runs: list[Run]
     displays: dict[str, Display] = Field({})  # by data set, where the images are not shown as they are
+    metadata: list[str] = Field([])
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Plan:
         """What the summary is about."""
         displays = {name: self.config.datasets[name].display for name in self.datasets}
         asked = {name: display for name, display in displays.items() if display is not None}
-        return SummarySettings(runs=list(self.runs), displays=asked)
+        return SummarySettings(runs=list(self.runs), displays=asked, metadata=self.config.metadata)
 
     def gallery(self, dataset: str, pretrain: str) -> GallerySettings:
         """Return what the gallery shows of a pretraining: its augmentation, and not how it trains."""

@@ -16,6 +16,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.display import Mix, mix_of
 from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
@@ -44,7 +45,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")
     record = Record("summarize", settings, None)
-    runs = [read_run(run, results) for run in settings.runs]
+    runs = [read_run(run, results, settings.metadata) for run in settings.runs]
     descriptions = {run.dataset: read_description(resources / run.dataset) for run in settings.runs}
     table = pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series", "by_group"])
     table = table.astype(dict.fromkeys(["labels", "draw", "images", "groups", "label_groups"], "Int64"))
@@ -57,7 +58,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
     notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
-    notes = [*whose, *notes, *cautions(headlines, descriptions, runs)]
+    notes = [*whose, *batch_effects(table), *notes, *cautions(headlines, descriptions, runs)]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}

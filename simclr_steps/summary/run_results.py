@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ class RunResults:
             self.rows.append(row)
 
 
-def read_run(run: Run, results: Path) -> RunResults:
-    """Read the existing stages of a run.
+def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults:
+    """Read the existing stages of a run, and of `metadata` these columns.
 
     Raises
     ------
@@ -95,6 +96,8 @@ def read_run(run: Run, results: Path) -> RunResults:
         _read_pretrain(collected, folder)
         _read_selection(collected, folder)
         _read_evaluation(collected, folder)
+        if columns:
+            _read_metadata(collected, folder, columns)
         for name in run.finetunes:
             _read_finetune(collected, folder, name)
         quality = _read_umap(collected, folder)
@@ -178,6 +181,16 @@ def _read_evaluation(collected: RunResults, folder: Path) -> None:
         _read_penalties(collected, linear)
     if linear and linear["note"]:
         collected.notes.append(linear["note"])
+
+
+def _read_metadata(collected: RunResults, folder: Path, columns: Sequence[str]) -> None:
+    content = _read(collected, "metadata", folder / "evaluate" / "metadata.json")
+    for name in columns if content else ():
+        one = content["columns"][name]  # type: ignore[index]
+        by_group = _by_group(one, "accuracy")
+        collected.add("metadata", "accuracy", one["accuracy"], images=one["images"], by_group=by_group, input=name)
+        for metric in ("chance", "chance_most"):
+            collected.add("metadata", metric, one[metric], input=name)
 
 
 def _read_penalties(collected: RunResults, linear: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from functools import cache
 
 from snakemake.utils import update_config
 
+from simclr_steps.data.asked_columns import require_table
 from simclr_steps.data.image_files import fingerprint
 from simclr_steps.files import canonical_json, write_text
 from simclr_steps.machine.code_hash import code_hash
@@ -13,6 +14,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.machine.processes import STARTER, as_starter
 from simclr_steps.networks.user_code import augmentation_code, own_code
+from simclr_steps.settings.base import SPLITS
 from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.reading import typed
 
@@ -25,6 +27,8 @@ def read_plan():
     asked = plan(read_config(config))
     packed = [f"resources/{dataset}" for dataset in asked.datasets]
     asked.check_paths([undeclared(folder) for folder in ("benchmarks", "logs", *packed, "results", "work")])
+    for name in asked.datasets:
+        require_table(asked.config.metadata, name, asked.config.datasets[name])
     finetunes = {name for run in asked.runs for name in run.finetunes}
     for block in (*map(asked.config.finetunes.get, finetunes), asked.config.evaluation):
         augmentation_code(block.augmentation)
@@ -208,6 +212,12 @@ def split_drawn(*parts):
 
 
 FEATURES_DRAWN = f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{CONFIG.umap.split}"
+
+
+def features_of_all_splits(*files):
+    """Return files of what is gathered of all images, each in one split."""
+    run = "results/{dataset}/{pretrain}/seed{seed}"
+    return [f"{run}/features/{split}/{file}" for split in SPLITS for file in files]
 
 
 def gallery_report(kind):

@@ -60,6 +60,38 @@ rule evaluate:
         " {params.gpus} --log {log:q}"
 
 
+rule metadata:
+    input:
+        "resources/{dataset}/dataset.json",
+        features_of_all_splits("rows.parquet", "run.json", "backbone.npy"),
+        of_train="results/{dataset}/{pretrain}/seed{seed}/features/train/run.json",
+    output:
+        "results/{dataset}/{pretrain}/seed{seed}/evaluate/metadata.json",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/metadata.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/metadata.tsv"
+    conda:
+        "../envs/simclr.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=canonical_json({"columns": CONFIG.metadata}),
+        code=code_hash("metadata"),
+        data=subpath(input[0], parent=True),
+        features=subpath(input.of_train, ancestor=2),
+        step=command("metadata"),
+    shell:
+        "{params.step} --settings {params.settings:q} --features {params.features:q}"
+        " --data {params.data:q} --out {output:q} --log {log:q}"
+
+
 rule evaluate_all:
     input:
-        collect("{run}/evaluate/{kind}.json", run=RUNS, kind=["knn", "linear"]),
+        collect(
+            "{run}/evaluate/{kind}.json",
+            run=RUNS,
+            kind=["knn", "linear", *(["metadata"] if CONFIG.metadata else [])],
+        ),
