@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: install demo test check test-slow test-cluster lint bench container clean lock
+.PHONY: install demo test check test-slow test-cluster test-dockerfile lint bench container clean lock
 .DELETE_ON_ERROR:
 
 install: .venv/runtime
@@ -39,6 +39,10 @@ test-slow: .venv/dev
 # On a SLURM that it starts itself, with the steps in the image that SIMCLR_TEST_IMAGE names, if it does.
 test-cluster: .venv/dev
 	$(BIN)/pytest --durations 10 -m cluster
+
+# Docker's image, as root on Debian, without a registry and without Docker.
+test-dockerfile:
+	.ci/dockerfile.sh
 
 lint: .venv/dev
 	$(BIN)/ruff check

@@ -28,7 +28,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked `gpu` where there is none."""
+    """Put the longest tests first, so that several processes end together; skip those marked `gpu` without a GPU."""
+    items.sort(key=_seconds, reverse=True)
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return
@@ -37,6 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device, and there is none"))
+
+
+def _seconds(item: pytest.Item) -> float:
+    """Return how long a test takes on two cores by its mark `slow`, 0 where that does not say."""
+    mark = item.get_closest_marker("slow")
+    return float(mark.args[0]) if mark and mark.args else 0.0
 
 
 @pytest.fixture(scope="session")

@@ -5,4 +5,6 @@ from __future__ import annotations
 import multiprocessing
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["simclr_steps.steps.pretrain", "simclr_steps.steps.finetune", "snakemake.cli"])
+SERVER.set_forkserver_preload(
+    ["simclr_steps.steps.pretrain", "simclr_steps.steps.finetune", "snakemake.cli", "smart_open"]
+)

@@ -106,8 +106,8 @@ def test_pytest_is_killed_at_its_limit_and_what_it_had_decided_stands(
     monkeypatch.setenv("PYTEST_ADDOPTS", "--an-option-of-the-caller")
     module = tmp_path / "test_some.py"
     module.write_text(TESTS)
-    found = list(run_tests([module], tmp_path / "log", limit=15))[-1]
-    assert found["tests"] == 3 and found["exit_status"] is None and found["killed_after"] == 15
+    found = list(run_tests([module], tmp_path / "log", limit=30))[-1]
+    assert found["tests"] == 3 and found["exit_status"] is None and found["killed_after"] == 30
     names = {key: [name.partition("::")[2] for name in found[key]] for key in ("failure", "skipped", "unfinished")}
     assert names == {"failure": ["test_fails"], "skipped": ["test_is_skipped[two words]"], "unfinished": ["test_hangs"]}
 

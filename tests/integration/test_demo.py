@@ -20,7 +20,7 @@ CUT = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(105)
 def test_demo_leaves_the_results_that_it_names_at_its_end_and_runs_nothing_a_second_time(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
     snakemake(tmp_path, "--quiet", "host", "rules", *CUT, warm=True)

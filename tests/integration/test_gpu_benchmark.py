@@ -135,6 +135,7 @@ def test_packages_are_absent_in_all_processes(tmp_path: Path, command: Command) 
     assert "No module named 'umap'" in done.stderr
 
 
+@pytest.mark.slow(100)
 def test_accuracy_goes_on_where_time_ran_out_and_what_is_done_is_not_done_again(
     originals: Path, command: Command
 ) -> None:
@@ -219,7 +220,7 @@ def test_some_training_batches_are_a_data_set_with_a_hold_out(
     some = tmp_path / "some/cifar-10-batches-py"
     some.mkdir(parents=True)
     (some / "data_batch_2").symlink_to(originals / "cifar-10-batches-py/data_batch_2")
-    parts = command.run("epochs", "accuracy", "--cifar10", some.parent, "--minutes", "0.7", "--fit-epochs")
+    parts = command.run("epochs", "accuracy", "--cifar10", some.parent, "--minutes", "1.2", "--fit-epochs")
     packed = command.folder / "work/cifar10-2/packed"
     train, test = (read_split(packed, split) for split in ("train", "test"))
     assert len(train) == 9_000 and len(test) == 1_000

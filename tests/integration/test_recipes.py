@@ -13,7 +13,7 @@ from tests.layout import assert_results
 from tests.snakemake_runs import run_snakemake
 
 
-@pytest.mark.slow
+@pytest.mark.slow(230)
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("recipe", "run", "finetunes", "images"),

@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(120)
 @pytest.mark.timeout(1800)  # thirty steps, of which each but starts and ends: a minute where nothing else runs
 def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretraining_runs_twice(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")

@@ -23,7 +23,7 @@ NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0
 
 def refuse(project: Project, target: str, *arguments: str, **environment: str) -> str:
     """Return the one sentence with which the run that fails explains itself."""
-    done = project.snakemake(target, "--cores", "2", *arguments, **environment)
+    done = project.forked_snakemake(target, "--cores", "2", *arguments, warm=True, **environment)
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Traceback" not in said
@@ -154,7 +154,7 @@ def test_full_disk_and_the_run_goes_on_when_there_is_room(fresh: Project) -> Non
         assert "the disk is full while writing" in refuse(fresh, "prepare_all")
         assert not list(disk.rglob("*.npy"))
         subprocess.run(["mount", "-o", "remount,size=9m", str(disk)], check=True)
-        assert fresh.snakemake("prepare_all", "--cores", "2").returncode == 0
+        assert fresh.forked_snakemake("prepare_all", "--cores", "2").returncode == 0
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

@@ -56,7 +56,7 @@ def contained(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Pr
     return Project(made_once("contained", make, tmp_path_factory))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(210)
 @needs_image
 def test_every_step_ran_in_the_image(contained: Project) -> None:
     with IMAGE.open("rb") as stream:
@@ -74,7 +74,7 @@ def test_every_step_ran_in_the_image(contained: Project) -> None:
     assert said.count(f"Activating singularity image {IMAGE.resolve()}") == len(rules) - 1 > 12  # but for the rule all
 
 
-@pytest.mark.slow
+@pytest.mark.slow(210)
 @needs_image
 def test_results_are_those_without_the_container(contained: Project, finished: Project) -> None:
     for file in ("encoder/encoder.safetensors", "finetune/pretrained/model.safetensors", "features/test/backbone.npy"):
@@ -84,14 +84,14 @@ def test_results_are_those_without_the_container(contained: Project, finished: P
     pd.testing.assert_frame_equal(inside[~timed], outside[~timed])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(210)
 @needs_image
 def test_caches_lie_in_the_work_folder_and_nothing_beside_it(contained: Project, finished: Project) -> None:
     assert {path.name for path in (contained.folder / "work/cache").iterdir()} >= {"matplotlib", "numba"}
     assert {path.name for path in contained.folder.iterdir()} <= {path.name for path in finished.folder.iterdir()}
 
 
-@pytest.mark.slow
+@pytest.mark.slow(210)
 @needs_image
 def test_switching_the_container_on_or_off_plans_nothing(contained: Project, finished: Project) -> None:
     assert contained.plan() == set()

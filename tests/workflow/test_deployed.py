@@ -29,7 +29,7 @@ class Deployed:
     environment: dict[str, str]
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.project.snakemake("--cores", "2", *arguments, **self.environment)
+        return self.project.forked_snakemake("--cores", "2", *arguments, warm=False, **self.environment)
 
     def plan(self) -> Planned:
         return self.project.plan(*FLAGS, **self.environment)
@@ -114,7 +114,7 @@ def test_steps_run_with_the_python_of_the_environment_for_conda(fresh: Project, 
     )
     conda.chmod(0o755)
     options = ["--dry-run", "--cores", "2", "--printshellcmds", "--software-deployment-method", "conda"]
-    planned = fresh.snakemake(*options, PATH=os.pathsep.join([os.environ["PATH"], str(tmp_path)]))
+    planned = fresh.forked_snakemake(*options, PATH=os.pathsep.join([os.environ["PATH"], str(tmp_path)]))
     assert planned.returncode == 0, planned.stderr
     pythons = re.findall(r"(\S+) -m simclr_steps", planned.stdout + planned.stderr)
     assert len(pythons) > 10 and set(pythons) == {"python"}

@@ -79,7 +79,7 @@ def test_documented_profile_of_another_scheduler_runs_the_same_rules(fresh: Proj
     options = ("--profile", str(tmp_path / "profile"), "--seconds-between-status-checks", "1")
     assert fresh.plan(*options) == fresh.plan() != set()
 
-    done = fresh.snakemake(*options, "prepare_all", PATH=f"{tmp_path}:/usr/local/bin:/usr/bin:/bin")
+    done = fresh.forked_snakemake(*options, "prepare_all", PATH=f"{tmp_path}:/usr/local/bin:/usr/bin:/bin")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Submitted job" in done.stderr + done.stdout
     asked = (fresh.folder / "asked").read_text().splitlines()
@@ -107,11 +107,11 @@ def test_a_result_that_a_killed_snakemake_did_not_see_is_taken_over_as_documente
     while not (fresh.folder / "ended").exists():
         time.sleep(0.1)
 
-    done = fresh.snakemake("--cores", "1", "--unlock")
+    done = fresh.forked_snakemake("--cores", "1", "--unlock")
     assert done.returncode == 0, done.stderr
     done = fresh.dry_run("--cores", "1", "prepare_all")
     assert "Rules with missing metadata: prepare" in done.stdout + done.stderr
-    done = fresh.snakemake("--cores", "1", "--touch", "--forcerun", "prepare", "--until", "prepare")
+    done = fresh.forked_snakemake("--cores", "1", "--touch", "--forcerun", "prepare", "--until", "prepare")
     assert done.returncode == 0, done.stderr
     assert fresh.plan("prepare_all") == set()
     fresh.config["datasets"]["digits"]["subset"] = 100

@@ -20,7 +20,7 @@ def test_thousands_of_class_names(fresh: Project) -> None:
     assert fresh.dry_run("prepare_all", "--cores", "2").returncode == 0
     assert not (fresh.folder / "work").exists()
 
-    done = fresh.snakemake("prepare_all", "--cores", "2")
+    done = fresh.forked_snakemake("prepare_all", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     described = json.loads((fresh.folder / "resources/digits/dataset.json").read_text())
     assert described["classes"] == names

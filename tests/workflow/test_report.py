@@ -21,7 +21,7 @@ def report(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report, made without a network beside the finished project, which is only read."""
     file = tmp_path_factory.mktemp("report") / "report.html"
     nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    done = finished.snakemake("--report", str(file), "--nolock", **nowhere)
+    done = finished.forked_snakemake("--report", str(file), "--nolock", warm=False, **nowhere)
     assert done.returncode == 0, done.stdout + done.stderr
     return file
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cluster.project import Place, StartFrom, config
-from tests.integration.cluster.slurm import Cluster, wait_until
+from tests.integration.cluster.slurm import STOP_SECONDS, Cluster, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -81,7 +81,7 @@ def test_a_training_goes_on_after_a_cancellation_an_interrupt_and_the_death_of_s
     project.wait_for_steps(0)
     assert "resuming from" in project.log(0)
     process.send_signal(signal.SIGINT)
-    wait_until(lambda: not cluster.jobs(), 10, "the queue is empty", project.said)
+    wait_until(lambda: not cluster.jobs(), STOP_SECONDS, "the queue is empty", project.said)
     process.wait()
 
     process = project.start("pretrain_all")

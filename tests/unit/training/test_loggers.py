@@ -26,7 +26,11 @@ from simclr_steps.training.module import Trained
 from tests.unit.conftest import digits
 
 SETTINGS = PretrainSettings(
-    epochs=3, global_batch_size=32, monitor_epochs=2, projection_head=ProjectionHead(hidden_size=8, output_size=4)
+    encoder="tests.own_encoders:without_batch_norm",
+    epochs=3,
+    global_batch_size=32,
+    monitor_epochs=2,
+    projection_head=ProjectionHead(hidden_size=8, output_size=4),
 )
 
 
