@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from simclr_steps.figures.plots import as_text, new_figure
 
@@ -18,6 +19,7 @@ LARGEST_TILE = 96  # pixels
 _PITCH = 1.12  # of tiles that are 1 wide
 _NAME_ROOM = 0.34  # for a line of a name
 _LONGEST_NAME = 9  # characters that fit below a tile
+_MOST_BESIDE = 4  # entries of a legend in a line
 
 
 def canvas(rows: int, columns: int, *, names: bool) -> tuple[Figure, Axes]:
@@ -70,3 +72,12 @@ def head(axes: Axes, first: str, others: str) -> None:
     """Write above the first column and above the others what they are."""
     axes.text(0.5, -0.14, first, ha="center", va="bottom", fontsize=8)
     axes.text(_PITCH + 0.2, -0.14, others, ha="left", va="bottom", fontsize=8)
+
+
+def add_legend(figure: Figure, channels: Mapping[str, tuple[int, int, int]], *frames: Patch) -> None:
+    """Write below all tiles what frames mean, and in which color, of red, green and blue from 0 to 1, channels are."""
+    edge: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.5}  # white would not show
+    patches = [*frames, *(Patch(facecolor=color, label=as_text(name), **edge) for name, color in channels.items())]
+    if patches:
+        columns = min(len(patches), _MOST_BESIDE)
+        figure.legend(handles=patches, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)

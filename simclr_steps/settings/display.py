@@ -23,9 +23,11 @@ def _check_display(value: Any) -> Any:
 
 
 Display = Annotated[list[Channel] | dict[str, Color], BeforeValidator(_check_display)]
-Mix = dict[int, tuple[int, int, int]]  # by the number of a channel: 1 where its color has red, green, blue
+Light = tuple[int, int, int]  # 1 where a color has red, green, blue
+Mix = dict[int, Light]  # by the number of a channel
+Legend = dict[str, Light]  # by the name of a channel
 
-_LIGHTS: dict[Color, tuple[int, int, int]] = {
+_LIGHTS: dict[Color, Light] = {
     "red": (1, 0, 0),
     "green": (0, 1, 0),
     "blue": (0, 0, 1),
@@ -60,6 +62,17 @@ def mix_of(display: Display | None, form: ImageFormat, dataset: str) -> Mix | No
             raise UserError(f'datasets.{dataset}.display: channel "{channel}" appears more than once: remove one')
         mix[number] = _LIGHTS[color]
     return mix
+
+
+def legend_of(mix: Mix | None, form: ImageFormat) -> Legend:
+    """Return the color of each channel that is shown; nothing where images are shown as they are."""
+    return {form.named(channel): light for channel, light in (mix or {}).items()}
+
+
+def in_words(legend: Legend) -> str:
+    """Return a legend as in "DNA in blue, ER in green"."""
+    colors = {light: color for color, light in _LIGHTS.items()}
+    return ", ".join(f"{channel} in {colors[light]}" for channel, light in legend.items())
 
 
 def _number(channel: Channel, form: ImageFormat, dataset: str) -> int:

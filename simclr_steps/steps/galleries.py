@@ -16,7 +16,7 @@ from simclr_steps.data.packed import NO_LABEL, Pixels, read_description, read_sp
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
-from simclr_steps.figures.mosaic import LARGEST_TILE, canvas, draw_tile, head
+from simclr_steps.figures.mosaic import LARGEST_TILE, add_legend, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
 from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json
@@ -25,7 +25,7 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.networks.user_code import augmentation_code
-from simclr_steps.settings.display import Mix, mix_of
+from simclr_steps.settings.display import Legend, Mix, in_words, legend_of, mix_of
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.sizes import as_size
 
@@ -61,19 +61,20 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
         train = read_split(data, "unlabeled")
     rows = proportional_draw(train.labels, ROWS, seed)
     mix = mix_of(settings.display, description.image_format, data.name)
+    legend = legend_of(mix, description.image_format)
     augmenter = Augmenter(
         settings.augmentation, as_size(settings.view_size), is_color=description.image_format.is_color
     )
     shown = views_of(train.images, rows, augmenter, seed)
     with whole_folder(out, _OWN) as folder:
-        save(draw_views(train.images[rows], shown, mix), folder / "augmentation")
+        save(draw_views(train.images[rows], shown, mix, legend), folder / "augmentation")
         if len(split) < 2:
             figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
         else:
             around = neighborhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
-            figure = draw_neighbors(around, split.images, split.labels, description.classes, mix)
+            figure = draw_neighbors(around, split.images, split.labels, description.classes, mix, legend)
         save(figure, folder / "neighbors")
-        write_json(folder / "run.json", {"split": name, "run": record.finish()})
+        write_json(folder / "run.json", {"split": name, "channels": in_words(legend), "run": record.finish()})
     log.info("wrote %s", out)
 
 
@@ -110,7 +111,7 @@ def neighborhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) 
     return Neighborhoods(queries, indices[queries])
 
 
-def draw_views(originals: Pixels, views: Images, mix: Mix | None = None) -> Figure:
+def draw_views(originals: Pixels, views: Images, mix: Mix | None = None, legend: Legend | None = None) -> Figure:
     """Return a figure with a row for each image: the image and its views, [R, V, height, width, C]."""
     figure, axes = canvas(len(originals), 1 + views.shape[1], names=False)
     for row, (original, of_one) in enumerate(zip(thumbnails(originals, LARGEST_TILE, mix), views, strict=True)):
@@ -118,11 +119,17 @@ def draw_views(originals: Pixels, views: Images, mix: Mix | None = None) -> Figu
         for column, view in enumerate(thumbnails(of_one, LARGEST_TILE, mix), start=1):
             draw_tile(axes, view, row, column, names=False)
     head(axes, "image", "random views of it")
+    add_legend(figure, legend or {})
     return figure
 
 
 def draw_neighbors(
-    shown: Neighborhoods, images: Pixels, labels: Labels, classes: list[str], mix: Mix | None = None
+    shown: Neighborhoods,
+    images: Pixels,
+    labels: Labels,
+    classes: list[str],
+    mix: Mix | None = None,
+    legend: Legend | None = None,
 ) -> Figure:
     """Return a figure with a row for each query: the query and its neighbors, framed by their class."""
     labeled = len(labeled_rows(labels)) > 0
@@ -135,12 +142,11 @@ def draw_neighbors(
             frame = None if not column or not labeled else _frame(label, labels[query])
             draw_tile(axes, tile, row, column, name, frame, names=labeled)
     head(axes, "query", "nearest neighbors, closest first")
-    if labeled:
-        patches = [
-            Patch(fill=False, edgecolor=_SAME, linewidth=1.6, label="same class"),
-            Patch(fill=False, edgecolor=_OTHER, linewidth=1.6, linestyle=":", label="different class"),
-        ]
-        figure.legend(handles=patches, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    frames = [
+        Patch(fill=False, edgecolor=_SAME, linewidth=1.6, label="same class"),
+        Patch(fill=False, edgecolor=_OTHER, linewidth=1.6, linestyle=":", label="different class"),
+    ]
+    add_legend(figure, legend or {}, *(frames if labeled else []))
     return figure
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.packed import Description, read_description, read_split
 from simclr_steps.figures.plots import save
 from simclr_steps.files import whole_file, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.display import Mix, mix_of
+from simclr_steps.settings.display import in_words, legend_of, mix_of
 from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
@@ -52,8 +52,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     with whole_file(out / "summary.csv") as partial:
         table[COLUMNS].to_csv(partial, index=False)
     headlines = group(table)
-    mixes = {name: mix_of(settings.displays.get(name), one.image_format, name) for name, one in descriptions.items()}
-    figures = _figures(settings, runs, table, resources, mixes)
+    figures = _figures(settings, runs, table, resources, descriptions)
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
@@ -75,7 +74,7 @@ def _figures(
     runs: list[RunResults],
     table: pd.DataFrame,
     resources: Path,
-    mixes: Mapping[str, Mix | None],
+    descriptions: Mapping[str, Description],
 ) -> dict[str, Figure]:
     histories: Histories = {}
     tunings: dict[str, list[pd.DataFrame]] = {}
@@ -91,7 +90,7 @@ def _figures(
     }
     if any(run.finetunes for run in settings.runs):
         figures["confusion"] = draw_confusions(_confusions(runs))
-        figures["mistakes"] = draw_mistakes(_mistakes(runs, resources, mixes))
+        figures["mistakes"] = draw_mistakes(_mistakes(settings, runs, resources, descriptions))
         figures["finetune_history"] = finetune_history(tunings)
     if any(run.grids for run in settings.runs):
         figures["sweep"] = draw_sweeps(settings.runs, table)
@@ -108,13 +107,19 @@ def _confusions(runs: list[RunResults]) -> dict[str, pd.DataFrame]:
     return sums
 
 
-def _mistakes(runs: list[RunResults], resources: Path, mixes: Mapping[str, Mix | None]) -> dict[str, Mistakes]:
+def _mistakes(
+    settings: SummarySettings, runs: list[RunResults], resources: Path, descriptions: Mapping[str, Description]
+) -> dict[str, Mistakes]:
     """Return the surest mistakes of each data set, pretraining and fine-tuning, of the first seed."""
     mistakes: dict[str, Mistakes] = {}
     for run in runs:
+        dataset = run.run.dataset
+        form = descriptions[dataset].image_format
+        mix = mix_of(settings.displays.get(dataset), form, dataset)
         for name, path in run.predictions.items():
-            title = f"{run.run.dataset}, {run.run.pretrain}, {name}"
+            title = f"{dataset}, {run.run.pretrain}, {name}"
             if title not in mistakes:
-                images = read_split(resources / run.run.dataset, "test").images
-                mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mixes[run.run.dataset])
+                images = read_split(resources / dataset, "test").images
+                channels = in_words(legend_of(mix, form))
+                mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels)
     return mistakes

@@ -29,7 +29,7 @@ from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json, write_text
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.display import Mix, mix_of
+from simclr_steps.settings.display import Mix, in_words, legend_of, mix_of
 from simclr_steps.settings.umap import UmapOfDataset, UmapSettings
 
 LAYERS = ("backbone", "projection_head")
@@ -72,7 +72,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
             require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, split, len(drawn), labels)
             images = _tiles(read_split(data, split).images, drawn, mix)
-            pages = {}
+            pages, channels = {}, in_words(legend_of(mix, description.image_format))
             for layer in LAYERS:
                 values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]
                 log.info("%s: %d points of %d values", layer, *values.shape)
@@ -80,7 +80,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
                 table = points.table.sort_index()
                 table[_columns_of_points(rows)].to_csv(folder / f"{layer}.csv", index=False)
                 save(draw(points), folder / layer)
-                pages[layer] = interactive(points, images.shape[1:3])
+                pages[layer] = interactive(points, images.shape[1:3], channels)
             for layer, page in with_images(pages, images).items():
                 write_text(folder / f"{layer}.html", page)
         write_json(folder / "quality.json", {**quality, "neighbors": VOTERS, "run": record.finish()})

@@ -30,9 +30,10 @@ class Mistakes:
     count: int  # of all wrong predictions
     labeled: int  # images
     mix: Mix | None  # the colors of the channels that are shown
+    channels: str  # the same in words
 
 
-def surest_mistakes(predictions: pd.DataFrame, images: Pixels, mix: Mix | None = None) -> Mistakes:
+def surest_mistakes(predictions: pd.DataFrame, images: Pixels, mix: Mix | None = None, channels: str = "") -> Mistakes:
     """Choose up to MOST wrong predictions of highest probability.
 
     Takes what gather writes for a classifier, and the images of its split, [N, H, W, C].
@@ -47,7 +48,7 @@ def surest_mistakes(predictions: pd.DataFrame, images: Pixels, mix: Mix | None =
         for label, guess, chance in zip(shown["class"], shown["predicted_class"], sure[order], strict=True)
     ]
     chosen = np.asarray(images[shown["row"].to_numpy(dtype=np.int64)])
-    return Mistakes(chosen, names, len(wrong), len(labeled), mix)
+    return Mistakes(chosen, names, len(wrong), len(labeled), mix, channels)
 
 
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
@@ -64,4 +65,5 @@ def _draw(title: str, one: Mistakes, axes: Axes) -> None:
         x, y = number % _COLUMNS * _PITCH[0], number // _COLUMNS * _PITCH[1]
         place(axes, image, x, y)
         name_below(axes, name, x, y)
-    axes.set_title(f"{as_title(title)}\n{one.count:,} of {one.labeled:,} images wrong")
+    lines = [as_title(title), f"{one.count:,} of {one.labeled:,} images wrong"]
+    axes.set_title("\n".join([*lines, *([as_title(one.channels)] if one.channels else [])]))

@@ -101,8 +101,8 @@ def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults
         for name in run.finetunes:
             _read_finetune(collected, folder, name)
         quality = _read_umap(collected, folder)
-        _read(collected, "galleries", folder / "galleries" / "run.json")
-        collected.pictures = _pictures(folder, quality)
+        gallery = _read(collected, "galleries", folder / "galleries" / "run.json") or {}
+        collected.pictures = _pictures(folder, quality, gallery.get("channels", ""))
     except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(
             f"{folder} contains results from a different version ({error!r}): run its stages again"
@@ -110,7 +110,8 @@ def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults
     return collected
 
 
-def _pictures(folder: Path, quality: dict[str, Any]) -> list[Picture]:
+def _pictures(folder: Path, quality: dict[str, Any], channels: str) -> list[Picture]:
+    """Return the pictures of a run; `channels` says in words which of them galleries show, in which colors."""
     pictures = []
     for name in _PICTURES:
         file = folder / name
@@ -119,6 +120,8 @@ def _pictures(folder: Path, quality: dict[str, Any]) -> list[Picture]:
         page = file.with_suffix(".html")
         of_layer = quality.get(file.stem, {}) if file.parent.name == "umap" else {}
         sentences = [PICTURES[file.stem].short, *(f"{line}." for line in quality_lines(of_layer))]
+        if channels and file.parent.name == "galleries":
+            sentences.append(f"Images show {channels}.")
         pictures.append(Picture(file, " ".join(sentences), page if page.exists() else None))
     return pictures
 

@@ -8,7 +8,7 @@ import pytest
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import DigitsDataset
-from simclr_steps.settings.display import Display, Mix, mix_of
+from simclr_steps.settings.display import Display, Mix, in_words, legend_of, mix_of
 from simclr_steps.settings.reading import check
 from tests.unit.settings.test_image_format import of
 
@@ -76,3 +76,12 @@ def test_what_is_no_display_is_refused(display: Any, sentence: str) -> None:
     with pytest.raises(UserError) as error:
         check(DigitsDataset, {"source": "digits", "display": display})
     assert sentence in str(error.value)
+
+
+def test_a_legend_names_each_channel_that_is_shown_with_its_color() -> None:
+    form = of(5, channel_names=NAMES)
+    legend = legend_of(mix_of({"ER": "green", "DNA": "blue", "AGP": "magenta"}, form, "cells"), form)
+    assert list(legend.items()) == [("ER", GREEN), ("DNA", BLUE), ("AGP", (1, 0, 1))]
+    assert in_words(legend) == "ER in green, DNA in blue, AGP in magenta"
+    assert in_words(legend_of(mix_of(None, of(2), "cells"), of(2))) == "channel 0 in red, channel 1 in green"
+    assert in_words(legend_of(mix_of(None, of(3), "photos"), of(3))) == ""

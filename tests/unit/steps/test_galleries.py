@@ -8,6 +8,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
+from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
@@ -71,6 +72,20 @@ def test_galleries_show_the_channels_that_are_asked_for() -> None:
         picture = np.asarray(figure.axes[0].images[0].get_array())
         expected = np.rint(shown[..., [0, 4]] / 257).astype(np.uint8)
         np.testing.assert_array_equal(picture, np.concatenate([expected, np.zeros_like(expected[..., :1])], axis=2))
+
+
+def test_galleries_of_several_channels_say_which_is_shown_in_which_color(
+    write_packed: WritePacked, tmp_path: Path
+) -> None:
+    (images, labels), (others, known) = deep_digits(20, channels=4), deep_digits(9, 260, channels=4)
+    data = write_packed({"train": (images, labels), "test": (others, known)})
+    settings = GallerySettings(display={"2": "blue", "0": "white"})
+    galleries(settings, features=write_features(tmp_path / "f", 9), data=data, seed=0, out=tmp_path / "out")
+    for name in ("augmentation", "neighbors"):
+        drawn = (tmp_path / f"out/{name}.svg").read_text()
+        assert "<!-- channel 2 -->" in drawn and "<!-- channel 0 -->" in drawn and "channel 1" not in drawn
+        assert "fill: #0000ff" in drawn
+    assert read_json(tmp_path / "out/run.json")["channels"] == "channel 2 in blue, channel 0 in white"
 
 
 def test_a_split_smaller_than_a_gallery_is_shown_whole(write_packed: WritePacked, tmp_path: Path) -> None:

@@ -28,8 +28,10 @@ def test_the_surest_mistakes_come_first_with_their_own_images() -> None:
 def test_mistakes_show_the_channels_that_are_asked_for() -> None:
     images, _ = deep_digits(1, channels=5)
     table = pd.DataFrame({"row": [0], "label": [0], "prediction": [1], "class": ["a"], "predicted_class": ["b"]})
-    found = surest_mistakes(table.assign(probability_a=0.1, probability_b=0.9), images, {4: (0, 0, 1)})
-    picture = np.asarray(draw_mistakes({"tuned": found}).axes[0].images[0].get_array())
+    found = surest_mistakes(table.assign(probability_a=0.1, probability_b=0.9), images, {4: (0, 0, 1)}, "Mito in blue")
+    axes = draw_mistakes({"tuned": found}).axes[0]
+    assert axes.get_title().endswith("images wrong\nMito in blue")
+    picture = np.asarray(axes.images[0].get_array())
     np.testing.assert_array_equal(picture[..., 2], np.rint(images[0, ..., 4] / 257))
     assert not picture[..., :2].any()
 

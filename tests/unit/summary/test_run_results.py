@@ -38,6 +38,15 @@ def test_results_of_another_version_are_named(tmp_path: Path) -> None:
         read_run(settings(0).runs[0], tmp_path)
 
 
+def test_the_caption_of_a_gallery_says_which_channels_it_shows(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    put(folder / "galleries" / "run.json", {"split": "test", "channels": "DNA in blue, ER in green", "run": {}})
+    (folder / "galleries" / "neighbors.png").touch()
+    captions = {picture.file.stem: picture.caption for picture in read_run(settings(0).runs[0], tmp_path).pictures}
+    assert captions["neighbors"].endswith(" Images show DNA in blue, ER in green.")
+    assert "Images show" not in captions.get("backbone", "")
+
+
 def test_what_was_not_run_is_left_out(tmp_path: Path) -> None:
     folder = write_run(tmp_path, 0)
     for stage in ("evaluate", "umap", "encoder"):
