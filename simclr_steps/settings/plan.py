@@ -165,8 +165,22 @@ class Plan:
         given = {name: getattr(self.config.datasets[name], "path", None) for name in self.datasets}
         return {name: Path(path) for name, path in given.items() if path is not None}
 
+    @property
+    def weights(self) -> dict[str, Path]:
+        """The user's files of weights that encoders start from, by the name of the pretraining."""
+        return {name: block.own_weights for name, block in self.pretrains.items() if block.own_weights}
+
+    @property
+    def own_files(self) -> dict[str, Path]:
+        """All files and folders of the user, by the key that names them."""
+        data = {f"datasets.{name}.path": path for name, path in self.paths.items()}
+        return data | {f"pretrains.{name}.init": path for name, path in self.weights.items()}
+
     def check_paths(self, written: Iterable[str]) -> None:
         """Raise UserError unless the user's own data are where the config says, and not in folders that are written."""
+        for name, path in self.weights.items():
+            if not path.is_file():
+                raise UserError(f"pretrains.{name}.init: there is no file {path}: write random, or fix the path")
         for name, path in self.paths.items():
             if not path.exists():
                 raise UserError(f"datasets.{name}.path: {path} does not exist: fix the path")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from simclr_steps.settings.augmentation import Augmentation
-from simclr_steps.settings.base import did_you_mean
+from simclr_steps.settings.base import LocalPath, did_you_mean
 from simclr_steps.settings.network import _ENCODER_ELSEWHERE, ENCODERS, ProjectionHead
 from simclr_steps.settings.optimization import Optimization
 from simclr_steps.settings.sizes import ViewSize
@@ -25,11 +26,18 @@ class PretrainSettings(Optimization):
         "image_size=(32, 48))`, where `image_size` is height and width, and must return a torch module that maps float "
         "[N, channels, height, width] in [0, 1] to float [N, features].",
     )
+    init: LocalPath = Field(
+        "random",
+        description="What the encoder's weights are at first: `random`, or the path of a file of weights, an encoder "
+        "that this workflow trained or a state dict of torchvision, timm or Lightning, as safetensors or as "
+        "`torch.save` writes it. The projection head is always random at first. See "
+        "[docs/weights.md](../docs/weights.md).",
+    )
     stem: Literal["auto", "small", "imagenet"] = Field(
         "auto",
         description="First layers of a torchvision network: `small` is a 3 × 3 convolution with stride 1 and no "
         "max-pool, `imagenet` is torchvision's own; `auto` uses `small` for images whose shorter side has up to 64 "
-        "pixels.",
+        "pixels, unless the encoder starts from given weights.",
     )
     projection_head: ProjectionHead = Field(ProjectionHead(), description="See the projection head's keys.")
     augmentation: Augmentation = Field(Augmentation(), description="See the augmentation's keys.")
@@ -85,3 +93,19 @@ class PretrainSettings(Optimization):
         if value != "auto" and ":" in others.data.get("encoder", ""):
             raise ValueError("must be auto, as only torchvision's networks have a stem to choose")
         return value
+
+    @property
+    def starts_from_weights(self) -> bool:
+        """Return whether the encoder starts from given weights, not from random ones."""
+        return self.init != "random"
+
+    @property
+    def own_weights(self) -> Path | None:
+        """The user's file of weights that the encoder starts from, if it does."""
+        return Path(self.init) if self.starts_from_weights else None
+
+    @property
+    def asked_stem(self) -> Literal["auto", "small", "imagenet"]:
+        """The stem that is asked for: with given weights, auto is that of torchvision, for which they were made."""
+        follows_weights = self.starts_from_weights and self.stem == "auto" and ":" not in self.encoder
+        return "imagenet" if follows_weights else self.stem

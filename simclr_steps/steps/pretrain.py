@@ -20,6 +20,7 @@ from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Savin
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.candidates import Candidates, write_candidates
+from simclr_steps.methods.first_weights import first_weights, start_from
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
@@ -66,19 +67,23 @@ def pretrain(
     images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
     devices = hardware.claim()
     _check_processes(settings, devices.processes)
-    architecture = resolve(settings, description.image_format)
+    origin = first_weights(settings)
+    architecture = resolve(settings, description.image_format, origin)
     log.info("%s, %d images", architecture, len(images))
+    if settings.asked_stem != settings.stem:
+        log.info("stem: auto is torchvision's own here, for which given weights are made")
     tell_left_out(settings.augmentation, description.image_format.channels, is_color=description.image_format.is_color)
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")
 
     code = record.code_hash, architecture.own_code_hash, own_code
-    made_of = (settings.model_dump(mode="json"), seed, *code, description.content_hash)
+    made_of = (settings.model_dump(mode="json"), seed, *code, description.content_hash, origin and origin.sha256)
     with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
         rows = drawn_while_training(validation.labels, len(images) - len(images) % settings.global_batch_size, seed)
         monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, rows, seed)
         encoder = Encoder(architecture)
+        start_from(encoder)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History(module)
         candidates = Candidates(history, module.encoder, settings.epochs)

@@ -6,7 +6,7 @@ from functools import cache
 from snakemake.utils import update_config
 
 from simclr_steps.data.image_files import fingerprint
-from simclr_steps.files import canonical_json, write_text
+from simclr_steps.files import canonical_json, checksum, write_text
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
 from simclr_steps.machine.errors import UserError
@@ -57,7 +57,7 @@ with one_sentence("config error"):
     CONFIG = PLAN.config
     if IN_CONTAINER:
         check_image(CONFIG.container)
-        check_data(PLAN.paths, APPTAINER_ARGUMENTS)
+        check_data(PLAN.own_files, APPTAINER_ARGUMENTS)
 with one_sentence("error"):
     if IS_MAIN_PROCESS:
         check_gpu_limit()
@@ -158,6 +158,13 @@ def own_files(dataset):
 @cache
 def demands_json(dataset):
     return PLAN.demands(dataset).as_json()
+
+
+@cache
+def own_weights(pretrain):
+    """Return the checksum of the user's file that a pretraining starts from, which is not the time of the file."""
+    path = PLAN.pretrains[pretrain].own_weights
+    return [checksum(path)] if path else []
 
 
 def check_of_data(wildcards, resources):

@@ -21,6 +21,7 @@ rule pretrain:
     params:
         settings=lambda wildcards: PLAN.pretrains[wildcards.pretrain].as_json(),
         code=lambda wildcards: [code_hash("pretrain"), *code_of_pretrain(PLAN.pretrains[wildcards.pretrain])],
+        own_weights=lambda wildcards: own_weights(wildcards.pretrain),
         check=check_of_data,
         data=subpath(input[0], parent=True),
         work=work_folder("pretrain"),

@@ -242,6 +242,16 @@ def test_own_data_that_are_not_there_are_named_if_an_experiment_uses_them() -> N
         planned({"dataset": "own"}, **BLOCKS).check_paths([])
 
 
+def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
+    weights = tmp_path / "resnet18.pth"
+    result = planned({}, **BLOCKS | {"pretrains": {"simclr": {"init": str(weights)}}})
+    with pytest.raises(UserError, match=rf"^pretrains\.simclr\.init: there is no file {weights}: write random, or fix"):
+        result.check_paths([])
+    weights.touch()
+    result.check_paths([])
+    assert result.own_files["pretrains.simclr.init"] == weights
+
+
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
