@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from simclr_steps.files import checksum
+from simclr_steps.files import checksum, read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.networks.architecture import StartedFrom
@@ -14,24 +15,52 @@ from simclr_steps.networks.weights import Weights, put_into, read_weights
 from simclr_steps.settings.pretrain import PretrainSettings
 
 
-def first_weights(settings: PretrainSettings) -> StartedFrom | None:
-    """Return the file that a pretraining starts from and its checksum, None for random weights.
+@dataclass(frozen=True)
+class FirstWeights:
+    """The file that a pretraining starts from."""
+
+    path: Path
+    origin: StartedFrom
+
+
+def first_weights(settings: PretrainSettings, downloaded: Path | None = None) -> FirstWeights | None:
+    """Return the file that a pretraining starts from, None for random weights.
+
+    `downloaded` is what download_weights wrote of published weights.
 
     Raises
     ------
     UserError
-        When the file does not exist.
+        When the file does not exist, or is not the one that was downloaded.
     """
+    if settings.init == "published":
+        return _published(downloaded)
+    if settings.encoder.startswith("timm:") and "." in settings.encoder and not settings.starts_from_weights:
+        log.warning(
+            "warning: %s starts from random weights; its tag has an effect with init: published", settings.encoder
+        )
     path = settings.own_weights
     if path is None:
         return None
     if not path.is_file():
-        raise UserError(f"init: {path} does not exist: write random, or the path of a file of weights")
-    return StartedFrom(name=path.name, source=str(path), sha256=checksum(path))
+        raise UserError(f"init: {path} does not exist: write random, published or the path of a file of weights")
+    return FirstWeights(path, StartedFrom(name=path.name, source=str(path), sha256=checksum(path)))
 
 
-def start_from(encoder: Encoder) -> None:
-    """Put the weights that an encoder is said to start from into its backbone; its projection head stays random.
+def _published(downloaded: Path | None) -> FirstWeights:
+    if downloaded is None:
+        raise UserError("init: published needs what download_weights writes: run it, and name its file by --weights")
+    facts = read_json(downloaded)
+    path, origin = Path(facts["path"]), StartedFrom(**{key: facts[key] for key in StartedFrom.model_fields})
+    if not path.is_file() or checksum(path) != origin.sha256:
+        raise UserError(
+            f"{path} is not what {downloaded} describes: delete {downloaded} and run download_weights again"
+        )
+    return FirstWeights(path, origin)
+
+
+def start_from(encoder: Encoder, path: Path) -> None:
+    """Put the weights of a file into an encoder's backbone; its projection head stays random.
 
     The images' mean and standard deviation are those that the weights were made with. Where these are for another
     number of channels, it takes those of the images that it is trained on.
@@ -42,10 +71,7 @@ def start_from(encoder: Encoder) -> None:
         As `read_weights` and `put_into` do.
     """
     architecture = encoder.architecture
-    origin, form = architecture.started_from, architecture.trained_on
-    if origin is None:
-        return
-    path = Path(origin.source)
+    form = architecture.trained_on
     weights = read_weights(path)
     put_into(encoder.backbone, weights, path, architecture.encoder)
     expected = _stored_statistics(weights) if weights.are_ours else input_statistics(architecture.encoder)

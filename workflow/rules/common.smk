@@ -161,10 +161,15 @@ def demands_json(dataset):
 
 
 @cache
-def own_weights(pretrain):
-    """Return the checksum of the user's file that a pretraining starts from, which is not the time of the file."""
-    path = PLAN.pretrains[pretrain].own_weights
-    return [checksum(path)] if path else []
+def checksum_of(path):
+    """Return the checksum of a user's file of weights, which is not its time; of a folder download_weights knows it."""
+    return [checksum(Path(path))] if path and Path(path).is_file() else []
+
+
+def published(wildcards):
+    """Return what download_weights writes for a pretraining that starts from published weights."""
+    weights = PLAN.pretrains[wildcards.pretrain].published_weights
+    return [f"resources/weights/{weights.name}.json"] if weights else []
 
 
 def check_of_data(wildcards, resources):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
 
 from simclr_steps.data.packed import read_description, read_split
-from simclr_steps.files import checksum, read_json, read_table
+from simclr_steps.files import checksum, read_json, read_table, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.methods.monitors import MONITORS, rankme
@@ -22,6 +23,7 @@ from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.steps.finetune import finetune
+from simclr_steps.steps.pretrain import pretrain
 from tests.unit.conftest import digits
 from tests.unit.pretraining import CPU, OWN, SMALL, history, train
 
@@ -126,6 +128,7 @@ import math
 
 import torch
 import torchvision
+from safetensors.torch import save_file
 from torch import nn
 
 
@@ -224,3 +227,30 @@ def test_weights_of_torchvision_bring_the_mean_or_take_that_of_other_channels(
     _, encoder = read_candidate(train(tmp_path / "color", color, settings) / "last.ckpt")
     assert encoder.normalization.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
     assert encoder.normalization.std.tolist() == pytest.approx([0.229, 0.224, 0.225])
+
+
+def test_published_weights_are_those_that_were_downloaded(tmp_path: Path, data: Path) -> None:
+    import timm
+
+    file, facts = tmp_path / "model.safetensors", tmp_path / "weights.json"
+    given = timm.create_model("test_resnet", num_classes=7)
+    save_file(given.state_dict(), file)
+    settings = SMALL.model_copy(
+        update={"encoder": "timm:test_resnet.r160_in1k", "init": "published", "epochs": 1, "view_size": 32}
+    )
+    origin = {"name": "timm=test_resnet.r160_in1k", "source": "https://example.org/model.safetensors"}
+    origin |= {"sha256": checksum(file), "license": "apache-2.0"}
+    write_json(facts, {**origin, "path": str(file)})
+
+    def start(weights: Path | None) -> None:
+        pretrain(
+            settings, data=data, seed=0, out=tmp_path / "out", work=tmp_path / "work", weights=weights, hardware=CPU
+        )
+
+    with pytest.raises(UserError, match="init: published needs what download_weights writes"):
+        start(None)
+    start(facts)
+    assert read_json(tmp_path / "out/run.json")["architecture"]["started_from"] == origin
+    file.write_bytes(b"changed")
+    with pytest.raises(UserError, match="model.safetensors is not what .*weights.json describes"):
+        start(facts)
