@@ -75,6 +75,19 @@ class PretrainSettings(Optimization):
         "linear", description="Multiplies the learning rate by global_batch_size / 256, by its square root, or by 1."
     )
     epochs: int = Field(100, gt=0, validate_default=True, description="Passes over the training and unlabeled images.")
+    backbone_learning_rate_factor: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Factor that multiplies the learning rate of the backbone, but not that of the projection head. "
+        "Below 1 it protects given weights, which the rate that a new head needs soon destroys.",
+    )
+    freeze_epochs: int = Field(
+        0,
+        ge=0,
+        description="First epochs in which only the projection head is trained; weights and batch-norm statistics of "
+        "the backbone are frozen.",
+    )
     global_batch_size: int = Field(
         512,
         ge=2,
@@ -101,6 +114,14 @@ class PretrainSettings(Optimization):
         if not (value in ENCODERS or _ENCODER_ELSEWHERE.fullmatch(value)):
             advice = did_you_mean(value, ENCODERS)
             raise ValueError(f"must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION; {advice}")
+        return value
+
+    @field_validator("freeze_epochs")
+    @classmethod
+    def _check_freeze(cls, value: int, others: ValidationInfo) -> int:
+        epochs = others.data.get("epochs", value + 1)
+        if value >= epochs:
+            raise ValueError(f"must be less than {epochs}, the number of epochs, or the backbone is never trained")
         return value
 
     @field_validator("init")

@@ -20,6 +20,7 @@ from tests.unit.settings.mistakes import assert_refused
         ({"encoder": "my-module:network"}, "must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION"),
         ({"encoder": "timm:resnet18", "stem": "small"}, 'stem: "small" is wrong: it must be auto, as only'),
         ({"encoder": "my:network", "stem": "imagenet"}, "stem: .* must be auto"),
+        ({"epochs": 5, "freeze_epochs": 5}, "freeze_epochs: .* must be less than 5, the number of epochs"),
         (
             {"init": "published", "stem": "small"},
             "stem: .* must be auto or imagenet, .* raise view_size .* init: random",
@@ -40,7 +41,7 @@ from tests.unit.settings.mistakes import assert_refused
         ({"init": "published", "weights_sha256": "11ad3fa6"}, "weights_sha256: "),
     ],
 )
-def test_wrong_names_and_stems_are_mistakes_of_the_config(content: dict[str, str], message: str) -> None:
+def test_wrong_names_and_stems_are_mistakes_of_the_config(content: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check(PretrainSettings, content)
 

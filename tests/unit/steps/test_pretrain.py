@@ -18,7 +18,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.methods.monitors import MONITORS, rankme
 from simclr_steps.networks import architecture
-from simclr_steps.networks.encoders import Encoder, load_network, save_network
+from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network, save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.image_format import ImageFormat
@@ -254,3 +254,13 @@ def test_published_weights_are_those_that_were_downloaded(tmp_path: Path, data: 
     file.write_bytes(b"changed")
     with pytest.raises(UserError, match="model.safetensors is not what .*weights.json describes"):
         start(facts)
+
+
+def test_a_frozen_backbone_keeps_its_weights_and_statistics_until_it_is_free(tmp_path: Path, data: Path) -> None:
+    settings = SMALL.model_copy(update={"epochs": 4, "freeze_epochs": 2, "backbone_learning_rate_factor": 0.5})
+    out = train(tmp_path / "out", data, settings)
+    first, frozen, free = (read_candidate(out / f"{name}.ckpt")[1] for name in ("epoch1", "epoch2", "epoch3"))
+    assert hash_of_weights(first.backbone) == hash_of_weights(frozen.backbone) != hash_of_weights(free.backbone)
+    assert hash_of_weights(first.projection_head) != hash_of_weights(frozen.projection_head)
+    statistics = [network.backbone.state_dict()["1.running_mean"] for network in (frozen, free)]
+    assert not torch.equal(*statistics)
