@@ -39,6 +39,7 @@ from simclr_steps.settings.plan import Demands, SummarySettings
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.settings.umap import UmapOfDataset
+from simclr_steps.settings.weights import PublishedWeights
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,15 @@ _TABLE = (
         ),
     ),
     Step(
+        "download_weights",
+        "fetch and verify the published weights that an encoder starts from",
+        (
+            settings(PublishedWeights, "what to fetch, {encoder, path, mirrors, sha256}", to="weights"),
+            path("folder", "folder for the downloaded file"),
+            out("JSON file to write the file's path, source, SHA-256 and license to"),
+        ),
+    ),
+    Step(
         "check",
         "check that a data set meets the requirements of experiments; writes nothing",
         (
@@ -97,6 +107,7 @@ _TABLE = (
             SEED,
             out("folder to write checkpoints, checkpoints.csv, history.csv and run.json to"),
             WORK,
+            path("weights", "file written by download_weights, for init: published", required=False),
             GPUS,
             PROCESSES,
             READERS,

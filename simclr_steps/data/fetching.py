@@ -24,10 +24,11 @@ _MOST_REQUESTS = 100  # to one address
 _BLOCK = 1 << 16  # bytes
 
 
-def fetch(original: Original, addresses: Sequence[str], folder: Path) -> Path:
+def fetch(original: Original, addresses: Sequence[str], folder: Path, keys: str = "") -> Path:
     """Return the path of a verified original in `folder`, downloaded unless it is there already.
 
-    What is not yet whole and verified is called `<name>.partial`, and a later call goes on with it.
+    What is not yet whole and verified is called `<name>.partial`, and a later call goes on with it. `keys` is what the
+    config's keys `mirrors` and `path` begin with, which the error names.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def fetch(original: Original, addresses: Sequence[str], folder: Path) -> Path:
             return path
     raise UserError(
         f"{original.name} could not be downloaded from {', '.join(failures)}: check the network, add an address to "
-        "`mirrors`, or set `path` to a folder that contains the file"
+        f"`{keys}mirrors`, or set `{keys}path` to a folder that contains the file"
     )
 
 

@@ -51,15 +51,14 @@ def check_gpu(arguments: str) -> None:
 
 
 def check_data(paths: Mapping[str, Path], arguments: str) -> None:
-    """Raise UserError where the container would not see the data of a data set, whose file or folder is in `paths`."""
+    """Raise UserError where the container would not see a file or folder of the user; `paths` has them by their key."""
     mounted = [Path.cwd(), Path(os.sep, "tmp"), *bound_folders(arguments, os.environ)]
-    for name, path in paths.items():
+    for key, path in paths.items():
         folder = path.resolve()
         folder = folder.parent if folder.is_file() else folder  # beside a table lies what it names
         if not any(folder.is_relative_to(place.resolve()) for place in mounted):
             raise UserError(
-                f"datasets.{name}.path: the container does not see {folder}: bind it, as in "
-                f"--apptainer-args='--bind {folder}'"
+                f"{key}: the container does not see {folder}: bind it, as in --apptainer-args='--bind {folder}'"
             )
 
 

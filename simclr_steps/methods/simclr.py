@@ -91,8 +91,11 @@ class SimCLR(Compilable):
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
         """Return the loss of a batch of indices and, unless they are on the device, images."""
+        epoch = self.trainer.global_step // self.steps_per_epoch
+        if self.settings.freeze_epochs:  # here, as Lightning tells no epoch's start of one that goes on
+            self.encoder.backbone.train(epoch >= self.settings.freeze_epochs)
         indices, images = self._images.on_device(batch)
-        projections = self._project(indices, images, self.trainer.global_step // self.steps_per_epoch)
+        projections = self._project(indices, images, epoch)
         return nt_xent(projections, self.settings.temperature, chunk_size=self.settings.loss_chunk_size)
 
     def _project(self, indices: Tensor, images: Tensor, epoch: int) -> Tensor:
@@ -160,6 +163,7 @@ class SimCLR(Compilable):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedule, which is stepped after every update."""
-        rate = scaled_learning_rate(self.settings)
-        steps, epochs = self.steps_per_epoch, self.settings.epochs
-        return optimizer_and_schedule([self.encoder.parameters()], self.settings, rate, steps, epochs)
+        settings, rate = self.settings, scaled_learning_rate(self.settings)
+        layers = [self.encoder.backbone.parameters(), self.encoder.projection_head.parameters()]
+        factor, frozen = settings.backbone_learning_rate_factor, settings.freeze_epochs
+        return optimizer_and_schedule(layers, settings, rate, self.steps_per_epoch, settings.epochs, factor, frozen)

@@ -20,6 +20,17 @@ LEAST_LARGE_IMAGE = 48  # pixels; below, the ImageNet stem leaves less than 2 ×
 _StoredSize = Annotated[Size, BeforeValidator(as_size)]  # the first encoders were stored with the side of a square
 
 
+class StartedFrom(BaseModel):
+    """The weights that a training started from, for all records of what was made with them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str  # of published weights, or of the user's file
+    source: str  # the address or the path of the file
+    sha256: str
+    license: str | None = None  # None where it is not known
+
+
 class Architecture(BaseModel):
     """All that is needed to build an encoder again from its weights."""
 
@@ -33,6 +44,7 @@ class Architecture(BaseModel):
     image_format: ImageFormat | None = None  # of the packed images it was trained on; version 0.1 wrote none
     projection_head: ProjectionHead
     own_code_hash: str | None = None  # of the file that holds a user's own encoder
+    started_from: StartedFrom | None = None  # None: random weights
 
     def check_own_code(self, path: Path, trust: str | None = None) -> None:
         """Raise UserError when the file at `path` names own code other than that of its training, which is not run.
@@ -61,8 +73,10 @@ class Architecture(BaseModel):
         return f"{self.encoder} with the {self.stem} stem" if self.stem else self.encoder
 
 
-def resolve(settings: PretrainSettings, image_format: ImageFormat) -> Architecture:
-    """Return the architecture for packed images of a format.
+def resolve(
+    settings: PretrainSettings, image_format: ImageFormat, started_from: StartedFrom | None = None
+) -> Architecture:
+    """Return the architecture for packed images of a format, to be trained from random weights or from others.
 
     Raises
     ------
@@ -79,12 +93,13 @@ def resolve(settings: PretrainSettings, image_format: ImageFormat) -> Architectu
         image_format=image_format,
         projection_head=settings.projection_head,
         own_code_hash=own_code_hash(settings.encoder) if is_own(settings.encoder) else None,
+        started_from=started_from,
     )
 
 
 def _stem(settings: PretrainSettings, image_size: Size) -> Literal["small", "imagenet"] | None:
     if ":" in settings.encoder:
         return None
-    if settings.stem == "auto":
+    if settings.asked_stem == "auto":
         return "small" if min(image_size) <= LARGEST_SMALL_IMAGE else "imagenet"
-    return settings.stem
+    return settings.asked_stem

@@ -19,6 +19,7 @@ from simclr_steps.files import canonical_json, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.backbones import build_backbone
+from simclr_steps.networks.normalization import Normalization, with_identity
 from simclr_steps.settings.network import ProjectionHead
 
 
@@ -28,12 +29,13 @@ class Encoder(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
+        self.normalization = Normalization(architecture.channels)
         self.backbone, self.feature_size = build_backbone(architecture)
         self.projection_head = _build_projection_head(self.feature_size, architecture.projection_head)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Take float [N, C, H, W] in [0, 1], return features [N, feature_size] and projections [N, output_size]."""
-        features = self.backbone(images)
+        features = self.backbone(self.normalization(images))
         return features, self.projection_head(features)
 
 
@@ -44,6 +46,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.head_name = head
+        self.normalization = Normalization(architecture.channels)
         self.backbone, self.feature_size = build_backbone(architecture)
         self.head: nn.Module = nn.Linear(self.feature_size, classes)
         if head == "mlp":
@@ -51,7 +54,7 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Take float [N, C, H, W] in [0, 1], return features [N, feature_size] and logits [N, classes]."""
-        features = self.backbone(images)
+        features = self.backbone(self.normalization(images))
         return features, self.head(features)
 
     def layers(self) -> list[list[nn.Parameter]]:
@@ -167,7 +170,7 @@ def load_encoder(path: Path) -> Encoder:
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Put weights into a network that must fit them exactly.
+    """Put weights into a freshly built network that must fit them exactly.
 
     Raises
     ------
@@ -175,7 +178,7 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
         When a weight does not fit, naming the first, or is not finite. A buffer may be infinite, as masks are.
     """
     try:
-        network.load_state_dict(weights, strict=True)
+        network.load_state_dict(with_identity(weights, network), strict=True)
     except RuntimeError as error:
         first = str(error).splitlines()[1].strip()
         raise UserError(

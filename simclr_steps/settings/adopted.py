@@ -57,7 +57,7 @@ def results(plan: Plan) -> Iterator[Result]:
             "umap": ("umap/quality.json", plan.umap(run.dataset)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
-        trained = pretrain.model_dump(mode="json")
+        trained = pretrain.trained.model_dump(mode="json")
         yield Result(
             "pretrain", f"{folder}/pretrain/run.json", trained, f"{folder}/pretrain", run.dataset, pretrain.encoder
         )
@@ -74,6 +74,8 @@ def results(plan: Plan) -> Iterator[Result]:
         for other, compared in plan.all_compared(name).items():
             file, settings = f"results/{name}/compare/{other}.json", compared.model_dump(mode="json")
             yield Result("compare", file, settings, dataset=name, encoder=compared.encoder)
+    for name, weights in plan.published.items():
+        yield Result("download_weights", f"resources/weights/{name}.json", {"encoder": weights.encoder})
     yield Result("summary", "results/summary/run.json", plan.summary.model_dump(mode="json"))
 
 

@@ -36,6 +36,8 @@ Address = Annotated[str, AfterValidator(_check_address)]
 def _check_dataset_name(value: str) -> str:
     if value.partition(".")[0].lower() == "summary":  # such as summary.csv, which lies beside the data sets' folders
         raise ValueError("must not be summary or begin with summary., which are reserved for the summary's files")
+    if value.lower() == "weights":  # which lie beside the data sets' folders, too
+        raise ValueError("must not be weights, which is reserved for published weights")
     return value
 
 

@@ -41,5 +41,5 @@ class ComparedSettings(Settings):
 
 
 def random_network(pretrain: PretrainSettings, seed: int) -> RandomNetwork:
-    """Return the network of a pretraining as it is before the pretraining."""
-    return RandomNetwork(encoder=pretrain.encoder, stem=pretrain.stem, view_size=pretrain.view_size, seed=seed)
+    """Return the network of a pretraining with random weights."""
+    return RandomNetwork(encoder=pretrain.encoder, stem=pretrain.asked_stem, view_size=pretrain.view_size, seed=seed)

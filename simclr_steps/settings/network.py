@@ -9,18 +9,19 @@ from pydantic import Field
 
 from simclr_steps.settings.base import MODULE_AND_FUNCTION, Settings
 
-ENCODERS = (
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-)
+PUBLISHED = {  # torchvision's networks, and those of its weights that `init: published` takes
+    "resnet18": "IMAGENET1K_V1",
+    "resnet34": "IMAGENET1K_V1",
+    "resnet50": "IMAGENET1K_V2",
+    "resnet101": "IMAGENET1K_V2",
+    "resnet152": "IMAGENET1K_V2",
+    "resnext50_32x4d": "IMAGENET1K_V2",
+    "resnext101_32x8d": "IMAGENET1K_V2",
+    "resnext101_64x4d": "IMAGENET1K_V1",
+    "wide_resnet50_2": "IMAGENET1K_V2",
+    "wide_resnet101_2": "IMAGENET1K_V2",
+}
+ENCODERS = tuple(PUBLISHED)
 _ENCODER_ELSEWHERE = re.compile(rf"timm:[\w.]+|{MODULE_AND_FUNCTION.pattern}")
 
 

@@ -23,6 +23,7 @@ from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
 from simclr_steps.settings.umap import UmapOfDataset
+from simclr_steps.settings.weights import PublishedWeights
 
 _LONGEST_NAME = 240  # of a folder; file systems allow 255 bytes, and logs add an ending
 
@@ -170,11 +171,27 @@ class Plan:
         given = {name: getattr(self.config.datasets[name], "path", None) for name in self.datasets}
         return {name: Path(path) for name, path in given.items() if path is not None}
 
+    @property
+    def published(self) -> dict[str, PublishedWeights]:
+        """The published weights that encoders start from, by their name; where one block has the file, all take it."""
+        asked = [weights for block in self.pretrains.values() if (weights := block.published_weights)]
+        return {weights.name: weights for weights in sorted(asked, key=lambda weights: weights.path is not None)}
+
+    @property
+    def own_files(self) -> dict[str, Path]:
+        """All files and folders of the user, by the key that names them."""
+        data = {f"datasets.{name}.path": path for name, path in self.paths.items()}
+        pretrains = self.pretrains.items()
+        weights = {f"pretrains.{name}.init": block.own_weights for name, block in pretrains}
+        weights |= {f"pretrains.{name}.weights_path": block.found_weights for name, block in pretrains}
+        return data | {key: path for key, path in weights.items() if path}
+
     def check_paths(self, written: Iterable[str]) -> None:
-        """Raise UserError unless the user's own data are where the config says, and not in folders that are written."""
-        for name, path in self.paths.items():
+        """Raise UserError unless the user's own files are where the config says, and data not in folders written to."""
+        for key, path in self.own_files.items():
             if not path.exists():
-                raise UserError(f"datasets.{name}.path: {path} does not exist: fix the path")
+                raise UserError(f"{key}: {path} does not exist: fix the path")
+        for name, path in self.paths.items():
             searched = isinstance(self.config.datasets[name], FolderDataset) and path.is_dir()
             for folder in written:
                 _check_apart(f"datasets.{name}.path", path, folder, searched=searched)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from simclr_steps.settings.augmentation import Augmentation
-from simclr_steps.settings.base import did_you_mean
+from simclr_steps.settings.base import Address, LocalPath, did_you_mean
 from simclr_steps.settings.network import _ENCODER_ELSEWHERE, ENCODERS, ProjectionHead
 from simclr_steps.settings.optimization import Optimization
 from simclr_steps.settings.sizes import ViewSize
+from simclr_steps.settings.weights import PublishedWeights, Sha256
 
 
 class PretrainSettings(Optimization):
@@ -25,11 +27,33 @@ class PretrainSettings(Optimization):
         "image_size=(32, 48))`, where `image_size` is height and width, and must return a torch module that maps float "
         "[N, channels, height, width] in [0, 1] to float [N, features].",
     )
+    init: LocalPath = Field(
+        "random",
+        description="What the encoder's weights are at first: `random`; `published`, which downloads those that "
+        "torchvision publishes of the network or those that the tag in `timm:NAME.TAG` names; or the path of a file of "
+        "weights, an encoder that this workflow trained or a state dict of torchvision, timm or Lightning, as "
+        "safetensors or as `torch.save` writes it. The projection head is always random at first. See "
+        "[docs/weights.md](../docs/weights.md).",
+    )
+    weights_path: LocalPath | None = Field(
+        None,
+        description="File of the published weights, or a folder that contains it, to be used instead of a download.",
+    )
+    weights_mirrors: list[Address] = Field(
+        [],
+        description="Base URLs (https, http, file) to try in order after the official one; the path in the official "
+        "address follows.",
+    )
+    weights_sha256: Sha256 | None = Field(
+        None,
+        description="SHA-256 of the file of published weights. null takes the digits in the names of torchvision's "
+        "files, and of others whatever the first download brought.",
+    )
     stem: Literal["auto", "small", "imagenet"] = Field(
         "auto",
         description="First layers of a torchvision network: `small` is a 3 × 3 convolution with stride 1 and no "
         "max-pool, `imagenet` is torchvision's own; `auto` uses `small` for images whose shorter side has up to 64 "
-        "pixels.",
+        "pixels, unless the encoder starts from given weights.",
     )
     projection_head: ProjectionHead = Field(ProjectionHead(), description="See the projection head's keys.")
     augmentation: Augmentation = Field(Augmentation(), description="See the augmentation's keys.")
@@ -51,6 +75,19 @@ class PretrainSettings(Optimization):
         "linear", description="Multiplies the learning rate by global_batch_size / 256, by its square root, or by 1."
     )
     epochs: int = Field(100, gt=0, validate_default=True, description="Passes over the training and unlabeled images.")
+    backbone_learning_rate_factor: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Factor that multiplies the learning rate of the backbone, but not that of the projection head. "
+        "Below 1 it protects given weights, which the rate that a new head needs soon destroys.",
+    )
+    freeze_epochs: int = Field(
+        0,
+        ge=0,
+        description="First epochs in which only the projection head is trained; weights and batch-norm statistics of "
+        "the backbone are frozen.",
+    )
     global_batch_size: int = Field(
         512,
         ge=2,
@@ -79,9 +116,77 @@ class PretrainSettings(Optimization):
             raise ValueError(f"must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION; {advice}")
         return value
 
+    @field_validator("freeze_epochs")
+    @classmethod
+    def _check_freeze(cls, value: int, others: ValidationInfo) -> int:
+        epochs = others.data.get("epochs", value + 1)
+        if value >= epochs:
+            raise ValueError(f"must be less than {epochs}, the number of epochs, or the backbone is never trained")
+        return value
+
+    @field_validator("init")
+    @classmethod
+    def _check_init(cls, value: str, others: ValidationInfo) -> str:
+        encoder = others.data.get("encoder", "")
+        if value == "published" and encoder.startswith("timm:") and "." not in encoder:
+            raise ValueError(
+                f"needs the tag of the weights: write encoder: {encoder}.TAG, with one that "
+                f"timm.list_pretrained('{encoder.removeprefix('timm:')}.*') lists"
+            )
+        if value == "published" and encoder not in ENCODERS and not encoder.startswith("timm:"):
+            raise ValueError("must be random or a path, as nothing is published of your own encoder")
+        return value
+
+    @field_validator("weights_path", "weights_mirrors", "weights_sha256")
+    @classmethod
+    def _check_weights(cls, value: object, others: ValidationInfo) -> object:
+        if value and others.data.get("init", "published") != "published":
+            raise ValueError("must be omitted, or init must be published; init itself may be the path of a file")
+        return value
+
     @field_validator("stem")
     @classmethod
     def _check_stem(cls, value: str, others: ValidationInfo) -> str:
+        if value == "small" and others.data.get("init") == "published":
+            raise ValueError(
+                "must be auto or imagenet, as published weights have torchvision's own stem: raise view_size for small "
+                "images, or write init: random"
+            )
         if value != "auto" and ":" in others.data.get("encoder", ""):
             raise ValueError("must be auto, as only torchvision's networks have a stem to choose")
         return value
+
+    @property
+    def starts_from_weights(self) -> bool:
+        """Return whether the encoder starts from given weights, not from random ones."""
+        return self.init != "random"
+
+    @property
+    def own_weights(self) -> Path | None:
+        """The user's file of weights that the encoder starts from, if it does."""
+        return Path(self.init) if self.init not in ("random", "published") else None
+
+    @property
+    def found_weights(self) -> Path | None:
+        """Where the user has the file of published weights, if anywhere."""
+        return Path(self.weights_path) if self.weights_path else None
+
+    @property
+    def published_weights(self) -> PublishedWeights | None:
+        """The published weights that the encoder starts from, and where to get them, if it does."""
+        if self.init != "published":
+            return None
+        return PublishedWeights(
+            encoder=self.encoder, path=self.weights_path, mirrors=self.weights_mirrors, sha256=self.weights_sha256
+        )
+
+    @property
+    def trained(self) -> PretrainSettings:
+        """What decides the training: not where the file of published weights comes from."""
+        return self.model_copy(update={"weights_path": None, "weights_mirrors": [], "weights_sha256": None})
+
+    @property
+    def asked_stem(self) -> Literal["auto", "small", "imagenet"]:
+        """The stem that is asked for: with given weights, auto is that of torchvision, for which they were made."""
+        follows_weights = self.starts_from_weights and self.stem == "auto" and ":" not in self.encoder
+        return "imagenet" if follows_weights else self.stem

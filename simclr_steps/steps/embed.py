@@ -136,5 +136,5 @@ def _features(network: Encoder | Classifier, images: Pixels, device: torch.devic
     """Return the features [B, D] of images [B, H, W, C]."""
     with torch.inference_mode(), ieee_fp32(device):
         x = network_input(torch.from_numpy(images).to(device), network.architecture.image_size)
-        features: npt.NDArray[np.float32] = network.backbone(x).cpu().numpy()
+        features: npt.NDArray[np.float32] = network.backbone(network.normalization(x)).cpu().numpy()
         return features

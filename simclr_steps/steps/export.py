@@ -70,7 +70,8 @@ class _Features(nn.Module):
 
     def __init__(self, network: Encoder | Classifier) -> None:
         super().__init__()
-        self.backbone, self.architecture = network.backbone, network.architecture
+        self.normalization, self.backbone = network.normalization, network.backbone
+        self.architecture = network.architecture
         self.form = self.architecture.trained_on
         self.image_shape = (*self.architecture.image_size, self.form.channels)
         self.input_dtype = "uint8" if self.form.dtype == "uint8" else "float32"
@@ -84,7 +85,7 @@ class _Features(nn.Module):
             scaled = ((images.to(torch.float32) - self.low) / (self.high - self.low)).clamp(0, 1)
             scaled = scaled.nan_to_num(0.0)
             x = (scaled * self.form.largest).round().permute(0, 3, 1, 2) / self.form.largest
-        return self.backbone(x)  # type: ignore[no-any-return]
+        return self.backbone(self.normalization(x))  # type: ignore[no-any-return]
 
     def examples(self, count: int) -> Tensor:
         """Return random images that it can read, some of whose values are to be clipped if there can be any."""

@@ -113,9 +113,14 @@ def _train(
     """Train the classifier of one draw's rows; `seed` is the run's seed and the draw's number."""
     number = int(np.random.SeedSequence(seed).generate_state(1)[0])
     torch.manual_seed(number)
-    network = Classifier(pretrained.architecture, len(classes), settings.head)
-    if settings.init == "pretrained":
+    is_pretrained = settings.init == "pretrained"
+    architecture = pretrained.architecture
+    if not is_pretrained:
+        architecture = architecture.model_copy(update={"started_from": None})
+    network = Classifier(architecture, len(classes), settings.head)
+    if is_pretrained:
         network.backbone.load_state_dict(pretrained.backbone.state_dict())
+        network.normalization.load_state_dict(pretrained.normalization.state_dict())
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
     given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs)
     log.info("draw %d of %d: %d labels, %s weights, %d epochs", *given)

@@ -20,6 +20,7 @@ from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Savin
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.candidates import Candidates, write_candidates
+from simclr_steps.methods.first_weights import first_weights, start_from
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
@@ -46,6 +47,7 @@ def pretrain(
     seed: int,
     out: Path,
     work: Path,
+    weights: Path | None = None,
     hardware: Hardware,
     saving: Saving = NORMAL_SAVING,
 ) -> None:
@@ -56,6 +58,8 @@ def pretrain(
     quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of
     all of these. While it trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in
     run.json is the last encoder's loss on all of it. Never reads the test split.
+
+    `weights` is what download_weights wrote, for `init: published`.
     """
     check_replaceable(out, _OWN)
     description = read_description(data)
@@ -66,19 +70,24 @@ def pretrain(
     images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
     devices = hardware.claim()
     _check_processes(settings, devices.processes)
-    architecture = resolve(settings, description.image_format)
+    first = first_weights(settings, weights)
+    architecture = resolve(settings, description.image_format, first.origin if first else None)
     log.info("%s, %d images", architecture, len(images))
+    if settings.asked_stem != settings.stem:
+        log.info("stem: auto is torchvision's own here, for which given weights are made")
     tell_left_out(settings.augmentation, description.image_format.channels, is_color=description.image_format.is_color)
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")
 
     code = record.code_hash, architecture.own_code_hash, own_code
-    made_of = (settings.model_dump(mode="json"), seed, *code, description.content_hash)
+    made_of = (settings.model_dump(mode="json"), seed, *code, description.content_hash, first and first.origin.sha256)
     with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
         rows = drawn_while_training(validation.labels, len(images) - len(images) % settings.global_batch_size, seed)
         monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, rows, seed)
         encoder = Encoder(architecture)
+        if first:
+            start_from(encoder, first.path)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History(module)
         candidates = Candidates(history, module.encoder, settings.epochs)

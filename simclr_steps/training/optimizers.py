@@ -26,10 +26,23 @@ def optimizer_and_schedule(
     steps_per_epoch: int,
     epochs: int,
     layer_decay: float = 1.0,
+    frozen_epochs: int = 0,
 ) -> OptimizerLRScheduler:
-    """Return what Lightning asks for: the optimizer, and its schedule, which is stepped once after every update."""
+    """Return what Lightning asks for: the optimizer, and its schedule, which is stepped once after every update.
+
+    In the first `frozen_epochs`, all layers but the last have a learning rate of 0.
+    """
+    layers = [list(layer) for layer in layers]
     optimizer = build_optimizer(layers, settings, learning_rate, layer_decay)
-    scheduler = LambdaLR(optimizer, schedule(settings, steps_per_epoch, epochs))
+    share = schedule(settings, steps_per_epoch, epochs)
+
+    def share_once_free(step: int) -> float:
+        return share(step) if step >= frozen_epochs * steps_per_epoch else 0.0
+
+    of_last_layer = {id(parameter) for parameter in layers[-1]}
+    groups = optimizer.param_groups
+    shares = [share if id(group["params"][0]) in of_last_layer else share_once_free for group in groups]
+    scheduler = LambdaLR(optimizer, shares)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 

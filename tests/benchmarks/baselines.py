@@ -149,6 +149,7 @@ def _trained(block: FinetuneSettings, encoder: Encoder, packed: Path, draw: int)
     network = Classifier(encoder.architecture, len(description.classes), block.head)
     if block.init == "pretrained":
         network.backbone.load_state_dict(encoder.backbone.state_dict())
+        network.normalization.load_state_dict(encoder.normalization.state_dict())
     module = Supervised(block, network, train, hold_out, rows, seed=draw)
     devices = CPU.claim()
     build_trainer(devices, precision=block.precision, epochs=module.epochs).fit(module)

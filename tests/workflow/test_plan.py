@@ -78,6 +78,16 @@ def test_stage_target_plans_the_stage_and_what_it_needs(target: str, last: str, 
     assert "summary" not in rules
 
 
+def test_published_weights_are_downloaded_once_for_all_pretrainings(fresh: Project) -> None:
+    fresh.config["pretrains"]["simclr"] |= {"encoder": "resnet18", "stem": "auto", "init": "published"}
+    fresh.config["experiments"][0] |= {"seeds": [0, 1], "grid": {"temperature": [0.1, 0.5]}}
+    fresh.write_config()
+    shown = fresh.dry_run("--cores", "2", "--printshellcmds", "pretrain_all").stdout
+    assert re.search(r"^download_weights +1$", shown, re.MULTILINE) and re.search(r"^pretrain +4$", shown, re.MULTILINE)
+    assert "--weights resources/weights/resnet18.IMAGENET1K_V1.json" in shown
+    assert "download_weights" in fresh.planned_rules("download_all")
+
+
 def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
     fresh.config["prediction"] = {"splits": ["train", "unlabeled"]}
     fresh.config["umap"]["split"] = "validation"

@@ -7,7 +7,7 @@ from snakemake.utils import update_config
 
 from simclr_steps.data.asked_columns import require_table
 from simclr_steps.data.image_files import fingerprint
-from simclr_steps.files import canonical_json, write_text
+from simclr_steps.files import canonical_json, checksum, write_text
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
 from simclr_steps.machine.errors import UserError
@@ -61,7 +61,7 @@ with one_sentence("config error"):
     CONFIG = PLAN.config
     if IN_CONTAINER:
         check_image(CONFIG.container)
-        check_data(PLAN.paths, APPTAINER_ARGUMENTS)
+        check_data(PLAN.own_files, APPTAINER_ARGUMENTS)
 with one_sentence("error"):
     if IS_MAIN_PROCESS:
         check_gpu_limit()
@@ -162,6 +162,18 @@ def own_files(dataset):
 @cache
 def demands_json(dataset):
     return PLAN.demands(dataset).as_json()
+
+
+@cache
+def checksum_of(path):
+    """Return the checksum of a user's file of weights, which is not its time; of a folder download_weights knows it."""
+    return [checksum(Path(path))] if path and Path(path).is_file() else []
+
+
+def published(wildcards):
+    """Return what download_weights writes for a pretraining that starts from published weights."""
+    weights = PLAN.pretrains[wildcards.pretrain].published_weights
+    return [f"resources/weights/{weights.name}.json"] if weights else []
 
 
 def check_of_data(wildcards, resources):

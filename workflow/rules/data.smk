@@ -54,12 +54,37 @@ rule prepare:
         " --workers {threads} --log {log:q}"
 
 
+rule download_weights:
+    output:
+        "resources/weights/{weights}.json",
+    log:
+        "logs/weights/{weights}.log",
+    benchmark:
+        "benchmarks/weights/{weights}.tsv"
+    conda:
+        "../envs/simclr.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        what=lambda wildcards: [PLAN.published[wildcards.weights].encoder, PLAN.published[wildcards.weights].sha256],
+        own_file=lambda wildcards: checksum_of(PLAN.published[wildcards.weights].unknown_file),
+        code=code_hash("download_weights"),
+        given=given(lambda wildcards: PLAN.published[wildcards.weights].as_json()),
+        folder=lambda wildcards, output: undeclared(f"resources/weights/{wildcards.weights}"),  # partial files stay
+        step=command("download_weights"),
+    shell:
+        "{params.step} --settings {params.given} --folder {params.folder:q} --out {output:q} --log {log:q}"
+
+
 rule download_all:
     input:
         collect(
             "resources/{dataset}/originals.json",
             dataset=[name for name in PLAN.datasets if CONFIG.datasets[name].is_downloaded],
         ),
+        collect("resources/weights/{weights}.json", weights=PLAN.published),
 
 
 rule prepare_all:

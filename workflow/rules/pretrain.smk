@@ -2,6 +2,7 @@ rule pretrain:
     input:
         arrays("train", "unlabeled", "validation"),
         "resources/{dataset}/train.rows.parquet",  # for the check of budgets of groups
+        weights=published,
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
     log:
@@ -20,8 +21,10 @@ rule pretrain:
         mem_mb=16000,
         runtime=1440,
     params:
-        settings=lambda wildcards: PLAN.pretrains[wildcards.pretrain].as_json(),
+        settings=lambda wildcards: PLAN.pretrains[wildcards.pretrain].trained.as_json(),
         code=lambda wildcards: [code_hash("pretrain"), *code_of_pretrain(PLAN.pretrains[wildcards.pretrain])],
+        own_weights=lambda wildcards: checksum_of(PLAN.pretrains[wildcards.pretrain].own_weights),
+        weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
         check=check_of_data,
         data=subpath(input[0], parent=True),
         work=work_folder("pretrain"),
@@ -31,7 +34,7 @@ rule pretrain:
         options=options("workers", "compile", "save_minutes"),
     shell:
         "{params.check} --data {params.data:q} --log {log.check:q} &&"
-        " {params.step} --settings {params.settings:q} --data {params.data:q} --seed {wildcards.seed}"
+        " {params.step} --settings {params.settings:q} {params.weights:q} --data {params.data:q} --seed {wildcards.seed}"
         " --out {output:q} --work {params.work:q}"
         " {params.gpus} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
         " {params.options} --log {log.pretrain:q}"

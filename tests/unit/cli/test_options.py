@@ -35,6 +35,7 @@ def test_a_step_is_given_what_the_command_line_says() -> None:
         "seed": 0,
         "out": Path("o"),
         "work": Path("w"),
+        "weights": None,
         "hardware": Hardware(gpus=0, nodes=2),
     }
     assert saving == Saving(0.5, None, saving.leave_by)

@@ -91,8 +91,8 @@ def test_data_need_a_bound_folder_and_a_table_the_folder_beside_it(
     monkeypatch.chdir(here)
     outside = Path(__file__).resolve()  # tmp_path lies below /tmp, which every container sees
     with pytest.raises(UserError, match=f"^datasets.own.path: the container does not see {outside.parent}: bind it"):
-        check_data({"own": outside}, f"--bind {outside}")
-    check_data({"own": outside}, f"--bind {outside.parent}")
-    check_data({"own": here, "temporary": Path("/tmp")}, "")
+        check_data({"datasets.own.path": outside}, f"--bind {outside}")
+    check_data({"datasets.own.path": outside}, f"--bind {outside.parent}")
+    check_data({"datasets.own.path": here, "pretrains.own.init": Path("/tmp")}, "")
     monkeypatch.setenv("APPTAINER_BIND", str(outside.parents[1]))
-    check_data({"own": outside}, "")
+    check_data({"datasets.own.path": outside}, "")

@@ -25,3 +25,9 @@ def test_each_other_network_has_a_name_of_its_own() -> None:
     ]
     own = [{"encoder": "mine_own:net"}, {"encoder": "mine:own_net"}]
     assert len({name(), name(seed=1), *(name(**key) for key in [*keys, *own])}) == 8
+
+
+def test_given_weights_are_compared_with_random_ones_below_the_same_stem() -> None:
+    assert name(init="resnet18.pth") == name(stem="imagenet") != name()
+    assert name(init="resnet18.pth", stem="small") == name(stem="small")
+    assert name(init="vit.safetensors", encoder="timm:test_vit") == name(encoder="timm:test_vit")

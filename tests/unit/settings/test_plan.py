@@ -242,6 +242,28 @@ def test_own_data_that_are_not_there_are_named_if_an_experiment_uses_them() -> N
         planned({"dataset": "own"}, **BLOCKS).check_paths([])
 
 
+def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
+    weights = tmp_path / "resnet18.pth"
+    result = planned({}, **BLOCKS | {"pretrains": {"simclr": {"init": str(weights)}}})
+    with pytest.raises(UserError, match=rf"^pretrains\.simclr\.init: {weights} does not exist: fix the path"):
+        result.check_paths([])
+    weights.touch()
+    result.check_paths([])
+    assert result.own_files["pretrains.simclr.init"] == weights
+
+
+def test_published_weights_are_named_once_and_their_source_decides_no_training() -> None:
+    block: dict[str, Any] = {"init": "published", "encoder": "resnet50"}
+    blocks = {"simclr": block, "longer": block}
+    blocks["longer"] = block | {"weights_path": "mine.pth", "weights_mirrors": ["https://example.org"], "epochs": 200}
+    result = planned({}, {"pretrain": "longer"}, pretrains=blocks)
+    assert list(result.published) == ["resnet50.IMAGENET1K_V2"]
+    assert result.published["resnet50.IMAGENET1K_V2"].path == "mine.pth"
+    assert "mine.pth" not in result.pretrains["longer"].trained.as_json()
+    with pytest.raises(UserError, match=r"^pretrains\.longer\.weights_path: mine.pth does not exist: fix the path$"):
+        result.check_paths([])
+
+
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [

@@ -20,9 +20,28 @@ from tests.unit.settings.mistakes import assert_refused
         ({"encoder": "my-module:network"}, "must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION"),
         ({"encoder": "timm:resnet18", "stem": "small"}, 'stem: "small" is wrong: it must be auto, as only'),
         ({"encoder": "my:network", "stem": "imagenet"}, "stem: .* must be auto"),
+        ({"epochs": 5, "freeze_epochs": 5}, "freeze_epochs: .* must be less than 5, the number of epochs"),
+        (
+            {"init": "published", "stem": "small"},
+            "stem: .* must be auto or imagenet, .* raise view_size .* init: random",
+        ),
+        ({"init": "published", "encoder": "my:network"}, "init: .* must be random or a path, as nothing is published"),
+        (
+            {"init": "published", "encoder": "timm:resnet18"},
+            r"init: .* encoder: timm:resnet18\.TAG, with one that timm",
+        ),
+        (
+            {"init": "my.pth", "weights_path": "other.pth"},
+            "weights_path: .* must be omitted, or init must be published",
+        ),
+        (
+            {"weights_mirrors": ["https://example.org"]},
+            "weights_mirrors: .* must be omitted, or init must be published",
+        ),
+        ({"init": "published", "weights_sha256": "11ad3fa6"}, "weights_sha256: "),
     ],
 )
-def test_wrong_names_and_stems_are_mistakes_of_the_config(content: dict[str, str], message: str) -> None:
+def test_wrong_names_and_stems_are_mistakes_of_the_config(content: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         check(PretrainSettings, content)
 

@@ -65,6 +65,24 @@ def test_timms_and_own_networks_of_color_images_have_torchs_features(encoder: st
     assert_same_features(model, onnxruntime.InferenceSession(tmp_path / "encoder.onnx"), images)
 
 
+def test_the_mean_and_standard_deviation_of_given_weights_are_part_of_the_file(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    network = load_network(write_encoder(channels=3))
+    network.normalization.set([0.2, 0.4, 0.6], [0.1, 0.2, 0.3])
+    save_network(tmp_path / "given.safetensors", network)
+    export(tmp_path / "given.safetensors", out=tmp_path / "encoder.onnx")
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(tmp_path / "encoder.onnx")
+    assert_same_features(tmp_path / "given.safetensors", session, images)
+    by_hand = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - torch.tensor([0.2, 0.4, 0.6])[:, None, None]) / (
+        torch.tensor([0.1, 0.2, 0.3])[:, None, None]
+    )
+    with torch.no_grad():
+        expected = network.backbone(by_hand)
+    np.testing.assert_allclose(session.run(None, {"images": images})[0], expected, atol=1e-5)
+
+
 def test_images_that_are_no_squares_have_torchs_features(write_encoder: WriteEncoder, tmp_path: Path) -> None:
     model = write_encoder(image_size=(8, 20))
     export(model, out=tmp_path / "encoder.onnx")

@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchvision
+from safetensors.torch import save_file
 
-from simclr_steps.data.packed import read_split
-from simclr_steps.files import read_json, read_table
+from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.files import checksum, read_json, read_table, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.methods.monitors import MONITORS, rankme
 from simclr_steps.networks import architecture
-from simclr_steps.networks.encoders import Encoder, save_network
+from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network, save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.steps.finetune import finetune
+from simclr_steps.steps.pretrain import pretrain
 from tests.unit.conftest import digits
 from tests.unit.pretraining import CPU, OWN, SMALL, history, train
 
@@ -124,6 +127,8 @@ FULL_MEMORY = """
 import math
 
 import torch
+import torchvision
+from safetensors.torch import save_file
 from torch import nn
 
 
@@ -186,3 +191,76 @@ def test_a_custom_encoder_gets_height_and_width_and_one_for_squares_is_refused_o
     assert train(tmp_path / "own", data, OWN.model_copy(update={"epochs": 1})).exists()
     assert train(tmp_path / "any", data, squares.model_copy(update={"encoder": "squares:any_shape"})).exists()
     assert train(tmp_path / "out", data, squares.model_copy(update={"view_size": 8})).exists()
+
+
+def test_training_starts_from_given_weights_and_a_head_that_is_random(
+    tmp_path: Path, write_packed: Callable[..., Path], write_encoder: Callable[..., Path]
+) -> None:
+    data, given = write_packed(), write_encoder(channels=3, name="given")
+    settings = SMALL.model_copy(update={"init": str(given), "epochs": 1, "learning_rate": 1e-12})
+    out = train(tmp_path / "out", data, settings)
+    _, encoder = read_candidate(out / "last.ckpt")
+    expected = load_network(given)
+    assert isinstance(expected, Encoder)
+    first, second = encoder.backbone.state_dict(), expected.backbone.state_dict()
+    assert torch.allclose(first["0.weight"], second["0.weight"].sum(dim=1, keepdim=True), atol=1e-6)
+    assert torch.allclose(first["3.weight"], second["3.weight"], atol=1e-6)
+    heads = [network.projection_head.state_dict()["0.weight"] for network in (encoder, expected)]
+    assert not torch.allclose(heads[0], heads[1], atol=1e-2)
+    origin = read_json(out / "run.json")["architecture"]["started_from"]
+    assert origin == {"name": given.name, "source": str(given), "sha256": checksum(given), "license": None}
+
+
+def test_weights_of_torchvision_bring_the_mean_or_take_that_of_other_channels(
+    tmp_path: Path, write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.save(torchvision.models.resnet18(weights=None).state_dict(), tmp_path / "resnet18.pth")
+    settings = SMALL.model_copy(update={"encoder": "resnet18", "init": str(tmp_path / "resnet18.pth"), "epochs": 1})
+    gray = write_packed()
+    with caplog.at_level("INFO"):
+        _, encoder = read_candidate(train(tmp_path / "gray", gray, settings) / "last.ckpt")
+    assert "stem: auto is torchvision's own here" in caplog.text and encoder.architecture.stem == "imagenet"
+    form = read_description(gray).image_format
+    assert (encoder.normalization.mean.tolist(), encoder.normalization.std.tolist()) == (form.mean, form.std)
+    splits = {name: read_split(gray, name) for name in ("train", "validation", "test", "unlabeled")}
+    color = write_packed({name: (split.images.repeat(3, 3), split.labels) for name, split in splits.items()}, name="c")
+    _, encoder = read_candidate(train(tmp_path / "color", color, settings) / "last.ckpt")
+    assert encoder.normalization.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert encoder.normalization.std.tolist() == pytest.approx([0.229, 0.224, 0.225])
+
+
+def test_published_weights_are_those_that_were_downloaded(tmp_path: Path, data: Path) -> None:
+    import timm
+
+    file, facts = tmp_path / "model.safetensors", tmp_path / "weights.json"
+    given = timm.create_model("test_resnet", num_classes=7)
+    save_file(given.state_dict(), file)
+    settings = SMALL.model_copy(
+        update={"encoder": "timm:test_resnet.r160_in1k", "init": "published", "epochs": 1, "view_size": 32}
+    )
+    origin = {"name": "timm=test_resnet.r160_in1k", "source": "https://example.org/model.safetensors"}
+    origin |= {"sha256": checksum(file), "license": "apache-2.0"}
+    write_json(facts, {**origin, "path": str(file)})
+
+    def start(weights: Path | None) -> None:
+        pretrain(
+            settings, data=data, seed=0, out=tmp_path / "out", work=tmp_path / "work", weights=weights, hardware=CPU
+        )
+
+    with pytest.raises(UserError, match="init: published needs what download_weights writes"):
+        start(None)
+    start(facts)
+    assert read_json(tmp_path / "out/run.json")["architecture"]["started_from"] == origin
+    file.write_bytes(b"changed")
+    with pytest.raises(UserError, match="model.safetensors is not what .*weights.json describes"):
+        start(facts)
+
+
+def test_a_frozen_backbone_keeps_its_weights_and_statistics_until_it_is_free(tmp_path: Path, data: Path) -> None:
+    settings = SMALL.model_copy(update={"epochs": 4, "freeze_epochs": 2, "backbone_learning_rate_factor": 0.5})
+    out = train(tmp_path / "out", data, settings)
+    first, frozen, free = (read_candidate(out / f"{name}.ckpt")[1] for name in ("epoch1", "epoch2", "epoch3"))
+    assert hash_of_weights(first.backbone) == hash_of_weights(frozen.backbone) != hash_of_weights(free.backbone)
+    assert hash_of_weights(first.projection_head) != hash_of_weights(frozen.projection_head)
+    statistics = [network.backbone.state_dict()["1.running_mean"] for network in (frozen, free)]
+    assert not torch.equal(*statistics)

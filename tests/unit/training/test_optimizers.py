@@ -53,6 +53,20 @@ def test_each_layer_has_a_share_of_the_rate_of_the_layer_behind_it(name: str) ->
         assert {rates[id(parameter)] for parameter in layer.parameters()} == {rate}
 
 
+def test_all_but_the_last_layer_can_be_frozen_at_first() -> None:
+    backbone, head = nn.Linear(4, 4), nn.Linear(4, 2)
+    settings = Optimization(schedule="constant")
+    layers = [backbone.parameters(), head.parameters()]
+    configured: Any = optimizer_and_schedule(layers, settings, 0.8, 3, 4, layer_decay=0.5, frozen_epochs=2)
+    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    for step in range(12):
+        rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+        assert {rates[id(p)] for p in backbone.parameters()} == {0.4 if step >= 6 else 0.0}
+        assert {rates[id(p)] for p in head.parameters()} == {0.8}
+        optimizer.step()
+        scheduler.step()
+
+
 def lars_reference(
     weights: list[Array], gradients: list[list[Array]], rate: float, momentum: float, decay: float, trust: float = 1e-3
 ) -> list[Array]:

@@ -1,0 +1,94 @@
+"""What a pretraining starts from where that is not random weights: the user's file, and the images' mean with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from simclr_steps.files import checksum, read_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.networks.architecture import StartedFrom
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.published import Statistics, input_statistics
+from simclr_steps.networks.weights import Weights, put_into, read_weights
+from simclr_steps.settings.pretrain import PretrainSettings
+
+
+@dataclass(frozen=True)
+class FirstWeights:
+    """The file that a pretraining starts from."""
+
+    path: Path
+    origin: StartedFrom
+
+
+def first_weights(settings: PretrainSettings, downloaded: Path | None = None) -> FirstWeights | None:
+    """Return the file that a pretraining starts from, None for random weights.
+
+    `downloaded` is what download_weights wrote of published weights.
+
+    Raises
+    ------
+    UserError
+        When the file does not exist, or is not the one that was downloaded.
+    """
+    if settings.init == "published":
+        return _published(downloaded)
+    if settings.encoder.startswith("timm:") and "." in settings.encoder and not settings.starts_from_weights:
+        log.warning(
+            "warning: %s starts from random weights; its tag has an effect with init: published", settings.encoder
+        )
+    path = settings.own_weights
+    if path is None:
+        return None
+    if not path.is_file():
+        raise UserError(f"init: {path} does not exist: write random, published or the path of a file of weights")
+    return FirstWeights(path, StartedFrom(name=path.name, source=str(path), sha256=checksum(path)))
+
+
+def _published(downloaded: Path | None) -> FirstWeights:
+    if downloaded is None:
+        raise UserError("init: published needs what download_weights writes: run it, and name its file by --weights")
+    facts = read_json(downloaded)
+    path, origin = Path(facts["path"]), StartedFrom(**{key: facts[key] for key in StartedFrom.model_fields})
+    if not path.is_file() or checksum(path) != origin.sha256:
+        raise UserError(
+            f"{path} is not what {downloaded} describes: delete {downloaded} and run download_weights again"
+        )
+    return FirstWeights(path, origin)
+
+
+def start_from(encoder: Encoder, path: Path) -> None:
+    """Put the weights of a file into an encoder's backbone; its projection head stays random.
+
+    The images' mean and standard deviation are those that the weights were made with. Where these are for another
+    number of channels, it takes those of the images that it is trained on.
+
+    Raises
+    ------
+    UserError
+        As `read_weights` and `put_into` do.
+    """
+    architecture = encoder.architecture
+    form = architecture.trained_on
+    weights = read_weights(path)
+    put_into(encoder.backbone, weights, path, architecture.encoder)
+    expected = _stored_statistics(weights) if weights.are_ours else input_statistics(architecture.encoder)
+    if expected is None:
+        log.info("the encoder reads values in [0, 1], as its weights do")
+        return
+    is_known = len(expected[0]) == form.channels
+    mean, std = expected if is_known else (form.mean, [value or 1.0 for value in form.std])
+    encoder.normalization.set(mean, std)
+    whose = "the weights were made with" if is_known else "these images have, as the weights are for other channels"
+    shown = (" ".join(f"{value:.3f}" for value in values) for values in (mean, std))
+    log.info("the encoder subtracts the mean %s and divides by the standard deviation %s, which %s", *shown, whose)
+
+
+def _stored_statistics(weights: Weights) -> Statistics | None:
+    """Return what a file of this package says of its images, None where its network reads them as they are."""
+    if "normalization.mean" not in weights.tensors:  # versions up to 0.1 wrote none
+        return None
+    mean, std = (weights.tensors[f"normalization.{kind}"].tolist() for kind in ("mean", "std"))
+    return (mean, std) if any(mean) or any(value != 1 for value in std) else None

@@ -1,0 +1,172 @@
+"""Weights to start from: read from a file of this package, torchvision, timm or Lightning, and put into a backbone."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+
+_LEAST_SHARE = 0.95  # of a backbone's parameters that a file must hold
+_NAMED = 4  # tensors in a sentence
+_INSIDE = ("state_dict", "model_state_dict", "model", "weights")  # where files keep the tensors, if not at the top
+_HEADS = {"fc", "head", "heads", "head_dist", "classifier", "classif", "last_linear"}  # what libraries call them
+_COUNTS = "num_batches_tracked"  # of batch norm, which old files lack and nothing needs
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors by their names in a file."""
+
+    tensors: dict[str, Tensor]
+    are_ours: bool  # the file is an encoder, a classifier or a checkpoint of this package
+
+
+def read_weights(path: Path) -> Weights:
+    """Read a safetensors file, or what torch.save wrote with nothing but tensors and plain values in it.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or damaged, holds code, which is not run, or holds no tensors.
+    """
+    try:
+        with path.open("rb") as stream:
+            is_safetensors = stream.read(9)[8:] == b"{"
+        if is_safetensors:
+            with safe_open(path, framework="pt") as stored:
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+                return Weights(tensors, "simclr" in (stored.metadata() or {}))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: give the path of a file of weights") from error
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is damaged or holds more than tensors, such as code, which is not run: save the state_dict "
+            "only, best as safetensors"
+        ) from error
+    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{path} is damaged or holds no weights ({reason}): get the file again") from error
+    return Weights(_tensors_in(content, path), isinstance(content, Mapping) and "architecture" in content)
+
+
+def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
+    while isinstance(content, Mapping):
+        tensors = {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+        if tensors:
+            return tensors
+        content = next((content[name] for name in _INSIDE if name in content), None)
+    raise UserError(f"{path} holds no tensors by name: save a state_dict")
+
+
+def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) -> None:
+    """Put weights into a backbone and say in the log what was found, what is left out and what is missing.
+
+    The tensors may stand below any prefix, such as `module.` or `backbone.`. Of another number of input channels, the
+    first kernel is summed for one and else repeated and scaled, as in timm.
+
+    Raises
+    ------
+    UserError
+        When they are of another network than `encoder`, or are not finite; the message names a tensor.
+    """
+    wanted: dict[str, Tensor] = backbone.state_dict()
+    prefix = _prefix(weights.tensors, wanted)
+    found = {name.removeprefix(prefix): tensor for name, tensor in weights.tensors.items() if name.startswith(prefix)}
+    used = {name: found[name] for name in wanted if name in found}
+    _check_complete(backbone, used, path, encoder)
+    _check_nothing_over(found, wanted, path, encoder)
+    first = next((name for name, parameter in backbone.named_parameters() if parameter.ndim > 2), None)
+    if first in used and _differ_in_channels(used[first], wanted[first]):
+        read, given = wanted[first].shape[1], used[first].shape[1]
+        used[first] = for_channels(used[first], read)
+        how = "sums" if read == 1 else "repeats and scales"
+        log.info("the first kernel was made for %d channels: the encoder %s it for %d", given, how, read)
+    _check_values(backbone, used, wanted, path, encoder)
+    backbone.load_state_dict({**wanted, **used})
+    missing = [name for name in wanted if name not in used and not name.endswith(_COUNTS)]
+    aside = [name for name in weights.tensors if not name.startswith(prefix) or name.removeprefix(prefix) not in wanted]
+    where = f', below "{prefix}"' if prefix else ""
+    log.info("starting from %s: %d of the backbone's %d tensors%s", path, len(used), len(wanted), where)
+    if missing:
+        log.warning("warning: %s lacks %s, which stay random", path, _named(missing))
+    if aside:
+        log.info("left out of %s: %s", path, _named(aside))
+
+
+def _prefix(names: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """Return what stands before the most of the wanted names."""
+    counts: Counter[str] = Counter()
+    for name in names:
+        parts = name.split(".")
+        for start in range(len(parts)):
+            if ".".join(parts[start:]) in wanted:
+                counts["".join(f"{part}." for part in parts[:start])] += 1
+    return counts.most_common(1)[0][0] if counts else ""
+
+
+def _check_complete(backbone: nn.Module, used: Mapping[str, Tensor], path: Path, encoder: str) -> None:
+    sizes = {name: parameter.numel() for name, parameter in backbone.named_parameters()}
+    missing = [name for name in sizes if name not in used]
+    share = 1 - sum(sizes[name] for name in missing) / max(1, sum(sizes.values()))
+    if share < _LEAST_SHARE:
+        raise UserError(
+            f"init: {path} has {share:.0%} of the parameters of {encoder} and lacks {_named(missing)}: is it a "
+            f"{encoder}?"
+        )
+
+
+def _check_nothing_over(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, encoder: str) -> None:
+    """Raise UserError when the file's network has more in a part than the backbone has there, the head set aside."""
+    parts = {name.partition(".")[0] for name in wanted}
+    for name, tensor in found.items():
+        is_part = name.partition(".")[0] in parts and not _HEADS & set(name.split("."))
+        if is_part and name not in wanted and tensor.is_floating_point():
+            raise UserError(f"init: {name} of {path} is left over: is it a {encoder}?")
+
+
+def _differ_in_channels(given: Tensor, wanted: Tensor) -> bool:
+    shapes = [[size for axis, size in enumerate(tensor.shape) if axis != 1] for tensor in (given, wanted)]
+    return given.shape != wanted.shape and shapes[0] == shapes[1]
+
+
+def for_channels(kernel: Tensor, channels: int) -> Tensor:
+    """Return a kernel [O, I, …] for another number of input channels, [O, channels, …].
+
+    For one channel its parts are summed, so that a gray image gives what it gives as a color image; for others they are
+    repeated in turn and scaled, so that the sum over equal channels remains for multiples of I.
+    """
+    if channels == 1:
+        return kernel.sum(dim=1, keepdim=True)
+    given = kernel.shape[1]
+    return kernel[:, torch.arange(channels) % given] * (given / channels)
+
+
+def _check_values(
+    backbone: nn.Module, used: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, encoder: str
+) -> None:
+    parameters = {name for name, _ in backbone.named_parameters()}
+    for name, tensor in used.items():
+        if tensor.shape != wanted[name].shape:
+            given, expected = (" × ".join(map(str, shape)) or "1" for shape in (tensor.shape, wanted[name].shape))
+            raise UserError(
+                f"init: {name} of {path} is {given}, but {expected} in {encoder} for these images: use the encoder, "
+                "stem and view_size that the weights were made with"
+            )
+        if tensor.isnan().any() or (name in parameters and tensor.isinf().any()):
+            raise UserError(f"init: {path} holds weights that are not finite, first in {name}: use other weights")
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

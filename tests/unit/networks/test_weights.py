@@ -1,0 +1,178 @@
+"""Weights from files of several kinds are found, fitted and checked."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.backbones import build_backbone
+from simclr_steps.networks.encoders import Encoder, load_network, save_network
+from simclr_steps.networks.weights import for_channels, put_into, read_weights
+from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.pretrain import PretrainSettings
+
+TIMM = "timm:test_resnet"
+
+
+def backbone_of(encoder: str = "resnet18", channels: int = 3) -> nn.Module:
+    settings = PretrainSettings(encoder=encoder, init="weights.pth")
+    return build_backbone(resolve(settings, ImageFormat.of_8_bits((32, 32), channels)))[0]
+
+
+def state_of(network: nn.Module, prefix: str = "") -> dict[str, Tensor]:
+    return {f"{prefix}{name}": tensor for name, tensor in network.state_dict().items()}
+
+
+def put(path: Path, encoder: str = "resnet18", channels: int = 3) -> dict[str, Tensor]:
+    """Return the weights of a backbone that those of a file were put into."""
+    backbone = backbone_of(encoder, channels)
+    put_into(backbone, read_weights(path), path, encoder)
+    return backbone.state_dict()
+
+
+def as_torchvision(folder: Path, network: nn.Module) -> Path:
+    torch.save(network.state_dict(), folder / "weights.pth")
+    return folder / "weights.pth"
+
+
+def as_old_zip_free(folder: Path, network: nn.Module) -> Path:
+    torch.save(network.state_dict(), folder / "weights.pth", _use_new_zipfile_serialization=False)
+    return folder / "weights.pth"
+
+
+def as_safetensors(folder: Path, network: nn.Module) -> Path:
+    save_file(state_of(network), folder / "weights.safetensors")
+    return folder / "weights.safetensors"
+
+
+def as_lightning(folder: Path, network: nn.Module) -> Path:
+    state = state_of(network, "model.module.encoder.")
+    state |= {"model.head.0.weight": torch.zeros(3, 3), "criterion.weight": torch.zeros(3)}
+    torch.save({"epoch": 3, "state_dict": state, "hyper_parameters": {"rate": 0.1}}, folder / "last.ckpt")
+    return folder / "last.ckpt"
+
+
+@pytest.mark.parametrize("write", [as_torchvision, as_old_zip_free, as_safetensors, as_lightning])
+def test_every_kind_of_file_gives_its_weights(
+    tmp_path: Path, write: Callable[[Path, nn.Module], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    given = torchvision.models.resnet18(weights=None)
+    with caplog.at_level("INFO"):
+        found = put(write(tmp_path, given))
+    assert all(torch.equal(tensor, given.state_dict()[name]) for name, tensor in found.items())
+    assert "120 of the backbone's 120 tensors" in caplog.text and "lacks" not in caplog.text
+    if write is as_lightning:
+        assert 'below "model.module.encoder."' in caplog.text and "criterion.weight" in caplog.text
+    assert "left out" in caplog.text and ("fc.weight" in caplog.text or write is as_lightning)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "classifier"])
+def test_our_own_files_give_theirs(tmp_path: Path, write_encoder: Callable[..., Path], kind: str) -> None:
+    classes = ("a", "b") if kind == "classifier" else None
+    path = write_encoder(encoder=TIMM, image_size=(32, 32), channels=3, classes=classes)
+    expected = state_of(load_network(path).backbone)
+    found = put(path, TIMM)
+    assert read_weights(path).are_ours
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in found)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 6])
+def test_the_first_kernel_is_made_for_other_channels_as_timm_does(channels: int) -> None:
+    from timm.models import adapt_input_conv
+
+    kernel = torch.rand(4, 3, 7, 7)
+    assert torch.allclose(for_channels(kernel, channels), adapt_input_conv(channels, kernel.clone()))
+
+
+def test_gray_images_give_what_they_give_as_color(tmp_path: Path) -> None:
+    given = torchvision.models.resnet18(weights=None).eval()
+    gray = backbone_of(channels=1).eval()
+    put_into(gray, read_weights(as_torchvision(tmp_path, given)), tmp_path, "resnet18")
+    given.fc = nn.Identity()
+    images = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(gray(images), given(images.expand(-1, 3, -1, -1)), atol=1e-4)
+
+
+def test_what_lacks_is_named_and_below_95_percent_is_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    path = tmp_path / "weights.pth"
+    torch.save({name: tensor for name, tensor in state.items() if not name.startswith("bn1.")}, path)
+    put(path)
+    assert "lacks bn1.weight, bn1.bias, bn1.running_mean, bn1.running_var, which stay random" in caplog.text
+    torch.save({name: tensor for name, tensor in state.items() if not name.startswith("layer3.")}, path)
+    with pytest.raises(UserError, match=r"has 8\d% of the parameters of resnet18 and lacks layer3.0.conv1.weight, "):
+        put(path)
+
+
+def test_weights_of_another_depth_are_told(tmp_path: Path) -> None:
+    path = as_torchvision(tmp_path, torchvision.models.resnet101(weights=None))
+    with pytest.raises(UserError, match=r"layer3\.6\.conv1\.weight of .*weights.pth is left over: is it a resnet50\?"):
+        put(path, "resnet50")
+    path = as_torchvision(tmp_path, torchvision.models.resnet50(weights=None))
+    with pytest.raises(UserError, match=r"has 5\d% of the parameters of resnet101 and lacks .*: is it a resnet101\?"):
+        put(path, "resnet101")
+
+
+class Code:
+    def __reduce__(self) -> tuple[object, ...]:
+        return print, ("this code has run",)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "weights.pth"
+    for content in ({"code": Code()}, {"state_dict": {}, "hyper_parameters": argparse.Namespace(rate=1)}):
+        torch.save(content, path)
+        with pytest.raises(UserError, match=r"weights.pth is damaged or holds more than tensors, such as code"):
+            read_weights(path)
+    assert "this code has run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("write", [as_torchvision, as_old_zip_free, as_safetensors])
+def test_a_truncated_file_is_told(tmp_path: Path, write: Callable[[Path, nn.Module], Path]) -> None:
+    path = write(tmp_path, torchvision.models.resnet18(weights=None))
+    content = path.read_bytes()
+    for size in (0, 5, 400, 100_000, len(content) - 100):
+        path.write_bytes(content[:size])
+        with pytest.raises(UserError, match=f"{path.name} is damaged"):
+            read_weights(path)
+
+
+def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    with pytest.raises(UserError, match="weights.pth does not exist"):
+        read_weights(path)
+    torch.save({"epoch": 1}, path)
+    with pytest.raises(UserError, match="holds no tensors by name"):
+        read_weights(path)
+    torch.save({"conv1.weight": torch.full((64, 3, 7, 7), torch.nan)}, path)
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    for value, name in ((torch.nan, "bn1.running_mean"), (torch.inf, "layer1.0.conv1.weight")):
+        torch.save(state | {name: torch.full_like(state[name], value)}, path)
+        with pytest.raises(UserError, match=f"weights that are not finite, first in {name}"):
+            put(path)
+    torch.save(state | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, path)
+    with pytest.raises(UserError, match=r"conv1.weight of .* is 64 × 3 × 3 × 3, but 64 × 3 × 7 × 7 in resnet18"):
+        put(path)
+
+
+def test_an_encoder_written_before_the_normalization_loads_as_it_was(tmp_path: Path) -> None:
+    encoder = Encoder(resolve(PretrainSettings(encoder=TIMM), ImageFormat.of_8_bits((32, 32), 3))).eval()
+    state = encoder.state_dict
+    encoder.state_dict = lambda: {  # type: ignore[method-assign, assignment]
+        name: tensor for name, tensor in state().items() if not name.startswith("normalization.")
+    }
+    save_network(tmp_path / "encoder.safetensors", encoder)
+    read = load_network(tmp_path / "encoder.safetensors")
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(read(images)[0], encoder.backbone(images))
