@@ -45,7 +45,7 @@ def find_images(folder: Path) -> list[str]:
     UserError
         When there is no image, one of an instrument's own format, or a name is not valid UTF-8.
     """
-    images = []
+    images, start = [], _start_below(folder)
     files, ignored = _images_below(folder)
     for file in ignored:
         if converter := converter_by_name(file.name):
@@ -57,7 +57,7 @@ def find_images(folder: Path) -> list[str]:
         except UnicodeEncodeError:
             name = os.fsencode(file.path).decode(errors="backslashreplace")
             raise UserError(f"path: the name of {name} is not valid UTF-8: rename the file or its folder") from None
-        images.append(_below(folder, file))
+        images.append(file.path[start:])
     listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
     if not images:
         found = f" but {listed}: add some, or convert these" if others else ": add some"
@@ -67,9 +67,9 @@ def find_images(folder: Path) -> list[str]:
     return sorted(images, key=lambda name: name.replace("/", "\0"))  # as a folder precedes what its name begins
 
 
-def _below(folder: Path, file: os.DirEntry[str]) -> str:
-    """Return the path of a file relative to the folder in which it was found."""
-    return file.path[len(os.path.join(folder, "")) :]  # noqa: PTH118 - Path drops the separator at the end
+def _start_below(folder: Path) -> int:
+    """Return where in the paths that are found in a folder the path relative to it begins."""
+    return len(os.path.join(folder, ""))  # noqa: PTH118 - Path drops the separator at the end
 
 
 def _images_below(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
@@ -119,7 +119,8 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
     if path.is_dir() and arrays:
         files = ((file.name, str(file)) for file in path.glob("*.npy"))
     elif path.is_dir():
-        files = ((_below(path, file), file) for file in _images_below(path)[0])
+        start = _start_below(path)
+        files = ((file.path[start:], file) for file in _images_below(path)[0])
     else:
         files = chain([(path.name, str(path))], [] if arrays else _listed(path))
     for name, file in files:

@@ -31,7 +31,7 @@ class Cost:
     """What a command took."""
 
     cpu_seconds: float  # of the command and of the processes that it started, in the system and outside of it
-    private_bytes: int  # as of a Run; of the command alone
+    private_bytes: int  # the most at any moment, of the command alone and without any pages of files
 
 
 def cost(command: Sequence[str | Path]) -> Cost:
@@ -42,8 +42,8 @@ def cost(command: Sequence[str | Path]) -> Cost:
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
     most = ended = 0
     while not ended:
-        most = max(most, _private_bytes(process.pid))
-        time.sleep(0.05)
+        most = max(most, _anonymous_bytes(process.pid))
+        time.sleep(0.1)
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -114,6 +114,12 @@ def _pretrain(data: Path, chosen: PretrainSettings, folder: Path, *options: str)
     return subprocess.Popen(
         [*STEP, "pretrain", *settings, *places, *options], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
     )
+
+
+def _anonymous_bytes(process: int) -> int:
+    """Return a count that the system has at hand, so that to look at it costs nothing."""
+    found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return 1024 * int(found[1]) if found else 0  # it has just ended
 
 
 def _private_bytes(process: int) -> int:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,23 @@ def test_a_split_without_any_label_is_gathered(count: int, write_packed: WritePa
     gather(parts, data=data, split="unlabeled", out=tmp_path / "out")
     table = pd.read_parquet(tmp_path / "out/rows.parquet")
     assert len(table) == count and table["label"].isna().all() and table["class"].isna().all()
+
+
+def test_memory_does_not_grow_with_the_rows(write_packed: WritePacked, tmp_path: Path) -> None:
+    def most(count: int) -> int:
+        images, labels = np.zeros((count, 1, 1, 1), np.uint8), np.zeros(count, np.int64)
+        data = write_packed({"test": (images, labels)}, name=f"data-{count}")
+        parts = write_parts(tmp_path / f"parts-{count}", [list(range(count))], width=250)
+        facts = json.loads((parts / "parts.json").read_text())
+        (parts / "parts.json").write_text(json.dumps({**facts, "run": {"data_hash": f"hash-of-data-{count}"}}))
+        tracemalloc.start()  # NumPy tells it of its arrays
+        try:
+            gather(parts, data=data, split="test", out=tmp_path / f"out-{count}")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert most(30_000) - most(10_000) < 10e6  # of 40 MB more features and projections
 
 
 @pytest.mark.parametrize("name", ["rows", "features", "projections"])

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from simclr_steps.data.packed import read_split
 from simclr_steps.machine.errors import UserError
@@ -70,6 +71,32 @@ def test_several_processes_predict_every_row_exactly_once_and_as_one_does(
     probabilities = found[[f"probability_{name}" for name in DIGITS]].to_numpy()
     np.testing.assert_allclose(probabilities, logits.softmax(dim=1), rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(found["label"], labels)
+
+
+HELD: list[int] = []  # the private memory at each batch, in bytes
+
+
+class _Wide(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        (held,) = re.findall(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        HELD.append(1024 * int(held))
+        return x.flatten(1).repeat(1, 32)
+
+
+def wide(channels: int, image_size: tuple[int, int]) -> nn.Module:
+    """Return a network that notes the memory in use; 2,048 features."""
+    return _Wide()
+
+
+def test_memory_does_not_grow_with_the_outputs(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    images = np.repeat(digits(1024)[0], 10, axis=0)
+    data = write_packed({"test": (images, np.zeros(len(images), np.int64))})
+    model = write_encoder(encoder=f"{__name__}:{wide.__name__}")
+    HELD.clear()
+    predict(model, data=data, split="test", out=tmp_path / "parts", hardware=CPU)
+    assert HELD[-1] - HELD[3] < 20e6  # of 59 MB of features
 
 
 def test_a_full_disk_is_named_and_leaves_nothing_of_the_part(
