@@ -14,7 +14,7 @@ from PIL import Image
 from simclr_steps.data.metadata import orientation, turned
 from simclr_steps.data.readable import UnreadableError, check_size, check_type
 from simclr_steps.data.stored_arrays import read_header
-from simclr_steps.data.tiff_files import is_plain_picture, read_image
+from simclr_steps.data.tiff_files import StoredImage, is_plain_picture, read_image
 from simclr_steps.settings.image_format import Reading
 
 Values = npt.NDArray[Any]  # [H, W, C] of uint8, uint16 or float32
@@ -47,9 +47,19 @@ def read_values(path: Path, reading: Reading) -> Values | None:
     return None
 
 
+def is_tiff(path: Path) -> bool:
+    """Return, judging by its first bytes, whether a file is TIFF."""
+    with path.open("rb") as file:
+        return file.read(len(_TIFF[0])) in _TIFF
+
+
 def read_tiff(path: Path, reading: Reading) -> Values:
     """Return the values of a TIFF file, upright; see read_values."""
-    stored = read_image(path, reading.channels)
+    return as_values(read_image(path, reading.channels), reading)
+
+
+def as_values(stored: StoredImage, reading: Reading) -> Values:
+    """Return the image that a TIFF file stores, or a part of it, upright; see read_values."""
     values = _arranged(stored.values, _named(stored.axes, stored.values.shape, reading), reading)
     if reading.is_picture and (stored.is_color or values.shape[2] == 1 + stored.has_alpha):
         values = _picture(values, reading, has_alpha=stored.has_alpha)
