@@ -28,8 +28,9 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     """Check that the parts hold every row of the split exactly once, order them and write them into `out`.
 
     For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], rows.parquet (row, source, label,
-    class) and run.json. For a classifier: predictions.parquet (row, source, label, class, prediction, predicted_class
-    and a probability_<class> for each class) and predictions.json, beside whatever else `out` holds. The JSON, which
+    class, and group and all further columns of the data's rows) and run.json. For a classifier: predictions.parquet
+    (the same and, after them, prediction, predicted_class and a probability_<class> for each class) and
+    predictions.json, beside whatever else `out` holds. The JSON, which
     the Parquet file's metadata hold as well, under the key `simclr`, tells the network and the records of `predict` and
     of this step. A row without a label has a null there.
 
@@ -99,16 +100,15 @@ def _check_rows(predicted: npt.NDArray[np.int64], rows: int, parts: Path) -> Non
 
 
 def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame:
-    """Return row, source, label and class of every image of a split."""
+    """Return row, source, label and class of every image of a split, its group if it has one, and further columns."""
     labels, rows = read_split(data, split).labels, read_rows(data, description, split)
-    return pd.DataFrame(
-        {
-            "row": np.arange(len(labels), dtype=np.int64),
-            "source": rows["source"],
-            "label": _nullable(labels),
-            "class": _class_names(labels, description.classes),
-        }
-    )
+    known = {
+        "row": np.arange(len(labels), dtype=np.int64),
+        "source": rows["source"],
+        "label": _nullable(labels),
+        "class": _class_names(labels, description.classes),
+    }
+    return pd.DataFrame(known | {name: rows[name] for name in rows if name not in known})
 
 
 def _add_predictions(

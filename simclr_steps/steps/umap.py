@@ -43,10 +43,11 @@ _OWN = ("backbone.*", "projection_head.*", "quality.json")  # of `out`
 def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> None:
     """Lay out the features of backbone and projection head in the plane.
 
-    Reads what gather wrote for an encoder. Writes into `out`, for each layer, <layer>.csv (row, x, y, label, class),
-    .png, .svg and .html (interactive, needs no network), and quality.json for all. UMAP sees no label unless
-    `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer neighbors than
-    `n_neighbors`, and one of less than 10 rows not at all: the files then say so.
+    Reads what gather wrote for an encoder. Writes into `out`, for each layer, <layer>.csv (row, x, y, label, class,
+    group, and further columns but those named like one of these), .png, .svg and .html (interactive, needs no network),
+    and quality.json for all. UMAP sees no label unless `supervised` is set, and the plot then says so. A split of few
+    rows is laid out with fewer neighbors than `n_neighbors`, and one of less than 10 rows not at all: the files then
+    say so.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
                 log.info("%s: %d points of %d values", layer, *values.shape)
                 points, quality[layer] = _points(settings, layer, values, rows, labels[drawn], title, description)
                 table = points.table.sort_index()
-                table[["row", "x", "y", "label", "class"]].to_csv(folder / f"{layer}.csv", index=False)
+                table[_columns_of_points(rows)].to_csv(folder / f"{layer}.csv", index=False)
                 save(draw(points), folder / layer)
                 pages[layer] = interactive(points, images.shape[1:3])
             for layer, page in with_images(pages, images).items():
@@ -104,15 +105,19 @@ def _points(
     return Points(layer, [first, *title[1:]], quality_lines(quality), table, description.classes), quality
 
 
+def _columns_of_points(rows: pd.DataFrame) -> list[str]:
+    """Return the columns of a layer's table: those of the rows but the source, and where the points are."""
+    first = ["row", "x", "y", "label", "class"]
+    return [*first, *(str(name) for name in rows if name not in (*first, "source"))]
+
+
 def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]:
     """Write all layers' files for a split that is too small to lay out; return their quality, which has no value."""
     text = f"Features were not plotted: the {split} split has {len(rows)} images, and UMAP needs at least {LEAST_ROWS}."
     log.warning("%s", text)
     quality: dict[str, Any] = dict.fromkeys((*MEASURES, "trustworthiness"))
     for layer in LAYERS:
-        rows.assign(x=np.nan, y=np.nan)[["row", "x", "y", "label", "class"]].to_csv(
-            folder / f"{layer}.csv", index=False
-        )
+        rows.assign(x=np.nan, y=np.nan)[_columns_of_points(rows)].to_csv(folder / f"{layer}.csv", index=False)
         save(sentence(text), folder / layer)
         write_text(folder / f"{layer}.html", f"<!DOCTYPE html><meta charset='utf-8'><title>UMAP</title><p>{text}</p>")
     return {layer: {**quality, "note": text} for layer in LAYERS}

@@ -76,6 +76,22 @@ def test_parts_of_an_encoder_come_out_in_the_order_of_the_rows(data: Path, tmp_p
     assert (told["split"], told["run"]["step"], told["predict"]["step"]) == ("test", "gather", "predict")
 
 
+@pytest.mark.parametrize(("kind", "name"), [("encoder", "rows"), ("classifier", "predictions")])
+def test_group_and_further_columns_go_with_the_rows(
+    kind: str, name: str, write_packed: WritePacked, tmp_path: Path
+) -> None:
+    groups, plates = list("aabbccd"), ["1", "1", None, "2", "2", "ü, 3", "1"]
+    data = write_packed({"test": digits(7)}, groups={"test": groups})
+    rows = pd.read_parquet(data / "test.rows.parquet")
+    rows.assign(plate=pd.Series(plates)).to_parquet(data / "test.rows.parquet")
+    parts = write_parts(tmp_path / "parts", [[5, 0, 6], [3, 1], [4, 2]], kind=kind, width=10)
+    gather(parts, data=data, split="test", out=tmp_path / "out")
+    table = pd.read_parquet(tmp_path / f"out/{name}.parquet")
+    assert list(table)[:6] == ["row", "source", "label", "class", "group", "plate"]
+    assert table["group"].tolist() == groups
+    assert table["plate"].astype(object).where(table["plate"].notna(), None).tolist() == plates
+
+
 def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there_is_none(
     data: Path, tmp_path: Path
 ) -> None:

@@ -86,6 +86,17 @@ def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_pa
         assert line in (out / "backbone.svg").read_text()
 
 
+def test_group_and_further_columns_are_in_the_tables_of_points(data: Path, tmp_path: Path) -> None:
+    features = write_features(tmp_path / "features", digits(60, 260)[1])
+    rows = pd.read_parquet(features / "rows.parquet")
+    of_tiles = {"x": "7", "y": "9"}  # places in a parent; those in the plane take the names
+    rows.assign(group="a", plate=pd.Series(["p, 1", None] * 30), **of_tiles).to_parquet(features / "rows.parquet")
+    run(features, data, tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "projection_head.csv")
+    assert list(table) == ["row", "x", "y", "label", "class", "group", "plate"]
+    assert table["plate"].fillna("").tolist() == ["p, 1", ""] * 30 and table["x"].nunique() > 50
+
+
 def test_the_seed_decides_every_coordinate(data: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "features", digits(60, 260)[1])
     tables = []
