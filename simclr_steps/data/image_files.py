@@ -125,10 +125,12 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
 
 
 def _listed(table: Path) -> Iterator[tuple[str, Path]]:
+    seen = set[str]()  # as many lines may list parts of one file
     with contextlib.suppress(UserError):
         for _, cells in read_lines(table):
             for column, name in cells.items():
-                if names_files(column):
+                if names_files(column) and name not in seen:
+                    seen.add(name)
                     yield name, table.parent / name
 
 

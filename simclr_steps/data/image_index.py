@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
+from simclr_steps.data.boxes import box_in
 from simclr_steps.data.image_files import find_images, is_passed_over
 from simclr_steps.data.image_tables import MISSING, OF_CHANNEL, names_files, read_lines
+from simclr_steps.data.regions import Box
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.base import did_you_mean
@@ -36,7 +38,8 @@ class ImageFile:
     """An image that was found: its path below the data set's folder, its class or "", its split, its group or "".
 
     `of_channels` are the paths of its channels, where each has a file; the first of them names the image. `further` are
-    the cells of the further columns that were asked for, "" where there is nothing.
+    the cells of the further columns that were asked for, "" where there is nothing. `box` is the part of the file that
+    is the image, if it is not all of it, and `line` the one of the CSV file that lists the part.
     """
 
     name: str
@@ -45,6 +48,18 @@ class ImageFile:
     group: str = ""
     of_channels: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
+    box: Box | None = None
+    line: int = 0
+
+    @property
+    def title(self) -> str:
+        """What names the image in all results; no other image has it."""
+        return f"{self.name}#{self.box}" if self.box else self.name
+
+    @property
+    def parent(self) -> str:
+        """The path of the file that it is a part of, written in one way."""
+        return os.path.normpath(self.name)
 
 
 def index_folder(folder: Path) -> list[ImageFile]:
@@ -108,7 +123,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
         When a column, a file or a split is wrong, when a file is listed twice, or when only some lines have a group,
         naming the line.
     """
-    line_of: dict[str, int] = {}
+    line_of: dict[tuple[str, Box | None], int] = {}
     files: list[ImageFile] = []
     known: dict[str, str] = {}
     no_label = first_line = 0
@@ -118,9 +133,9 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
         file = _listed(table, line, {column: cells[column] for column in columns if column in cells})
         if further:
             file = replace(file, further=tuple(_kept(cells[column], known) for column in further))
-        first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
+        first = line_of.setdefault((os.path.normpath(table.parent / file.name), file.box), line)
         if first != line:
-            raise UserError(f"path: {table} lists {file.name} on line {first} and on line {line}: keep one")
+            raise UserError(f"path: {table} lists {file.title} on line {first} and on line {line}: keep one")
         if files and bool(file.group) != bool(files[0].group):
             without = line if files[0].group else first_line
             raise UserError(
@@ -217,4 +232,6 @@ def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
     is_labeled = split != "unlabeled" and label.lower() not in MISSING
     group = "" if group.lower() in MISSING else group
     names = tuple(paths.values())
-    return ImageFile(names[0], label if is_labeled else "", split, group, () if "path" in paths else names)
+    box = box_in(cells, where)
+    of_channels = () if "path" in paths else names
+    return ImageFile(names[0], label if is_labeled else "", split, group, of_channels, box=box, line=line if box else 0)

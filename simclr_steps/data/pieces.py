@@ -124,10 +124,11 @@ _LAST = _LastOpened()
 
 
 def _decode_some(pieces: Sequence[Piece], cutting: Cutting) -> list[Decoded | str]:
-    return [_decode(file, box, cutting) for file, box in pieces]
+    return [decode_piece(file, box, cutting) for file, box in pieces]
 
 
-def _decode(file: File, box: Box, cutting: Cutting) -> Decoded | str:
+def decode_piece(file: File, box: Box, cutting: Cutting) -> Decoded | str:
+    """Decode a part of an image, or return the reason why it cannot be read."""
     try:
         with quietly():
             return resized(_LAST.open(file, cutting).read(box), cutting.reading, cutting.nodata)
