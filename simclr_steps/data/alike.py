@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from simclr_steps.data.decoding import Decoded, decode
+from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.readable import File
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.image_format import Reading
 
 
-def first_readable(files: Iterable[File], reading: Reading) -> tuple[Path, Decoded] | None:
+def first_readable(images: Iterable[tuple[File, Decoded | str]], channels: int) -> tuple[Path, Decoded] | None:
     """Return the first image that is readable, which all others are compared with; None if there is none.
+
+    Those after it are not asked for.
 
     Raises
     ------
     UserError
         When it has another number of channels than the settings say.
     """
-    for file in files:
-        image = decode(file, reading)
+    for file, image in images:
         if isinstance(image, Decoded):
             found = image.values.shape[2]
-            if found != reading.channels:
+            if found != channels:
                 raise UserError(
-                    f"channels: {shown(file)} has {_counted(found)}, but {reading.channels} are asked for: write "
+                    f"channels: {shown(file)} has {_counted(found)}, but {channels} are asked for: write "
                     f"`channels: {found}` or their names"
                 )
             return shown(file), image

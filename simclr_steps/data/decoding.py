@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 import stat
 import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,27 +52,33 @@ def decode(file: File, reading: Reading) -> Decoded | str:
     become white. Types other than uint8, uint16 and float32 are unreadable, as are values that are NaN or infinite, and
     images so large that Pillow takes them for a decompression bomb.
     """
+    with quietly():
+        return _decode(file, reading)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep Pillow from warning of metadata, which it does without the file's name."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")  # about metadata, without the file's name
-        return _decode_quietly(file, reading)
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        yield
 
 
-def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
+def _decode(file: File, reading: Reading) -> Decoded | str:
     try:
-        for path in [file] if isinstance(file, Path) else file:
-            if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for a writer
-                return "it is not a regular file"
-        return _decoded(file, reading) if isinstance(file, Path) else _resized(_joined(file, reading), reading)
-    except UnidentifiedImageError:
-        reason = _what_it_is(file) if isinstance(file, Path) else "a file of a channel is no image"
+        check_regular(file)
+    except (OSError, UnreadableError) as error:
+        return reason_of(error, file)
+    try:
+        return _decoded(file, reading) if isinstance(file, Path) else resized(_joined(file, reading), reading)
     except Exception as error:  # a damaged file can make a decoder fail in any way
-        reason = _why(error)
+        reason = reason_of(error, file)
     if isinstance(file, Path) and reading.is_picture:
         with suppress(Exception):  # what makes it fail may be no more than metadata
             if pixels := without_metadata(file):
                 return _picture(pixels, reading)
         try:  # of 8 bits, with a compression that Pillow does not know
-            return _resized(read_tiff(file, reading), reading)
+            return resized(read_tiff(file, reading), reading)
         except UnreadableError as error:
             reason = str(error)
         except Exception:  # the reason that Pillow gave stands
@@ -79,7 +86,17 @@ def _decode_quietly(file: File, reading: Reading) -> Decoded | str:
     return reason
 
 
-def _why(error: Exception) -> str:
+def check_regular(file: File) -> None:
+    """Raise UnreadableError for a pipe or the like, which would wait for a writer once it is opened."""
+    for path in [file] if isinstance(file, Path) else file:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnreadableError("it is not a regular file")
+
+
+def reason_of(error: Exception, file: File) -> str:
+    """Return why a file cannot be read, given how reading it failed, as the end of a sentence."""
+    if isinstance(error, UnidentifiedImageError):
+        return _what_it_is(file) if isinstance(file, Path) else "a file of a channel is no image"
     said = " ".join(str(error).split()) or type(error).__name__
     is_of_system = isinstance(error, OSError) and error.errno is not None
     if is_of_system or isinstance(error, UnreadableError | MemoryError | Image.DecompressionBombError):
@@ -102,22 +119,42 @@ def _what_it_is(path: Path) -> str:
 
 def _decoded(path: Path, reading: Reading) -> Decoded:
     if not reading.is_picture:
-        return _resized(_whole(path, reading), reading)
+        return resized(_whole(path, reading), reading)
     values = read_values(path, reading)
-    return _picture(path, reading) if values is None else _resized(values, reading)
+    return _picture(path, reading) if values is None else resized(values, reading)
 
 
 def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
     """Return a gray or color image of 8 bits as Pillow reads it."""
     size = reading.size
-    with Image.open(file, formats=_FORMATS) as image:
-        enough = 2 * max(size)  # in both directions, as the image may be turned
-        image.draft(None, (enough, enough))  # JPEG: decode at a fraction of the size, still twice too large
-        with complaints_raised() if image.format == "TIFF" else nullcontext():
-            whole = _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
+    enough = 2 * max(size)  # in both directions, as the image may be turned
+    whole = _opened_picture(file, reading, (enough, enough))
     inner, box, kept = _place((whole.height, whole.width), reading)
     small = np.asarray(_small(whole, inner, box), dtype=np.uint8).reshape(*inner, -1)
     return Decoded(_padded(small, size), "uint8", kept)
+
+
+def _opened_picture(file: Path | io.BytesIO, reading: Reading, at_least: Size | None) -> Image.Image:
+    """Return a picture of 8 bits, upright, which of a JPEG need not be larger than `at_least`."""
+    with Image.open(file, formats=_FORMATS) as image:
+        if at_least:
+            image.draft(None, at_least)  # JPEG: decode at a fraction of the size, still twice too large
+        with complaints_raised() if image.format == "TIFF" else nullcontext():
+            return _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
+
+
+def read_whole(path: Path, reading: Reading) -> Values:
+    """Return an image of a file as it is, upright, [H, W, C] of uint8, uint16 or float32.
+
+    A damaged file can fail in any way; see reason_of.
+    """
+    if not reading.is_picture:
+        return _whole(path, reading)
+    values = read_values(path, reading)
+    if values is not None:
+        return values
+    picture = _opened_picture(path, reading, None)
+    return np.asarray(picture, dtype=np.uint8).reshape(picture.height, picture.width, -1)
 
 
 def _whole(path: Path, reading: Reading) -> Values:
@@ -134,9 +171,23 @@ def _whole(path: Path, reading: Reading) -> Values:
 
 def _joined(paths: Sequence[Path], reading: Reading) -> Values:
     """Return the channels of an image that has a file for each."""
+    return join(paths, [_whole(path, of_one_channel(reading)) for path in paths], reading)
+
+
+def of_one_channel(reading: Reading) -> Reading:
+    """Return how the file of a single channel is read, whose values are as they are."""
+    return reading.model_copy(update={"channels": 1, "channel_names": ["one"]})
+
+
+def join(paths: Sequence[Path], planes: Sequence[Values], reading: Reading) -> Values:
+    """Return the channels [H, W, 1] of all files as one image.
+
+    Raises
+    ------
+    UnreadableError
+        When they are not alike.
+    """
     names = reading.channel_names or [path.name for path in paths]
-    of_one = reading.model_copy(update={"channels": 1, "channel_names": ["one"]})
-    planes = [_whole(path, of_one) for path in paths]
     for path, name, plane in zip(paths, names, planes, strict=True):
         if plane.shape[2] != 1:
             raise UnreadableError(f"{path.name} of channel {name} has {plane.shape[2]} channels: give a file with one")
@@ -149,8 +200,10 @@ def _described(plane: Values) -> str:
     return f"{plane.shape[0]} × {plane.shape[1]} {plane.dtype}"
 
 
-def _resized(whole: Values, reading: Reading) -> Decoded:
+def resized(whole: Values, reading: Reading, nodata: float | None = None) -> Decoded:
     """Return an image of any type and any number of channels at the wanted size.
+
+    Pixels that are `nodata` in all channels become NaN, and so do those of the result that are mostly made of such.
 
     Raises
     ------
@@ -159,18 +212,39 @@ def _resized(whole: Values, reading: Reading) -> Decoded:
     """
     if not whole.size:
         raise UnreadableError("it holds no pixels")
-    if wrong := int((~np.isfinite(whole)).sum()):
+    missing = _missing(whole, nodata)
+    if wrong := int((~np.isfinite(whole[~missing])).sum()):
         raise UnreadableError(f"{wrong:,} of its {whole.size:,} values are NaN or infinite: replace them")
     inner, box, kept = _place(whole.shape[:2], reading)
-    kind = np.uint8 if whole.dtype == np.uint8 else np.float32
-    planes = []
-    for channel in range(whole.shape[2]):
-        plane = Image.fromarray(np.ascontiguousarray(whole[..., channel], dtype=kind))
-        planes.append(np.asarray(_small(plane, inner, box)))
-    values = np.stack(planes, axis=2)
-    if whole.dtype == np.uint16:  # as Pillow does it for 8 bits, where the filter leaves the type's range
-        values = values.clip(0, np.iinfo(np.uint16).max)
+    if missing.any():
+        values = _without(missing, whole, inner, box)
+    else:
+        kind = np.uint8 if whole.dtype == np.uint8 else np.float32
+        values = _each_small(whole.astype(kind, copy=False), inner, box)
+    if whole.dtype != np.float32:  # as Pillow does it for 8 bits, where the filter leaves the type's range
+        values = values.clip(0, np.iinfo(whole.dtype).max)
     return Decoded(_padded(values, reading.size), whole.dtype.name, kept)  # type: ignore[arg-type]
+
+
+def _missing(whole: Values, nodata: float | None) -> npt.NDArray[np.bool_]:
+    """Return which pixels are missing: [H, W]."""
+    if nodata is None:
+        return np.zeros(whole.shape[:2], dtype=bool)
+    return np.asarray((np.isnan(whole) if math.isnan(nodata) else whole == nodata).all(axis=2))
+
+
+def _without(missing: npt.NDArray[np.bool_], whole: Values, inner: Size, box: Box) -> Values:
+    """Return an image at another size whose pixels are means of those that are not missing, or NaN."""
+    filled = np.where(missing[..., None], 0, whole).astype(np.float32)
+    present = _each_small((~missing[..., None]).astype(np.float32), inner, box)
+    values = _each_small(filled, inner, box)
+    return np.divide(values, present, out=np.full_like(values, np.nan), where=present > 0.5)
+
+
+def _each_small(whole: Values, inner: Size, box: Box) -> Values:
+    """Return an image of uint8 or float32 at another size, each channel by itself."""
+    channels = [np.ascontiguousarray(whole[..., channel]) for channel in range(whole.shape[2])]
+    return np.stack([np.asarray(_small(Image.fromarray(plane), inner, box)) for plane in channels], axis=2)
 
 
 def _small(image: Image.Image, size: Size, box: Box) -> Image.Image:

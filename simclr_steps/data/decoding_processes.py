@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
 from simclr_steps.data.decoding import Decoded, decode
 from simclr_steps.data.readable import File
@@ -21,6 +22,9 @@ from simclr_steps.settings.image_format import Reading
 _AT_ONCE = 16  # files that a process decodes before it hands over
 _LOOK_EVERY = 1.0  # seconds in which a process that died is noticed
 
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
 
 def decode_all(files: Iterable[File], reading: Reading, workers: int) -> Iterator[Decoded | str]:
     """Decode files with `workers` processes and yield the results in the order of `files`.
@@ -30,8 +34,20 @@ def decode_all(files: Iterable[File], reading: Reading, workers: int) -> Iterato
     UserError
         When a process dies.
     """
-    job = partial(_decode_some, reading=reading)
-    parts = _in_parts(files)
+    return in_processes(partial(_decode_some, reading=reading), files, _AT_ONCE, workers)
+
+
+def in_processes(
+    job: Callable[[Sequence[_In]], list[_Out]], things: Iterable[_In], at_once: int, workers: int
+) -> Iterator[_Out]:
+    """Yield what a job makes of things, in order; `workers` processes work on parts of `at_once` of them each.
+
+    Raises
+    ------
+    UserError
+        When a process dies.
+    """
+    parts = _in_parts(things, at_once)
     if workers == 1:
         for part in parts:
             yield from job(part)
@@ -48,9 +64,9 @@ def decode_all(files: Iterable[File], reading: Reading, workers: int) -> Iterato
         ) from error
 
 
-def _in_parts(files: Iterable[File]) -> Iterator[list[File]]:
-    waiting = iter(files)
-    while part := list(islice(waiting, _AT_ONCE)):
+def _in_parts(things: Iterable[_In], at_once: int) -> Iterator[list[_In]]:
+    waiting = iter(things)
+    while part := list(islice(waiting, at_once)):
         yield part
 
 
@@ -59,14 +75,11 @@ def _decode_some(files: Sequence[File], reading: Reading) -> list[Decoded | str]
 
 
 def _in_order(
-    pool: ProcessPoolExecutor,
-    job: Callable[[Sequence[File]], list[Decoded | str]],
-    parts: Iterable[Sequence[File]],
-    ahead: int,
-) -> Iterator[list[Decoded | str]]:
+    pool: ProcessPoolExecutor, job: Callable[[Any], list[Any]], parts: Iterable[Any], ahead: int
+) -> Iterator[list[Any]]:
     """Yield the results of jobs in order, with no more than `ahead` of them begun."""
     waiting, others = iter(parts), multiprocessing.active_children()
-    begun: deque[Future[list[Decoded | str]]] = deque(pool.submit(job, part) for part in islice(waiting, ahead))
+    begun: deque[Future[list[Any]]] = deque(pool.submit(job, part) for part in islice(waiting, ahead))
     decoders = [process for process in multiprocessing.active_children() if process not in others]
     try:
         while begun:
@@ -81,9 +94,7 @@ def _in_order(
             future.cancel()
 
 
-def _result(
-    future: Future[list[Decoded | str]], pool: ProcessPoolExecutor, decoders: Sequence[BaseProcess]
-) -> list[Decoded | str]:
+def _result(future: Future[list[Any]], pool: ProcessPoolExecutor, decoders: Sequence[BaseProcess]) -> list[Any]:
     """Wait for a result, and end the pool when a decoder has died.
 
     If that was while it handed over images, the pool would wait for the rest of them until nobody can write any more,

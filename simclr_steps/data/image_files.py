@@ -130,12 +130,15 @@ def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
 
 
 def _listed(table: Path) -> Iterator[tuple[str, str]]:
+    seen = set[str]()  # as many lines may list parts of one file
     with contextlib.suppress(UserError):
         lines = read_lines(table)
         folder, columns = str(table.parent), [column for column in next(lines)[1] if names_files(column)]
         for _, cells in lines:
             for column in columns:
-                yield cells[column], os.path.join(folder, cells[column])  # noqa: PTH118 - as with os.stat
+                if (name := cells[column]) not in seen:
+                    seen.add(name)
+                    yield name, os.path.join(folder, name)  # noqa: PTH118 - as with os.stat
 
 
 def is_passed_over(name: str) -> bool:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from simclr_steps.data.boxes import box_in
 from simclr_steps.data.image_files import find_images, is_passed_over
 from simclr_steps.data.image_tables import MISSING, OF_CHANNEL, names_files, read_lines
+from simclr_steps.data.regions import Box
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.base import did_you_mean
@@ -37,7 +39,8 @@ class ImageFile:
     """An image that was found: its path below the data set's folder, its class or "", its split, its group or "".
 
     `of_channels` are the paths of its channels, where each has a file; the first of them names the image. `further` are
-    the cells of the further columns that were asked for, "" where there is nothing.
+    the cells of the further columns that were asked for, "" where there is nothing. `box` is the part of the file that
+    is the image, if it is not all of it, and `line` the one of the CSV file that lists the part.
     """
 
     name: str
@@ -46,6 +49,18 @@ class ImageFile:
     group: str = ""
     of_channels: tuple[str, ...] = ()
     further: tuple[str, ...] = ()
+    box: Box | None = None
+    line: int = 0
+
+    @property
+    def title(self) -> str:
+        """What names the image in all results; no other image has it."""
+        return f"{self.name}#{self.box}" if self.box else self.name
+
+    @property
+    def parent(self) -> str:
+        """The path of the file that it is a part of, written in one way."""
+        return os.path.normpath(self.name)
 
 
 def index_folder(folder: Path) -> list[ImageFile]:
@@ -110,20 +125,21 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
         When a column, a file or a split is wrong, when a file is listed twice, or when only some lines have a group,
         naming the line.
     """
-    line_of: dict[str, int] = {}
+    line_of: dict[tuple[str, Box | None], int] = {}
     files: list[ImageFile] = []
     known: dict[str, str] = {}
     no_label = first_line = 0
-    folder, where = str(table.parent), f"path: {table} line"  # text, as a million Paths would take more than all else
+    folder = str(table.parent)  # text, as a million Paths would take more than all else
     lines = read_lines(table)
     _check_columns(table, list(next(lines)[1]), columns)
     for line, cells in lines:
-        file = _listed(folder, f"{where} {line}", {column: cells[column] for column in columns if column in cells})
+        file = _listed(folder, table, line, {column: cells[column] for column in columns if column in cells})
         if further:
             file = replace(file, further=tuple(_kept(cells[column], known) for column in further))
-        first = line_of.setdefault(os.path.normpath(os.path.join(folder, file.name)), line)  # noqa: PTH118
+        place = os.path.normpath(os.path.join(folder, file.name)), file.box  # noqa: PTH118
+        first = line_of.setdefault(place, line)
         if first != line:
-            raise UserError(f"path: {table} lists {file.name} on line {first} and on line {line}: keep one")
+            raise UserError(f"path: {table} lists {file.title} on line {first} and on line {line}: keep one")
         if files and bool(file.group) != bool(files[0].group):
             without = line if files[0].group else first_line
             raise UserError(
@@ -209,8 +225,9 @@ def _check_columns(table: Path, columns: Sequence[str], read: Sequence[str]) -> 
         raise UserError(f"path: {table} line 1 has no path column: add it to {columns or 'the file'}")
 
 
-def _listed(folder: str, where: str, cells: dict[str, str]) -> ImageFile:
-    """Return the image of a line of a CSV file, whose files are below `folder`; messages name the line as `where`."""
+def _listed(folder: str, table: Path, line: int, cells: dict[str, str]) -> ImageFile:
+    """Return the image of a line of a CSV file, whose files are below `folder`."""
+    where = f"path: {table} line {line}"
     _, label, split, group = (cells.get(column, "") for column in COLUMNS)
     paths = {column: cell for column, cell in cells.items() if names_files(column)}
     for column, name in paths.items():
@@ -227,4 +244,6 @@ def _listed(folder: str, where: str, cells: dict[str, str]) -> ImageFile:
     group = "" if group.lower() in MISSING else sys.intern(group)
     names = tuple(paths.values())
     label = sys.intern(label) if is_labeled else ""
-    return ImageFile(names[0], label, split, group, () if "path" in paths else names)
+    box = box_in(cells, where)
+    of_channels = () if "path" in paths else names
+    return ImageFile(names[0], label, split, group, of_channels, box=box, line=line if box else 0)

@@ -16,7 +16,7 @@ from simclr_steps.data.channel_names import places_of
 from simclr_steps.data.metadata import orientation, turned
 from simclr_steps.data.readable import File, UnreadableError, check_size, check_type
 from simclr_steps.data.stored_arrays import read_header
-from simclr_steps.data.tiff_files import channel_names, is_plain_picture, read_image
+from simclr_steps.data.tiff_files import StoredImage, channel_names, is_plain_picture, read_image
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.image_format import Reading
 
@@ -50,9 +50,19 @@ def read_values(path: Path, reading: Reading) -> Values | None:
     return None
 
 
+def is_tiff(path: Path) -> bool:
+    """Return, judging by its first bytes, whether a file is TIFF."""
+    with path.open("rb") as file:
+        return file.read(len(_TIFF[0])) in _TIFF
+
+
 def read_tiff(path: Path, reading: Reading) -> Values:
     """Return the values of a TIFF file, upright; see read_values."""
-    stored = read_image(path, reading.channels)
+    return as_values(read_image(path, reading.channels), reading)
+
+
+def as_values(stored: StoredImage, reading: Reading) -> Values:
+    """Return the image that a TIFF file stores, or a part of it, upright; see read_values."""
     asked = reading.channel_names if reading.channel_axis is None else None
     places, values = places_of(asked, stored.channel_names), stored.values
     if places is not None:

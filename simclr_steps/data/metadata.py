@@ -11,11 +11,15 @@ from typing import Any
 import numpy.typing as npt
 from PIL import ExifTags, Image
 
+from simclr_steps.settings.sizes import Size
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = (b"tRNS", b"eXIf")  # beside the chunks that no PNG file does without
 _JPEG = b"\xff\xd8"
 _START_OF_SCAN = 0xDA
 _JPEG_KEPT = {0xE0: 14, 0xE1: 0, 0xEE: 12}  # JFIF, EXIF and Adobe's, by the bytes that they have at least
+
+Place = tuple[int, int, int, int]  # x, y, width and height in pixels
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -54,6 +58,20 @@ def turned(values: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
     if number in (2, 3, 6, 7):
         values = values[:, ::-1]
     return values[::-1] if number in (3, 4, 7, 8) else values
+
+
+def stored_place(place: Place, size: Size, number: int) -> Place:
+    """Return where a part of an upright image lies in the stored one of this height and width.
+
+    It is what `turned`, with the same number of an orientation, turns into that part.
+    """
+    x, y, width, height = place
+    tall, wide = size if number < 5 else size[::-1]
+    if number in (3, 4, 7, 8):
+        y = tall - y - height
+    if number in (2, 3, 6, 7):
+        x = wide - x - width
+    return (x, y, width, height) if number < 5 else (y, x, height, width)
 
 
 def without_metadata(path: Path) -> io.BytesIO | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,7 +21,8 @@ from simclr_steps.data.repeated import Digests, count_repeated, digests_of
 from simclr_steps.data.scaling import Values, scale
 from simclr_steps.data.seen_values import SeenValues
 from simclr_steps.data.splits import Labels, Rows, SplitNames
-from simclr_steps.data.value_ranges import WaitingValues, fixed_limits, found_limits
+from simclr_steps.data.tiles import Keep
+from simclr_steps.data.value_ranges import WaitingValues, fixed_limits, found_limits, mean_and_std
 from simclr_steps.files import scratch_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress, log
@@ -44,7 +44,8 @@ class ImageSource:
     source names none), its label or -1, and where it comes from. `read` takes rows in rising order and yields them
     again in parts, each with its images: int64 [n], and [n, H, W, C] of uint8, or of float32 for values of another
     `dtype`; a row that cannot be read is not yielded. `groups` [N] names the group of each row, if they have any.
-    `columns` are what else is known of each row, [N] by name, "" where it is unknown.
+    `columns` are what else is known of each row, [N] by name, "" where it is unknown. `keep` drops some of what was
+    read, once the range of the values is known.
     """
 
     classes: list[str]
@@ -58,6 +59,7 @@ class ImageSource:
     dtype: Dtype = "uint8"  # of the originals
     value_range: ChannelRange | list[ChannelRange] = "auto"
     bits: Literal[8, 16] = 8  # of a packed value
+    keep: Keep | None = None
 
 
 def chunk_length(height: int, width: int, channels: int) -> int:
@@ -104,13 +106,13 @@ def pack(
         trained_on = written["train"].histogram + written["unlabeled"].histogram
         if not trained_on.any():
             raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
-        mean, std = _mean_and_std(trained_on)
+        mean, std = mean_and_std(trained_on)
         seen.report_packed(std)
         description = Description(
             classes=source.classes,
             image_format=form.model_copy(update={"mean": mean, "std": std}),
             splits={split: written[split].counts() for split in SPLITS},
-            skipped=[source.names[row] for row in _skipped(splits, written.values())],
+            skipped=_skipped(source, splits, written.values()),
             repeated=count_repeated(
                 {split: writer.digests for split, writer in written.items()},
                 {split: writer.labels for split, writer in written.items()},
@@ -146,7 +148,8 @@ def _with_range(
         limits, parts = found_limits(wanted, source.dtype, waiting), waiting.read()
     facts = source.reading.model_dump()
     form = ImageFormat(**facts, dtype=source.dtype, bits=source.bits, value_range=limits, mean=[], std=[])
-    return form, _watched("packed", parts, len(rows))
+    watched = _watched("packed", parts, len(rows))
+    return form, source.keep.kept(watched, form) if source.keep else watched
 
 
 def _watched(what: str, parts: Iterable[tuple[Rows, Values]], count: int) -> Iterator[tuple[Rows, Values]]:
@@ -259,35 +262,31 @@ def _require_readable(source: ImageSource, splits: SplitNames, written: Mapping[
 
     Splits are assigned before images are read, as images that a subset leaves out are never read.
     """
-    advice = (
-        "fix these files, the first of which are named above, or remove them: the splits are then drawn from the others"
+    state, advice = (
+        "readable",
+        (
+            "fix these files, the first of which are named above, or remove them: the splits are then drawn from the others"
+        ),
     )
+    if source.keep and source.keep.dropped:
+        state, advice = "readable and kept", "lower min_std of tiles.keep, or fix the files that are named above"
     for split, writer in written.items():
         assigned = source.labels[splits == split]
         if len(assigned) and not len(writer.rows):
-            raise UserError(f"none of the {len(assigned)} images of the split {split} is readable: {advice}")
+            raise UserError(f"none of the {len(assigned)} images of the split {split} is {state}: {advice}")
         lost = np.setdiff1d(assigned, [NO_LABEL, *np.unique(writer.labels)])
         if len(lost):
             name = source.classes[lost[0]]
             more = f" (and of {len(lost) - 1} more classes)" if len(lost) > 1 else ""
-            sentence = f'none of the {split} images of class "{name}"{more} is readable: {advice}'
+            sentence = f'none of the {split} images of class "{name}"{more} is {state}: {advice}'
             if split == "train":
                 raise UserError(sentence)
             log.warning("warning: %s", sentence)
 
 
-def _skipped(splits: SplitNames, writers: Iterable[_SplitWriter]) -> Rows:
-    """Return the rows that were to be packed and could not be read."""
+def _skipped(source: ImageSource, splits: SplitNames, writers: Iterable[_SplitWriter]) -> list[str]:
+    """Return the names of the images that were to be packed and could not be read."""
     wanted = splits != ""
-    for writer in writers:
-        wanted[writer.rows] = False
-    return np.flatnonzero(wanted)
-
-
-def _mean_and_std(histogram: npt.NDArray[np.int64]) -> tuple[list[float], list[float]]:
-    """Return the mean and the standard deviation of each channel's pixels, in [0, 1]: int64 [C, B] of packed values."""
-    values = np.arange(histogram.shape[1]) / (histogram.shape[1] - 1)
-    share = histogram / histogram.sum(axis=1, keepdims=True)
-    mean = share @ values
-    std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
-    return mean.tolist(), std.tolist()
+    for rows in [*(writer.rows for writer in writers), source.keep.dropped if source.keep else []]:
+        wanted[rows] = False
+    return [source.names[row] for row in np.flatnonzero(wanted).tolist()]

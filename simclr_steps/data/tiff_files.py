@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,39 +46,54 @@ def read_image(path: Path, channels: int) -> StoredImage:
     UnreadableError
         When it holds several images, or values that are not read. What is damaged can fail in other ways, too.
     """
-    with _open(path) as file:
-        parts = _parts(file)
+    with open_file(path) as file:
+        parts = parts_of(file)
         first, page = parts[0], parts[0].keyframe
-        if any(found is None for part in parts for found in part.pages):
-            raise UnreadableError("a page is missing, which its metadata name")
         check_size(first.shape, channels)
-        check_type(np.dtype(np.uint8) if first.dtype == np.bool_ else first.dtype)
-        _check_meaning(page)
-        try:
+        check_parts(parts)
+        with known_compression(page):
             arrays = [part.asarray() for part in parts]
-        except ValueError as error:
-            if any(words in str(error) for words in _UNSUPPORTED):
-                name = tifffile.COMPRESSION(page.compression).name
-                raise UnreadableError(
-                    f"its compression {name} is read by neither tifffile nor imagecodecs: save it with another, "
-                    "such as deflate"
-                ) from error
-            raise
-        tag = page.tags.get("Orientation")
-        return StoredImage(
-            values=_as_light(np.stack(arrays) if len(arrays) > 1 else arrays[0], page),
-            axes=(UNKNOWN if len(parts) > 1 else "") + first.axes,
-            is_color=page.photometric in _COLORS,
-            has_alpha=page.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,),
-            orientation=int(tag.value) if tag else 1,
-            channel_names=_channel_names(file),
-        )
+        return stored_image(arrays, parts)
+
+
+@contextmanager
+def known_compression(page: tifffile.TiffPage) -> Iterator[None]:
+    """Name the compression where its pixels cannot be decoded because it is unknown."""
+    try:
+        yield
+    except ValueError as error:
+        if any(words in str(error) for words in _UNSUPPORTED):
+            name = tifffile.COMPRESSION(page.compression).name
+            raise UnreadableError(
+                f"its compression {name} is read by neither tifffile nor imagecodecs: save it with another, "
+                "such as deflate"
+            ) from error
+        raise
+
+
+def stored_image(arrays: Sequence[npt.NDArray[Any]], parts: Sequence[tifffile.TiffPageSeries]) -> StoredImage:
+    """Return the values of all parts of a file's image, or of one place in each, as one image."""
+    page = parts[0].keyframe
+    return StoredImage(
+        values=_as_light(np.stack(arrays) if len(arrays) > 1 else arrays[0], page),
+        axes=(UNKNOWN if len(parts) > 1 else "") + parts[0].axes,
+        is_color=page.photometric in _COLORS,
+        has_alpha=page.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,),
+        orientation=orientation_of(page),
+        channel_names=_channel_names(page.parent),
+    )
+
+
+def orientation_of(page: tifffile.TiffPage) -> int:
+    """Return the number from 1 to 8 that says how a page is to be turned."""
+    tag = page.tags.get("Orientation")
+    return int(tag.value) if tag else 1
 
 
 def channel_names(path: Path) -> list[str] | None:
     """Return the names that a file gives its channels, None where it gives none or is no TIFF file that is read."""
     try:
-        with _open(path) as file:
+        with open_file(path) as file:
             return _channel_names(file)
     except Exception:
         return None
@@ -93,7 +110,7 @@ def _channel_names(file: tifffile.TiffFile) -> list[str] | None:
 def is_plain_picture(path: Path) -> bool:
     """Return whether a file holds one page of 8 bits or fewer, or is damaged, or odd in a way that Pillow may know."""
     try:
-        with _open(path) as file:
+        with open_file(path) as file:
             first = file.series[0]
             has_pages = any(
                 length > 1 for axis, length in zip(first.axes, first.shape, strict=True) if axis not in "YXS"
@@ -103,8 +120,12 @@ def is_plain_picture(path: Path) -> bool:
         return True
 
 
-def _check_meaning(page: tifffile.TiffPage) -> None:
-    """Raise UnreadableError where the values are not how much light there is."""
+def check_parts(parts: Sequence[tifffile.TiffPageSeries]) -> None:
+    """Raise UnreadableError where pages are missing, or values are of another type or not how much light there is."""
+    page, dtype = parts[0].keyframe, parts[0].dtype
+    if any(found is None for part in parts for found in part.pages):
+        raise UnreadableError("a page is missing, which its metadata name")
+    check_type(np.dtype(np.uint8) if dtype == np.bool_ else dtype)
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
         raise UnreadableError("its values are indices into a table of colors: save it as gray values or RGB")
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.dtype == np.float32:
@@ -123,12 +144,12 @@ def _as_light(values: npt.NDArray[Any], page: tifffile.TiffPage) -> npt.NDArray[
     return values * (255 // largest) if largest < 255 else values
 
 
-def _open(path: Path) -> tifffile.TiffFile:
+def open_file(path: Path) -> tifffile.TiffFile:
     """Open a file, without others that belong to the same recording, which tifffile would read as well."""
     return tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False)
 
 
-def _parts(file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
+def parts_of(file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
     """Return the only image of a file, or all of them if they are pages that were written one by one."""
     parts = [file.series[0], *_others(file)]
     if len({(part.shape, part.dtype) for part in parts}) > 1:

@@ -136,6 +136,15 @@ def rough_percentiles(histogram: Counts, wanted: Sequence[float]) -> list[float]
     return [float(value) for value in _values(bins.astype(np.uint32) << np.uint32(_HALF))]
 
 
+def mean_and_std(histogram: npt.NDArray[np.int64]) -> tuple[list[float], list[float]]:
+    """Return the mean and the standard deviation of each channel's pixels, in [0, 1]: int64 [C, B] of packed values."""
+    values = np.arange(histogram.shape[1]) / (histogram.shape[1] - 1)
+    share = histogram / histogram.sum(axis=1, keepdims=True)
+    mean = share @ values
+    std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
+    return mean.tolist(), std.tolist()
+
+
 def _keys(values: npt.NDArray[np.generic]) -> Keys:
     """Return whole numbers of 32 bits in the order of the values, without those that are NaN."""
     flat = np.asarray(values, dtype=np.float32).ravel()

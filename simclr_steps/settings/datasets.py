@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from simclr_steps.settings.base import Address, LocalPath, Seed, Settings
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.image_format import Fit, Planes
-from simclr_steps.settings.sizes import ViewSize
+from simclr_steps.settings.sizes import Size, ViewSize, as_size
+from simclr_steps.settings.tiles import Tiles
 from simclr_steps.settings.value_ranges import ValueRange
 
 
@@ -126,7 +128,8 @@ class FolderDataset(OwnImages):
         description="A folder with one subfolder per class, optionally grouped under train/val/test/unlabeled; or a "
         "CSV file with the columns path, label, split and group, whose paths are relative to the file. Images without "
         "a label are used only for pretraining, unless no image has one. Images of one group, such as a patient or a "
-        "slide, are always in one split."
+        "slide, are always in one split. With the columns x, y, width and height, each line is a part of an image: its "
+        "upper left corner, from 0, and its size, in pixels."
     )
     group_pattern: str | None = Field(
         None,
@@ -134,8 +137,16 @@ class FolderDataset(OwnImages):
         "folder: what it captures names the image's group, as the group column of a CSV file does. `'slide(\\d+)_'`, "
         "for example.",
     )
-    image_size: ViewSize = Field(
-        description="Side of a square in pixels, or `[height, width]`; images are resized to it once, see `fit`."
+    tiles: Tiles | None = Field(
+        None,
+        description="Cuts large images into tiles, each of which becomes an image. A TIFF file is read part by part, "
+        "whatever its size. Tiles of one image are a group unless the data name groups.",
+    )
+    image_size: ViewSize | None = Field(
+        None,
+        validate_default=True,
+        description="Side of a square in pixels, or `[height, width]`; images are resized to it once, see `fit`. Only "
+        "with `tiles` it may be omitted, and is then their size.",
     )
     fit: Fit = Field(
         "crop",
@@ -163,6 +174,19 @@ class FolderDataset(OwnImages):
     unreadable: Literal["stop", "skip"] = Field(
         "stop", description="On an unreadable image, stop the run, or skip the image and report it."
     )
+
+    @property
+    def packed_size(self) -> Size:
+        """Height and width of a packed image."""
+        size: Size = as_size(self.image_size or (self.tiles and self.tiles.size))
+        return size
+
+    @field_validator("image_size")
+    @classmethod
+    def _check_image_size(cls, value: ViewSize | None, info: ValidationInfo) -> ViewSize | None:
+        if value is None and info.data.get("tiles", True) is None:  # they are absent where they are wrong
+            raise PydanticCustomError("missing", "Field required")
+        return value
 
     @field_validator("group_pattern")
     @classmethod

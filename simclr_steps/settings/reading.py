@@ -121,8 +121,9 @@ def _by_place(mistakes: Sequence[Mapping[str, Any]], content: Any) -> dict[tuple
     """Return the first mistake at each place, or an unknown key; of a union, that of the member which got furthest."""
     places: dict[tuple[str, ...], Mapping[str, Any]] = {}
     for mistake in mistakes:
+        keys = _keys(mistake["loc"], content)
         missing = [str(mistake["loc"][-1])] if mistake["type"] == "missing" else []
-        place = (*_keys(mistake["loc"], content), *missing)
+        place = (*keys, *(missing if keys[-1:] != missing else []))  # which it may be as null
         if place not in places or mistake["type"] == "unknown_key":  # by which a union's member knows its content best
             places[place] = mistake
     return {

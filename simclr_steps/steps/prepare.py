@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from simclr_steps.data.disk_space import require_space
 from simclr_steps.data.image_files import fingerprint
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.known_sets import image_set, set_name
@@ -52,6 +53,8 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
         )
         for doubt in doubts(source, splits):
             log.warning("labels: %s", doubt)
+        if isinstance(dataset, FolderDataset):
+            require_space(source, splits, out)
         description = pack(source, splits, out, split_seed=dataset.split_seed, origin=origin, record=record)
     counts = ", ".join(f"{split} {part.images}" for split, part in description.splits.items())
     log.info("%s, images: %s", description.image_format, counts)

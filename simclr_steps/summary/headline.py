@@ -12,6 +12,7 @@ import pandas as pd
 from simclr_steps.durations import duration
 from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.intervals import Spread, of_seeds_and_draws, spread_of
+from simclr_steps.summary.parents import sentences as per_image
 
 SERIES = {
     "simclr": "SimCLR features",
@@ -72,6 +73,7 @@ class Headline:
     hold_out: pd.DataFrame  # the same on the hold-out, where the split is another
     apart: pd.DataFrame  # the same with the deviations over `seeds` and over `draws`, where there are several of both
     measures: list[str]  # sentences about the frozen features with all labels
+    parents: list[str]  # sentences about images that were cut into tiles
     penalty: str  # a sentence about the logistic regressions, empty without any
     cost: str  # a sentence about the pretraining
 
@@ -149,7 +151,7 @@ def headline(rows: pd.DataFrame) -> Headline:
     images = every.images if every else None
     groups = len(every.by_group) if every and every.by_group else None
     apart = shown[shown[["seeds", "draws"]].notna().all(axis=1)]
-    sentences = _measures(rows, split), _penalty(rows), _cost(rows)
+    sentences = _measures(rows, split), per_image(rows), _penalty(rows), _cost(rows)
     return Headline(dataset, pretrain, split, images, groups, shown, hold_out, apart, *sentences)
 
 
@@ -227,7 +229,7 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
                 parts.append(_aligned(one.apart_cells()))
         else:
             parts.append("Accuracy was not measured: it requires labels.\n")
-        sentences = filter(None, [*one.measures, one.penalty, one.cost])
+        sentences = filter(None, [*one.measures, *one.parents, one.penalty, one.cost])
         parts.append("\n".join(f"- {sentence}" for sentence in sentences) + "\n")
     meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
     if meanings:

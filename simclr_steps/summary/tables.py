@@ -10,6 +10,7 @@ import pandas as pd
 from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.headline import shown_split
 from simclr_steps.summary.intervals import spread_of
+from simclr_steps.summary.parents import METRIC as PER_IMAGE
 
 Table = list[list[str]]  # a header and rows
 
@@ -22,6 +23,7 @@ _FROZEN = {
 }
 _FINETUNED = {
     "accuracy": "accuracy",
+    PER_IMAGE: "accuracy per image",
     "top_5_accuracy": "top-5",
     "macro_f1": "macro F1",
     "auroc": "AUROC",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import tifffile
 
 from simclr_steps.data.alike import check_alike, first_readable
 from simclr_steps.data.decoding import Decoded, decode
+from simclr_steps.data.readable import File
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.image_format import Reading
 
@@ -21,12 +23,16 @@ def write(path: Path, channels: int, dtype: str) -> Path:
     return path
 
 
+def decoded(*files: Path) -> Iterator[tuple[File, Decoded | str]]:
+    return ((file, decode(file, reading(2))) for file in files)
+
+
 def test_the_first_readable_image_is_what_others_are_compared_with(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"no image")
     files = [tmp_path / "a.tif", write(tmp_path / "b.tif", 2, "uint16"), write(tmp_path / "c.tif", 2, "uint16")]
-    found = first_readable(files, reading(2))
+    found = first_readable(decoded(*files), 2)
     assert found is not None and found[0] == files[1]
-    assert first_readable(files[:1], reading(2)) is None
+    assert first_readable(decoded(files[0]), 2) is None
     other = decode(files[2], reading(2))
     assert isinstance(other, Decoded)
     check_alike(files[2], other, found)
@@ -43,7 +49,7 @@ def test_the_first_readable_image_is_what_others_are_compared_with(tmp_path: Pat
 def test_images_of_another_type_or_other_channels_are_named(
     channels: int, dtype: str, sentence: str, tmp_path: Path
 ) -> None:
-    first = first_readable([write(tmp_path / "a.tif", 2, "uint16")], reading(2))
+    first = first_readable(decoded(write(tmp_path / "a.tif", 2, "uint16")), 2)
     other = decode(write(tmp_path / "b.tif", channels, dtype), reading(channels))
     assert isinstance(other, Decoded)
     with pytest.raises(UserError, match=sentence):
@@ -52,4 +58,4 @@ def test_images_of_another_type_or_other_channels_are_named(
 
 def test_channels_other_than_those_asked_for_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"channels: .*a\.tif has 3 channels, but 2 are asked for"):
-        first_readable([write(tmp_path / "a.tif", 3, "uint16")], reading(2))
+        first_readable(decoded(write(tmp_path / "a.tif", 3, "uint16")), 2)

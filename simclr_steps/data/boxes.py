@@ -1,0 +1,55 @@
+"""Boxes in a CSV file: each line is a part of an image, such as a single cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from simclr_steps.data.regions import Box
+from simclr_steps.machine.errors import UserError
+
+BOX_COLUMNS = ("x", "y", "width", "height")
+
+
+def box_columns(columns: Sequence[str], table: object) -> tuple[str, ...]:
+    """Return the columns of a CSV file that hold boxes: all four or none, as two may mean something else.
+
+    Raises
+    ------
+    UserError
+        When one of them is missing.
+    """
+    found = [column for column in BOX_COLUMNS if column in columns]
+    if len(found) < len(BOX_COLUMNS) - 1:
+        return ()
+    if absent := [column for column in BOX_COLUMNS if column not in found]:
+        raise UserError(
+            f"path: {table} line 1 has the columns {', '.join(found)} without {absent[0]}: boxes need all four, so add "
+            "it, or rename the others"
+        )
+    return BOX_COLUMNS
+
+
+def box_in(cells: Mapping[str, str], where: str) -> Box | None:
+    """Return the box of a line, None where the file has none; `where` names the line.
+
+    Raises
+    ------
+    UserError
+        When a cell is no whole number of pixels, or the box is empty.
+    """
+    if not all(column in cells for column in BOX_COLUMNS):
+        return None
+    numbers = []
+    for column in BOX_COLUMNS:
+        try:
+            number = float(cells[column])  # as a table may have become one of floats: "12.0"
+            whole = int(number)
+        except (ValueError, OverflowError):
+            whole, number = 0, 0.5
+        if whole != number:
+            raise UserError(f'{where} has "{cells[column]}" for {column}: write a whole number of pixels')
+        numbers.append(whole)
+    box = Box(*numbers)
+    if min(box.width, box.height) < 1:
+        raise UserError(f"{where} has a box of {box.width} × {box.height} pixels: correct it or delete the line")
+    return box
