@@ -262,12 +262,7 @@ def _require_readable(source: ImageSource, splits: SplitNames, written: Mapping[
 
     Splits are assigned before images are read, as images that a subset leaves out are never read.
     """
-    state, advice = (
-        "readable",
-        (
-            "fix these files, the first of which are named above, or remove them: the splits are then drawn from the others"
-        ),
-    )
+    state, advice = "readable", "fix the files that are named above, or remove them: the splits are then drawn anew"
     if source.keep and source.keep.dropped:
         state, advice = "readable and kept", "lower min_std of tiles.keep, or fix the files that are named above"
     for split, writer in written.items():

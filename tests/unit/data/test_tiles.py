@@ -147,7 +147,7 @@ def test_an_image_that_cannot_be_read_stops_or_is_skipped_once(
         packed(tmp_path / "slides")
     images, _ = packed(tmp_path / "slides", unreadable="skip")
     assert len(images) == 6
-    assert caplog.text.count("skipped") == 1 and "1 unreadable images were left out" in caplog.text
+    assert caplog.text.count("skipped /") == 1 and "1 unreadable images were left out" in caplog.text
 
 
 def test_levels_of_a_pyramid_are_cut_and_other_files_have_none(tmp_path: Path) -> None:
