@@ -6,5 +6,5 @@ import multiprocessing
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["simclr_steps.steps.pretrain", "simclr_steps.steps.finetune", "snakemake.cli", "smart_open"]
+    ["simclr_steps.steps.pretrain", "simclr_steps.steps.finetune", "tests.warm_snakemake", "smart_open"]
 )

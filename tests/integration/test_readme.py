@@ -27,6 +27,7 @@ from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.check import check
 from simclr_steps.steps.prepare import prepare
 from tests.integration.conftest import REPOSITORY
+from tests.snakemake_runs import run_snakemake
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -82,7 +83,9 @@ PLANNED = [words for words in commands("snakemake") if "--report" not in words] 
 def test_snakemake_plans_what_is_asked_for(project: Path, command: list[str]) -> None:
     if "apptainer" in command and not shutil.which("apptainer"):
         pytest.skip("needs Apptainer")
-    said = run(project, [*command, "--dry-run"])
+    done = run_snakemake([*command[1:], "--dry-run"], project, {})
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
     assert "Job stats" in said
     if "my.yaml" in command:
         assert "resources/mine" in said and "resources/digits" not in said
