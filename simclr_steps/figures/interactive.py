@@ -23,8 +23,8 @@ from bokeh.models import (
 )
 from bokeh.resources import Resources
 
-from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR
-from simclr_steps.figures.points import DISTINCT, SHAPES, Group, Points
+from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, RAMP
+from simclr_steps.figures.points import DISTINCT, SHAPES, Coloring, Group, Points
 from simclr_steps.figures.thumbnails import sprite, sprite_columns
 
 MOST_BYTES = 10_000_000  # of a page
@@ -37,6 +37,7 @@ _MARKERS: list[Any] = [
     *("triangle", "triangle", "plus"),
 ]
 _TURNS = [0.0] * 7 + [math.pi / 2, -math.pi / 2, math.pi / 4]  # radians
+_PALETTE = [*COLORS, NO_LABEL_COLOR, *RAMP]
 _FACTORS = [str(shape) for shape in range(SHAPES)]
 SIGNS = "●■▲◆▼✚★◀▶✖"
 _TEMPLATE = Path(__file__).with_suffix(".html.j2")
@@ -71,16 +72,19 @@ def interactive(points: Points, tile: tuple[int, int], channels: str = "") -> st
         "alpha": 0.85,
         "angle": "angle",
         "marker": {"field": "shape", "transform": CategoricalMarkerMapper(factors=_FACTORS, markers=_MARKERS)},
-        "fill_color": {"field": "color", "transform": _mapper([*COLORS, NO_LABEL_COLOR])},
+        "fill_color": {"field": "color", "transform": _mapper(_PALETTE)},
         "line_color": {"field": "wrong", "transform": _mapper(["#00000000", "#000000"])},
     }
     plot.scatter("x", "y", source=source, view=CDSView(filter=BooleanFilter(name="shown")), **look)
     facts = ["row @row", "@source"]
     if points.labeled:
         facts = ["<b>@label{custom}</b>", "its neighbors vote: @vote{custom}", *facts]
-    names = CustomJSHover(args={"names": points.classes}, code='return names[value] ?? "no label"')
+    of_columns = {f"by_{number}": one for number, one in enumerate(points.columns, start=1)}
+    facts += [f"{_entities(one.name)}: @{key}{{custom}}" for key, one in of_columns.items()]
     tooltip = _TOOLTIP.format(width=width, height=height, sheet=columns * width, facts="<br>".join(facts))
-    plot.add_tools(HoverTool(tooltips=tooltip, formatters={"@label": names, "@vote": names}))
+    names: dict[str, Any] = dict.fromkeys(("@label", "@vote"), _names(points.by_class()))
+    names |= {f"@{key}": _names(one) for key, one in of_columns.items()}
+    plot.add_tools(HoverTool(tooltips=tooltip, formatters=names))
     page = bokeh.embed.file_html(
         plot,
         Resources(mode="inline", log_level="error"),
@@ -88,14 +92,26 @@ def interactive(points: Points, tile: tuple[int, int], channels: str = "") -> st
         template=_TEMPLATE.read_text(encoding="utf-8"),
         template_variables={
             "heading": [" · ".join(points.title), *points.quality],
-            "groups": points.groups() if points.labeled else [],
+            "colorings": [points.by_class(), *points.columns] if points.labeled or points.columns else [],
+            "color": _color,
             "signs": SIGNS,
+            "turns": _TURNS,
             "help": _help(points, folder, channels),
         },
     )
     # Bokeh, in the head, holds what it needs for these plots; what else it might fetch from afar stays away.
     head, end, body = _with_fixed_ids(str(page)).rpartition("</head>")
     return head.replace("https://cdn.jsdelivr.net/", _NOWHERE) + end + body
+
+
+def _names(coloring: Coloring) -> CustomJSHover:
+    """Return what turns a value's number into its name under the pointer."""
+    return CustomJSHover(args={"names": coloring.names, "none": coloring.none}, code="return names[value] ?? none")
+
+
+def _entities(text: str) -> str:
+    """Return HTML of a text in which bokeh finds no field, such as @row, either."""
+    return "".join(f"&#{ord(letter)};" for letter in text)
 
 
 def _with_fixed_ids(page: str) -> str:
@@ -133,11 +149,12 @@ def _columns(points: Points, columns: int, height: float, width: float, common: 
         "color": color.astype(np.int8),
         "shape": np.array(_FACTORS)[shape],
         "angle": np.array(_TURNS, dtype=np.float32)[shape],
+        **{f"by_{number}": np.array(one.codes, dtype=np.int32) for number, one in enumerate(points.columns, start=1)},
     }
 
 
 def _color(group: Group) -> int:
-    return [*COLORS, NO_LABEL_COLOR].index(group.color)
+    return _PALETTE.index(group.color)
 
 
 def _mapper(palette: list[str]) -> LinearColorMapper:
@@ -162,6 +179,9 @@ def _help(points: Points, folder: str, channels: str) -> list[str]:
     lines = [text, *([f"Images show {channels}."] if channels else [])]
     if len(points.classes) > DISTINCT:
         lines.append(f"There are more than {DISTINCT} classes, so colors and shapes repeat.")
+    for one in points.columns:
+        if len(one.names) > DISTINCT:
+            lines.append(f"{one.name} has more than {DISTINCT} values, so colors and shapes repeat.")
     if folder:
         lines.append(f"All paths start with {folder}")
     return lines

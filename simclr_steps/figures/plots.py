@@ -33,6 +33,19 @@ COLORS = (
     "#92dadd",
 )
 NO_LABEL_COLOR = "#cccccc"
+# Ten steps of matplotlib's viridis, for ranges of numbers.
+RAMP = (
+    "#440154",
+    "#482878",
+    "#3e4989",
+    "#31688e",
+    "#26828e",
+    "#1f9e89",
+    "#35b779",
+    "#6ece58",
+    "#b5de2b",
+    "#fde725",
+)
 MARKERS = "osD^vPX*<>"
 PANEL = 3.5, 3.0  # inches: two panels side by side are as wide as a page's text, and their letters as high
 MOST_PANELS = 12

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR
+from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, RAMP
 
 SHAPES = 10
 DISTINCT = len(COLORS) * SHAPES  # classes; beyond, colors and shapes begin again
@@ -17,12 +17,34 @@ DISTINCT = len(COLORS) * SHAPES  # classes; beyond, colors and shapes begin agai
 
 @dataclass(frozen=True)
 class Group:
-    """The points of one class, or those without a label."""
+    """The points of one class or of another value, or those without."""
 
-    label: int  # -1 for no label
+    label: int  # -1 for none
     name: str
     color: str
     shape: int  # from 0 to 9
+
+
+@dataclass(frozen=True)
+class Coloring:
+    """What the colors of points stand for: their classes, or a column of the data set's table."""
+
+    name: str
+    names: list[str]  # of the values
+    codes: list[int]  # a value's number for each point, -1 where there is none
+    none: str = "unknown"  # how points without a value are called
+    ranges: bool = False  # whether the values are at most ten ranges of numbers
+
+    def groups(self) -> list[Group]:
+        """Return the values that occur, in their order and after the points without one."""
+        return [self._group(code) for code in sorted(set(self.codes))]
+
+    def _group(self, code: int) -> Group:
+        if code < 0:
+            return Group(-1, self.none, NO_LABEL_COLOR if max(self.codes) >= 0 else COLORS[0], 0)
+        if self.ranges:
+            return Group(code, self.names[code], RAMP[code * (len(RAMP) - 1) // max(len(self.names) - 1, 1)], 0)
+        return Group(code, self.names[code], COLORS[code % len(COLORS)], code // len(COLORS) % SHAPES)
 
 
 @dataclass(frozen=True)
@@ -34,6 +56,7 @@ class Points:
     quality: list[str]  # lines: how far the picture can be trusted
     table: pd.DataFrame  # x, y, row, label and prediction (numbers, null where there is none), source
     classes: list[str]
+    columns: tuple[Coloring, ...] = ()  # by which they can be colored as well
 
     @property
     def labeled(self) -> bool:
@@ -42,13 +65,11 @@ class Points:
 
     def groups(self) -> list[Group]:
         """Return the classes that occur, in the order of their labels and after those without one."""
-        plain = NO_LABEL_COLOR if self.labeled else COLORS[0]
-        return [
-            Group(label, self.classes[label], COLORS[label % len(COLORS)], label // len(COLORS) % SHAPES)
-            if label >= 0
-            else Group(-1, "no label", plain, 0)
-            for label in sorted(set(self.labels()))
-        ]
+        return self.by_class().groups()
+
+    def by_class(self) -> Coloring:
+        """Return the coloring by the classes."""
+        return Coloring("class", self.classes, self.labels(), "no label")
 
     def labels(self) -> list[int]:
         """Return the label of each point, -1 where there is none."""

@@ -8,13 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 
-from simclr_steps.figures.plots import COLORS, MARKERS, as_text, literal, new_figure
+from simclr_steps.figures.plots import MARKERS, as_text, as_title, literal, new_figure, panels, say_left_out
 from simclr_steps.figures.points import DISTINCT, Group, Points
 
 _MOST_DRAWN_AS_VECTORS = 3000  # points
 _MOST_BESIDE = 25  # classes in a legend beside the plot; more stand below it
 _MOST_IN_LEGEND = 120
 _LETTERS_BELOW = 95  # of small type, side by side
+_PANEL = 4.2, 3.2  # inches, with the legend
+_MOST_BESIDE_A_PANEL, _LETTERS_BESIDE_A_PANEL = 20, 18
 
 
 def draw(points: Points) -> Figure:
@@ -26,10 +28,7 @@ def draw(points: Points) -> Figure:
     lines_below = 0 if beside or not legend else -(-len(groups) // columns)
     figure = new_figure(5.4 + 1.1 * (legend and beside), 6.3 + 0.15 * lines_below)
     axes = figure.add_subplot()
-    _scatter(axes, points, groups)
-    axes.set_box_aspect(1)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    _scatter(axes, points, groups, points.labels())
     axes.set_ylabel("UMAP 2")
     axes.set_title(literal("\n".join(points.title)))
     what = "UMAP 1"
@@ -43,10 +42,28 @@ def draw(points: Points) -> Figure:
     return figure
 
 
-def _scatter(axes: Axes, points: Points, groups: list[Group]) -> None:
+def draw_columns(points: Points) -> Figure:
+    """Return the same points colored by each column, in a panel of its own with its legend."""
+    figure, drawn = panels(len(points.columns), *_PANEL)
+    for axes, one in zip(drawn, points.columns, strict=False):
+        groups = one.groups()
+        _scatter(axes, points, groups, one.codes)
+        axes.set_title(as_title(one.name))
+        if len(groups) <= _MOST_BESIDE_A_PANEL:
+            names = [as_text(group.name, _LETTERS_BESIDE_A_PANEL) for group in groups]
+            look = {"fontsize": 7, "frameon": False, "handletextpad": 0.2}
+            axes.legend(_marks(groups), names, loc="center left", bbox_to_anchor=(1, 0.5), **look)
+        else:
+            axes.set_xlabel(f"{len(groups)} values: the interactive plot names them")
+    say_left_out(figure, len(points.columns))
+    return figure
+
+
+def _scatter(axes: Axes, points: Points, groups: list[Group], codes: list[int]) -> None:
     look = {group.label: group for group in groups}
-    of_points = [look[label] for label in points.labels()]
-    least = 2 if len(points.classes) <= len(COLORS) else 6  # smaller shapes look alike
+    of_points = [look[code] for code in codes]
+    has_shapes = any(group.shape for group in groups)
+    least = 6 if has_shapes else 2  # smaller shapes look alike
     drawn = axes.scatter(
         points.table["x"],
         points.table["y"],
@@ -56,10 +73,20 @@ def _scatter(axes: Axes, points: Points, groups: list[Group]) -> None:
         linewidths=0,
         rasterized=len(points.table) > _MOST_DRAWN_AS_VECTORS,
     )
-    if any(group.shape for group in groups):
+    if has_shapes:
         styles = [MarkerStyle(marker) for marker in MARKERS]
         outlines = [style.get_path().transformed(style.get_transform()) for style in styles]
         drawn.set_paths([outlines[group.shape] for group in of_points])
+    axes.set_box_aspect(1)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _marks(groups: list[Group]) -> list[Line2D]:
+    """Return what stands before the names in a legend."""
+    return [
+        Line2D([], [], marker=MARKERS[group.shape], linestyle="", color=group.color, markersize=5) for group in groups
+    ]
 
 
 def _columns_below(names: list[str]) -> int:
@@ -70,10 +97,7 @@ def _columns_below(names: list[str]) -> int:
 def _add_legend(figure: Figure, groups: list[Group], *, beside: bool) -> None:
     names = [as_text(group.name) for group in groups]
     figure.legend(
-        [
-            Line2D([], [], marker=MARKERS[group.shape], linestyle="", color=group.color, markersize=5)
-            for group in groups
-        ],
+        _marks(groups),
         names,
         loc="outside right center" if beside else "outside lower center",
         ncols=1 if beside else _columns_below(names),

@@ -117,7 +117,8 @@ class Plan:
 
     def umap(self, dataset: str) -> UmapOfDataset:
         """Return how features of a data set are plotted."""
-        return UmapOfDataset(**dict(self.config.umap), display=self.config.datasets[dataset].display)
+        display = self.config.datasets[dataset].display
+        return UmapOfDataset(**dict(self.config.umap), display=display, columns=self.config.metadata)
 
     def compared(self, pretrain: str, seed: int) -> dict[str, ComparedSettings]:
         """Return what a pretraining from a seed is compared with, by name; runs share what has one name."""

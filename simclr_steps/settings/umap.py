@@ -27,6 +27,7 @@ class UmapSettings(Settings):
 
 
 class UmapOfDataset(UmapSettings):
-    """The block `umap`, and how the images of a data set are shown."""
+    """The block `umap`, how the images of a data set are shown, and the columns of its table to color points by."""
 
     display: Display | None = None
+    columns: list[str] = Field([])

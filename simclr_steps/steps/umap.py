@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simclr_steps.data.asked_columns import require_columns
+from simclr_steps.data.columns import column_of
 from simclr_steps.data.packed import NO_LABEL, Description, Pixels, read_description, read_split
 from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
@@ -23,8 +25,8 @@ from simclr_steps.evaluation.umap_layout import (
 )
 from simclr_steps.figures.interactive import interactive, with_images
 from simclr_steps.figures.plots import save, sentence
-from simclr_steps.figures.points import Points, quality_lines, shuffled
-from simclr_steps.figures.scatter import draw
+from simclr_steps.figures.points import Coloring, Points, quality_lines, shuffled
+from simclr_steps.figures.scatter import draw, draw_columns
 from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json, write_text
 from simclr_steps.machine.logs import log
@@ -37,7 +39,7 @@ LEAST_ROWS = 10  # below, there is no layout
 _LARGEST_TILE = 32  # pixels
 _MOST_LARGE_TILES = 10_000
 _IMAGES_AT_A_TIME = 256
-_OWN = ("backbone.*", "projection_head.*", "quality.json")  # of `out`
+_OWN = ("backbone.*", "projection_head.*", "metadata.*", "quality.json")  # of `out`
 
 
 def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> None:
@@ -45,9 +47,9 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
 
     Reads what gather wrote for an encoder. Writes into `out`, for each layer, <layer>.csv (row, x, y, label, class,
     group, and further columns but those named like one of these), .png, .svg and .html (interactive, needs no network),
-    and quality.json for all. UMAP sees no label unless `supervised` is set, and the plot then says so. A split of few
-    rows is laid out with fewer neighbors than `n_neighbors`, and one of less than 10 rows not at all: the files then
-    say so.
+    and quality.json for all; with `columns`, metadata.png and .svg, too: the backbone's points colored by each of them.
+    UMAP sees no label unless `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer
+    neighbors than `n_neighbors`, and one of less than 10 rows not at all: the files then say so.
 
     Raises
     ------
@@ -59,6 +61,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
     mix = mix_of(settings.display, description.image_format, data.name)
     split = split_of_features(features, data, description.content_hash)
     rows = pd.read_parquet(features / "rows.parquet")
+    require_columns(settings.columns, map(str, rows), data.name)
     labels = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
     drawn = np.arange(len(rows))
     if len(rows) > settings.max_points:
@@ -67,7 +70,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
     quality: dict[str, Any] = {}
     with whole_folder(out, _OWN) as folder:
         if len(drawn) < LEAST_ROWS:
-            quality |= _say_too_few(rows, split, folder)
+            quality |= _say_too_few(rows, split, folder, settings.columns)
         else:
             require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, split, len(drawn), labels)
@@ -80,6 +83,8 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
                 table = points.table.sort_index()
                 table[_columns_of_points(rows)].to_csv(folder / f"{layer}.csv", index=False)
                 save(draw(points), folder / layer)
+                if layer == LAYERS[0] and points.columns:
+                    save(draw_columns(points), folder / "metadata")
                 pages[layer] = interactive(points, images.shape[1:3], channels)
             for layer, page in with_images(pages, images).items():
                 write_text(folder / f"{layer}.html", page)
@@ -88,7 +93,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
 
 
 def _points(
-    settings: UmapSettings,
+    settings: UmapOfDataset,
     layer: str,
     values: Floats,
     rows: pd.DataFrame,
@@ -101,8 +106,10 @@ def _points(
     votes = own_votes(values, labels, settings.metric)
     quality = layout_quality(settings, values, plane, labels, votes)
     table = shuffled(rows.assign(x=plane[:, 0], y=plane[:, 1], prediction=votes), settings.random_state)
-    first = f"{layer.replace('_', ' ').capitalize()} features of {title[0]}"
-    return Points(layer, [first, *title[1:]], quality_lines(quality), table, description.classes), quality
+    columns = [column_of(name, table[name].fillna("").tolist()) for name in settings.columns]
+    colorings = tuple(Coloring(one.name, one.values, one.codes.tolist(), ranges=one.ranges) for one in columns)
+    title = [f"{layer.replace('_', ' ').capitalize()} features of {title[0]}", *title[1:]]
+    return Points(layer, title, quality_lines(quality), table, description.classes, colorings), quality
 
 
 def _columns_of_points(rows: pd.DataFrame) -> list[str]:
@@ -111,7 +118,7 @@ def _columns_of_points(rows: pd.DataFrame) -> list[str]:
     return [*first, *(str(name) for name in rows if name not in (*first, "source"))]
 
 
-def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]:
+def _say_too_few(rows: pd.DataFrame, split: str, folder: Path, columns: list[str]) -> dict[str, Any]:
     """Write all layers' files for a split that is too small to lay out; return their quality, which has no value."""
     text = f"Features were not plotted: the {split} split has {len(rows)} images, and UMAP needs at least {LEAST_ROWS}."
     log.warning("%s", text)
@@ -120,6 +127,8 @@ def _say_too_few(rows: pd.DataFrame, split: str, folder: Path) -> dict[str, Any]
         rows.assign(x=np.nan, y=np.nan)[_columns_of_points(rows)].to_csv(folder / f"{layer}.csv", index=False)
         save(sentence(text), folder / layer)
         write_text(folder / f"{layer}.html", f"<!DOCTYPE html><meta charset='utf-8'><title>UMAP</title><p>{text}</p>")
+    if columns:
+        save(sentence(text), folder / "metadata")
     return {layer: {**quality, "note": text} for layer in LAYERS}
 
 

@@ -114,6 +114,13 @@ PICTURES = {
         "UMAP of the backbone's features, which classifiers are trained on.",
         f"{_UMAP} The features are those of the backbone, which a classifier uses. {_INTERACTIVE}",
     ),
+    "metadata": Caption(
+        "UMAP of the backbone's features, colored by columns of the table. If the values of a column lie apart, the "
+        "features tell them.",
+        "The points of the backbone's plot of the data set {dataset}, colored by columns of its table, such as the "
+        "plate. Where the values of a column lie apart, the network tells them from each other: a batch effect if the "
+        "images should not differ by it. The interactive plots have a menu for the same colors.",
+    ),
     "projection_head": Caption(
         "UMAP of the projection head's features, which the SimCLR loss compares.",
         f"{_UMAP} The features are the projections that the SimCLR loss compares. {_INTERACTIVE}",

@@ -198,12 +198,14 @@ def _config(runs: Sequence[RunResults], descriptions: Mapping[str, Description])
                 config["pretrains"][run.run.pretrain] = settings
             elif stage.startswith("finetune "):
                 config["finetunes"][stage.removeprefix("finetune ")] = settings
+            elif stage == "metadata":
+                config["metadata"] = (settings or {}).get("columns")
             elif stage in blocks:
                 config[blocks[stage]] = settings
         if shown := ((run.records.get("umap") or {}).get("settings") or {}).get("display"):
             config["datasets"][run.run.dataset] = {**config["datasets"][run.run.dataset], "display": shown}
-    if config.get("umap"):  # the display is the data set's
-        config["umap"] = {key: value for key, value in config["umap"].items() if key != "display"}
+    if config.get("umap"):  # the display is the data set's, the columns are those of the block metadata
+        config["umap"] = {key: value for key, value in config["umap"].items() if key not in ("display", "columns")}
     config["runs"] = [run.run.model_dump(mode="json") for run in runs]
     return config
 

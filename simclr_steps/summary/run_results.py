@@ -24,7 +24,10 @@ Row = dict[str, Any]
 
 _SHARES = ("accuracy", "top_5_accuracy")  # of a fine-tuning's metrics, those that are shares of images
 _GROUPED = ("label_groups", "budget")  # of a result, where images have groups
-_PICTURES = ("galleries/augmentation.png", "galleries/neighbors.png", "umap/backbone.png", "umap/projection_head.png")
+_PICTURES = (
+    *("galleries/augmentation.png", "galleries/neighbors.png"),
+    *("umap/backbone.png", "umap/projection_head.png", "umap/metadata.png"),
+)
 
 
 @dataclass(frozen=True)

@@ -255,3 +255,9 @@ def umap_report(layer, kind):
             "plot": kind,
         },
     }
+
+
+def umap_by_columns(*kinds):
+    """Return the plot of the points by the columns that `metadata` names, if there are any, for the report as well."""
+    plots = [f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/umap/metadata.{kind}" for kind in kinds]
+    return [report(plots[0], **umap_report("metadata", "picture")), *plots[1:]] if CONFIG.metadata else []

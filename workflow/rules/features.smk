@@ -85,6 +85,7 @@ rule umap:
             "results/{dataset}/{pretrain}/seed{seed}/umap/projection_head.html",
             **umap_report("projection_head", "interactive"),
         ),
+        umap_by_columns("png", "svg"),
         multiext("results/{dataset}/{pretrain}/seed{seed}/umap/backbone", ".svg", ".csv"),
         multiext(
             "results/{dataset}/{pretrain}/seed{seed}/umap/projection_head",

@@ -9,6 +9,7 @@ rule summary:
             layer=["backbone", "projection_head"],
             kind=["png", "html"],
         ),
+        collect("{run}/umap/metadata.png", run=RUNS if CONFIG.metadata else []),
         collect("{run}/galleries/{file}", run=RUNS, file=["augmentation.png", "neighbors.png", "run.json"]),
         collect(
             "{classifier}/{file}",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simclr_steps.figures.points import Points, shuffled
+from simclr_steps.figures.points import Coloring, Points, shuffled
 
 
 def points(classes: int, unlabeled: float = 0.0, names: str = "class {}", count: int = 400) -> Points:
@@ -21,6 +23,15 @@ def points(classes: int, unlabeled: float = 0.0, names: str = "class {}", count:
     quality = ["10-NN accuracy: 93.1 % in the plot, 97.2 % in feature space", "Trustworthiness 0.98"]
     title = ["Title", "and a second line"]
     return Points("backbone", title, quality, shuffled(table, 0), [names.format(number) for number in range(classes)])
+
+
+def colored(some: Points, *names: str) -> Points:
+    """Return points with columns: one that tells left from right, or ranges of the height, and lacks some values."""
+    side = (some.table["x"] > 0).astype(int).mask(some.table["row"] % 10 == 0, -1).tolist()
+    height = pd.qcut(some.table["y"], 10, labels=False).tolist()
+    values = ["left <i>@row", "right"], [f"{number} to {number + 1}" for number in range(10)]
+    columns = [Coloring(name, values[0], side) for name in names[:-1]]
+    return replace(some, columns=(*columns, Coloring(names[-1], values[1], height, ranges=True)))
 
 
 def tiles(count: int = 400, side: int = 4) -> npt.NDArray[np.uint8]:

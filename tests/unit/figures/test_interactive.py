@@ -17,11 +17,11 @@ from markupsafe import escape
 from matplotlib.colors import to_rgb
 
 from simclr_steps.figures.interactive import MOST_BYTES, interactive, with_images
-from simclr_steps.figures.plots import COLORS
+from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, RAMP
 from simclr_steps.figures.points import Points, shuffled
 from simclr_steps.figures.thumbnails import sprite_columns
 from tests.unit.browser import needs_chromium, visit
-from tests.unit.figures.sample_points import points, tiles
+from tests.unit.figures.sample_points import colored, points, tiles
 
 
 def page_of(some: Points) -> str:
@@ -107,6 +107,34 @@ def test_a_click_in_the_legend_hides_its_class_and_hovering_shows_names_as_text(
     assert f"{hostile.format(5)}its neighbors vote: {hostile.format(6)}row" in said
     plot = seen.picture[:760]
     assert [has(plot, color) for color in COLORS] == [number != 4 for number in range(10)]
+
+
+@needs_chromium
+def test_the_menu_colors_the_points_by_a_column_whose_name_and_values_stay_text(tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=console.error(1)> @row"
+    some = colored(points(10), hostile, "age")
+    page = tmp_path / "page.html"
+    click = """document.querySelector("#legend input[value='4']").click();"""
+    choose = """clearInterval(wait); const menu = document.querySelector("#by"); menu.value = "NUMBER";
+      menu.dispatchEvent(new Event("change")); document.querySelector("BOX").click(); setTimeout(() => {"""
+    look = CLICK_AND_HOVER.replace(click, "").replace("clearInterval(wait);", choose)
+    look = look.replace("}, 50);", "}, 500); }, 50);")
+    plots = {}
+    for number, box in (("1", "#legend > :nth-child(2) input[value='0']"), ("2", "#legend > :last-child input")):
+        script = look.replace("NUMBER", number).replace("BOX", box)
+        page.write_text(page_of(some).replace("</body>", script))
+        seen = visit(page, tmp_path / f"browser{number}")
+        assert seen.requests == []
+        (said,) = seen.console
+        assert f"{hostile}: " in said and "age: " in said
+        plots[number] = seen.picture[:760]
+    assert [has(plots["1"], color) for color in (NO_LABEL_COLOR, *COLORS[:3])] == [True, False, True, False]
+    assert [has(plots["2"], color) for color in RAMP] == [number != 0 for number in range(10)]
+
+
+def test_points_without_labels_can_be_colored_by_a_column() -> None:
+    page = page_of(colored(points(0), "plate", "age"))
+    assert page.count("<option") == 3 and "left &lt;i&gt;@row</label>" in page
 
 
 def test_ten_thousand_photographs_with_long_names_and_paths_make_a_page_of_less_than_ten_megabytes() -> None:

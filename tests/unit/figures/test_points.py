@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR
-from simclr_steps.figures.points import quality_lines, shuffled
-from tests.unit.figures.sample_points import points
+from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, RAMP
+from simclr_steps.figures.points import Coloring, quality_lines, shuffled
+from tests.unit.figures.sample_points import colored, points
 
 
 def test_no_class_lies_on_top_of_the_others_but_all_on_those_without_a_label() -> None:
@@ -26,6 +26,15 @@ def test_only_classes_that_occur_are_groups_and_points_without_a_label_come_firs
     groups = some.groups()
     assert [(group.label, group.name) for group in groups] == [(-1, "no label"), (0, "class 0"), (2, "class 2")]
     assert [group.color for group in groups] == [NO_LABEL_COLOR, COLORS[0], COLORS[2]]
+
+
+def test_ranges_have_the_colors_of_a_ramp_and_points_without_a_value_come_first() -> None:
+    side, height = (one.groups() for one in colored(points(3), "plate", "age").columns)
+    assert [(group.label, group.name) for group in side] == [(-1, "unknown"), (0, "left <i>@row"), (1, "right")]
+    assert [group.color for group in side] == [NO_LABEL_COLOR, *COLORS[:2]]
+    assert [group.color for group in height] == list(RAMP)
+    few = Coloring("age", ["0 to 1", "1 to 2", "2 to 3"], [0, 2, 1], ranges=True).groups()
+    assert (few[0].color, few[-1].color) == (RAMP[0], RAMP[-1])
 
 
 def test_quality_is_told_as_far_as_it_was_measured() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -12,8 +13,9 @@ from matplotlib.figure import Figure
 
 from simclr_steps.figures.interactive import SIGNS, interactive
 from simclr_steps.figures.plots import MARKERS
-from simclr_steps.figures.scatter import draw
-from tests.unit.figures.sample_points import points
+from simclr_steps.figures.points import Coloring
+from simclr_steps.figures.scatter import draw, draw_columns
+from tests.unit.figures.sample_points import colored, points
 
 
 def drawn(figure: Figure) -> Figure:
@@ -75,3 +77,18 @@ def test_more_classes_than_pairs_or_than_a_legend_holds_are_said(classes: int) -
     page = interactive(points(classes), (4, 4))
     assert "colors and shapes repeat" in page
     assert page.count('type="checkbox" checked') == classes
+
+
+def test_each_column_has_a_panel_with_its_legend_beside_it() -> None:
+    some = colored(points(3), "plate $1", "age")
+    many = Coloring("well", [str(number) for number in range(400)], list(range(400)))
+    figure = drawn(draw_columns(replace(some, columns=(*some.columns, many))))
+    assert [axes.get_title() for axes in figure.axes] == ["plate \\$1", "age", "well"]
+    plate, age, well = (cast(Any, axes.get_legend()) for axes in figure.axes)
+    assert [text.get_text() for text in plate.get_texts()] == ["unknown", "left <i>@row", "right"]
+    assert len(age.get_texts()) == 10 and well is None
+    assert "400 values" in figure.axes[2].get_xlabel()
+    for axes, legend in zip(figure.axes[:2], (plate, age), strict=True):
+        box = legend.get_window_extent()
+        assert axes.get_window_extent().x1 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert plate.get_window_extent().x1 < figure.axes[1].get_window_extent().x0

@@ -97,6 +97,19 @@ def test_group_and_further_columns_are_in_the_tables_of_points(data: Path, tmp_p
     assert table["plate"].fillna("").tolist() == ["p, 1", ""] * 30 and table["x"].nunique() > 50
 
 
+def test_points_are_drawn_by_the_columns_that_are_asked_for(data: Path, tmp_path: Path) -> None:
+    features = write_features(tmp_path / "features", digits(60, 260)[1])
+    rows = pd.read_parquet(features / "rows.parquet")
+    rows.assign(plate=pd.Series(["P1", "P2", None] * 20)).to_parquet(features / "rows.parquet")
+    run(features, data, tmp_path / "out", columns=["plate"])
+    assert {path.name for path in (tmp_path / "out").glob("metadata.*")} == {"metadata.png", "metadata.svg"}
+    for layer in LAYERS:
+        page = (tmp_path / "out" / f"{layer}.html").read_text()
+        assert ">plate</option>" in page and "P2</label>" in page and "unknown</label>" in page
+    with pytest.raises(UserError, match='metadata: data has no column "plat"; did you mean "plate"'):
+        run(features, data, tmp_path / "other", columns=["plat"])
+
+
 def test_the_seed_decides_every_coordinate(data: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "features", digits(60, 260)[1])
     tables = []
