@@ -55,7 +55,7 @@ class ImageFile:
     @property
     def title(self) -> str:
         """What names the image in all results; no other image has it."""
-        return f"{self.name}#{self.box}" if self.box else self.name
+        return f"{self.name}#{self.box}" if self.box and self.box.width else self.name
 
     @property
     def parent(self) -> str:

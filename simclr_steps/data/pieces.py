@@ -19,7 +19,7 @@ from simclr_steps.data.decoding import (
 )
 from simclr_steps.data.decoding_processes import in_processes
 from simclr_steps.data.measured_files import is_tiff
-from simclr_steps.data.readable import File, UnreadableError
+from simclr_steps.data.readable import File, UnreadableError, check_size
 from simclr_steps.data.regions import Box, Channels, Regions, WholeImage
 from simclr_steps.data.tiff_regions import TiffRegions
 from simclr_steps.settings.image_format import Reading
@@ -28,6 +28,7 @@ from simclr_steps.settings.sizes import Size
 Piece = tuple[File, Box]
 
 _PART_BYTES = 1 << 24  # of pieces that a process decodes before it hands over
+_FILES_FOR_A_PROCESS = 16  # whose sizes take longer to read than a process to start
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,20 @@ def decode_pieces(pieces: Iterable[Piece], cutting: Cutting, workers: int) -> It
     form = cutting.reading
     of_one = form.height * form.width * form.channels * 4  # bytes, of float32
     at_once = max(1, _PART_BYTES // of_one)
-    yield from in_processes(partial(_decode_some, cutting=cutting), pieces, at_once, workers)
-    _LAST.close()
+    try:
+        yield from in_processes(partial(_decode_some, cutting=cutting), pieces, at_once, workers)
+    finally:
+        _LAST.close()
 
 
 def sizes_of(files: Sequence[File], cutting: Cutting, workers: int) -> Iterator[Size | str]:
     """Yield height and width of images as they are shown, or the reason why one cannot be read."""
-    yield from in_processes(partial(_sizes_of_some, cutting=cutting), files, 1, workers)
-    _LAST.close()
+    _LAST.close()  # as its file may have changed
+    enough = max(1, min(workers, len(files) // _FILES_FOR_A_PROCESS))
+    try:
+        yield from in_processes(partial(_sizes_of_some, cutting=cutting), files, 1, enough)
+    finally:
+        _LAST.close()
 
 
 def open_regions(file: File, cutting: Cutting) -> Regions:
@@ -129,6 +136,7 @@ def _decode_some(pieces: Sequence[Piece], cutting: Cutting) -> list[Decoded | st
 def decode_piece(file: File, box: Box, cutting: Cutting) -> Decoded | str:
     """Decode a part of an image, or return the reason why it cannot be read."""
     try:
+        check_size((box.height, box.width), 1)
         with quietly():
             return resized(_LAST.open(file, cutting).read(box), cutting.reading, cutting.nodata)
     except Exception as error:  # a damaged file can make a decoder fail in any way

@@ -48,7 +48,7 @@ def _by_group(right: npt.NDArray[np.float64], groups: pd.Series[str]) -> ByGroup
     _, group, images = np.unique(groups.to_numpy(dtype=str), return_inverse=True, return_counts=True)
     if len(images) == len(right):
         return None
-    return ByGroup(images.astype(np.float64), np.bincount(group, weights=right).astype(np.float64))
+    return ByGroup(images.astype(np.float64), np.asarray(np.bincount(group, weights=right), dtype=np.float64))
 
 
 def sentences(rows: pd.DataFrame) -> list[str]:

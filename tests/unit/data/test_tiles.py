@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ import pytest
 import tifffile
 from PIL import Image
 
+from simclr_steps.data.packed import read_description
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import FolderDataset
 from simclr_steps.steps.prepare import prepare
 from tests.unit.data.test_tiff_regions import noise
 
+REPOSITORY = Path(__file__).parents[3]
 SIZE = (150, 210)
 
 
@@ -147,7 +151,8 @@ def test_an_image_that_cannot_be_read_stops_or_is_skipped_once(
         packed(tmp_path / "slides")
     images, _ = packed(tmp_path / "slides", unreadable="skip")
     assert len(images) == 6
-    assert caplog.text.count("skipped /") == 1 and "1 unreadable images were left out" in caplog.text
+    assert caplog.text.count("skipped /") == 1 and "#" not in read_description(tmp_path / "packed").skipped[0]
+    assert "1 unreadable images were left out" in caplog.text
 
 
 def test_levels_of_a_pyramid_are_cut_and_other_files_have_none(tmp_path: Path) -> None:
@@ -177,3 +182,33 @@ def test_channels_that_are_files_of_their_own_are_cut_alike(tmp_path: Path) -> N
     write(tmp_path / "slides", "rna.tif", size=(150, 200), dtype=np.uint16)
     with pytest.raises(UserError, match=r"\(rna\.tif is 150 × 200, and dna\.tif 150 × 210\)"):
         packed(table, channels=["DNA", "RNA"])
+
+
+SLIDE = """
+import resource, sys
+from pathlib import Path
+import numpy as np, tifffile
+from simclr_steps.steps.prepare import prepare
+from tests.unit.data.test_tiles import dataset
+
+def most() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10  # MiB
+
+SIDE, folder = 20_000, Path(sys.argv[1])
+tile = np.add.outer(np.arange(512), np.arange(512)).astype(np.uint16)
+tiles = (tile + number for number in range((-(-SIDE // 512)) ** 2))
+how = {"tile": tile.shape, "compression": "zlib", "compressionargs": {"level": 1}, "photometric": "minisblack"}
+tifffile.imwrite(folder / "a.tif", tiles, shape=(SIDE, SIDE), dtype=np.uint16, bigtiff=True, **how)
+before = most()
+large = dataset(folder, size=1000, image_size=32, value_range=[0, 65_535])
+prepare(large, originals=None, out=folder / "out", workers=1)
+print(most() - before, len(np.load(folder / "out/train.images.npy")))
+"""
+
+
+@pytest.mark.slow
+def test_a_slide_of_800_mb_is_cut_in_little_memory(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLIDE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    grown, tiles = map(int, done.stdout.split())
+    assert tiles == 20 * 20 and grown < 200  # MiB; the whole slide has 763
