@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 
@@ -11,17 +12,9 @@ import numpy as np
 from simclr_steps.data.alike import check_alike, first_readable, shown
 from simclr_steps.data.decoding import Decoded, File
 from simclr_steps.data.decoding_processes import decode_all
-from simclr_steps.data.groups import Groups, groups_in
-from simclr_steps.data.image_index import (
-    COLUMNS,
-    ImageFile,
-    channel_columns,
-    further_columns,
-    index_folder,
-    index_table,
-)
+from simclr_steps.data.folder_listing import list_folder
+from simclr_steps.data.image_index import ImageFile
 from simclr_steps.data.image_tables import OF_CHANNEL
-from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
 from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.splits import Rows
@@ -43,35 +36,29 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
         When there are none, a class has none, or the CSV file is wrong; and while it is read, when an image is
         unreadable and the data set does not say to skip such.
     """
-    path = Path(dataset.path)
+    path, listing = Path(dataset.path), list_folder(dataset)
+    base = path if path.is_dir() else path.parent
+    of_channels = [column.removeprefix(OF_CHANNEL) for column in listing.files if column != "path"]
     channels, names = count_and_names(dataset.channels)
-    further: list[str] = []
-    if path.is_dir():
-        base, files = path, index_folder(path)
-    elif path.is_file():
-        names = channel_columns(path, channels, names) or names
-        columns = [*COLUMNS, *(f"{OF_CHANNEL}{name}" for name in names or [])]
-        further = further_columns(path, columns)
-        base, files = path.parent, index_table(path, columns, further)
-    else:
-        raise UserError(f"path: {path} does not exist: give a folder of images or a CSV file")
     height, width = as_size(dataset.image_size)
     reading = Reading(
         height=height,
         width=width,
         channels=channels,
-        channel_names=names,
+        channel_names=of_channels or names,
         fit=dataset.fit,
         planes=dataset.planes,
         channel_axis=dataset.channel_axis,
     )
-    classes = sorted({file.label for file in files} - {""})
-    number = {"": NO_LABEL} | {name: label for label, name in enumerate(classes)}
-    log.info("found %d images of %d classes in %s", len(files), len(classes), path)
-    first = first_readable((path_of(base, file) for file in files), reading)
+
+    def file_of(row: int) -> File:
+        paths = tuple(base / column[row] for column in listing.files.values())
+        return paths if of_channels else paths[0]
+
+    first = first_readable((file_of(row) for row in range(len(listing.names))), reading)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
-        paths, off = [path_of(base, files[row]) for row in rows], 0.0
+        paths, off = [file_of(row) for row in rows], 0.0
         decoded = zip(rows, paths, decode_all(paths, reading, workers), strict=True)
         while part := list(islice(decoded, chunk_length(height, width, channels))):
             readable = []
@@ -92,14 +79,9 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
             )
 
     return ImageSource(
-        classes=classes,
+        **{one.name: getattr(listing, one.name) for one in fields(listing)},
         reading=reading,
-        splits=np.array([file.split for file in files]),
-        labels=np.array([number[file.label] for file in files], dtype=np.int64),
-        names=[file.name for file in files],
         read=read,
-        groups=_groups(files, dataset),
-        columns={name: [file.further[number] for file in files] for number, name in enumerate(further)},
         dtype=first[1].dtype if first else "uint8",
         value_range=dataset.value_range,
         bits=dataset.bits,
@@ -109,16 +91,6 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
 def path_of(base: Path, file: ImageFile) -> File:
     """Return where an image is, or its channels, below the folder that its paths are relative to."""
     return tuple(base / name for name in file.of_channels) or base / file.name
-
-
-def _groups(files: Sequence[ImageFile], dataset: FolderDataset) -> Groups | None:
-    """Return the name of each image's group, if they have any."""
-    given = bool(files[0].group)
-    if dataset.group_pattern is None:
-        return np.array([file.group for file in files]) if given else None
-    if given:
-        raise UserError(f"group_pattern: {dataset.path} also has a group column: omit one of the two")
-    return groups_in([file.name for file in files], dataset.group_pattern)
 
 
 def _report_unreadable(path: Path, reason: str, *, skip: bool) -> None:

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_rows, read_split
+from simclr_steps.data.packed import read_description, read_packed
+from simclr_steps.data.row_tables import class_names, row_table
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -27,8 +28,8 @@ _OWN = ("backbone.npy", "projection_head.npy", "rows.parquet", "run.json", "part
 def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     """Check that the parts hold every row of the split exactly once, order them and write them into `out`.
 
-    For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], rows.parquet (row, source, label,
-    class) and run.json. For a classifier: predictions.parquet (row, source, label, class, prediction, predicted_class
+    For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], and run.json; no label is read.
+    For a classifier: predictions.parquet (row, source, label, class, prediction, predicted_class
     and a probability_<class> for each class) and predictions.json, beside whatever else `out` holds. The JSON, which
     the Parquet file's metadata hold as well, under the key `simclr`, tells the network and the records of `predict` and
     of this step. A row without a label has a null there.
@@ -38,15 +39,15 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     UserError
         When a part is missing or damaged, or when rows are missing, repeated or foreign.
     """
-    description = read_description(data)
-    record = Record("gather", None, description.content_hash)
     facts = read_json(parts / "parts.json")
-    if facts["split"] != split or facts["run"]["data_hash"] != description.content_hash:
+    if facts["split"] != split or facts["run"]["data_hash"] != (packed := read_packed(data)).pixel_hash:
         raise UserError(f"{parts} was predicted from data other than {split} of {data}: run predict again")
-    table = _row_table(data, split, description)
-    arrays = _merge(parts, facts, len(table))
+    arrays = _merge(parts, facts, packed.images[split])
     origin = {**{key: facts[key] for key in ("kind", "split", "model", "model_hash")}, "predict": facts["run"]}
     if facts["kind"] == "classifier":
+        description = read_description(data)
+        record = Record("gather", None, description.content_hash)
+        table = row_table(data, description, split)
         table = _add_predictions(table, arrays["logits"], description.classes, parts)
         stored = pa.Table.from_pandas(table, preserve_index=False)
         described = {**origin, "run": record.finish()}
@@ -55,12 +56,12 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
             pq.write_table(stored.replace_schema_metadata(metadata), partial)
         write_json(out / "predictions.json", described)
     else:
+        record = Record("gather", None, packed.pixel_hash)
         with whole_folder(out, _OWN) as folder:
             np.save(folder / "backbone.npy", arrays["features"])
             np.save(folder / "projection_head.npy", arrays["projections"])
-            table.to_parquet(folder / "rows.parquet", index=False)
             write_json(folder / "run.json", {**origin, "run": record.finish()})
-    log.info("%d rows of %s, each exactly once: %s", len(table), split, out)
+    log.info("%d rows of %s, each exactly once: %s", packed.images[split], split, out)
 
 
 def _merge(parts: Path, facts: dict[str, Any], rows: int) -> Arrays:
@@ -98,19 +99,6 @@ def _check_rows(predicted: npt.NDArray[np.int64], rows: int, parts: Path) -> Non
             raise UserError(f"{parts} {what}: {', '.join(map(str, wrong[:5]))}{more}: run predict again")
 
 
-def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame:
-    """Return row, source, label and class of every image of a split."""
-    labels, rows = read_split(data, split).labels, read_rows(data, description, split)
-    return pd.DataFrame(
-        {
-            "row": np.arange(len(labels), dtype=np.int64),
-            "source": rows["source"],
-            "label": _nullable(labels),
-            "class": _class_names(labels, description.classes),
-        }
-    )
-
-
 def _add_predictions(
     table: pd.DataFrame, logits: npt.NDArray[np.float32], classes: list[str], parts: Path
 ) -> pd.DataFrame:
@@ -124,15 +112,7 @@ def _add_predictions(
     prediction = logits.argmax(axis=1)
     columns = {
         "prediction": prediction.astype(np.int64),
-        "predicted_class": _class_names(prediction, classes),
+        "predicted_class": class_names(prediction, classes),
         **{f"probability_{name}": probabilities[:, label] for label, name in enumerate(classes)},
     }
     return table.assign(**columns)
-
-
-def _nullable(labels: npt.NDArray[np.int64]) -> pd.Series[Any]:
-    return pd.Series(labels, dtype="Int64").mask(labels == NO_LABEL)
-
-
-def _class_names(labels: npt.NDArray[np.int64], classes: list[str]) -> pd.Series[Any]:
-    return pd.Series([classes[label] if label != NO_LABEL else None for label in labels], dtype="string")

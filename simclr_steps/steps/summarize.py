@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.packed import read_description, read_images
 from simclr_steps.figures.plots import save
 from simclr_steps.files import whole_file, write_json, write_text
 from simclr_steps.machine.errors import UserError
@@ -114,6 +114,6 @@ def _mistakes(runs: list[RunResults], resources: Path, mixes: Mapping[str, Mix |
         for name, path in run.predictions.items():
             title = f"{run.run.dataset}, {run.run.pretrain}, {name}"
             if title not in mistakes:
-                images = read_split(resources / run.run.dataset, "test").images
+                images = read_images(resources / run.run.dataset, "test")
                 mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mixes[run.run.dataset])
     return mistakes

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simclr_steps.data.packed import NO_LABEL, Description, Pixels, read_description, read_split
+from simclr_steps.data.packed import NO_LABEL, Description, Pixels, read_description, read_images
 from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.umap_layout import (
@@ -56,7 +56,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)
     mix = mix_of(settings.display, description.image_format, data.name)
-    split = split_of_features(features, data, description.content_hash)
+    split = split_of_features(features, data, description.pixel_hash)
     rows = pd.read_parquet(features / "rows.parquet")
     labels = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
     drawn = np.arange(len(rows))
@@ -70,7 +70,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
         else:
             require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, split, len(drawn), labels)
-            images = _tiles(read_split(data, split).images, drawn, mix)
+            images = _tiles(read_images(data, split), drawn, mix)
             pages = {}
             for layer in LAYERS:
                 values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]

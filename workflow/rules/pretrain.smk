@@ -1,6 +1,6 @@
 rule pretrain:
     input:
-        arrays("train", "unlabeled", "validation"),
+        arrays("train", "validation"),
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
     log:
@@ -38,7 +38,7 @@ rule pretrain:
 
 rule select:
     input:
-        arrays("train", "validation"),
+        arrays("train", "validation") if CONFIG.selection.criterion == "knn" else images("train", "validation"),
         candidates="results/{dataset}/{pretrain}/seed{seed}/pretrain",
     output:
         "results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",

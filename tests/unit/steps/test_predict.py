@@ -40,7 +40,7 @@ def test_every_row_is_predicted_once_with_a_last_batch_of_one(
             np.testing.assert_allclose(part[name], values, rtol=1e-4, atol=1e-5)
     facts = json.loads((out / "parts.json").read_text())
     assert (facts["kind"], facts["processes"], facts["split"]) == ("encoder", 1, "test")
-    assert facts["run"]["data_hash"] == "hash-of-data"
+    assert facts["run"]["data_hash"] == "pixels-of-data"
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_several_processes_predict_every_row_exactly_once_and_as_one_does(
 def test_an_empty_split_makes_an_empty_part(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
-    data = write_packed()
-    predict(write_encoder(), data=data, split="unlabeled", out=tmp_path / "parts", hardware=CPU)
+    data = write_packed({"train": digits(9), "validation": digits(0)})
+    predict(write_encoder(), data=data, split="validation", out=tmp_path / "parts", hardware=CPU)
     with np.load(tmp_path / "parts" / "part-0.npz") as part:
         assert part["features"].shape == (0, 16)
 
