@@ -13,7 +13,7 @@ from typing import Any
 
 from simclr_steps.machine.compilation import COMPILE, STEPS_TO_PAY
 from simclr_steps.machine.options import Hardware, Saving
-from simclr_steps.settings.base import LARGEST_SEED, SPLITS
+from simclr_steps.settings.base import LARGEST_SEED, PACKED_SPLITS, SPLITS
 
 GROUPS: dict[str, Any] = {"hardware": Hardware, "saving": Saving}  # parameters that take several options
 
@@ -75,7 +75,7 @@ def _leave_by(text: str) -> float:
     return time.monotonic() + seconds - around
 
 
-DATA = path("data", "folder of packed arrays written by prepare")
+DATA = path("data", "folder of packed arrays and labels written by prepare and label")
 COMPARED = Option(
     "--compared",
     "compared",
@@ -96,7 +96,16 @@ CONFIG = Option(
 )
 FEATURES = path("features", "folder written by gather for an encoder")
 WORK = path("work", "folder for what an interrupted training needs to resume")
-SPLIT = Option("--split", "split", {"required": True, "choices": SPLITS, "help": "split of the data"})
+SPLIT = Option("--split", "split", {"required": True, "choices": PACKED_SPLITS, "help": "split of the data"})
+ANY_SPLIT = Option(
+    "--split",
+    "split",
+    {
+        "required": True,
+        "choices": SPLITS,
+        "help": "split of the data; unlabeled are the images of train without a label",
+    },
+)
 SEED = Option("--seed", "seed", {"required": True, "type": _whole(0, LARGEST_SEED), "help": "the run's seed"})
 
 GPUS = _in_group(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simclr_steps.cli.options import (
     ANY_ENCODER,
+    ANY_SPLIT,
     COMPARED,
     COMPILATION,
     CONFIG,
@@ -65,7 +66,7 @@ _TABLE = (
     ),
     Step(
         "prepare",
-        "pack a data set's images into arrays and split it",
+        "split a data set and pack its images into arrays",
         (
             settings(Dataset, "a block under datasets", to="dataset"),
             path(
@@ -73,8 +74,22 @@ _TABLE = (
                 "file written by download; not needed for source: folder or source: arrays",
                 required=False,
             ),
-            out("folder to write the packed arrays and dataset.json to"),
+            out("folder to write the packed arrays and images.json to"),
             PACKERS,
+        ),
+    ),
+    Step(
+        "label",
+        "write down the labels of packed images, and what else is known of them",
+        (
+            settings(Dataset, "a block under datasets", to="dataset"),
+            path("data", "folder of packed arrays written by prepare"),
+            path(
+                "originals",
+                "file written by download; not needed for source: folder or source: arrays",
+                required=False,
+            ),
+            out("folder to write labels, rows, table.csv and dataset.json to, as a rule that of the packed arrays"),
         ),
     ),
     Step(
@@ -194,7 +209,17 @@ _TABLE = (
             path("parts", "folder written by predict"),
             DATA,
             SPLIT,
-            out("folder to write features and rows.parquet, or predictions.parquet, to"),
+            out("folder to write features, or predictions.parquet, to"),
+        ),
+    ),
+    Step(
+        "tabulate",
+        "write the table of rows, with their labels, beside gathered features",
+        (
+            FEATURES,
+            DATA,
+            ANY_SPLIT,
+            out("folder to write rows.parquet to, that of the features; for unlabeled, one for its features, too"),
         ),
     ),
     Step(

@@ -1,20 +1,15 @@
-"""Find image files below a folder, and tell by a fingerprint whether the files of a data set have changed."""
+"""Find image files below a folder."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
 
 from simclr_steps.data.file_kinds import converter_by_name
-from simclr_steps.data.image_tables import names_files, read_lines
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
-from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 _LEFTOVERS = frozenset(  # of archives, file servers and systems; with small copies of images, or deleted ones
@@ -99,46 +94,6 @@ def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
                 waiting.append(entry.path)
             else:
                 waiting.appendleft(entry.path)
-
-
-def fingerprint(dataset: FolderDataset | ArraysDataset) -> str:
-    """Return 16 hexadecimal digits that change when a file that a data set is packed from does, without reading it.
-
-    What counts is the place, the size and the time of change of each image, array, or CSV file and what it lists.
-    """
-    digest = hashlib.sha256()
-    with contextlib.suppress(OSError):  # the step names what cannot be read
-        for name, size, changed in sorted(_states(Path(dataset.path), arrays=isinstance(dataset, ArraysDataset))):
-            digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()[:16]
-
-
-def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
-    """Yield each file's path in its data set, its size and its time of change in nanoseconds."""
-    files: Iterable[tuple[str, os.DirEntry[str] | str]]
-    if path.is_dir() and arrays:
-        files = ((file.name, str(file)) for file in path.glob("*.npy"))
-    elif path.is_dir():
-        start = _start_below(path)
-        files = ((file.path[start:], file) for file in _images_below(path)[0])
-    else:
-        files = chain([(path.name, str(path))], [] if arrays else _listed(path))
-    for name, file in files:
-        with contextlib.suppress(OSError):  # one that is missing changes nothing but itself
-            status = os.stat(file)  # noqa: PTH116 - far quicker than by Path, for a million of them
-            yield name, status.st_size, status.st_mtime_ns
-
-
-def _listed(table: Path) -> Iterator[tuple[str, str]]:
-    seen = set[str]()  # as many lines may list parts of one file
-    with contextlib.suppress(UserError):
-        lines = read_lines(table)
-        folder, columns = str(table.parent), [column for column in next(lines)[1] if names_files(column)]
-        for _, cells in lines:
-            for column in columns:
-                if (name := cells[column]) not in seen:
-                    seen.add(name)
-                    yield name, os.path.join(folder, name)  # noqa: PTH118 - as with os.stat
 
 
 def is_passed_over(name: str) -> bool:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from simclr_steps.data.alike import check_alike, first_readable, shown
-from simclr_steps.data.boxes import box_columns
 from simclr_steps.data.decoding import Decoded, decode
 from simclr_steps.data.decoding_processes import decode_all
-from simclr_steps.data.groups import Groups, groups_in
-from simclr_steps.data.image_index import (
-    COLUMNS,
-    ImageFile,
-    channel_columns,
-    further_columns,
-    index_folder,
-    index_table,
-)
-from simclr_steps.data.image_tables import OF_CHANNEL, read_lines
+from simclr_steps.data.folder_listing import list_folder
+from simclr_steps.data.image_tables import OF_CHANNEL
+from simclr_steps.data.listing import Listing
 from simclr_steps.data.measured_files import tell_order_of_channels
-from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
-from simclr_steps.data.parts_of_images import COLUMNS as OF_PART
-from simclr_steps.data.parts_of_images import columns_of, cut
-from simclr_steps.data.pieces import Cutting, decode_piece, decode_pieces
+from simclr_steps.data.pieces import Cutting, Piece, cutting_of, decode_piece, decode_pieces, reading_of
 from simclr_steps.data.readable import File
 from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.skipped import report_skipped
@@ -50,52 +40,30 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
         When there are none, a class has none, or the CSV file is wrong; and while it is read, when an image is
         unreadable and the data set does not say to skip such.
     """
-    path = Path(dataset.path)
-    channels, names = count_and_names(dataset.channels)
-    further: list[str] = []
-    if path.is_dir():
-        base, files = path, index_folder(path)
-    elif path.is_file():
-        names = channel_columns(path, channels, names) or names
-        boxes = box_columns(list(next(read_lines(path))[1]), path)
-        columns = [*COLUMNS, *(f"{OF_CHANNEL}{name}" for name in names or []), *boxes]
-        further = further_columns(path, [*columns, *(OF_PART if boxes or dataset.tiles else ())])
-        base, files = path.parent, index_table(path, columns, further)
-    else:
-        raise UserError(f"path: {path} does not exist: give a folder of images or a CSV file")
-    height, width = dataset.packed_size
-    reading = Reading(
-        height=height,
-        width=width,
-        channels=channels,
-        channel_names=names,
-        fit=dataset.fit,
-        planes=dataset.planes,
-        channel_axis=dataset.channel_axis,
+    listing = list_folder(dataset, workers)
+    of_channels = [column.removeprefix(OF_CHANNEL) for column in listing.files if column != "path"]
+    reading = reading_of(dataset, of_channels or count_and_names(dataset.channels)[1])
+    cutting = None if listing.boxes is None else cutting_of(dataset, reading)
+    pieces = _Pieces(Path(dataset.path), listing)
+    first = first_readable(
+        ((piece[0], _decoded(piece, reading, cutting)) for piece in map(pieces.of, range(len(listing.names)))),
+        reading.channels,
     )
-    cutting = _cutting(dataset, files, reading)
-    if cutting:
-        paths = {file.parent: path_of(base, file) for file in files}
-        files = cut(files, paths, dataset.tiles, cutting, workers, path)
-    classes = sorted({file.label for file in files} - {""})
-    number = {"": NO_LABEL} | {name: label for label, name in enumerate(classes)}
-    log.info("found %d images of %d classes in %s", len(files), len(classes), path)
-    first = first_readable(((path_of(base, file), _decoded(base, file, reading, cutting)) for file in files), channels)
-    tell_order_of_channels(path_of(base, files[0]), reading)
+    tell_order_of_channels(pieces.of(0)[0], reading)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
         off, skipped = 0.0, 0
         said: tuple[File, str] | None = None
-        wanted = ((path_of(base, files[row]), files[row].box) for row in rows)
+        wanted = map(pieces.of, rows.tolist())
         if cutting:
-            images = decode_pieces(((path, box or NOWHERE) for path, box in wanted), cutting, workers)
+            images = decode_pieces(wanted, cutting, workers)
         else:
-            images = decode_all((path for path, _ in wanted), reading, workers)
+            images = decode_all((file for file, _ in wanted), reading, workers)
         decoded = zip(rows, images, strict=True)
-        while part := list(islice(decoded, chunk_length(height, width, channels))):
+        while part := list(islice(decoded, chunk_length(*reading.size, reading.channels))):
             readable = []
             for row, image in part:
-                path = path_of(base, files[row])
+                path, _ = pieces.of(row)
                 if isinstance(image, Decoded):
                     image = too_large(image.values) or image
                 if isinstance(image, str):
@@ -119,17 +87,9 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
             )
 
     return ImageSource(
-        classes=classes,
+        **{one.name: getattr(listing, one.name) for one in fields(listing)},
         reading=reading,
-        splits=np.array([file.split for file in files]),
-        labels=np.array([number[file.label] for file in files], dtype=np.int64),
-        names=[file.title for file in files],
         read=read,
-        groups=_groups(files, dataset),
-        columns={
-            **{name: [file.further[number] for file in files] for number, name in enumerate(further)},
-            **(columns_of(files) if cutting else {}),
-        },
         dtype=first[1].dtype if first else "uint8",
         value_range=dataset.value_range,
         bits=dataset.bits,
@@ -137,16 +97,23 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     )
 
 
-def path_of(base: Path, file: ImageFile) -> File:
-    """Return where an image is, or its channels, below the folder that its paths are relative to."""
-    return tuple(base / name for name in file.of_channels) or base / file.name
+class _Pieces:
+    """Where each image of a listing is: its file, or one for each channel, and its part there."""
+
+    def __init__(self, path: Path, listing: Listing) -> None:
+        self._base = path if path.is_dir() else path.parent
+        self._columns, self._boxes = list(listing.files.values()), listing.boxes
+        self._of_channels = "path" not in listing.files
+
+    def of(self, row: int) -> Piece:
+        """Return the file of a row and the box in it, which means nothing for a whole image."""
+        paths = tuple(self._base / column[row] for column in self._columns)
+        box = self._boxes[row] if self._boxes else None
+        return paths if self._of_channels else paths[0], box or NOWHERE
 
 
-def _cutting(dataset: FolderDataset, files: Sequence[ImageFile], reading: Reading) -> Cutting | None:
-    """Return how parts of images are read, or None where the images are whole."""
-    if tiles := dataset.tiles:
-        return Cutting(reading, tiles.level, None if tiles.nodata is None else float(tiles.nodata))
-    return Cutting(reading) if files[0].box else None
+def _decoded(piece: Piece, reading: Reading, cutting: Cutting | None) -> Decoded | str:
+    return decode_piece(*piece, cutting) if cutting else decode(piece[0], reading)
 
 
 def _keep(dataset: FolderDataset) -> Keep | None:
@@ -155,20 +122,3 @@ def _keep(dataset: FolderDataset) -> Keep | None:
     if tiles is None or (tiles.keep is None and tiles.nodata is None):
         return None
     return Keep(tiles.keep.min_std if tiles.keep else 0.0)
-
-
-def _decoded(base: Path, file: ImageFile, reading: Reading, cutting: Cutting | None) -> Decoded | str:
-    path = path_of(base, file)
-    return decode_piece(path, file.box or NOWHERE, cutting) if cutting else decode(path, reading)
-
-
-def _groups(files: Sequence[ImageFile], dataset: FolderDataset) -> Groups | None:
-    """Return the name of each image's group, if they have any."""
-    given = bool(files[0].group)
-    if dataset.group_pattern is None:
-        if not given and files[0].box:
-            return np.array([file.parent for file in files])
-        return np.array([file.group for file in files]) if given else None
-    if given:
-        raise UserError(f"group_pattern: {dataset.path} also has a group column: omit one of the two")
-    return groups_in([file.name for file in files], dataset.group_pattern)

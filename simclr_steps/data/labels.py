@@ -11,8 +11,8 @@ from pathlib import PurePath
 import numpy as np
 
 from simclr_steps.data.groups import in_one_group
+from simclr_steps.data.listing import Listing
 from simclr_steps.data.packed import NO_LABEL
-from simclr_steps.data.packed_writer import ImageSource
 from simclr_steps.data.splits import JUDGED, SplitNames
 
 _NAMED = 5  # classes in a sentence
@@ -22,7 +22,7 @@ _WITHOUT_SPACES = str.maketrans("", "", " _-")
 _MISSING = frozenset({"na", "n/a", "none", "null", "unknown", "?", "-"})  # or classes: who knows
 
 
-def doubts(source: ImageSource, splits: SplitNames) -> Iterator[str]:
+def doubts(source: Listing, splits: SplitNames) -> Iterator[str]:
     """Yield a sentence for each reason to doubt that the labels are the classes which the user means.
 
     `splits` [N] is the split of each row, "" for one that is left out.
@@ -46,7 +46,7 @@ def doubts(source: ImageSource, splits: SplitNames) -> Iterator[str]:
     yield from _of_unjudged_classes(source, splits)
 
 
-def _of_one_class(source: ImageSource, name: str, images: int) -> str:
+def _of_one_class(source: Listing, name: str, images: int) -> str:
     sentence = f"all {images} labeled images are of one class, {_listed([name])}"
     rows = np.flatnonzero(source.labels != NO_LABEL).tolist()
     inner = sorted({_below(PurePath(source.names[row]).parent, name) for row in rows})
@@ -100,7 +100,7 @@ def _spelled_alike(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).translate(_WITHOUT_SPACES)
 
 
-def _of_unseen_classes(source: ImageSource, splits: SplitNames) -> Iterator[str]:
+def _of_unseen_classes(source: Listing, splits: SplitNames) -> Iterator[str]:
     """Name classes that are judged and not trained on."""
     trained_on = [source.classes[label] for label in np.unique(source.labels[splits == "train"]) if label != NO_LABEL]
     for split in JUDGED if trained_on else ():
@@ -120,7 +120,7 @@ def _nearest(name: str, others: Sequence[str]) -> str:
     return next(iter(alike or get_close_matches(name, others, n=1)), "")
 
 
-def _of_single_groups(source: ImageSource) -> Iterator[str]:
+def _of_single_groups(source: Listing) -> Iterator[str]:
     """Name classes that cannot be on two sides of a split."""
     if source.groups is not None:
         single = [source.classes[label] for label in in_one_group(source.labels, source.groups)]
@@ -131,7 +131,7 @@ def _of_single_groups(source: ImageSource) -> Iterator[str]:
             )
 
 
-def _of_unjudged_classes(source: ImageSource, splits: SplitNames) -> Iterator[str]:
+def _of_unjudged_classes(source: Listing, splits: SplitNames) -> Iterator[str]:
     """Name classes that are trained on and absent from a split of whole groups; other splits have a share of each."""
     trained_on = set(source.labels[splits == "train"].tolist()) - {NO_LABEL}
     for split in JUDGED if source.groups is not None else ():

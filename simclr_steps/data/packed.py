@@ -1,9 +1,12 @@
-"""Packed data sets: every image of a split in one memory-mapped array, described by dataset.json.
+"""Packed data sets: every image of a split in one memory-mapped array, and what is known of each.
 
-A folder holds, for each split, `<split>.images.npy` (N × H × W × C, uint8 or uint16 as the image format's `bits` say),
-`<split>.labels.npy` (int64, N, -1 where there is no label) and `<split>.rows.parquet` (row, int64; and as text, null
-where it is unknown: source, where each image came from; label, its class by name; group, where the images have groups;
-and all further columns of the source).
+`prepare` writes the pixels: images.json and, for train, validation and test, `<split>.images.npy` (N × H × W × C, uint8
+or uint16 as the image format's `bits` say) and `<split>.origins.parquet` (key, the image's place in its source; and
+digest, uint64, of its pixels). `label` writes what is known of them: dataset.json, `<split>.labels.npy` (int64, N, -1
+where there is no label), `<split>.rows.parquet` (row, int64; and as text, null where it is unknown: source, where each
+image came from; label, its class by name; group, where the images have groups; and all further columns of the source)
+and table.csv, a table of all images. The array of train holds all images to train on, in the order of the source;
+"unlabeled" is a name for those of its rows that have no label, unless none has one.
 """
 
 from __future__ import annotations
@@ -48,6 +51,18 @@ class Repeated(BaseModel):
     contradictory: int = 0  # of all splits: labeled images that have another label elsewhere
 
 
+class PackedImages(BaseModel):
+    """images.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_format: ImageFormat
+    images: dict[str, int]  # in each array, by split
+    skipped: dict[str, list[str]]  # keys of unreadable images that were left out, by the split that they would be in
+    pixel_hash: str  # of all packed images
+    run: dict[str, Any]  # what made it
+
+
 class Description(BaseModel):
     """dataset.json."""
 
@@ -58,21 +73,49 @@ class Description(BaseModel):
     splits: dict[str, SplitCounts]
     skipped: list[str]  # unreadable images that were left out
     repeated: Repeated = Repeated()
-    content_hash: str  # of all packed images and labels
+    pixel_hash: str  # of all packed images
+    content_hash: str  # of the same, and of their classes, labels and groups
     split_seed: int  # of the splits, and of the labels that classifiers are given
     source: dict[str, Any]  # where the originals came from
     run: dict[str, Any]  # what made it
 
+    @property
+    def trained_on(self) -> int:
+        """How many images there are to pretrain on: those in the array of train."""
+        return self.splits["train"].images + self.splits["unlabeled"].images
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where the images of one array come from."""
+
+    keys: list[str]  # their places in the source
+    digests: npt.NDArray[np.uint64]  # of their pixels, [N]
+
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one split, mapped from disk, and their labels."""
+    """The images of one array, mapped from disk, and their labels."""
 
     images: Pixels  # [N, H, W, C]
     labels: npt.NDArray[np.int64]  # [N], -1 where there is no label
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def read_packed(folder: Path) -> PackedImages:
+    """Read images.json.
+
+    Raises
+    ------
+    UserError
+        When it is absent or wrong.
+    """
+    try:
+        return PackedImages.model_validate(read_json(folder / "images.json"))
+    except ValidationError as error:
+        raise UserError(f"{folder / 'images.json'} does not describe packed images: run prepare again") from error
 
 
 def read_description(folder: Path) -> Description:
@@ -86,29 +129,63 @@ def read_description(folder: Path) -> Description:
     try:
         return Description.model_validate(read_json(folder / "dataset.json"))
     except ValidationError as error:
-        raise UserError(f"{folder / 'dataset.json'} is not a valid data set description: run prepare again") from error
+        raise UserError(f"{folder / 'dataset.json'} is not a valid data set description: run label again") from error
 
 
-def read_split(folder: Path, split: str) -> Split:
-    """Open one split without reading its images.
+def read_images(folder: Path, split: str) -> Pixels:
+    """Open the images of one array, [N, H, W, C], without reading them.
 
     Raises
     ------
     UserError
-        When a file is absent, cut short or does not fit the other or dataset.json.
+        When the file is absent, cut short or does not fit images.json.
     """
-    form = read_description(folder).image_format
-    images, labels = (_open_array(folder / f"{split}.{part}.npy") for part in ("images", "labels"))
-    path = folder / f"{split}.images.npy"
+    form, path = read_packed(folder).image_format, folder / f"{split}.images.npy"
+    images = _open_array(path)
     if images.shape[1:] != (*form.size, form.channels) or images.dtype != form.packed_dtype:
-        raise UserError(f"{path} does not match dataset.json: run prepare again")
+        raise UserError(f"{path} does not match images.json: run prepare again")
+    return images
+
+
+def read_labels(folder: Path, split: str) -> npt.NDArray[np.int64]:
+    """Return the label of each image of one array, int64 [N], -1 where there is none.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or damaged.
+    """
+    return np.asarray(_open_array(folder / f"{split}.labels.npy"), dtype=np.int64)
+
+
+def read_split(folder: Path, split: str) -> Split:
+    """Open the images of one array without reading them, and their labels.
+
+    Raises
+    ------
+    UserError
+        When a file is absent, cut short or does not fit the other or what describes it.
+    """
+    images, labels = read_images(folder, split), read_labels(folder, split)
     if labels.shape != images.shape[:1]:
-        raise UserError(f"{path} does not match its labels: run prepare again")
-    return Split(images, np.asarray(labels, dtype=np.int64))
+        raise UserError(f"{folder / split}.images.npy does not match its labels: run label again")
+    return Split(images, labels)
+
+
+def read_origins(folder: Path, split: str) -> Origins:
+    """Return where each image of one array comes from.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or damaged.
+    """
+    table = _read_table(folder / f"{split}.origins.parquet", ["key", "digest"])
+    return Origins(table["key"].tolist(), table["digest"].to_numpy(dtype=np.uint64))
 
 
 def read_groups(folder: Path, data: Description, split: str) -> npt.NDArray[np.str_] | None:
-    """Return the name of each image's group in one split, [N], or None where the images have no groups.
+    """Return the name of each image's group in one array, [N], or None where the images have no groups.
 
     Raises
     ------
@@ -121,7 +198,7 @@ def read_groups(folder: Path, data: Description, split: str) -> npt.NDArray[np.s
 
 
 def read_rows(folder: Path, data: Description, split: str) -> pd.DataFrame:
-    """Return the table of one split's rows, in their order, with the columns of `<split>.rows.parquet`.
+    """Return the table of one array's rows, in their order, with the columns of `<split>.rows.parquet`.
 
     Raises
     ------
@@ -129,25 +206,35 @@ def read_rows(folder: Path, data: Description, split: str) -> pd.DataFrame:
         When the file is absent, damaged or does not fit dataset.json.
     """
     path = folder / f"{split}.rows.parquet"
-    try:
-        rows = pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run prepare again") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run prepare again") from error
     expected = ["row", "source", "label", *(["group"] if data.splits[split].groups is not None else [])]
-    if missing := [column for column in expected if column not in rows]:
-        raise UserError(f"{path} has no {missing[0]} column: run prepare again")
-    if len(rows) != data.splits[split].images:
-        raise UserError(f"{path} does not match the images of its split: run prepare again")
+    rows = _read_table(path, expected)
+    if len(rows) != (data.trained_on if split == "train" else data.splits[split].images):
+        raise UserError(f"{path} does not match the images of its split: run label again")
     return rows
+
+
+def _read_table(path: Path, expected: list[str]) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: run {_maker(path)} again") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and run {_maker(path)} again") from error
+    if missing := [column for column in expected if column not in table]:
+        raise UserError(f"{path} has no {missing[0]} column: run {_maker(path)} again")
+    return table
+
+
+def _maker(path: Path) -> str:
+    """Return the step that writes a file."""
+    return "prepare" if path.name.split(".")[-2] in ("images", "origins") else "label"
 
 
 def _open_array(path: Path) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run prepare") from error
+        raise UserError(f"{path} does not exist: run {_maker(path)}") from error
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run prepare again") from error
+        raise UserError(f"{path} is damaged ({error}): delete it and run {_maker(path)} again") from error
     return array

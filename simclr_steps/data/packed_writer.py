@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simclr_steps.data.groups import Groups
 from simclr_steps.data.growing_file import GrowingFile
-from simclr_steps.data.packed import NO_LABEL, Description, SplitCounts
-from simclr_steps.data.repeated import Digests, count_repeated, digests_of
+from simclr_steps.data.listing import Listing
+from simclr_steps.data.packed import NO_LABEL, PackedImages
+from simclr_steps.data.repeated import Digests, digests_of
 from simclr_steps.data.scaling import Values, scale
 from simclr_steps.data.seen_values import SeenValues
-from simclr_steps.data.splits import Labels, Rows, SplitNames
+from simclr_steps.data.splits import Rows, SplitNames
 from simclr_steps.data.tiles import Keep
 from simclr_steps.data.value_ranges import WaitingValues, fixed_limits, found_limits, mean_and_std
 from simclr_steps.files import scratch_folder, write_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import Progress, log
+from simclr_steps.machine.logs import Progress
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.image_format import Dtype, ImageFormat, Reading
 from simclr_steps.settings.value_ranges import ChannelRange, of_each_channel
 
@@ -36,26 +37,17 @@ _CHUNK_BYTES = 1 << 22
 _WAITING = "values"  # the name of a file that is gone in the end
 
 
-@dataclass(frozen=True)
-class ImageSource:
-    """Images that wait to be packed, all of one size.
+@dataclass(frozen=True, kw_only=True)
+class ImageSource(Listing):
+    """Images that wait to be packed, all of one size, and what is known of them.
 
-    `splits` [N], `labels`, int64 [N], and `names` tell of each row the split it has in the source (train where the
-    source names none), its label or -1, and where it comes from. `read` takes rows in rising order and yields them
-    again in parts, each with its images: int64 [n], and [n, H, W, C] of uint8, or of float32 for values of another
-    `dtype`; a row that cannot be read is not yielded. `groups` [N] names the group of each row, if they have any.
-    `columns` are what else is known of each row, [N] by name, "" where it is unknown. `keep` drops some of what was
-    read, once the range of the values is known.
+    `read` takes rows in rising order and yields them again in parts, each with its images: int64 [n], and [n, H, W, C]
+    of uint8, or of float32 for values of another `dtype`; a row that cannot be read is not yielded. `keep` drops some
+    of what was read, once the range of the values is known.
     """
 
-    classes: list[str]
     reading: Reading
-    splits: SplitNames
-    labels: Labels
-    names: Sequence[str]
     read: Callable[[Rows], Iterable[tuple[Rows, Values]]]
-    groups: Groups | None = None
-    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     dtype: Dtype = "uint8"  # of the originals
     value_range: ChannelRange | list[ChannelRange] = "auto"
     bits: Literal[8, 16] = 8  # of a packed value
@@ -79,55 +71,39 @@ def take(chunks: Iterable[Values], rows: Rows) -> Iterator[tuple[Rows, Values]]:
         start += len(chunk)
 
 
-def pack(
-    source: ImageSource, splits: SplitNames, out: Path, *, split_seed: int, origin: dict[str, Any], record: Record
-) -> Description:
-    """Write the arrays and rows of all splits and, last of all, dataset.json, whose content is returned.
+def pack(source: ImageSource, splits: SplitNames, out: Path, *, record: Record) -> PackedImages:
+    """Write the arrays of all splits and where their images come from and, last of all, images.json, which is returned.
 
-    Parameters
-    ----------
-    splits
-        [N], the split of each row of the source, "" for one that is left out.
-    origin
-        What dataset.json says about where the originals came from.
+    `splits` [N] is the split of each row of the source, "" for one that is left out.
 
     Raises
     ------
     UserError
-        When the disk is full, or when unreadable images leave a split without images, a class without images to train
-        on, or nothing to train on at all.
+        When the disk is full, or when unreadable images leave a split without images, or nothing to train on at all.
     """
     with scratch_folder(out / "arrays") as place:
         form, parts = _with_range(source, splits, place, out)
         seen = SeenValues(form)
         written = _write_splits(source, splits, form, seen.counted(parts), place, out)
         (place / _WAITING).unlink(missing_ok=True)
-        _require_readable(source, splits, written)
-        trained_on = written["train"].histogram + written["unlabeled"].histogram
-        if not trained_on.any():
+        _require_images(source, splits, written)
+        if not written["train"].histogram.any():
             raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
-        mean, std = mean_and_std(trained_on)
+        mean, std = mean_and_std(written["train"].histogram)
         seen.report_packed(std)
-        description = Description(
-            classes=source.classes,
+        packed = PackedImages(
             image_format=form.model_copy(update={"mean": mean, "std": std}),
-            splits={split: written[split].counts() for split in SPLITS},
-            skipped=_skipped(source, splits, written.values()),
-            repeated=count_repeated(
-                {split: writer.digests for split, writer in written.items()},
-                {split: writer.labels for split, writer in written.items()},
-            ),
-            content_hash=hashlib.sha256(b"".join(written[split].content() for split in SPLITS)).hexdigest(),
-            split_seed=split_seed,
-            source=origin,
+            images={split: len(writer.rows) for split, writer in written.items()},
+            skipped={split: _skipped(source, splits == split, writer) for split, writer in written.items()},
+            pixel_hash=hashlib.sha256(b"".join(writer.content() for writer in written.values())).hexdigest(),
             run=record.finish(),
         )
         require_claim(out)
-        (out / "dataset.json").unlink(missing_ok=True)
+        (out / "images.json").unlink(missing_ok=True)
         for file in place.iterdir():
             file.replace(out / file.name)
-    write_json(out / "dataset.json", description.model_dump())
-    return description
+    write_json(out / "images.json", packed.model_dump())
+    return packed
 
 
 def _with_range(
@@ -140,9 +116,8 @@ def _with_range(
     if limits is None:
         file = GrowingFile(place, _WAITING, out)
         try:
-            trained_on = np.isin(splits, ["train", "unlabeled"])
             parts = _watched("read", parts, len(rows))
-            waiting = WaitingValues(parts, file.write, place / _WAITING, trained_on, source.reading.channels)
+            waiting = WaitingValues(parts, file.write, place / _WAITING, splits == "train", source.reading.channels)
         finally:
             file.close()
         limits, parts = found_limits(wanted, source.dtype, waiting), waiting.read()
@@ -170,7 +145,7 @@ def _write_splits(
     out: Path,
 ) -> dict[str, _SplitWriter]:
     with ExitStack() as stack:
-        writers = {split: stack.enter_context(_SplitWriter(source, form, split, place, out)) for split in SPLITS}
+        writers = {split: stack.enter_context(_SplitWriter(source, form, split, place, out)) for split in PACKED_SPLITS}
         for rows, images in parts:
             for split in np.unique(splits[rows]):
                 chosen = splits[rows] == split
@@ -181,10 +156,10 @@ def _write_splits(
 
 
 class _SplitWriter:
-    """Writes the images of one split as they come, and its labels and rows at the end."""
+    """Writes the images of one split as they come."""
 
     def __init__(self, source: ImageSource, form: ImageFormat, split: str, place: Path, out: Path) -> None:
-        self.rows = self.labels = np.empty(0, dtype=np.int64)  # of the images that were added, once finished
+        self.rows = np.empty(0, dtype=np.int64)  # of the images that were added, once finished
         self.digests = np.empty(0, dtype=np.uint64)  # of the same
         self.histogram = np.zeros((form.channels, 1 + form.largest), dtype=np.int64)  # of the packed values
         self._source, self._form, self._split, self._place, self._out = source, form, split, place, out
@@ -211,37 +186,15 @@ class _SplitWriter:
             histogram += np.bincount(packed[..., channel].ravel(), minlength=len(histogram))
 
     def finish(self) -> None:
-        """Write the number of images, which was not known before, into the header; then labels and rows."""
+        """Write the number of images, which was not known before, into the header."""
         self.rows = np.concatenate([self.rows, *self._parts])
         self.digests = np.concatenate([self.digests, *self._digests])
-        self.labels = self._source.labels[self.rows]
         self._images.write(self._header(), at_start=True)
         self._images.sync()
-        labels = io.BytesIO()
-        np.save(labels, self.labels, allow_pickle=False)
-        self._write_whole("labels.npy", labels.getvalue())
-        table = io.BytesIO()
-        pq.write_table(self._table(), table)
-        self._write_whole("rows.parquet", table.getvalue())
-
-    def _table(self) -> pa.Table:
-        source, rows = self._source, self.rows.tolist()
-        classes = {NO_LABEL: "", **dict(enumerate(source.classes))}
-        known: dict[str, Any] = {"source": source.names, "label": [classes[label] for label in source.labels.tolist()]}
-        known |= {**({} if source.groups is None else {"group": source.groups.tolist()}), **source.columns}
-        texts = {name: pa.array([cells[row] or None for row in rows], pa.string()) for name, cells in known.items()}
-        return pa.table({"row": np.arange(len(rows)), **texts})
-
-    def counts(self) -> SplitCounts:
-        """Return how many images were added."""
-        labeled = self.labels[self.labels != NO_LABEL]
-        per_class = np.bincount(labeled, minlength=len(self._source.classes))
-        groups = None if self._source.groups is None else len(np.unique(self._source.groups[self.rows]))
-        return SplitCounts(images=len(self.rows), labeled=len(labeled), per_class=per_class.tolist(), groups=groups)
 
     def content(self) -> bytes:
-        """Return what stands in a hash for the shape, the images and the labels."""
-        return self._header() + self._hash.digest() + hashlib.sha256(self.labels.data).digest()
+        """Return what stands in a hash for the shape and the images."""
+        return self._header() + self._hash.digest()
 
     def _header(self) -> bytes:
         header = io.BytesIO()
@@ -251,14 +204,28 @@ class _SplitWriter:
         np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
         return header.getvalue()
 
-    def _write_whole(self, part: str, content: bytes) -> None:
-        with closing(GrowingFile(self._place, f"{self._split}.{part}", self._out)) as file:
-            file.write(content)
-            file.sync()
+
+def _write_origins(source: ImageSource, written: Mapping[str, _SplitWriter], place: Path, out: Path) -> None:
+    """Write where all images come from."""
+    parts = [
+        pa.table(
+            {
+                "split": pa.array([split] * len(writer.rows), pa.string()),
+                "key": pa.array([source.keys[row] for row in writer.rows.tolist()], pa.string()),
+                "digest": writer.digests,
+            }
+        )
+        for split, writer in written.items()
+    ]
+    table = io.BytesIO()
+    pq.write_table(pa.concat_tables(parts), table)
+    with closing(GrowingFile(place, "origins.parquet", out)) as file:
+        file.write(table.getbuffer())
+        file.sync()
 
 
-def _require_readable(source: ImageSource, splits: SplitNames, written: Mapping[str, _SplitWriter]) -> None:
-    """Raise UserError where unreadable images were all of a split or all of a class in train; warn for other splits.
+def _require_images(source: ImageSource, splits: SplitNames, written: Mapping[str, _SplitWriter]) -> None:
+    """Raise UserError where a split is left without images, or tiles to train on without a class.
 
     Splits are assigned before images are read, as images that a subset leaves out are never read.
     """
@@ -269,19 +236,13 @@ def _require_readable(source: ImageSource, splits: SplitNames, written: Mapping[
         assigned = source.labels[splits == split]
         if len(assigned) and not len(writer.rows):
             raise UserError(f"none of the {len(assigned)} images of the split {split} is {state}: {advice}")
-        lost = np.setdiff1d(assigned, [NO_LABEL, *np.unique(writer.labels)])
-        if len(lost):
-            name = source.classes[lost[0]]
-            more = f" (and of {len(lost) - 1} more classes)" if len(lost) > 1 else ""
-            sentence = f'none of the {split} images of class "{name}"{more} is {state}: {advice}'
-            if split == "train":
-                raise UserError(sentence)
-            log.warning("warning: %s", sentence)
+    lost = np.setdiff1d(source.labels[splits == "train"], [NO_LABEL, *source.labels[written["train"].rows]])
+    if len(lost) and source.keep:
+        raise UserError(f'none of the train images of class "{source.classes[lost[0]]}" is {state}: {advice}')
 
 
-def _skipped(source: ImageSource, splits: SplitNames, writers: Iterable[_SplitWriter]) -> list[str]:
-    """Return the names of the images that were to be packed and could not be read."""
-    wanted = splits != ""
-    for rows in [*(writer.rows for writer in writers), source.keep.dropped if source.keep else []]:
-        wanted[rows] = False
-    return [source.names[row] for row in np.flatnonzero(wanted).tolist()]
+def _skipped(source: ImageSource, wanted: npt.NDArray[np.bool_], written: _SplitWriter) -> list[str]:
+    """Return the keys of the images of a split that were to be packed and could not be read."""
+    rows = np.setdiff1d(np.flatnonzero(wanted), written.rows)
+    dropped = source.keep.dropped if source.keep else []
+    return [source.keys[row] for row in np.setdiff1d(rows, dropped).tolist()]

@@ -45,8 +45,15 @@ def cut(
     if tiles:
         return cut_up(files, sizes, tiles)
     _check_boxes(table, files, sizes)
-    order = {parent: number for number, parent in enumerate(paths)}
-    return sorted(files, key=lambda file: order[file.parent])
+    return list(files)
+
+
+def in_order_of_files(parts: Sequence[ImageFile]) -> list[ImageFile]:
+    """Return parts of images so that those of one file, which stays open in between, follow each other."""
+    order: dict[str, int] = {}
+    for part in parts:
+        order.setdefault(part.parent, len(order))
+    return sorted(parts, key=lambda part: order[part.parent])
 
 
 def columns_of(parts: Sequence[ImageFile]) -> dict[str, list[str]]:

@@ -22,6 +22,7 @@ from simclr_steps.data.measured_files import is_tiff
 from simclr_steps.data.readable import File, UnreadableError, check_size
 from simclr_steps.data.regions import Box, Channels, Regions, WholeImage
 from simclr_steps.data.tiff_regions import TiffRegions
+from simclr_steps.settings.datasets import FolderDataset, count_and_names
 from simclr_steps.settings.image_format import Reading
 from simclr_steps.settings.sizes import Size
 
@@ -38,6 +39,27 @@ class Cutting:
     reading: Reading
     level: int = 0
     nodata: float | None = None
+
+
+def reading_of(dataset: FolderDataset, channel_names: list[str] | None) -> Reading:
+    """Return how the images of a data set are read, whose channels have these names."""
+    height, width = dataset.packed_size
+    return Reading(
+        height=height,
+        width=width,
+        channels=count_and_names(dataset.channels)[0],
+        channel_names=channel_names,
+        fit=dataset.fit,
+        planes=dataset.planes,
+        channel_axis=dataset.channel_axis,
+    )
+
+
+def cutting_of(dataset: FolderDataset, reading: Reading) -> Cutting:
+    """Return how the tiles or boxes of a data set are read."""
+    if tiles := dataset.tiles:
+        return Cutting(reading, tiles.level, None if tiles.nodata is None else float(tiles.nodata))
+    return Cutting(reading)
 
 
 def decode_pieces(pieces: Iterable[Piece], cutting: Cutting, workers: int) -> Iterator[Decoded | str]:

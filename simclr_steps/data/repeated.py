@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.data.packed import NO_LABEL, Description, Pixels, Repeated
-from simclr_steps.data.splits import JUDGED, Labels
+from simclr_steps.data.splits import JUDGED, Labels, rows_of_split
 from simclr_steps.settings.base import SPLITS
 
 Digests = npt.NDArray[np.uint64]  # [N]; two different images share one by chance once in 10^19
@@ -24,11 +24,13 @@ def digests_of(images: Pixels) -> Digests:
 
 
 def count_repeated(digests: Mapping[str, Digests], labels: Mapping[str, Labels]) -> Repeated:
-    """Count the images that are there more than once, given those of every split."""
-    trained = np.concatenate([digests["train"], digests["unlabeled"]])
-    shared = {split: int(np.isin(digests[split], trained).sum()) for split in JUDGED}
+    """Count the images that are there more than once, given those of every split's array."""
+    shared = {split: int(np.isin(digests[split], digests["train"]).sum()) for split in JUDGED}
+    named = {split: digests[split] for split in JUDGED}
+    for split in ("train", "unlabeled"):
+        named[split] = digests["train"][rows_of_split(split, labels["train"])]
     between = {
-        later: {split: int(np.isin(digests[later], digests[split]).sum()) for split in SPLITS[:number]}
+        later: {split: int(np.isin(named[later], named[split]).sum()) for split in SPLITS[:number]}
         for number, later in enumerate(SPLITS)
     }
     everywhere, known = (np.concatenate([part[split] for split in digests]) for part in (digests, labels))

@@ -17,9 +17,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.labels import LabelBudget, WholeGroups
 
 
-def require_batch(data: Description, name: str, batch_size: int) -> None:
+def require_batch(images: int, name: str, batch_size: int) -> None:
     """Raise UserError if there are fewer images to pretrain on than one batch has."""
-    images = data.splits["train"].images + data.splits["unlabeled"].images
     if batch_size > images:
         raise UserError(f"global_batch_size {batch_size} exceeds the {images} training images of {name}: lower it")
 
@@ -31,15 +30,18 @@ def require_color(channels: int, keys: Sequence[str], *, is_color: bool) -> None
         raise UserError(f"set {names} to 0: {they} 3 color channels, but these have {channels}")
 
 
-def require_hold_out(data: Description, name: str, criterion: str) -> None:
-    """Raise UserError if the hold-out cannot show what a checkpoint is to be chosen by."""
-    train, hold_out = data.splits["train"], data.splits["validation"]
-    if criterion != "last" and hold_out.images < 2:
+def require_hold_out(images: int, name: str, criterion: str) -> None:
+    """Raise UserError if a hold-out of so few images cannot show what a checkpoint is to be chosen by."""
+    if criterion != "last" and images < 2:
         raise UserError(
             f"selection.criterion: {criterion} needs a hold-out of at least two images, but that of {name} has "
-            f'{hold_out.images}: raise datasets.{name}.validation_fraction, or write "last"'
+            f'{images}: raise datasets.{name}.validation_fraction, or write "last"'
         )
-    if criterion == "knn" and not (train.labeled and hold_out.labeled):
+
+
+def require_labels_to_vote(data: Description, name: str, criterion: str) -> None:
+    """Raise UserError if a checkpoint is to be chosen by its neighbors' labels and there are none."""
+    if criterion == "knn" and not (data.splits["train"].labeled and data.splits["validation"].labeled):
         raise UserError(
             f"selection.criterion: knn needs labels in the training split and the hold-out, and {name} lacks them: "
             'write "validate_loss"'
@@ -79,15 +81,15 @@ def require_labels_for_umap(data: Description, name: str, split: str, *, supervi
         raise UserError(f"umap.supervised: {split} of {name} has no labels for UMAP to use: set it to false")
 
 
-def split_of_features(features: Path, data: Path, content_hash: str) -> str:
+def split_of_features(features: Path, data: Path, pixel_hash: str) -> str:
     """Return the split whose gathered features a folder holds.
 
     Raises
     ------
     UserError
-        If they were computed from other data than those of this content hash.
+        If they were computed from other images than those of this hash.
     """
     facts = read_json(features / "run.json")
-    if facts["run"]["data_hash"] != content_hash:
+    if facts["run"]["data_hash"] != pixel_hash:
         raise UserError(f"{features} was computed from data other than {data}: run predict and gather again")
     return str(facts["split"])

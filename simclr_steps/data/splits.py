@@ -11,6 +11,7 @@ from simclr_steps.data.groups import Groups, check_given_splits, counts_of, draw
 from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.datasets import DatasetBlock
 from simclr_steps.settings.labels import PerClass, WholeGroups
 
 JUDGED = ("validation", "test")  # the splits that results are measured on
@@ -144,10 +145,10 @@ def assign_splits(
 ) -> SplitNames:
     """Return the split of every row, "" for a row that is left out.
 
-    Training images without a label become unlabeled, unless none has a label: then all unlabeled images are for
-    training. Where the source has no test split, it is drawn from the training split; and where it has no validation
-    split, that is drawn from all images to be trained on, labeled and unlabeled ones in proportion. Groups are drawn
-    whole, with their unlabeled images.
+    Images to train on are in train, with a label or without. Where the source has no test split, it is drawn from those
+    with a label, or from all if none has one; and where it has no validation split, that is drawn from all of them,
+    labeled and unlabeled ones in proportion. Groups are drawn whole, with their unlabeled images. A subset is taken of
+    each split, and of the unlabeled images as if they were a split.
 
     Parameters
     ----------
@@ -191,7 +192,33 @@ def assign_splits(
             left_out = np.ones(len(rows), dtype=bool)
             left_out[proportional_draw(labels[rows], subset, (seed, 2))] = False
             assigned[rows[left_out]] = ""
+    assigned[assigned == "unlabeled"] = "train"
     return assigned
+
+
+def assigned_splits(dataset: DatasetBlock, splits: SplitNames, labels: Labels, groups: Groups | None) -> SplitNames:
+    """Return `assign_splits` of a source's rows, as its block in the config says."""
+    return assign_splits(
+        splits,
+        labels,
+        validation_fraction=dataset.validation_fraction,
+        test_fraction=dataset.test_fraction,
+        subset=dataset.subset,
+        seed=dataset.split_seed,
+        groups=groups,
+    )
+
+
+def rows_of_split(split: str, labels: Labels) -> Rows:
+    """Return which rows of an array, given its labels, int64 [N], are meant by the name of a split.
+
+    Train and unlabeled share an array: unlabeled are its rows without a label, and train the others, or all if none has
+    a label.
+    """
+    labeled = labels != NO_LABEL
+    if split not in ("train", "unlabeled"):
+        return np.arange(len(labels))
+    return np.flatnonzero((labeled | ~labeled.any()) == (split == "train"))
 
 
 def _order_of_draw(labels: Labels, seed: Seed, *, each_class_first: bool) -> Rows:

@@ -46,7 +46,7 @@ def groups_of(folder: Path, data: Description, splits: dict[str, Split]) -> Spli
 def features_of(network: Encoder, splits: dict[str, Split], device: torch.device) -> Features:
     """Return the features of the labeled images of each split."""
     return {
-        name: compute_features(network, split.images, device)[0][labeled_rows(split.labels)]
+        name: compute_features(network, split.images, device, rows=labeled_rows(split.labels))[0]
         for name, split in splits.items()
     }
 

@@ -25,7 +25,7 @@ class HoldOutMonitor:
     """Measures an encoder on the hold-out and, where labels exist, by its neighbors from the training split.
 
     Of the hold-out it takes `rows`, and of the training split up to 10,000 images, drawn by `seed`, the same each time.
-    Of the training images the first are those of `train_labels`; others may follow.
+    Labels are int64 [N], -1 for an image without one.
     """
 
     def __init__(

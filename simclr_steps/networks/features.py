@@ -58,6 +58,7 @@ def compute_features(
     device: torch.device,
     batch_size: int | None = None,
     view: Callable[[Tensor, Tensor], Tensor] | None = None,
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> tuple[Array, Array]:
     """Run a network over images, in fp32 and evaluation mode, without touching its weights and statistics.
 
@@ -72,27 +73,31 @@ def compute_features(
     view
         What turns a batch of images, [B, H, W, C], and their rows, int64 [B], into what the network reads; None
         leaves them plain.
+    rows
+        Of the images to run over, int64 [n]; None takes all.
 
     Returns
     -------
-    The network's two outputs: features, float32 [N, D], and projections or logits, float32 [N, P].
+    The network's two outputs: features, float32 [n, D], and projections or logits, float32 [n, P].
     """
     check_images(network, images)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = network.training
     network.eval()
     batch_size = batch_size or images_at_a_time(images)
-    progress = Progress("features of", len(images))
+    wanted = np.arange(len(images)) if rows is None else rows
+    progress = Progress("features of", len(wanted))
     parts: list[tuple[Array, ...]] = []
     try:
         with torch.inference_mode(), ieee_fp32(device):
-            for start in range(0, max(len(images), 1), batch_size):  # no images make one empty batch of the right width
-                batch = images[start : start + batch_size]
+            for start in range(0, max(len(wanted), 1), batch_size):  # no images make one empty batch of the right width
+                chosen = wanted[start : start + batch_size]
+                batch = images[start : start + batch_size] if rows is None else images[chosen]
                 if isinstance(batch, np.ndarray):
                     batch = torch.from_numpy(np.array(batch))  # a copy, as torch takes no read-only map
                 batch = batch.to(device)
                 if view:
-                    x = view(batch, torch.arange(start, start + len(batch), device=device))
+                    x = view(batch, torch.from_numpy(chosen).to(device))
                 else:
                     x = network_input(batch, network.architecture.image_size)
                 outputs = network(x.contiguous(memory_format=torch.channels_last))

@@ -33,6 +33,7 @@ class Result:
     settings: Mapping[str, Any]  # with which it should have been made
     output: str = ""  # by which Snakemake knows it, where that is not the record
     dataset: str = ""  # whose images it was made of
+    reads_labels: bool = True  # and not the images only
     encoder: str = ""  # that it was made with, of which the code may be the user's own
 
     @property
@@ -48,19 +49,24 @@ def results(plan: Plan) -> Iterator[Result]:
         if config.datasets[name].is_downloaded:
             known_set = config.datasets[name].model_dump(mode="json", include={"source", "name"})
             yield Result("download", f"resources/{name}/originals.json", known_set)
-        yield Result("prepare", f"resources/{name}/dataset.json", plan.packed(name), dataset=name)
+        yield Result("prepare", f"resources/{name}/images.json", plan.packed(name), dataset=name)
+        yield Result("label", f"resources/{name}/dataset.json", plan.labeled(name), dataset=name)
     for run in plan.runs:
         folder, pretrain = f"results/{run.folder}", plan.pretrains[run.pretrain]
         of_step = {
-            "select": ("encoder/selection.json", config.selection),
             "evaluate": ("evaluate/knn.json", config.evaluation),
             "umap": ("umap/quality.json", plan.umap(run.dataset)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
         trained = pretrain.trained.model_dump(mode="json")
         yield Result(
-            "pretrain", f"{folder}/pretrain/run.json", trained, f"{folder}/pretrain", run.dataset, pretrain.encoder
+            *("pretrain", f"{folder}/pretrain/run.json", trained, f"{folder}/pretrain", run.dataset),
+            reads_labels=False,
+            encoder=pretrain.encoder,
         )
+        selected = config.selection.model_dump(mode="json")
+        votes = config.selection.criterion == "knn"
+        yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)
         for rule, (file, block) in of_step.items():
             yield Result(rule, f"{folder}/{file}", block.model_dump(mode="json"), dataset=run.dataset)
         for name in run.finetunes:
@@ -69,7 +75,11 @@ def results(plan: Plan) -> Iterator[Result]:
             predictions = f"{folder}/finetune/{name}/predictions.json"
             yield Result("gather_predictions", predictions, {}, dataset=run.dataset)
         for split in sorted({config.umap.split, *config.prediction.splits}):
-            yield Result("gather_features", f"{folder}/features/{split}/run.json", {}, dataset=run.dataset)
+            yield Result(
+                *("gather_features", f"{folder}/features/{split}/run.json", {}),
+                dataset=run.dataset,
+                reads_labels=split == "unlabeled",
+            )
     for name in plan.datasets:
         for other, compared in plan.all_compared(name).items():
             file, settings = f"results/{name}/compare/{other}.json", compared.model_dump(mode="json")
@@ -83,7 +93,7 @@ def check_adopted(
     plan: Plan,
     place: Callable[[str], str],
     known: Callable[[str, str], bool],
-    own_files: Callable[[str], list[str]],
+    own_files: Callable[[str, str], list[str]],
     own_code: Callable[[str | None], list[str]],
 ) -> None:
     """Stop where results that Snakemake does not know were made with other settings, code or data.
@@ -95,7 +105,7 @@ def check_adopted(
     known
         Returns whether Snakemake knows how an output was made, or will make it anew, given its rule and place.
     own_files
-        Returns the fingerprint of a data set's files, nothing if they are not the user's own.
+        Returns the fingerprint of what a data set gives to a rule, nothing if it is not the user's own.
     own_code
         Returns the hash of an encoder's or an augmentation's code, nothing if it is not the user's own.
 
@@ -105,11 +115,16 @@ def check_adopted(
         Naming the results and how to make them anew.
     """
     described = {name: _content(place(f"resources/{name}/dataset.json")) for name in plan.datasets}
-    packed = {name: [content["content_hash"]] for name, content in described.items() if "content_hash" in content}
+    packed = {name: _content(place(f"resources/{name}/images.json")) for name in plan.datasets}
 
     def is_other(result: Result) -> bool:
         content = _content(place(result.record))
-        data = own_files(result.dataset) if result.rule == "prepare" else packed.get(result.dataset, [])
+        if result.rule in ("prepare", "label"):
+            data = own_files(result.dataset, result.rule)
+        elif result.reads_labels:
+            data = _hash(described.get(result.dataset, {}), "content_hash")
+        else:
+            data = _hash(packed.get(result.dataset, {}), "pixel_hash")
         own_augmentation = own_code((result.settings.get("augmentation") or {}).get("own"))
         return not _is_made_so(content, result, data, own_code(result.encoder), own_augmentation)
 
@@ -127,6 +142,10 @@ def check_adopted(
         "images, which Snakemake cannot see, as .snakemake has no record of them: recreate them by adding -R "
         f"{' '.join(dict.fromkeys(result.rule for result in other))}, or move them away"
     )
+
+
+def _hash(content: Mapping[str, Any], key: str) -> list[str]:
+    return [content[key]] if key in content else []
 
 
 def _content(file: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.base import Settings, did_you_mean
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
 from simclr_steps.settings.config import Config, Experiment
-from simclr_steps.settings.datasets import ArraysDataset, FolderDataset, TorchvisionDataset
+from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.grid import combinations
@@ -25,6 +25,10 @@ from simclr_steps.settings.reading import check
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
 
+_ASIDE = frozenset({"display", "path", "mirrors"})  # what changes no packed image
+_OF_SPLITS_AND_LABELS = frozenset(
+    {"validation_fraction", "test_fraction", "split_seed", "subset", "group_pattern", "classes"}
+)
 _LONGEST_NAME = 240  # of a folder; file systems allow 255 bytes, and logs add an ending
 
 
@@ -161,10 +165,24 @@ class Plan:
         return canonical_json([block.source, getattr(block, "name", None)])
 
     def packed(self, dataset: str) -> dict[str, Any]:
-        """Return what decides the packed images; a mirror or a folder of the same originals does not, nor `display`."""
+        """Return what decides the packed images; a mirror or a folder of the same originals does not, nor `display`.
+
+        Of the user's own images the fingerprint tells which there are, and the split that each is assigned.
+        """
         block = self.config.datasets[dataset]
-        aside = {"display", *(("path", "mirrors") if isinstance(block, TorchvisionDataset) else ())}
+        aside = {*_ASIDE, *(() if block.is_downloaded else _OF_SPLITS_AND_LABELS)}
         return block.model_dump(mode="json", exclude=aside)
+
+    def labeled(self, dataset: str) -> dict[str, Any]:
+        """Return what decides what is known of the packed images, beside themselves and the user's own labels."""
+        block = self.config.datasets[dataset]
+        if block.is_downloaded:
+            return self.packed(dataset)
+        return block.model_dump(mode="json", include={"source", "split_seed", "validation_fraction"})
+
+    def listed(self, dataset: str) -> str:
+        """Return, as JSON, what prepare and label are told: the whole block, but what only pictures show."""
+        return canonical_json(self.config.datasets[dataset].model_dump(mode="json", exclude={"display"}))
 
     @property
     def paths(self) -> dict[str, Path]:

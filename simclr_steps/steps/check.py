@@ -15,6 +15,7 @@ from simclr_steps.data.requirements import (
     require_labeled_hold_out,
     require_labels,
     require_labels_for_umap,
+    require_labels_to_vote,
 )
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.display import mix_of
@@ -34,11 +35,12 @@ def check(demands: Demands, *, data: Path) -> None:
     description = read_description(data)
     for pretrain, batch_size in demands.batch_sizes.items():
         with _named(f"{pretrain}: "):
-            require_batch(description, data.name, batch_size)
+            require_batch(description.trained_on, data.name, batch_size)
     for augmented, keys in demands.color_keys.items():
         with _named(f"{augmented}: "):
             require_color(description.image_format.channels, keys, is_color=description.image_format.is_color)
-    require_hold_out(description, data.name, demands.criterion)
+    require_hold_out(description.splits["validation"].images, data.name, demands.criterion)
+    require_labels_to_vote(description, data.name, demands.criterion)
     for finetune, block in demands.finetunes.items():
         with _named(f"finetunes.{finetune}: "):
             require_classes(description, data.name)

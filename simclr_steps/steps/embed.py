@@ -16,8 +16,8 @@ import torch
 
 from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
+from simclr_steps.data.folder_listing import path_of
 from simclr_steps.data.image_files import find_images
-from simclr_steps.data.image_folders import path_of
 from simclr_steps.data.image_index import ImageFile, channel_columns, index_table, other_columns
 from simclr_steps.data.image_tables import OF_CHANNEL
 from simclr_steps.data.measured_files import tell_order_of_channels

@@ -88,11 +88,11 @@ def evaluate(
     linear: dict[str, Any] = {"results": []}
     if splits:
         device = hardware.claim().device
-        log.info("features of %d images", sum(map(len, splits.values())))
+        labels, groups = labels_of(splits), groups_of(data, description, splits)
+        log.info("features of %d images", sum(map(len, labels.values())))
         with _unchanged(network):
             features = features_of(network, splits, device)
             views = _features_of_views(network, splits["train"], settings.augmentation, seed, device)
-        labels, groups = labels_of(splits), groups_of(data, description, splits)
         knn |= _neighbors_vote(features, labels, groups, settings.knn_neighbors, device)
         linear["C_chosen_on"] = chosen_on(labels)
         linear |= _linear_probes(features, views, labels, device, groups)
@@ -143,7 +143,7 @@ def _features_of_views(
     labeled = labeled_rows(train.labels)
     return np.stack(
         [
-            compute_features(network, train.images, device, view=partial(view, number=n))[0][labeled]
+            compute_features(network, train.images, device, view=partial(view, number=n), rows=labeled)[0]
             for n in range(_VIEWS)
         ]
     )

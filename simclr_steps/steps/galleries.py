@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from simclr_steps.data.packed import NO_LABEL, Pixels, read_description, read_split
 from simclr_steps.data.requirements import split_of_features
-from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw
+from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw, rows_of_split
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.figures.mosaic import LARGEST_TILE, add_legend, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
@@ -55,11 +55,10 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     description = read_description(data)
     own_code = augmentation_code(settings.augmentation)
     record = Record("galleries", settings, description.content_hash, seed, own_code)
-    name = split_of_features(features, data, description.content_hash)
+    name = split_of_features(features, data, description.pixel_hash)
     train, split = read_split(data, "train"), read_split(data, name)
-    if not len(train):  # all that is trained on is without labels
-        train = read_split(data, "unlabeled")
-    rows = proportional_draw(train.labels, ROWS, seed)
+    named = rows_of_split("train", train.labels)
+    rows = named[proportional_draw(train.labels[named], ROWS, seed)]
     mix = mix_of(settings.display, description.image_format, data.name)
     legend = legend_of(mix, description.image_format)
     augmenter = Augmenter(

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simclr_steps.data.growing_file import GrowingArray
-from simclr_steps.data.packed import NO_LABEL, Description, read_description, read_rows, read_split
+from simclr_steps.data.packed import read_description, read_packed
 from simclr_steps.data.parts import Parts
+from simclr_steps.data.row_tables import class_names, row_table
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -29,10 +30,10 @@ _OWN = (*_FILE_OF.values(), "rows.parquet", "run.json", "parts")  # of `out`
 def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     """Check that the parts hold every row of the split exactly once, order them and write them into `out`.
 
-    For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], rows.parquet (row, source, label,
-    class, and group and all further columns of the data's rows) and run.json. For a classifier: predictions.parquet
-    (the same and, after them, prediction, predicted_class and a probability_<class> for each class) and
-    predictions.json, beside whatever else `out` holds. The JSON, which
+    For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], and run.json; no label is read.
+    For a classifier: predictions.parquet (row, source, label, class, and group and all further columns of the data's
+    rows; then prediction, predicted_class and a probability_<class> for each class) and predictions.json, beside
+    whatever else `out` holds. The JSON, which
     the Parquet file's metadata hold as well, under the key `simclr`, tells the network and the records of `predict` and
     of this step. A row without a label has a null there.
 
@@ -41,27 +42,27 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     UserError
         When a part is missing or damaged, or when rows are missing, repeated or foreign.
     """
-    description = read_description(data)
-    record = Record("gather", None, description.content_hash)
     facts = read_json(parts / "parts.json")
-    if facts["split"] != split or facts["run"]["data_hash"] != description.content_hash:
+    if facts["split"] != split or facts["run"]["data_hash"] != (packed := read_packed(data)).pixel_hash:
         raise UserError(f"{parts} was predicted from data other than {split} of {data}: run predict again")
-    table = _row_table(data, split, description)
-    merged = Parts(parts, facts["processes"], facts["layers"], len(table))
+    merged = Parts(parts, facts["processes"], facts["layers"], packed.images[split])
     origin = {**{key: facts[key] for key in ("kind", "split", "model", "model_hash")}, "predict": facts["run"]}
     if facts["kind"] == "classifier":
+        description = read_description(data)
+        record = Record("gather", None, description.content_hash)
+        table = row_table(data, description, split)
         _check_classes(merged, description.classes, parts)
         described = {**origin, "run": record.finish()}
         with whole_file(out / "predictions.parquet") as partial:
             _write_predictions(partial, table, merged, description.classes, described)
         write_json(out / "predictions.json", described)
     else:
+        record = Record("gather", None, packed.pixel_hash)
         with whole_folder(out, _OWN) as folder:
             for layer, name in _FILE_OF.items():
                 _write_array(folder, name, out, merged, layer)
-            table.to_parquet(folder / "rows.parquet", index=False)
             write_json(folder / "run.json", {**origin, "run": record.finish()})
-    log.info("%d rows of %s, each exactly once: %s", len(table), split, out)
+    log.info("%d rows of %s, each exactly once: %s", packed.images[split], split, out)
 
 
 def _write_array(folder: Path, name: str, out: Path, merged: Parts, layer: str) -> None:
@@ -93,21 +94,6 @@ def _tables(table: pd.DataFrame, merged: Parts, classes: list[str]) -> Iterator[
         start += len(logits)
 
 
-def _row_table(data: Path, split: str, description: Description) -> pd.DataFrame:
-    """Return row, source, label and class of every image of a split, its group if it has one, and further columns.
-
-    A column that may be empty for thousands of rows on end is of a type that says so in each of them, as `string` does.
-    """
-    labels, rows = read_split(data, split).labels, read_rows(data, description, split)
-    known = {
-        "row": np.arange(len(labels), dtype=np.int64),
-        "source": rows["source"],
-        "label": _nullable(labels),
-        "class": _class_names(labels, description.classes),
-    }
-    return pd.DataFrame(known | {name: rows[name] for name in rows if name not in known})
-
-
 def _check_classes(merged: Parts, classes: list[str], parts: Path) -> None:
     (_, width) = merged.shape("logits")
     if width != len(classes):
@@ -123,15 +109,7 @@ def _add_predictions(table: pd.DataFrame, logits: npt.NDArray[np.float32], class
     prediction = logits.argmax(axis=1)
     columns = {
         "prediction": prediction.astype(np.int64),
-        "predicted_class": _class_names(prediction, classes),
+        "predicted_class": class_names(prediction, classes),
         **{f"probability_{name}": probabilities[:, label] for label, name in enumerate(classes)},
     }
     return table.assign(**columns)
-
-
-def _nullable(labels: npt.NDArray[np.int64]) -> pd.Series[Any]:
-    return pd.Series(labels, dtype="Int64").mask(labels == NO_LABEL)
-
-
-def _class_names(labels: npt.NDArray[np.int64], classes: list[str]) -> pd.Series[Any]:
-    return pd.Series([classes[label] if label != NO_LABEL else None for label in labels], dtype="string")

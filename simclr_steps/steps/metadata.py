@@ -16,7 +16,7 @@ from simclr_steps.evaluation.batch_effects import NEIGHBORS, predictability
 from simclr_steps.files import write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.metadata import MetadataSettings
 
 _MOST_IMAGES = 10_000  # their neighbors are looked for among all of them
@@ -37,9 +37,9 @@ def metadata(settings: MetadataSettings, *, features: Path, data: Path, out: Pat
     """
     description = read_description(data)
     record = Record("metadata", settings, description.content_hash)
-    folders = [features / split for split in SPLITS]
+    folders = [features / split for split in PACKED_SPLITS]
     for folder in folders:
-        split_of_features(folder, data, description.content_hash)
+        split_of_features(folder, data, description.pixel_hash)
     rows = pd.concat([pd.read_parquet(folder / "rows.parquet") for folder in folders], ignore_index=True)
     require_columns(settings.columns, [str(name) for name in rows if name not in _OWN], data.name)
     for name in settings.columns:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from simclr_steps.data.packed import Pixels, read_description, read_split
+from simclr_steps.data.packed import Pixels, read_images, read_packed
 from simclr_steps.data.parts import PATTERN, Part
 from simclr_steps.data.splits import Rows
 from simclr_steps.files import check_replaceable, checksum, whole_folder, write_json
@@ -40,10 +40,9 @@ def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardwar
     written, not before.
     """
     check_replaceable(out, _OWN)
-    content_hash = read_description(data).content_hash
-    record = Record("predict", None, content_hash)
+    record = Record("predict", None, read_packed(data).pixel_hash)
     network = load_network(model)
-    images = read_split(data, split).images
+    images = read_images(data, split)
     check_images(network, images)
     kind, second = ("classifier", "logits") if isinstance(network, Classifier) else ("encoder", "projections")
     description = {

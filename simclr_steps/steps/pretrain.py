@@ -1,4 +1,4 @@
-"""Train an encoder with SimCLR on the train and unlabeled splits."""
+"""Train an encoder with SimCLR on all images of the train split, with a label or without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning.pytorch as L
 import torch
 
-from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.packed import read_images, read_labels, read_packed
 from simclr_steps.data.requirements import require_batch
 from simclr_steps.data.splits import drawn_while_training
 from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
@@ -62,29 +62,29 @@ def pretrain(
     `weights` is what download_weights wrote, for `init: published`.
     """
     check_replaceable(out, _OWN)
-    description = read_description(data)
-    require_batch(description, data.name, settings.global_batch_size)
+    packed = read_packed(data)
+    require_batch(packed.images["train"], data.name, settings.global_batch_size)
     own_code = augmentation_code(settings.augmentation)
-    record = Record("pretrain", settings, description.content_hash, seed, own_code)
-    train, unlabeled, validation = (read_split(data, split) for split in ("train", "unlabeled", "validation"))
-    images, hold_out = Images([train.images, unlabeled.images]), Images([validation.images])
+    record = Record("pretrain", settings, packed.pixel_hash, seed, own_code)
+    images, hold_out = (Images([read_images(data, split)]) for split in ("train", "validation"))
     devices = hardware.claim()
     _check_processes(settings, devices.processes)
     first = first_weights(settings, weights)
-    architecture = resolve(settings, description.image_format, first.origin if first else None)
+    architecture = resolve(settings, packed.image_format, first.origin if first else None)
     log.info("%s, %d images", architecture, len(images))
     if settings.asked_stem != settings.stem:
         log.info("stem: auto is torchvision's own here, for which given weights are made")
-    tell_left_out(settings.augmentation, description.image_format.channels, is_color=description.image_format.is_color)
+    tell_left_out(settings.augmentation, packed.image_format.channels, is_color=packed.image_format.is_color)
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")
 
     code = record.code_hash, architecture.own_code_hash, own_code
-    made_of = (settings.model_dump(mode="json"), seed, *code, description.content_hash, first and first.origin.sha256)
+    made_of = (settings.model_dump(mode="json"), seed, *code, packed.pixel_hash, first and first.origin.sha256)
     with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
-        rows = drawn_while_training(validation.labels, len(images) - len(images) % settings.global_batch_size, seed)
-        monitor = HoldOutMonitor(images, train.labels, hold_out, validation.labels, rows, seed)
+        labels, of_hold_out = (read_labels(data, split) for split in ("train", "validation"))
+        rows = drawn_while_training(of_hold_out, len(images) - len(images) % settings.global_batch_size, seed)
+        monitor = HoldOutMonitor(images, labels, hold_out, of_hold_out, rows, seed)
         encoder = Encoder(architecture)
         if first:
             start_from(encoder, first.path)

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from simclr_steps.data.packed import read_description, read_split
-from simclr_steps.data.requirements import require_hold_out
+from simclr_steps.data.packed import read_description, read_packed, read_split
+from simclr_steps.data.requirements import require_hold_out, require_labels_to_vote
+from simclr_steps.data.splits import labeled_rows
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.files import read_json, read_table, require_intact, write_json
 from simclr_steps.machine.errors import UserError
@@ -31,7 +32,7 @@ _MEASURES: dict[str, tuple[str, Callable[..., dict[str, Any]], str]] = {  # by c
 def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Path, hardware: Hardware) -> None:
     """Choose a candidate by the criterion and write encoder.safetensors and selection.json into `out`.
 
-    Reads only the train and validation splits, and only for the criterion "knn".
+    Reads only the train and validation splits and the labels, and only for the criterion "knn".
 
     Raises
     ------
@@ -39,11 +40,16 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
         When the criterion needs a hold-out, its labels or its effective rank, and there is none; or when a file of the
         pretraining is damaged.
     """
-    description = read_description(data)
-    require_hold_out(description, data.name, settings.criterion)
+    packed = read_packed(data)
+    data_hash = packed.pixel_hash
+    require_hold_out(packed.images["validation"], data.name, settings.criterion)
+    if settings.criterion == "knn":
+        description = read_description(data)
+        data_hash = description.content_hash
+        require_labels_to_vote(description, data.name, settings.criterion)
     for name in ("run.json", "checkpoints.csv"):
         require_intact(candidates / name, "pretrain")
-    record = Record("select", settings, description.content_hash, read_json(candidates / "run.json")["seed"])
+    record = Record("select", settings, data_hash, read_json(candidates / "run.json")["seed"])
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
     if settings.criterion == "knn":
         device = hardware.claim().device
@@ -93,7 +99,11 @@ def _choose(criterion: str, table: list[dict[str, Any]]) -> tuple[dict[str, Any]
 
 def _hold_out_accuracy(checkpoint: Path, data: Path, neighbors: int, device: torch.device) -> float:
     """Return the kNN accuracy of a candidate's features on the hold-out, its neighbors from the training split."""
-    train, hold_out = read_split(data, "train"), read_split(data, "validation")
+    splits = read_split(data, "train"), read_split(data, "validation")
     _, encoder = read_candidate(checkpoint)
-    bank, queries = (compute_features(encoder, split.images, device)[0] for split in (train, hold_out))
-    return knn_accuracy(bank, train.labels, queries, hold_out.labels, neighbors)
+    rows = [labeled_rows(split.labels) for split in splits]
+    bank, queries = (
+        compute_features(encoder, split.images, device, rows=some)[0] for split, some in zip(splits, rows, strict=True)
+    )
+    known, expected = (split.labels[some] for split, some in zip(splits, rows, strict=True))
+    return knn_accuracy(bank, known, queries, expected, neighbors)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from simclr_steps.data.packed import Description, read_description, read_split
+from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.figures.plots import save
 from simclr_steps.files import whole_file, write_json, write_text
 from simclr_steps.machine.errors import UserError
@@ -119,7 +119,7 @@ def _mistakes(
         for name, path in run.predictions.items():
             title = f"{dataset}, {run.run.pretrain}, {name}"
             if title not in mistakes:
-                images = read_split(resources / dataset, "test").images
+                images = read_images(resources / dataset, "test")
                 channels = in_words(legend_of(mix, form))
                 mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels)
     return mistakes

@@ -11,7 +11,7 @@ import pandas as pd
 
 from simclr_steps.data.asked_columns import require_columns
 from simclr_steps.data.columns import column_of
-from simclr_steps.data.packed import NO_LABEL, Description, Pixels, read_description, read_split
+from simclr_steps.data.packed import NO_LABEL, Description, Pixels, read_description, read_images
 from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.umap_layout import (
@@ -59,7 +59,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)
     mix = mix_of(settings.display, description.image_format, data.name)
-    split = split_of_features(features, data, description.content_hash)
+    split = split_of_features(features, data, description.pixel_hash)
     rows = pd.read_parquet(features / "rows.parquet")
     require_columns(settings.columns, map(str, rows), data.name)
     labels = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
@@ -74,7 +74,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
         else:
             require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, split, len(drawn), labels)
-            images = _tiles(read_split(data, split).images, drawn, mix)
+            images = _tiles(read_images(data, split), drawn, mix)
             pages, channels = {}, in_words(legend_of(mix, description.image_format))
             for layer in LAYERS:
                 values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from simclr_steps.data.image_files import fingerprint
+from simclr_steps.data.fingerprints import fingerprints
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.image_index import index_folder
 from simclr_steps.data.packed_writer import ImageSource
@@ -82,7 +82,7 @@ def write_table(folder: Path, lines: int) -> Path:
 
 def seconds_of_fingerprint(path: Path) -> float:
     """Return the CPU seconds in which it is found out whether files have changed, as for each plan of a workflow."""
-    return _cpu_seconds(lambda: fingerprint(settings_of(path)))
+    return _cpu_seconds(lambda: fingerprints(settings_of(path)))
 
 
 def seconds_of_listing(folder: Path) -> float:

@@ -53,7 +53,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
     """Return a function that writes a packed data set of the given splits, images and labels, and returns its folder.
 
     Without splits they are digits: train 200, validation 60, test 60 and unlabeled 0.
-    `groups` names the group of each image.
+    `groups` names the group of each image. The unlabeled are put into the array of train, after its own.
     """
 
     def write(
@@ -71,40 +71,56 @@ def write_packed(tmp_path: Path) -> WritePacked:
         }
         folder = tmp_path / name
         folder.mkdir()
-        counts: dict[str, Any] = {}
-        for split, (images, labels) in splits.items():
-            np.save(folder / f"{split}.images.npy", images)
-            np.save(folder / f"{split}.labels.npy", labels)
-            pd.DataFrame(
-                {
-                    "row": range(len(images)),
-                    "source": [f"{split}/{row}.png" for row in range(len(images))],
-                    "label": pd.Series([classes[label] if label >= 0 else None for label in labels], dtype="string"),
-                    **({"group": groups[split]} if groups else {}),
-                }
-            ).to_parquet(folder / f"{split}.rows.parquet", index=False)
-            counts[split] = {
+        counts = {
+            split: {
                 "images": len(images),
                 "labeled": int((labels >= 0).sum()),
                 "per_class": [int((labels == label).sum()) for label in range(len(classes))],
                 "groups": len(set(groups[split])) if groups else None,
             }
+            for split, (images, labels) in splits.items()
+        }
+        arrays: dict[str, tuple[Any, Labels]] = dict(splits)
+        named = {split: groups[split] if groups else [] for split in splits}
+        if "unlabeled" in arrays:
+            unlabeled = arrays.pop("unlabeled")
+            own = arrays["train"]
+            arrays["train"] = np.concatenate([own[0], unlabeled[0]]), np.concatenate([own[1], unlabeled[1]])
+            named["train"] = [*named["train"], *named["unlabeled"]]
+        for split, (images, labels) in arrays.items():
+            np.save(folder / f"{split}.images.npy", images)
+            np.save(folder / f"{split}.labels.npy", labels)
+            sources = [f"{split}/{row}.png" for row in range(len(images))]
+            of_classes = pd.Series([classes[label] if label >= 0 else None for label in labels], dtype="string")
+            grouped = {"group": named[split]} if groups else {}
+            table = pd.DataFrame({"row": range(len(images)), "source": sources, "label": of_classes, **grouped})
+            table.to_parquet(folder / f"{split}.rows.parquet", index=False)
         first = next(iter(splits.values()))[0]
         height, width, channels = first.shape[1:]
+        form = {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "dtype": str(first.dtype),
+            "bits": 8 * first.itemsize,
+            "value_range": [[0, np.iinfo(first.dtype).max]] * channels,
+            "mean": [0.5] * channels,
+            "std": [0.25] * channels,
+        }
+        packed = {
+            "image_format": form,
+            "images": {split: len(images) for split, (images, _) in arrays.items()},
+            "skipped": {},
+            "pixel_hash": f"pixels-of-{name}",
+            "run": {},
+        }
+        (folder / "images.json").write_text(json.dumps(packed))
         description = {
             "classes": classes,
-            "image_format": {
-                "height": height,
-                "width": width,
-                "channels": channels,
-                "dtype": str(first.dtype),
-                "bits": 8 * first.itemsize,
-                "value_range": [[0, np.iinfo(first.dtype).max]] * channels,
-                "mean": [0.5] * channels,
-                "std": [0.25] * channels,
-            },
+            "image_format": form,
             "splits": counts,
             "skipped": [],
+            "pixel_hash": f"pixels-of-{name}",
             "content_hash": f"hash-of-{name}",
             "split_seed": 0,
             "source": {"source": "digits"},

@@ -69,7 +69,7 @@ def test_test_split_is_no_input_of_pretrain_and_select(fresh: Project) -> None:
         ("pretrain_all", "pretrain"),
         ("select_all", "select"),
         ("finetune_all", "finetune"),
-        ("predict_all", "gather_features"),
+        ("predict_all", "tabulate_features"),
     ],
 )
 def test_stage_target_plans_the_stage_and_what_it_needs(target: str, last: str, fresh: Project) -> None:
@@ -92,8 +92,11 @@ def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
     fresh.config["prediction"] = {"splits": ["train", "unlabeled"]}
     fresh.config["umap"]["split"] = "validation"
     fresh.write_config()
-    gathered = {job[-1] for job in fresh.plan() if job[0] == "gather_features"}
-    assert gathered == {"train", "unlabeled", "validation"}
+    jobs = fresh.plan()
+    assert {job[-1] for job in jobs if job[0] == "tabulate_features"} == {"train", "validation"}
+    assert [job[0] for job in jobs].count("take_unlabeled") == 1
+    gathered = [job[-1] for job in jobs if job[0] == "gather_features"]
+    assert sorted(gathered) == ["train", "validation"], "the features of unlabeled images are computed once, in train"
 
 
 def test_command_line_config_takes_numbers_below_its_first_level(fresh: Project) -> None:
@@ -185,7 +188,7 @@ def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project,
     assert done.returncode == 0, done.stderr
     commands = re.findall(r"PYTHONSAFEPATH=1 .*", done.stdout)
     steps = {step for command in commands for step in re.findall(r"-m simclr_steps (\w+)", command)}
-    assert len(steps) == 13
+    assert len(steps) == 15
     paths = [
         path for command in commands for path in re.findall(r" --(?!settings|config )[\w-]+ (?=\S*[a-z])(\S+)", command)
     ]

@@ -16,6 +16,7 @@ AFTER_ENCODER = {
     "finetune",
     "predict_features",
     "gather_features",
+    "tabulate_features",
     "predict_classifier",
     "gather_predictions",
     "umap",
@@ -24,7 +25,7 @@ AFTER_ENCODER = {
 }
 SEED = {"pretrain", "select", *AFTER_ENCODER}
 NEW_SEED = {"compare", *SEED}  # with random weights of its own
-ALL = {"download", "prepare", *NEW_SEED}
+ALL = {"download", "prepare", "label", *NEW_SEED}
 
 
 def test_whole_run_leaves_the_files_of_the_results_layout(finished: Project) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from snakemake.utils import update_config
 
 from simclr_steps.data.asked_columns import require_table
-from simclr_steps.data.image_files import fingerprint
+from simclr_steps.data.fingerprints import fingerprints
 from simclr_steps.files import canonical_json, checksum, write_text
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
@@ -14,7 +14,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.machine.processes import STARTER, as_starter
 from simclr_steps.networks.user_code import augmentation_code, own_code
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.reading import typed
 
@@ -91,7 +91,7 @@ wildcard_constraints:
     seed=r"\d+",
     finetune="[^/]+",
     compared="[^/]+",
-    split="train|validation|test|unlabeled",
+    split="train|validation|test",
 
 
 def command(step):
@@ -154,9 +154,16 @@ def originals(dataset):
 
 
 @cache
-def own_files(dataset):
-    """Return the fingerprint of the user's own files, which is not the time of their folder."""
-    return [] if CONFIG.datasets[dataset].is_downloaded else [fingerprint(CONFIG.datasets[dataset])]
+def own_fingerprints(dataset):
+    return fingerprints(CONFIG.datasets[dataset])
+
+
+def own_files(dataset, rule):
+    """Return the fingerprint of what the user's own files give to prepare, or to label: pixels, or labels."""
+    if CONFIG.datasets[dataset].is_downloaded:
+        return []
+    found = own_fingerprints(dataset)
+    return [found.pixels if rule == "prepare" else found.labels]
 
 
 @cache
@@ -207,15 +214,32 @@ def split_predicted(wildcards, output):
     return wildcards.get("split", "test")
 
 
+def images(*splits):
+    """Return the packed images that a step reads: these splits and no other."""
+    files = [f"{split}.images.npy" for split in splits]
+    return [f"resources/{{dataset}}/{file}" for file in ("images.json", *files)]
+
+
+def split_tabulated(wildcards, output):
+    """Return the split whose rows are written: unlabeled, whose rule has no split, or one with an array."""
+    return wildcards.get("split", "unlabeled")
+
+
 def arrays(*splits):
-    """Return the packed data that a step reads: these splits and no other."""
-    files = [f"{split}.{part}.npy" for split in splits for part in ("images", "labels")]
-    return [f"resources/{{dataset}}/{file}" for file in ("dataset.json", *files)]
+    """Return the same with the labels."""
+    files = [f"{split}.labels.npy" for split in splits]
+    return [*images(*splits), *(f"resources/{{dataset}}/{file}" for file in ("dataset.json", *files))]
 
 
 def arrays_and_rows(*splits):
     """Return the same with the rows, which name the images' groups."""
     return [*arrays(*splits), *(f"resources/{{dataset}}/{split}.rows.parquet" for split in splits)]
+
+
+def rows(split):
+    """Return what is known of the images of a split, without their pixels."""
+    files = ("dataset.json", f"{split}.labels.npy", f"{split}.rows.parquet")
+    return [f"resources/{{dataset}}/{file}" for file in files]
 
 
 def split_drawn(*parts):
@@ -229,7 +253,7 @@ FEATURES_DRAWN = f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{CONFI
 def features_of_all_splits(*files):
     """Return files of what is gathered of all images, each in one split."""
     run = "results/{dataset}/{pretrain}/seed{seed}"
-    return [f"{run}/features/{split}/{file}" for split in SPLITS for file in files]
+    return [f"{run}/features/{split}/{file}" for split in PACKED_SPLITS for file in files]
 
 
 def gallery_report(kind):

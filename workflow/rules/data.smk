@@ -26,11 +26,10 @@ rule prepare:
         no_files,
         lambda wildcards: originals(wildcards.dataset),
     output:
-        "resources/{dataset}/dataset.json",
-        multiext("resources/{dataset}/train", ".images.npy", ".labels.npy", ".rows.parquet"),
-        multiext("resources/{dataset}/validation", ".images.npy", ".labels.npy", ".rows.parquet"),
-        multiext("resources/{dataset}/test", ".images.npy", ".labels.npy", ".rows.parquet"),
-        multiext("resources/{dataset}/unlabeled", ".images.npy", ".labels.npy", ".rows.parquet"),
+        "resources/{dataset}/images.json",
+        multiext("resources/{dataset}/train", ".images.npy", ".origins.parquet"),
+        multiext("resources/{dataset}/validation", ".images.npy", ".origins.parquet"),
+        multiext("resources/{dataset}/test", ".images.npy", ".origins.parquet"),
     log:
         "logs/{dataset}/prepare.log",
     benchmark:
@@ -43,15 +42,50 @@ rule prepare:
         runtime=240,
     params:
         settings=lambda wildcards: canonical_json(PLAN.packed(wildcards.dataset)),
-        given=given(lambda wildcards: canonical_json(PLAN.packed(wildcards.dataset))),
+        given=given(lambda wildcards: PLAN.listed(wildcards.dataset)),
         code=code_hash("prepare"),
-        own_files=lambda wildcards: own_files(wildcards.dataset),
+        own_files=lambda wildcards: own_files(wildcards.dataset, "prepare"),
         originals=lambda wildcards, input: ["--originals", *input] if input else [],
         out=subpath(output[0], parent=True),
         step=command("prepare"),
     shell:
         "{params.step} --settings {params.given} {params.originals:q} --out {params.out:q}"
         " --workers {threads} --log {log:q}"
+
+
+rule label:
+    input:
+        "resources/{dataset}/images.json",
+        collect("resources/{{dataset}}/{split}.origins.parquet", split=["train", "validation", "test"]),
+        originals=lambda wildcards: originals(wildcards.dataset),
+    output:
+        "resources/{dataset}/dataset.json",
+        multiext("resources/{dataset}/train", ".labels.npy", ".rows.parquet"),
+        multiext("resources/{dataset}/validation", ".labels.npy", ".rows.parquet"),
+        multiext("resources/{dataset}/test", ".labels.npy", ".rows.parquet"),
+        "resources/{dataset}/table.csv",
+    log:
+        "logs/{dataset}/label.log",
+    benchmark:
+        "benchmarks/{dataset}/label.tsv"
+    conda:
+        "../envs/simclr.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=lambda wildcards: canonical_json(PLAN.labeled(wildcards.dataset)),
+        given=given(lambda wildcards: PLAN.listed(wildcards.dataset)),
+        code=code_hash("label"),
+        own_files=lambda wildcards: own_files(wildcards.dataset, "label"),
+        originals=lambda wildcards, input: ["--originals", *input.originals] if input.originals else [],
+        data=subpath(input[0], parent=True),
+        out=subpath(output[0], parent=True),
+        step=command("label"),
+    shell:
+        "{params.step} --settings {params.given} {params.originals:q} --data {params.data:q} --out {params.out:q}"
+        " --log {log:q}"
 
 
 rule download_weights:

@@ -1,6 +1,6 @@
 rule predict_features:
     input:
-        arrays("{split}"),
+        images("{split}"),
         model="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
     output:
         temp(directory("results/{dataset}/{pretrain}/seed{seed}/features/{split}/parts")),
@@ -30,14 +30,11 @@ rule predict_features:
 
 rule gather_features:
     input:
-        "resources/{dataset}/dataset.json",
-        "resources/{dataset}/{split}.labels.npy",
-        "resources/{dataset}/{split}.rows.parquet",
+        "resources/{dataset}/images.json",
         parts=rules.predict_features.output,
     output:
         "results/{dataset}/{pretrain}/seed{seed}/features/{split}/backbone.npy",
         "results/{dataset}/{pretrain}/seed{seed}/features/{split}/projection_head.npy",
-        "results/{dataset}/{pretrain}/seed{seed}/features/{split}/rows.parquet",
         "results/{dataset}/{pretrain}/seed{seed}/features/{split}/run.json",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/features/{split}.gather.log",
@@ -61,10 +58,63 @@ rule gather_features:
         " --out {params.out:q} --log {log:q}"
 
 
+rule tabulate_features:
+    input:
+        rows("{split}"),
+        features="results/{dataset}/{pretrain}/seed{seed}/features/{split}/run.json",
+    output:
+        "results/{dataset}/{pretrain}/seed{seed}/features/{split}/rows.parquet",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/features/{split}.tabulate.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/features/{split}.tabulate.tsv"
+    priority: 1
+    conda:
+        "../envs/simclr.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        code=code_hash("tabulate"),
+        data=subpath(input[0], parent=True),
+        features=subpath(input.features, parent=True),
+        out=subpath(output[0], parent=True),
+        split=split_tabulated,
+        step=command("tabulate"),
+    shell:
+        "{params.step} --features {params.features:q} --data {params.data:q} --split {params.split}"
+        " --out {params.out:q} --log {log:q}"
+
+
+use rule tabulate_features as take_unlabeled with:
+    input:
+        rows("train"),
+        multiext(
+            "results/{dataset}/{pretrain}/seed{seed}/features/train/",
+            "backbone.npy",
+            "projection_head.npy",
+        ),
+        features="results/{dataset}/{pretrain}/seed{seed}/features/train/run.json",
+    output:
+        multiext(
+            "results/{dataset}/{pretrain}/seed{seed}/features/unlabeled/",
+            "rows.parquet",
+            "backbone.npy",
+            "projection_head.npy",
+            "run.json",
+        ),
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/features/unlabeled.tabulate.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/features/unlabeled.tabulate.tsv"
+
+
 rule umap:
     input:
         "resources/{dataset}/dataset.json",
-        split_drawn("images", "labels"),
+        "resources/{dataset}/images.json",
+        split_drawn("images"),
         f"{FEATURES_DRAWN}/projection_head.npy",
         f"{FEATURES_DRAWN}/rows.parquet",
         backbone=f"{FEATURES_DRAWN}/backbone.npy",
@@ -118,7 +168,7 @@ rule umap:
 
 rule galleries:
     input:
-        arrays("train", "unlabeled"),
+        arrays("train"),
         split_drawn("images", "labels"),
         f"{FEATURES_DRAWN}/run.json",
         backbone=f"{FEATURES_DRAWN}/backbone.npy",

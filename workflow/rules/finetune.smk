@@ -38,7 +38,7 @@ rule finetune:
 
 use rule predict_features as predict_classifier with:
     input:
-        arrays("test"),
+        images("test"),
         model="results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/model.safetensors",
     output:
         temp(directory("results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/parts")),
@@ -51,9 +51,8 @@ use rule predict_features as predict_classifier with:
 
 use rule gather_features as gather_predictions with:
     input:
-        "resources/{dataset}/dataset.json",
-        "resources/{dataset}/test.labels.npy",
-        "resources/{dataset}/test.rows.parquet",
+        rows("test"),
+        "resources/{dataset}/images.json",
         parts=rules.predict_classifier.output,
     output:
         "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/predictions.parquet",

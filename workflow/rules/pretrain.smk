@@ -1,6 +1,6 @@
 rule pretrain:
     input:
-        arrays("train", "unlabeled", "validation"),
+        arrays("train", "validation"),
         "resources/{dataset}/train.rows.parquet",  # for the check of budgets of groups
         weights=published,
     output:
@@ -42,7 +42,7 @@ rule pretrain:
 
 rule select:
     input:
-        arrays("train", "validation"),
+        arrays("train", "validation") if CONFIG.selection.criterion == "knn" else images("train", "validation"),
         candidates="results/{dataset}/{pretrain}/seed{seed}/pretrain",
     output:
         "results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",

@@ -17,9 +17,9 @@ rule summary:
             file=["metrics.json", "history.csv", "predictions.parquet"],
         ),
         collect(
-            "resources/{dataset}/test.{part}.npy",
+            "resources/{dataset}/{file}",
             dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
-            part=["images", "labels"],
+            file=["images.json", "test.images.npy"],
         ),
         trained=collect("{run}/pretrain", run=RUNS),
         described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from simclr_steps.data import pieces
-from simclr_steps.data.image_files import fingerprint
+from simclr_steps.data.fingerprints import fingerprints
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import FolderDataset
@@ -142,9 +142,9 @@ def test_a_group_pattern_names_the_groups_of_tiles(tmp_path: Path) -> None:
 def test_an_image_of_many_boxes_is_looked_at_once_for_the_fingerprint(tmp_path: Path) -> None:
     write(tmp_path, "a.tif", "b.tif")
     table = write_table(tmp_path, BOXES, *(f"a.tif,{x},0,16,16" for x in range(9)))
-    before = fingerprint(dataset(table))
+    before = fingerprints(dataset(table)).pixels
     write(tmp_path, "a.tif", "b.tif", size=(151, 210))
-    assert fingerprint(dataset(table)) != before
+    assert fingerprints(dataset(table)).pixels != before
 
 
 def test_further_columns_go_with_boxes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

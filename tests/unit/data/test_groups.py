@@ -12,24 +12,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from simclr_steps.data.groups import groups_in, nearest_share
-from simclr_steps.data.packed import Description, read_description, read_split
+from simclr_steps.data.packed import Description, read_split
 from simclr_steps.data.splits import Labels, assign_splits, stratified_draw
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.labels import WholeGroups
-from simclr_steps.steps.prepare import prepare
+from tests.unit.packing import pack_and_label
 
 NO_SPLITS = {"validation_fraction": 0.0, "test_fraction": 0.0}
 
 
 def prepared(path: Path, out: Path, **changed: Any) -> Description:
     block = {"source": "folder", "path": str(path), "image_size": 8, "channels": 1, **changed}
-    prepare(TypeAdapter(Dataset).validate_python(block), originals=None, out=out, workers=1)
-    return read_description(out)
+    return pack_and_label(block, out)
 
 
 def table(folder: Path, rows: list[dict[str, str]], images: np.ndarray | None = None) -> Path:
@@ -65,10 +63,13 @@ def test_a_column_names_the_groups_which_are_whole_in_every_split_and_counted(
     caplog.set_level(logging.INFO, "simclr_steps")
     description = prepared(table(tmp_path / "photos", patients(40)), tmp_path / "packed", subset=60)
     groups = groups_of(tmp_path / "packed")
-    assert set(groups) == {"train", "validation", "test", "unlabeled"}
-    trained_on = set(groups["train"]) | set(groups["unlabeled"])
+    assert set(groups) == {"train", "validation", "test"}
+    trained_on = set(groups["train"])
     assert not trained_on & set(groups["validation"]) and not trained_on & set(groups["test"])
     assert not set(groups["validation"]) & set(groups["test"])
+    rows = pd.read_parquet(tmp_path / "packed/train.rows.parquet")
+    groups["train"] = rows["group"][rows["label"].notna()].tolist()
+    groups["unlabeled"] = rows["group"][rows["label"].isna()].tolist()
     assert {split: len(set(names)) for split, names in groups.items()} == {
         split: counts.groups for split, counts in description.splits.items()
     }
@@ -110,11 +111,11 @@ def test_arrays_name_the_groups_of_every_split(tmp_path: Path, kind: type) -> No
     def packed(**changed: np.ndarray | None) -> dict[str, list[str]]:
         given = {name: array for name, array in (arrays | changed).items() if array is not None}
         np.savez(tmp_path / "arrays.npz", **given)  # type: ignore[arg-type]
-        prepare(TypeAdapter(Dataset).validate_python(block), originals=None, out=tmp_path / "packed", workers=1)
+        pack_and_label(block, tmp_path / "packed")
         return groups_of(tmp_path / "packed")
 
     groups = packed()
-    sides = [set(groups["train"]) | set(groups["unlabeled"]), set(groups["validation"]), set(groups["test"])]
+    sides = [set(groups["train"]), set(groups["validation"]), set(groups["test"])]
     assert set.union(*sides) == {str(number) for number in range(11)} and sum(map(len, sides)) == 11
     with pytest.raises(UserError, match=r"^unlabeled_groups is missing, and train_groups is there: add it"):
         packed(unlabeled_groups=None)
@@ -178,7 +179,7 @@ def test_a_group_in_two_given_splits_is_an_error_that_names_three() -> None:
     with pytest.raises(UserError, match=said + "and 1 more.: put all"):
         assign_splits(splits, np.zeros(13, np.int64), groups=groups, **options)
     assigned = assign_splits(splits[8:], np.zeros(5, np.int64), groups=groups[8:], **options)
-    assert assigned.tolist() == splits[8:].tolist(), "train and unlabeled are both trained on"
+    assert assigned.tolist() == np.where(splits == "unlabeled", "train", splits)[8:].tolist(), "both are trained on"
 
 
 def assigned(labels: list[int], groups: list[str], **changed: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""What `prepare` says of labels that are likely not what the user means; each line is a kind of mistake."""
+"""What `label` says of labels that are likely not what the user means; each line is a kind of mistake."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import TypeAdapter
 
-from simclr_steps.data.packed import Description, read_description
-from simclr_steps.settings.datasets import Dataset
-from simclr_steps.steps.prepare import prepare
+from simclr_steps.data.packed import Description
+from tests.unit.packing import pack_and_label
 
 
 def put(folder: Path, *names: str) -> Path:
@@ -29,8 +27,7 @@ def put(folder: Path, *names: str) -> Path:
 def prepared(path: Path, **changed: Any) -> Description:
     block = {"source": "folder", "path": str(path), "image_size": 4, "channels": 1, "split_seed": 3, **changed}
     out = path.parent / "packed"
-    prepare(TypeAdapter(Dataset).validate_python(block), originals=None, out=out, workers=1)
-    return read_description(out)
+    return pack_and_label(block, out)
 
 
 def table(folder: Path, labels: list[str], splits: list[str] | None = None) -> Path:
@@ -114,7 +111,7 @@ def test_named_classes_without_an_image_are_counted(tmp_path: Path, caplog: pyte
     images, labels = np.zeros((20, 4, 4), np.uint8), np.arange(20) % 2 + 1
     np.savez(tmp_path / "arrays.npz", train_images=images, train_labels=labels)
     block = {"source": "arrays", "path": str(tmp_path / "arrays.npz"), "classes": ["ant", "bee", "cat", "dog"]}
-    prepare(TypeAdapter(Dataset).validate_python(block), originals=None, out=tmp_path / "packed", workers=1)
+    pack_and_label(block, tmp_path / "packed")
     assert '2 of 4 classes have no image ("ant", "dog"): check how labels are numbered' in caplog.text
 
 

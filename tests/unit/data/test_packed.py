@@ -48,13 +48,13 @@ def pickled(path: Path) -> None:
         (Path.unlink, r"test\.images\.npy does not exist: run prepare"),
         (cut, r"test\.images\.npy is damaged .*: delete it and run prepare again"),
         (pickled, r"test\.images\.npy is damaged .*: delete it and run prepare again"),
-        (lambda path: np.save(path, digits(59)[0]), r"test\.images\.npy does not match its labels: run prepare again"),
+        (lambda path: np.save(path, digits(59)[0]), r"test\.images\.npy does not match its labels: run label again"),
         (
             lambda path: np.save(path, np.zeros((60, 8, 8, 1))),
-            r"test\.images\.npy does not match dataset\.json: run prep",
+            r"test\.images\.npy does not match images\.json: run prep",
         ),
-        (lambda path: np.save(path, deep_digits(60)[0]), r"images\.npy does not match dataset\.json"),
-        (lambda path: np.save(path, digits(60)[0].repeat(2, axis=3)), r"images\.npy does not match dataset\.json"),
+        (lambda path: np.save(path, deep_digits(60)[0]), r"images\.npy does not match images\.json"),
+        (lambda path: np.save(path, digits(60)[0].repeat(2, axis=3)), r"images\.npy does not match images\.json"),
     ],
 )
 def test_wrong_images_are_named(damage: Any, sentence: str, write_packed: WritePacked) -> None:
@@ -70,20 +70,23 @@ def test_description_of_another_version_is_named(write_packed: WritePacked) -> N
     content = json.loads(file.read_text())
     del content["image_format"]["mean"]
     file.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"dataset\.json is not a valid data set description: run prepare again"):
+    with pytest.raises(UserError, match=r"dataset\.json is not a valid data set description: run label again"):
         read_description(file.parent)
 
 
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (Path.unlink, r"does not exist: run prepare again"),
-        (cut, r"is damaged .*: delete it and run prepare again"),
+        (Path.unlink, r"does not exist: run label again"),
+        (cut, r"is damaged .*: delete it and run label again"),
         (
             lambda path: pd.read_parquet(path).drop(columns="group").to_parquet(path),
-            r"has no group column: run prepare",
+            r"has no group column: run label",
         ),
-        (lambda path: pd.read_parquet(path)[:-1].to_parquet(path), r"does not match the images of its split: run prep"),
+        (
+            lambda path: pd.read_parquet(path)[:-1].to_parquet(path),
+            r"does not match the images of its split: run label",
+        ),
     ],
 )
 def test_a_wrong_table_of_rows_is_named(damage: Any, sentence: str, write_packed: WritePacked) -> None:

@@ -11,20 +11,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from simclr_steps.data.label_writer import write_labels
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.packed_writer import ImageSource, pack, take
 from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.image_format import Reading
 from simclr_steps.settings.value_ranges import Percentiles
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (60, 6, 5, 3), dtype=np.uint8)
 LABELS = np.arange(60) % 4 - 1  # every fourth image has none
-ASSIGNED = np.array(["train", "unlabeled", "test", "", "train"] * 12, dtype="<U10")
+ASSIGNED = np.array(["train", "train", "test", "", "train"] * 12, dtype="<U10")
 
 
 def source(pixels: Values = PIXELS, unreadable: tuple[int, ...] = (), chunk: int = 7) -> ImageSource:
@@ -43,12 +44,14 @@ def source(pixels: Values = PIXELS, unreadable: tuple[int, ...] = (), chunk: int
 
 
 def run(out: Path, images: ImageSource, splits: Any = ASSIGNED) -> Any:
-    return pack(images, splits, out, split_seed=7, origin={"source": "test"}, record=Record("prepare", None, None))
+    packed = pack(images, splits, out, record=Record("prepare", None, None))
+    record = Record("label", None, None)
+    return write_labels(images, out, packed, out, split_seed=7, origin={"source": "test"}, record=record)
 
 
 def test_every_image_is_in_its_split_in_the_order_of_the_source(tmp_path: Path) -> None:
     run(tmp_path, source())
-    for split in SPLITS:
+    for split in PACKED_SPLITS:
         packed, rows = read_split(tmp_path, split), np.flatnonzero(np.equal(ASSIGNED, split))
         assert np.array_equal(packed.images, PIXELS[rows])
         assert np.array_equal(packed.labels, LABELS[rows])
@@ -67,11 +70,12 @@ def test_the_description_tells_the_counts_mean_and_deviation(tmp_path: Path) -> 
     description = read_description(tmp_path)
     assert (*description.image_format.size, description.image_format.channels) == (6, 5, 3)
     labels = LABELS[ASSIGNED == "train"]
-    train = description.splits["train"]
-    assert (train.images, train.labeled) == (24, (labels >= 0).sum())
+    train, unlabeled = description.splits["train"], description.splits["unlabeled"]
+    assert (train.images, train.labeled) == ((labels >= 0).sum(), (labels >= 0).sum())
+    assert (unlabeled.images, unlabeled.labeled) == ((labels < 0).sum(), 0)
     assert train.per_class == [(labels == label).sum() for label in range(3)]
     assert description.splits["validation"].images == 0
-    seen = PIXELS[(ASSIGNED == "train") | (ASSIGNED == "unlabeled")] / 255
+    seen = PIXELS[ASSIGNED == "train"] / 255
     np.testing.assert_allclose(description.image_format.mean, seen.mean(axis=(0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(description.image_format.std, seen.std(axis=(0, 1, 2)), rtol=1e-12)
 
@@ -118,12 +122,12 @@ def test_a_split_and_a_class_to_train_on_of_which_no_image_is_readable_stop(
 ) -> None:
     with pytest.raises(UserError, match=message):
         run(tmp_path, source(unreadable=tuple(np.flatnonzero(unreadable))))
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.labels.npy")) and not (tmp_path / "dataset.json").exists()
 
 
 def test_a_range_to_be_found_does_not_hide_that_no_image_to_train_on_is_readable(tmp_path: Path) -> None:
     images = replace(source(unreadable=tuple(np.flatnonzero(ASSIGNED != "test"))), dtype="uint16", value_range="auto")
-    with pytest.raises(UserError, match="none of the 24 images of the split train is readable: fix these files"):
+    with pytest.raises(UserError, match="none of the 36 images of the split train is readable: fix these files"):
         run(tmp_path, images)
     with pytest.raises(UserError, match="no images to train on"):
         run(tmp_path, images, np.full(60, "test"))
@@ -161,8 +165,12 @@ def test_what_a_killed_run_left_is_removed_and_never_taken_for_whole(tmp_path: P
     (tmp_path / ".arrays.partial-0123" / "more.npy").write_bytes(b"half")
     run(tmp_path, source())
     assert {path.name for path in tmp_path.iterdir()} == {
-        "dataset.json",
-        *(f"{split}.{part}" for split in SPLITS for part in ("images.npy", "labels.npy", "rows.parquet")),
+        *("dataset.json", "images.json", "table.csv"),
+        *(
+            f"{split}.{part}"
+            for split in PACKED_SPLITS
+            for part in ("images.npy", "origins.parquet", "labels.npy", "rows.parquet")
+        ),
     }
 
 
@@ -172,7 +180,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(small_disk: Path) -> Non
         run(small_disk / "data", source(large))
     assert list((small_disk / "data").iterdir()) == []
     run(small_disk / "data", source())
-    assert len(read_split(small_disk / "data", "train")) == 24
+    assert len(read_split(small_disk / "data", "train")) == 36
 
 
 DEEP = RANDOM.integers(294, 4096, (60, 6, 5, 3)).astype(np.float32)
@@ -189,13 +197,13 @@ def test_the_range_is_found_in_what_is_trained_on_and_is_the_same_for_all_images
     dim[ASSIGNED == "test"] /= 8
     with caplog.at_level(logging.INFO):
         run(tmp_path, replace(source(dim), dtype="uint16", value_range=Percentiles(percentiles=(10, 90))))
-    trained_on = dim[np.isin(ASSIGNED, ["train", "unlabeled"])]
+    trained_on = dim[ASSIGNED == "train"]
     low, high = np.percentile(trained_on, [10, 90], axis=(0, 1, 2), method="lower")
     form = read_description(tmp_path).image_format
     assert (form.dtype, form.bits, form.value_range) == ("uint16", 8, list(zip(low, high, strict=True)))
     expected = np.rint(np.clip((dim - low) / (high - low), 0, 1) * 255)
-    packed = np.concatenate([np.load(tmp_path / f"{split}.images.npy") for split in SPLITS])
-    rows = np.concatenate([np.flatnonzero(np.equal(ASSIGNED, split)) for split in SPLITS])
+    packed = np.concatenate([np.load(tmp_path / f"{split}.images.npy") for split in PACKED_SPLITS])
+    rows = np.concatenate([np.flatnonzero(np.equal(ASSIGNED, split)) for split in PACKED_SPLITS])
     assert packed.dtype == np.uint8 and np.array_equal(packed, expected[rows])
     assert packed[np.isin(rows, np.flatnonzero(ASSIGNED == "test"))].max() < 50
     beyond = ((dim < low) | (dim > high))[ASSIGNED != ""].mean(axis=(0, 1, 2))
@@ -203,7 +211,7 @@ def test_the_range_is_found_in_what_is_trained_on_and_is_the_same_for_all_images
         f"channel 0 {low[0]:g} to {high[0]:g} ({100 * beyond[0]:.2f} % of the pixels saturate), channel 1"
         in caplog.text
     )
-    assert not [file for file in tmp_path.iterdir() if file.suffix not in (".npy", ".parquet", ".json")]
+    assert not [file for file in tmp_path.iterdir() if file.suffix not in (".npy", ".parquet", ".json", ".csv")]
 
 
 def test_margins_do_not_count_among_the_pixels_of_which_a_share_saturates(
@@ -223,7 +231,7 @@ def test_16_bits_are_packed_with_their_mean_and_deviation(tmp_path: Path) -> Non
     packed = np.load(tmp_path / "train.images.npy")
     assert packed.dtype == np.uint16
     assert np.array_equal(packed, np.rint(DEEP[ASSIGNED == "train"] / 4095 * 65535))
-    seen = np.rint(DEEP[np.isin(ASSIGNED, ["train", "unlabeled"])] / 4095 * 65535) / 65535
+    seen = np.rint(DEEP[ASSIGNED == "train"] / 4095 * 65535) / 65535
     np.testing.assert_allclose(form.mean, seen.mean(axis=(0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(form.std, seen.std(axis=(0, 1, 2)), rtol=1e-5)
 

@@ -12,7 +12,9 @@ from tests.unit.conftest import digits
 
 
 def counted(**splits: tuple[np.ndarray, np.ndarray]) -> Repeated:
-    parts = {name: splits.get(name, digits(0)) for name in ("train", "validation", "test", "unlabeled")}
+    parts = {name: splits.get(name, digits(0)) for name in ("train", "validation", "test")}
+    for images, labels in [splits["unlabeled"]] if "unlabeled" in splits else []:
+        parts["train"] = np.concatenate([parts["train"][0], images]), np.concatenate([parts["train"][1], labels])
     return count_repeated(
         {name: digests_of(images) for name, (images, _) in parts.items()},
         {name: labels for name, (_, labels) in parts.items()},
@@ -33,7 +35,9 @@ def test_what_is_judged_and_trained_on_is_counted_by_split_whether_labeled_there
 
 
 def test_what_two_splits_share_is_counted_and_said_with_what_to_do(data: Path) -> None:
-    shared = counted(train=digits(40), validation=digits(30, 60), test=digits(50, 80), unlabeled=digits(20, 30))
+    shared = counted(
+        train=digits(40), validation=digits(30, 60), test=digits(50, 80), unlabeled=(digits(20, 30)[0], np.full(20, -1))
+    )
     assert shared.between == {"test": {"validation": 10}, "unlabeled": {"train": 10}}
     description = read_description(data).model_copy(update={"repeated": shared})
     of_test, of_unlabeled = sentences(description)
@@ -50,4 +54,5 @@ def test_an_image_under_two_labels_is_counted_wherever_it_is() -> None:
     twice = np.concatenate([images, images[:2]])
     assert counted(train=(twice, np.concatenate([labels, labels[:2]]))) == Repeated()
     assert counted(train=(twice, np.concatenate([labels, labels[:2] + 1]))) == Repeated(contradictory=4)
-    assert counted(train=(twice, np.concatenate([labels, [-1, -1]]))) == Repeated()
+    unknown = counted(train=(twice, np.concatenate([labels, [-1, -1]])))
+    assert unknown == Repeated(between={"unlabeled": {"train": 2}}), "an image without a label contradicts none"

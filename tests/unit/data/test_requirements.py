@@ -59,7 +59,7 @@ def drawn(data: Path, folder: Path, encoder: Path) -> None:
     """Draw the features that gather would write of a test split without labels."""
     features = folder / "features"
     described = read_json(data / "dataset.json")
-    write_json(features / "run.json", {"split": "test", "run": {"data_hash": described["content_hash"]}})
+    write_json(features / "run.json", {"split": "test", "run": {"data_hash": described["pixel_hash"]}})
     rows = {"row": range(60), "source": "", "label": pd.Series([pd.NA] * 60, dtype="Int64"), "class": None}
     pd.DataFrame(rows).to_parquet(features / "rows.parquet", index=False)
     umap(UmapOfDataset(supervised=True), features=features, data=data, out=folder / "out")

@@ -10,9 +10,11 @@ from simclr_steps.data.splits import (
     drawn_while_training,
     epochs_between_judgments,
     proportional_draw,
+    rows_of_split,
     stratified_draw,
 )
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import SPLITS
 from simclr_steps.settings.labels import PerClass
 
 
@@ -124,12 +126,18 @@ def test_test_and_validation_are_drawn_from_training_stratified() -> None:
 
 def test_splits_that_the_source_brings_are_left_as_they_are() -> None:
     splits = ["test", "train", "validation", "unlabeled"] * 5
-    assert assign(splits, [0, 1, -1, -1] * 5) == splits
+    assert assign(splits, [0, 1, -1, -1] * 5) == ["test", "train", "validation", "train"] * 5
 
 
-def test_training_images_without_a_label_become_unlabeled() -> None:
+def test_train_and_unlabeled_are_one_split_whose_rows_have_two_names() -> None:
     fractions = {"validation_fraction": 0.0, "test_fraction": 0.0}
-    assert assign(["train", "train", "test"], [0, -1, -1], **fractions) == ["train", "unlabeled", "test"]
+    assert assign(["train", "train", "test", "unlabeled"], [0, -1, -1, -1], **fractions) == [
+        *("train", "train", "test", "train")
+    ]
+    labels = np.array([0, -1, 1, -1])
+    assert [rows_of_split(split, labels).tolist() for split in SPLITS] == [[0, 2], [0, 1, 2, 3], [0, 1, 2, 3], [1, 3]]
+    assert rows_of_split("train", 0 * labels - 1).tolist() == [0, 1, 2, 3], "all where none has a label"
+    assert rows_of_split("unlabeled", 0 * labels - 1).tolist() == []
 
 
 def test_the_hold_out_is_drawn_from_labeled_and_unlabeled_images_in_proportion() -> None:
@@ -137,7 +145,7 @@ def test_the_hold_out_is_drawn_from_labeled_and_unlabeled_images_in_proportion()
     assigned = np.array(assign(splits, labels, test_fraction=0.0))
     held_out = labels[assigned == "validation"]
     assert [(held_out == label).sum() for label in (0, 1, -1)] == [5, 5, 30]
-    assert (labels[assigned == "unlabeled"] == -1).all() and (labels[assigned == "train"] >= 0).all()
+    assert (labels[assigned == "train"] >= 0).sum() == 90
 
 
 def test_a_few_labels_among_many_images_leave_a_hold_out_of_the_promised_size() -> None:
@@ -145,8 +153,7 @@ def test_a_few_labels_among_many_images_leave_a_hold_out_of_the_promised_size() 
     assert {split: assigned.count(split) for split in set(assigned)} == {
         "test": 2,
         "validation": 5,
-        "train": 8,
-        "unlabeled": 35,
+        "train": 43,
     }
 
 

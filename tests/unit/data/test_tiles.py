@@ -18,8 +18,8 @@ from PIL import Image
 from simclr_steps.data.packed import read_description
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import FolderDataset
-from simclr_steps.steps.prepare import prepare
 from tests.unit.data.test_tiff_regions import noise
+from tests.unit.packing import pack_and_label
 
 REPOSITORY = Path(__file__).parents[3]
 SIZE = (150, 210)
@@ -34,7 +34,7 @@ def dataset(path: Path, *, size: Any = 64, **changed: Any) -> FolderDataset:
 def packed(path: Path, *, workers: int = 1, **settings: Any) -> tuple[npt.NDArray[Any], pd.DataFrame]:
     """Return the images to train on and their rows."""
     out = path.parent / "packed"
-    prepare(dataset(path, **settings), originals=None, out=out, workers=workers)
+    pack_and_label(dataset(path, **settings), out, workers=workers)
     return np.load(out / "train.images.npy"), pd.read_parquet(out / "train.rows.parquet")
 
 

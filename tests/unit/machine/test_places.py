@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from simclr_steps.data.packed import read_description
+from simclr_steps.data.packed import read_packed
 from simclr_steps.files import write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.places import claimed
@@ -85,8 +85,8 @@ def test_two_that_prepare_at_once_leave_what_the_later_one_makes(tmp_path: Path)
     assert join(first, second) == [1, 0], said(tmp_path)
     assert not list(tmp_path.rglob(".*"))
     run(prepare(100, "alone"), tmp_path)
-    together, alone = (read_description(tmp_path / name) for name in ("packed", "alone"))
-    assert together.content_hash == alone.content_hash
+    together, alone = (read_packed(tmp_path / name) for name in ("packed", "alone"))
+    assert together.pixel_hash == alone.pixel_hash
     for file in (tmp_path / "alone").glob("*.*[!n]"):
         assert (tmp_path / "packed" / file.name).read_bytes() == file.read_bytes()
 

@@ -35,13 +35,17 @@ def write(folder: Path, result: Result, **changes: Any) -> None:
 
 
 def check(
-    folder: Path, asked: Plan, known: bool = False, own_files: str = "own files", own_code: str = "own code"
+    folder: Path,
+    asked: Plan,
+    known: bool = False,
+    own_files: str | dict[str, str] = "own files",
+    own_code: str = "own code",
 ) -> None:
     check_adopted(
         asked,
         lambda path: str(folder / path),
         lambda rule, path: known,
-        lambda dataset: [own_files],
+        lambda dataset, rule: [own_files[rule]] if isinstance(own_files, dict) else [own_files],
         lambda encoder: [own_code] if encoder else [],
     )
 
@@ -85,8 +89,10 @@ def adopted(tmp_path: Path) -> Path:
 
 
 def test_files_of_the_user_that_changed_are_noticed(adopted: Path) -> None:
-    with pytest.raises(UserError, match=r"^resources/digits/dataset\.json were made .* adding -R prepare, or"):
-        check(adopted, planned(1), own_files="changed")
+    for rule, file in (("prepare", "images"), ("label", "dataset")):
+        files = {"prepare": "own files", "label": "own files", rule: "changed"}
+        with pytest.raises(UserError, match=rf"^resources/digits/{file}\.json were made .* adding -R {rule}, or"):
+            check(adopted, planned(1), own_files=files)
 
 
 def test_own_code_that_changed_is_noticed_in_all_that_is_built_of_it(adopted: Path) -> None:

@@ -33,8 +33,8 @@ from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.embed import embed
 from simclr_steps.steps.export import export
 from simclr_steps.steps.predict import predict
-from simclr_steps.steps.prepare import prepare
 from tests.unit.conftest import WriteEncoder, digits
+from tests.unit.packing import pack_and_label
 from tests.unit.settings.test_image_format import of
 
 CPU = Hardware(gpus=0, workers=1)
@@ -80,7 +80,7 @@ def test_features_are_those_that_prepare_and_predict_make_of_the_same_files(
     block = FolderDataset(
         source="folder", path=str(tmp_path / "list.csv"), image_size=16, validation_fraction=0, test_fraction=0
     )
-    prepare(block, originals=None, out=tmp_path / "data", workers=1)
+    pack_and_label(block, tmp_path / "data")
     predict(model, data=tmp_path / "data", split="train", out=tmp_path / "parts", hardware=CPU)
     names, features = features_of(tmp_path / "features.parquet")
     expected = np.load(tmp_path / "parts" / "part-0.features.npy")

@@ -23,7 +23,7 @@ from tests.unit.conftest import DIGITS, WritePacked, deep_digits, digits
 def write_features(folder: Path, count: int) -> Path:
     folder.mkdir()
     np.save(folder / "backbone.npy", digits(count, 260)[0].reshape(count, 64).astype(np.float32))
-    (folder / "run.json").write_text(json.dumps({"split": "test", "run": {"data_hash": "hash-of-data"}}))
+    (folder / "run.json").write_text(json.dumps({"split": "test", "run": {"data_hash": "pixels-of-data"}}))
     return folder
 
 

@@ -50,7 +50,7 @@ def write_parts(folder: Path, rows: list[list[int]], *, kind: str = "encoder", w
         "model": "m",
         "model_hash": "h",
         "processes": len(rows),
-        "run": {"step": "predict", "data_hash": "hash-of-data"},
+        "run": {"step": "predict", "data_hash": "pixels-of-data"},
     }
     (folder / "parts.json").write_text(json.dumps(facts))
     return folder
@@ -76,27 +76,19 @@ def test_parts_of_an_encoder_come_out_in_the_order_of_the_rows(data: Path, tmp_p
         values = np.load(out / f"{layer}.npy")
         assert values.dtype == np.float32
         np.testing.assert_array_equal(values[:, 0], np.arange(7))
-    table = pd.read_parquet(out / "rows.parquet")
-    assert list(table["row"]) == list(range(7))
-    assert list(table["source"]) == [f"test/{row}.png" for row in range(7)]
-    assert list(table["label"].fillna(-1)) == [0, 1, -1, 1, 0, 1, -1]
-    assert list(table["class"].fillna("none")) == ["cat", "dog", "none", "dog", "cat", "dog", "none"]
     told = json.loads((out / "run.json").read_text())
     assert (told["split"], told["run"]["step"], told["predict"]["step"]) == ("test", "gather", "predict")
 
 
 @pytest.mark.usefixtures("rows_at_a_time")
-@pytest.mark.parametrize(("kind", "name"), [("encoder", "rows"), ("classifier", "predictions")])
-def test_group_and_further_columns_go_with_the_rows(
-    kind: str, name: str, write_packed: WritePacked, tmp_path: Path
-) -> None:
+def test_group_and_further_columns_go_with_the_predictions(write_packed: WritePacked, tmp_path: Path) -> None:
     groups, plates = list("aabbccd"), ["1", "1", None, "2", "2", "ü, 3", "1"]
     data = write_packed({"test": digits(7)}, groups={"test": groups})
     rows = pd.read_parquet(data / "test.rows.parquet")
     rows.assign(plate=pd.Series(plates)).to_parquet(data / "test.rows.parquet")
-    parts = write_parts(tmp_path / "parts", [[5, 0, 6], [3, 1], [4, 2]], kind=kind, width=10)
+    parts = write_parts(tmp_path / "parts", [[5, 0, 6], [3, 1], [4, 2]], kind="classifier", width=10)
     gather(parts, data=data, split="test", out=tmp_path / "out")
-    table = pd.read_parquet(tmp_path / f"out/{name}.parquet")
+    table = pd.read_parquet(tmp_path / "out/predictions.parquet")
     assert list(table)[:6] == ["row", "source", "label", "class", "group", "plate"]
     assert table["group"].tolist() == groups
     assert table["plate"].astype(object).where(table["plate"].notna(), None).tolist() == plates
@@ -141,26 +133,13 @@ def test_wrong_rows_are_named(rows: list[list[int]], says: str, data: Path, tmp_
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("count", [0, 3])
-def test_a_split_without_any_label_is_gathered(count: int, write_packed: WritePacked, tmp_path: Path) -> None:
-    labels = np.full(count, -1, dtype=np.int64)
-    data = write_packed({"unlabeled": (digits(count)[0], labels)}, classes=CLASSES, name="blind")
-    parts = write_parts(tmp_path / "parts", [list(range(count))])
-    facts = json.loads((parts / "parts.json").read_text())
-    facts |= {"split": "unlabeled", "run": {"data_hash": "hash-of-blind"}}
-    (parts / "parts.json").write_text(json.dumps(facts))
-    gather(parts, data=data, split="unlabeled", out=tmp_path / "out")
-    table = pd.read_parquet(tmp_path / "out/rows.parquet")
-    assert len(table) == count and table["label"].isna().all() and table["class"].isna().all()
-
-
 def test_memory_does_not_grow_with_the_rows(write_packed: WritePacked, tmp_path: Path) -> None:
     def most(count: int) -> int:
         images, labels = np.zeros((count, 1, 1, 1), np.uint8), np.zeros(count, np.int64)
         data = write_packed({"test": (images, labels)}, name=f"data-{count}")
         parts = write_parts(tmp_path / f"parts-{count}", [list(range(count))], width=250)
         facts = json.loads((parts / "parts.json").read_text())
-        (parts / "parts.json").write_text(json.dumps({**facts, "run": {"data_hash": f"hash-of-data-{count}"}}))
+        (parts / "parts.json").write_text(json.dumps({**facts, "run": {"data_hash": f"pixels-of-data-{count}"}}))
         tracemalloc.start()  # NumPy tells it of its arrays
         try:
             gather(parts, data=data, split="test", out=tmp_path / f"out-{count}")

@@ -43,7 +43,7 @@ def test_every_row_is_predicted_once_with_a_last_batch_of_one(
         np.testing.assert_allclose(part[name], values, rtol=1e-4, atol=1e-5)
     facts = json.loads((out / "parts.json").read_text())
     assert (facts["kind"], facts["processes"], facts["split"]) == ("encoder", 1, "test")
-    assert facts["run"]["data_hash"] == "hash-of-data"
+    assert facts["run"]["data_hash"] == "pixels-of-data"
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_a_full_disk_is_named_and_leaves_nothing_of_the_part(
 def test_an_empty_split_makes_an_empty_part(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
-    data = write_packed()
-    predict(write_encoder(), data=data, split="unlabeled", out=tmp_path / "parts", hardware=CPU)
+    data = write_packed({"train": digits(9), "validation": digits(0)})
+    predict(write_encoder(), data=data, split="validation", out=tmp_path / "parts", hardware=CPU)
     assert np.load(tmp_path / "parts" / "part-0.features.npy").shape == (0, 16)
 
 

@@ -16,24 +16,24 @@ from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 
 from simclr_steps.data import packed_writer
-from simclr_steps.data.packed import Description, read_description, read_rows, read_split
+from simclr_steps.data.packed import Description, read_rows, read_split
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import PACKED_SPLITS, SPLITS
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.steps.download import download
 from simclr_steps.steps.prepare import prepare
 from tests.unit.conftest import digits
+from tests.unit.packing import pack_and_label
 
 
 def run(tmp_path: Path, block: dict[str, Any], *, workers: int = 1, out: str = "packed") -> tuple[Path, Description]:
-    """Download if need be, prepare, and return the folder and what dataset.json says."""
+    """Download if need be, prepare, label, and return the folder and what dataset.json says."""
     dataset: Dataset = TypeAdapter(Dataset).validate_python(block)
     originals = tmp_path / "originals.json"
     if block["source"] in ("digits", "torchvision"):
         download(dataset, folder=tmp_path / "originals", out=originals)
-    prepare(dataset, originals=originals, out=tmp_path / out, workers=workers)
-    return tmp_path / out, read_description(tmp_path / out)
+    return tmp_path / out, pack_and_label(dataset, tmp_path / out, originals=originals, workers=workers)
 
 
 def sources(folder: Path, split: str) -> list[str]:
@@ -127,8 +127,10 @@ def test_a_folder_of_images_is_packed_the_same_with_one_and_with_several_process
     assert counts(one) == [36, 5, 5, 6]
     assert one.classes == ["cat", "dog"]
     assert (*one.image_format.size, one.image_format.channels) == (12, 12, 1)
-    held_out = sources(folder, "unlabeled") + sources(folder, "validation")
-    assert sorted(held_out)[-7:] == sorted(name for name in names if name.startswith("unlabeled"))
+    trained_on = [name for name in sources(folder, "train") if name.startswith("unlabeled")]
+    assert sorted(trained_on + sources(folder, "validation"))[-7:] == sorted(
+        name for name in names if name.startswith("unlabeled")
+    )
 
 
 def test_images_without_any_label_are_split_at_random_for_training(tmp_path: Path) -> None:
@@ -145,12 +147,12 @@ def test_a_row_of_a_table_that_is_for_test_stays_there_without_a_label(tmp_path:
         "path,label,split\n0.png,a,\n1.png,b,\n2.png,,\n3.png,,test\n4.png,a,\n5.png,b,val\n"
     )
     folder, description = run(tmp_path, {"source": "folder", "path": str(tmp_path / "t.csv"), "image_size": 8})
-    assert [sources(folder, split) for split in SPLITS] == [
-        ["0.png", "1.png", "4.png"],
+    assert [sources(folder, split) for split in PACKED_SPLITS] == [
+        ["0.png", "1.png", "2.png", "4.png"],
         ["5.png"],
         ["3.png"],
-        ["2.png"],
     ]
+    assert counts(description) == [3, 1, 1, 1]
     assert description.splits["test"].labeled == 0
 
 
@@ -268,8 +270,8 @@ def test_further_columns_of_a_table_are_kept_as_text_for_the_images_that_are_pac
     (folder / "cells.csv").write_text("\n".join(["path,split,plate,x", *lines]).replace("p, ü", '"p, ü"'))
     block = {"source": "folder", "path": str(folder / "cells.csv"), "image_size": 8, "unreadable": "skip"}
     packed, description = run(tmp_path, {**block, "validation_fraction": 0.0})
-    rows = {split: read_rows(packed, description, split) for split in SPLITS}
+    rows = {split: read_rows(packed, description, split) for split in PACKED_SPLITS}
     assert all(list(table) == ["row", "source", "label", "plate"] for table in rows.values())
     plates = {split: table["plate"].fillna("none").tolist() for split, table in rows.items()}
-    assert plates["train"] + plates["unlabeled"] == ["007", "none", "none", "007", "none"]
+    assert plates["train"] == ["007", "none", "none", "007", "none"]
     assert plates["test"] == ["none", "p, ü"]

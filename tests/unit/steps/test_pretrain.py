@@ -33,7 +33,7 @@ def test_record_tells_what_made_it_and_test_split_is_not_read(tmp_path: Path, da
         file.unlink()
     out = train(tmp_path / "out", data, SMALL.model_copy(update={"encoder": "resnet18", "epochs": 1}), seed=3)
     run = read_json(out / "run.json")
-    assert run["settings"]["temperature"] == 0.2 and run["seed"] == 3 and run["data_hash"] == "hash-of-data"
+    assert run["settings"]["temperature"] == 0.2 and run["seed"] == 3 and run["data_hash"] == "pixels-of-data"
     assert run["architecture"]["stem"] == "small" and torch.__version__.startswith(run["versions"]["torch"])
     assert run["seconds"] > 0 and len(run["code_hash"]) == 16
 

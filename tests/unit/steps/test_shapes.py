@@ -28,11 +28,11 @@ from simclr_steps.steps.download import download
 from simclr_steps.steps.embed import embed
 from simclr_steps.steps.evaluate import evaluate
 from simclr_steps.steps.predict import predict
-from simclr_steps.steps.prepare import prepare
 from simclr_steps.steps.select import select
 from tests.unit.conftest import Images, Labels, WriteEncoder, WritePacked, digits
 from tests.unit.finetuning import changed
 from tests.unit.finetuning import train as finetune
+from tests.unit.packing import pack_and_label
 from tests.unit.pretraining import CPU, OWN
 from tests.unit.pretraining import train as pretrain
 
@@ -72,7 +72,7 @@ def packed(folder: Path, block: dict[str, Any]) -> Path:
     originals = folder / "originals.json"
     if dataset.source == "digits":
         download(dataset, folder=folder / "originals", out=originals)
-    prepare(dataset, originals=originals, out=folder / "packed", workers=1)
+    pack_and_label(dataset, folder / "packed", originals=originals)
     return folder / "packed"
 
 

@@ -40,7 +40,7 @@ def write_features(folder: Path, labels: Labels, values: Any = None) -> Path:
     sources = [f"test/{row}.png" for row in range(len(labels))]
     table = pd.DataFrame({"row": range(len(labels)), "source": sources, "label": known, "class": names})
     table.to_parquet(folder / "rows.parquet", index=False)
-    (folder / "run.json").write_text(json.dumps({"split": "test", "run": {"data_hash": "hash-of-data"}}))
+    (folder / "run.json").write_text(json.dumps({"split": "test", "run": {"data_hash": "pixels-of-data"}}))
     return folder
 
 

@@ -1,0 +1,116 @@
+"""Fingerprints of the user's own data: one of what is packed, one of what is known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from simclr_steps.data.folder_listing import list_folder
+from simclr_steps.data.listing import Listing, places
+from simclr_steps.data.numpy_files import read_arrays
+from simclr_steps.data.splits import SplitNames, assigned_splits
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
+
+OwnDataset = FolderDataset | ArraysDataset
+_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """16 hexadecimal digits each, "" where the source cannot be listed: the step names what is wrong."""
+
+    pixels: str
+    labels: str
+
+
+def fingerprints(dataset: OwnDataset) -> Fingerprints:
+    """Return what changes when the packed images of a data set would, or what is known of them; no image is read.
+
+    Raises nothing and says nothing, as the step that lists the source again does.
+    """
+    with _silence():
+        try:
+            listing = list_own(dataset)
+            if isinstance(dataset, FolderDataset) and dataset.tiles:
+                return _of_tiles(dataset, listing)
+            splits = assigned_splits(dataset, listing.splits, listing.labels, listing.groups)
+            return Fingerprints(of_pixels(dataset, listing, splits), of_labels(listing))
+        except (UserError, OSError):
+            return Fingerprints("", "")
+
+
+def list_own(dataset: OwnDataset) -> Listing:
+    """Return what the user's own data list."""
+    return read_arrays(dataset) if isinstance(dataset, ArraysDataset) else list_folder(dataset)
+
+
+def of_pixels(dataset: OwnDataset, listing: Listing, splits: SplitNames) -> str:
+    """Return the fingerprint of what is packed: the images in their order, each with its assigned split.
+
+    What counts of a file is its place, its size and the time of its change, and of arrays the files with images. The
+    splits may come from labels, a column or a seed: only where an image goes counts.
+    """
+    digest = hashlib.sha256()
+    if listing.files:
+        state_of = lru_cache(maxsize=64)(_state_of)  # as neighboring rows may be parts of one file
+        columns = [places(listing.base, names) for names in listing.files.values()]
+        split_of = splits.tolist()
+        for row in np.flatnonzero(splits != "").tolist():
+            states = "\0".join(state_of(column[row]) for column in columns)
+            digest.update(f"{listing.keys[row]}\0{split_of[row]}\0{states}\n".encode(errors="surrogateescape"))
+    else:
+        path = Path(dataset.path)
+        for file in sorted(path.glob("*_images.npy")) if path.is_dir() else [path]:
+            digest.update(f"{file.name}\0{_state_of(str(file))}\n".encode(errors="surrogateescape"))
+        digest.update("\0".join(splits.tolist()).encode())
+    return digest.hexdigest()[:_DIGITS]
+
+
+def _of_tiles(dataset: FolderDataset, listing: Listing) -> Fingerprints:
+    """Return the fingerprints of images that are to be cut.
+
+    How many tiles there are is not known yet, so a split that is drawn from them may change with each label.
+    """
+    pixels, labels = of_pixels(dataset, listing, listing.splits), of_labels(listing)
+    drawn = {"test": dataset.test_fraction, "validation": dataset.validation_fraction}
+    if dataset.subset is None and all(not share or split in listing.splits for split, share in drawn.items()):
+        return Fingerprints(pixels, labels)
+    return Fingerprints(hashlib.sha256(f"{pixels}{labels}".encode()).hexdigest()[:_DIGITS], labels)
+
+
+def of_labels(listing: Listing) -> str:
+    """Return the fingerprint of what is known of the images: classes, labels, groups and further columns."""
+    digest = hashlib.sha256(listing.labels.tobytes())
+    groups = [] if listing.groups is None else [listing.groups.tolist()]
+    for name in sorted(listing.columns):
+        groups += [[name], listing.columns[name]]
+    for texts in (listing.classes, listing.keys, *groups):
+        digest.update("\0".join([str(len(texts)), *texts]).encode(errors="surrogateescape"))
+    return digest.hexdigest()[:_DIGITS]
+
+
+def _state_of(path: str) -> str:
+    """Return a file's path, size and time of change in nanoseconds; one that is missing changes nothing but itself."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a million of these take a second
+    except OSError:
+        return path
+    return f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    was_disabled, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = was_disabled

@@ -1,0 +1,36 @@
+"""Tables with what is known of each image of a split, as results have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simclr_steps.data.packed import NO_LABEL, Description, read_labels, read_rows
+
+
+def row_table(data: Path, description: Description, split: str) -> pd.DataFrame:
+    """Return row, source, label and class of every image of an array, its group if it has one, and further columns.
+
+    A column that may be empty for thousands of rows on end is of a type that says so in each of them, as `string` does.
+    """
+    labels, rows = read_labels(data, split), read_rows(data, description, split)
+    known = {
+        "row": np.arange(len(labels), dtype=np.int64),
+        "source": rows["source"],
+        "label": _nullable(labels),
+        "class": class_names(labels, description.classes),
+    }
+    return pd.DataFrame(known | {name: rows[name] for name in rows if name not in known})
+
+
+def _nullable(labels: npt.NDArray[np.int64]) -> pd.Series[Any]:
+    return pd.Series(labels, dtype="Int64").mask(labels == NO_LABEL)
+
+
+def class_names(labels: npt.NDArray[np.int64], classes: list[str]) -> pd.Series[Any]:
+    """Return the names of classes, null where there is no label: int64 [N]."""
+    return pd.Series([classes[label] if label != NO_LABEL else None for label in labels], dtype="string")

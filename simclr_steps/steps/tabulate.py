@@ -1,0 +1,63 @@
+"""Put a table of what is known of each image beside gathered features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from simclr_steps.data.packed import read_description
+from simclr_steps.data.requirements import split_of_features
+from simclr_steps.data.row_tables import row_table
+from simclr_steps.data.splits import Rows, rows_of_split
+from simclr_steps.files import read_json, whole_file, whole_folder, write_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.provenance import Record
+
+_LAYERS = ("backbone.npy", "projection_head.npy")
+_OWN = (*_LAYERS, "rows.parquet", "run.json")  # of `out` for unlabeled
+_ROWS_AT_A_TIME = 10_000
+
+
+def tabulate(features: Path, *, data: Path, split: str, out: Path) -> None:
+    """Write rows.parquet (row, source, label, class) of the gathered features of a split into `out`.
+
+    Of unlabeled images, whose features lie among those of train, these are written as well, as gather does: the rows of
+    train without a label. `row` counts in the array that the features are of.
+
+    Raises
+    ------
+    UserError
+        When the features are of another split or of other images.
+    """
+    description = read_description(data)
+    array = "train" if split == "unlabeled" else split
+    if split_of_features(features, data, description.pixel_hash) != array:
+        raise UserError(f"{features} is not of {array}: pass that folder, or another --split")
+    table = row_table(data, description, array)
+    if split != "unlabeled":
+        with whole_file(out / "rows.parquet") as partial:
+            table.to_parquet(partial, index=False)
+    else:
+        record = Record("tabulate", None, description.content_hash)
+        facts = read_json(features / "run.json")
+        rows = rows_of_split(split, table["label"].fillna(-1).to_numpy(dtype=np.int64))
+        table = table.iloc[rows]
+        with whole_folder(out, _OWN) as folder:
+            for layer in _LAYERS:
+                _copy_rows(features / layer, rows, folder / layer)
+            table.to_parquet(folder / "rows.parquet", index=False)
+            described = {**facts, "split": split, "gather": facts["run"], "run": record.finish()}
+            write_json(folder / "run.json", described)
+    log.info("%d rows of %s: %s", len(table), split, out / "rows.parquet")
+
+
+def _copy_rows(source: Path, rows: Rows, target: Path) -> None:
+    """Copy some rows of an array, a few at a time."""
+    array = np.load(source, mmap_mode="r", allow_pickle=False)
+    copy = np.lib.format.open_memmap(target, mode="w+", dtype=array.dtype, shape=(len(rows), *array.shape[1:]))
+    for start in range(0, len(rows), _ROWS_AT_A_TIME):
+        part = rows[start : start + _ROWS_AT_A_TIME]
+        copy[start : start + len(part)] = array[part]
+    copy.flush()
