@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +97,7 @@ def pack(source: ImageSource, splits: SplitNames, out: Path, *, record: Record) 
                 )
         if not written["train"].histogram.any():
             raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
+        _write_origins(source, written, place, out)
         mean, std = _mean_and_std(written["train"].histogram)
         report_range(form, np.sum([writer.outside for writer in written.values()], axis=0))
         report_constant_channels(form, std)
@@ -164,10 +165,11 @@ def _write_splits(
 
 
 class _SplitWriter:
-    """Writes the images of one split as they come, and where they come from at the end."""
+    """Writes the images of one split as they come."""
 
     def __init__(self, source: ImageSource, form: ImageFormat, split: str, place: Path, out: Path) -> None:
         self.rows = np.empty(0, dtype=np.int64)  # of the images that were added, once finished
+        self.digests = np.empty(0, dtype=np.uint64)  # of the same
         self.histogram = np.zeros((form.channels, 1 + form.largest), dtype=np.int64)  # of the packed values
         self.outside = np.zeros((2, form.channels), dtype=np.int64)  # values of each channel that are clipped, and all
         self._source, self._form, self._split, self._place, self._out = source, form, split, place, out
@@ -196,17 +198,11 @@ class _SplitWriter:
             self.outside += count_outside(images, self._form)
 
     def finish(self) -> None:
-        """Write the number of images, which was not known before, into the header; then where they come from."""
+        """Write the number of images, which was not known before, into the header."""
         self.rows = np.concatenate([self.rows, *self._parts])
+        self.digests = np.concatenate([self.digests, *self._digests])
         self._images.write(self._header(), at_start=True)
         self._images.sync()
-        keys = pa.array([self._source.keys[row] for row in self.rows.tolist()], pa.string())
-        digests = np.concatenate([np.empty(0, dtype=np.uint64), *self._digests])
-        table = io.BytesIO()
-        pq.write_table(pa.table({"key": keys, "digest": digests}), table)
-        with closing(GrowingFile(self._place, f"{self._split}.origins.parquet", self._out)) as file:
-            file.write(table.getbuffer())
-            file.sync()
 
     def content(self) -> bytes:
         """Return what stands in a hash for the shape and the images."""
@@ -219,6 +215,25 @@ class _SplitWriter:
         kind = "|u1" if self._form.bits == 8 else "<u2"
         np.lib.format.write_array_header_1_0(header, {"descr": kind, "fortran_order": False, "shape": shape})
         return header.getvalue()
+
+
+def _write_origins(source: ImageSource, written: Mapping[str, _SplitWriter], place: Path, out: Path) -> None:
+    """Write where all images come from."""
+    parts = [
+        pa.table(
+            {
+                "split": pa.array([split] * len(writer.rows), pa.string()),
+                "key": pa.array([source.keys[row] for row in writer.rows.tolist()], pa.string()),
+                "digest": writer.digests,
+            }
+        )
+        for split, writer in written.items()
+    ]
+    table = io.BytesIO()
+    pq.write_table(pa.concat_tables(parts), table)
+    with closing(GrowingFile(place, "origins.parquet", out)) as file:
+        file.write(table.getbuffer())
+        file.sync()
 
 
 def _skipped(source: ImageSource, wanted: Rows, written: _SplitWriter) -> list[str]:
