@@ -119,6 +119,7 @@ _TABLE = (
         (
             settings(PretrainSettings, "a block under pretrains"),
             DATA,
+            path("labels", "folder written by label, if not that of the packed arrays", required=False),
             SEED,
             out("folder to write checkpoints, checkpoints.csv, history.csv and run.json to"),
             WORK,

@@ -25,7 +25,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import PACKED_SPLITS, SPLITS
+from simclr_steps.settings.base import SPLITS
 
 
 def write_labels(
@@ -50,7 +50,7 @@ def write_labels(
         train on, or when the disk is full.
     """
     number = {key: row for row, key in enumerate(listing.keys)}
-    origins = {split: read_origins(data, split) for split in PACKED_SPLITS}
+    origins = read_origins(data)
     rows = {split: _rows_of(found.keys, number, data) for split, found in origins.items()}
     skipped = {split: _rows_of(keys, number, data) for split, keys in packed.skipped.items()}
     _require_readable(listing, rows, skipped)

@@ -1,12 +1,13 @@
 """Packed data sets: every image of a split in one memory-mapped array, and what is known of each.
 
-`prepare` writes the pixels: images.json and, for train, validation and test, `<split>.images.npy` (N × H × W × C, uint8
-or uint16 as the image format's `bits` say) and `<split>.origins.parquet` (key, the image's place in its source; and
-digest, uint64, of its pixels). `label` writes what is known of them: dataset.json, `<split>.labels.npy` (int64, N, -1
-where there is no label), `<split>.rows.parquet` (row, int64; and as text, null where it is unknown: source, where each
-image came from; label, its class by name; group, where the images have groups; and all further columns of the source)
-and table.csv, a table of all images. The array of train holds all images to train on, in the order of the source;
-"unlabeled" is a name for those of its rows that have no label, unless none has one.
+`prepare` writes the pixels: images.json, for train, validation and test `<split>.images.npy` (N × H × W × C, uint8 or
+uint16 as the image format's `bits` say), and origins.parquet, a row for each image in the order of the arrays (split;
+key, the image's place in its source; and digest, uint64, of its pixels). `label` writes what is known of them:
+dataset.json, `<split>.labels.npy` (int64, N, -1 where there is no label), `<split>.rows.parquet` (row, int64; and as
+text, null where it is unknown: source, where each image came from; label, its class by name; group, where the images
+have groups; and all further columns of the source) and table.csv, a table of all images. The array of train holds all
+images to train on, in the order of the source; "unlabeled" is a name for those of its rows that have no label, unless
+none has one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.image_format import ImageFormat
 
 NO_LABEL = -1
@@ -172,16 +174,20 @@ def read_split(folder: Path, split: str) -> Split:
     return Split(images, labels)
 
 
-def read_origins(folder: Path, split: str) -> Origins:
-    """Return where each image of one array comes from.
+def read_origins(folder: Path) -> dict[str, Origins]:
+    """Return where the images of each array come from, by split.
 
     Raises
     ------
     UserError
         When the file is absent or damaged.
     """
-    table = _read_table(folder / f"{split}.origins.parquet", ["key", "digest"])
-    return Origins(table["key"].tolist(), table["digest"].to_numpy(dtype=np.uint64))
+    table = _read_table(folder / "origins.parquet", ["split", "key", "digest"])
+    of_splits = {split: table[table["split"] == split] for split in PACKED_SPLITS}
+    return {
+        split: Origins(part["key"].tolist(), part["digest"].to_numpy(dtype=np.uint64))
+        for split, part in of_splits.items()
+    }
 
 
 def read_groups(folder: Path, data: Description, split: str) -> npt.NDArray[np.str_] | None:
@@ -227,7 +233,7 @@ def _read_table(path: Path, expected: list[str]) -> pd.DataFrame:
 
 def _maker(path: Path) -> str:
     """Return the step that writes a file."""
-    return "prepare" if path.name.split(".")[-2] in ("images", "origins") else "label"
+    return "prepare" if path.stem.endswith(("images", "origins")) else "label"
 
 
 def _open_array(path: Path) -> npt.NDArray[Any]:

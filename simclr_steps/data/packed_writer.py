@@ -89,6 +89,7 @@ def pack(source: ImageSource, splits: SplitNames, out: Path, *, record: Record) 
         _require_images(source, splits, written)
         if not written["train"].histogram.any():
             raise UserError(f"{out} would contain no images to train on: check the data set's path and fractions")
+        _write_origins(source, written, place, out)
         mean, std = mean_and_std(written["train"].histogram)
         seen.report_packed(std)
         packed = PackedImages(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as L
 import torch
 
-from simclr_steps.data.packed import read_images, read_labels, read_packed
+from simclr_steps.data.first_labels import first_labels
+from simclr_steps.data.packed import read_images, read_packed
 from simclr_steps.data.requirements import require_batch
 from simclr_steps.data.splits import drawn_while_training
 from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
@@ -44,6 +46,7 @@ def pretrain(
     settings: PretrainSettings,
     *,
     data: Path,
+    labels: Path | None = None,
     seed: int,
     out: Path,
     work: Path,
@@ -57,7 +60,9 @@ def pretrain(
     highest kNN accuracy and the highest effective rank on the hold-out, if they are measured), epoch<N>.ckpt at each
     quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of
     all of these. While it trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in
-    run.json is the last encoder's loss on all of it. Never reads the test split.
+    run.json is the last encoder's loss on all of it. Labels serve the kNN accuracy and that draw, and never training:
+    they are those in the folder `labels` (None: `data`) when it begins, which `labels_hash` tells. Never reads the test
+    split.
 
     `weights` is what download_weights wrote, for `init: published`.
     """
@@ -82,9 +87,9 @@ def pretrain(
     made_of = (settings.model_dump(mode="json"), seed, *code, packed.pixel_hash, first and first.origin.sha256)
     with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
-        labels, of_hold_out = (read_labels(data, split) for split in ("train", "validation"))
-        rows = drawn_while_training(of_hold_out, len(images) - len(images) % settings.global_batch_size, seed)
-        monitor = HoldOutMonitor(images, labels, hold_out, of_hold_out, rows, seed)
+        known = first_labels(folder, labels or data)
+        rows = drawn_while_training(known.validation, len(images) - len(images) % settings.global_batch_size, seed)
+        monitor = HoldOutMonitor(images, known.train, hold_out, known.validation, rows, seed)
         encoder = Encoder(architecture)
         if first:
             start_from(encoder, first.path)
@@ -107,7 +112,8 @@ def pretrain(
         if trainer.is_global_zero:
             with kept(folder) as published:
                 loss = module.hold_out_loss(devices.device)
-                _write(published, module.encoder, candidates, history, curves, record, loss)
+                facts = {"hold_out_loss": loss, "labels_hash": known.content_hash}
+                _write(published, module.encoder, candidates, history, curves, record, facts)
     last = history.rows[-1]
     log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)
 
@@ -141,7 +147,7 @@ def _write(
     history: History,
     curves: TensorBoard,
     record: Record,
-    hold_out_loss: float | None,
+    facts: dict[str, Any],
 ) -> None:
     """Write all that pretraining made."""
     architecture = encoder.architecture
@@ -155,6 +161,5 @@ def _write(
     )
     write_table(folder / "history.csv", history.rows)
     curves.publish(folder / "tensorboard")
-    facts = {"architecture": architecture.model_dump(mode="json"), "hold_out_loss": hold_out_loss}
-    write_json(folder / "run.json", {**record.finish(), **facts})
+    write_json(folder / "run.json", {**record.finish(), "architecture": architecture.model_dump(mode="json"), **facts})
     write_json(folder / CHECKSUMS, checksums(folder))

@@ -183,13 +183,19 @@ def published(wildcards):
     return [f"resources/weights/{weights.name}.json"] if weights else []
 
 
-def check_of_data(wildcards, resources):
-    """Return the command that checks, before pretraining, that the data meet the requirements of all that follows.
+def command_beside(step):
+    """Return a param that starts a quick step in the command of pretraining, before it; derived, it triggers no rerun.
 
-    It is part of the pretraining's rule, and derived: what a fine-tuning asks must rerun no pretraining.
+    Labels, and what a fine-tuning asks of the data, are looked at before any training and must rerun none. As inputs
+    or params they would, and Snakemake forgets other reasons to run a job whose input is `ancient` and made anew.
     """
-    path, settings = shlex.quote(str(PACKAGE.parent)), as_argument(demands_json(wildcards.dataset))
-    return f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps check --settings {settings}"
+    path = shlex.quote(str(PACKAGE.parent))
+    return lambda wildcards, resources: f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps {step}"
+
+
+def originals_option(wildcards, input):
+    """Return the option that names what download wrote, where there is such; derived, it triggers no rerun."""
+    return f"--originals {shlex.quote(str(input.originals[0]))}" if input.originals else ""
 
 
 def config_named(wildcards, output):

@@ -27,9 +27,8 @@ rule prepare:
         lambda wildcards: originals(wildcards.dataset),
     output:
         "resources/{dataset}/images.json",
-        multiext("resources/{dataset}/train", ".images.npy", ".origins.parquet"),
-        multiext("resources/{dataset}/validation", ".images.npy", ".origins.parquet"),
-        multiext("resources/{dataset}/test", ".images.npy", ".origins.parquet"),
+        "resources/{dataset}/origins.parquet",
+        collect("resources/{{dataset}}/{split}.images.npy", split=["train", "validation", "test"]),
     log:
         "logs/{dataset}/prepare.log",
     benchmark:
@@ -56,7 +55,7 @@ rule prepare:
 rule label:
     input:
         "resources/{dataset}/images.json",
-        collect("resources/{{dataset}}/{split}.origins.parquet", split=["train", "validation", "test"]),
+        "resources/{dataset}/origins.parquet",
         originals=lambda wildcards: originals(wildcards.dataset),
     output:
         "resources/{dataset}/dataset.json",

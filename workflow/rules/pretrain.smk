@@ -1,13 +1,15 @@
 rule pretrain:
     input:
-        arrays("train", "validation"),
-        "resources/{dataset}/train.rows.parquet",  # for the check of budgets of groups
+        images("train", "validation"),
+        "resources/{dataset}/origins.parquet",
+        originals=lambda wildcards: originals(wildcards.dataset),
         weights=published,
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
     log:
         pretrain="logs/{dataset}/{pretrain}/seed{seed}/pretrain.log",
         check="logs/{dataset}/{pretrain}/seed{seed}/check.log",
+        label="logs/{dataset}/{pretrain}/seed{seed}/label.log",
     benchmark:
         "benchmarks/{dataset}/{pretrain}/seed{seed}/pretrain.tsv"
     priority: 2  # all but the comparison with other features waits for it
@@ -25,7 +27,12 @@ rule pretrain:
         code=lambda wildcards: [code_hash("pretrain"), *code_of_pretrain(PLAN.pretrains[wildcards.pretrain])],
         own_weights=lambda wildcards: checksum_of(PLAN.pretrains[wildcards.pretrain].own_weights),
         weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
-        check=check_of_data,
+        label=command_beside("label"),
+        of_data=given(lambda wildcards: PLAN.listed(wildcards.dataset)),
+        originals=originals_option,
+        check=command_beside("check"),
+        demands=given(lambda wildcards: demands_json(wildcards.dataset)),
+        labels=work_folder("labels/{dataset}"),
         data=subpath(input[0], parent=True),
         work=work_folder("pretrain"),
         step=command("pretrain"),
@@ -33,8 +40,11 @@ rule pretrain:
         time_budget=time_budget,
         options=options("workers", "compile", "save_minutes"),
     shell:
-        "{params.check} --data {params.data:q} --log {log.check:q} &&"
-        " {params.step} --settings {params.settings:q} {params.weights:q} --data {params.data:q} --seed {wildcards.seed}"
+        "{params.label} --settings {params.of_data} {params.originals} --data {params.data:q}"
+        " --out {params.labels:q} --log {log.label:q} &&"
+        " {params.check} --settings {params.demands} --data {params.labels:q} --log {log.check:q} &&"
+        " {params.step} --settings {params.settings:q} {params.weights:q} --data {params.data:q}"
+        " --labels {params.labels:q} --seed {wildcards.seed}"
         " --out {output:q} --work {params.work:q}"
         " {params.gpus} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"
         " {params.options} --log {log.pretrain:q}"

@@ -165,12 +165,8 @@ def test_what_a_killed_run_left_is_removed_and_never_taken_for_whole(tmp_path: P
     (tmp_path / ".arrays.partial-0123" / "more.npy").write_bytes(b"half")
     run(tmp_path, source())
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("dataset.json", "images.json", "table.csv"),
-        *(
-            f"{split}.{part}"
-            for split in PACKED_SPLITS
-            for part in ("images.npy", "origins.parquet", "labels.npy", "rows.parquet")
-        ),
+        *("dataset.json", "images.json", "origins.parquet", "table.csv"),
+        *(f"{split}.{part}" for split in PACKED_SPLITS for part in ("images.npy", "labels.npy", "rows.parquet")),
     }
 
 

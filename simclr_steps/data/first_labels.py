@@ -1,0 +1,46 @@
+"""The labels that a training begins with, and keeps however often it is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simclr_steps.data.packed import read_description, read_labels
+from simclr_steps.data.splits import Labels
+from simclr_steps.files import whole_file
+from simclr_steps.machine.processes import leads
+
+
+@dataclass(frozen=True)
+class FirstLabels:
+    """Labels as they were when a training began, int64 [N] each, -1 where there was none."""
+
+    train: Labels
+    validation: Labels
+    content_hash: str  # of the data set with these labels
+
+
+def first_labels(folder: Path, labels: Path) -> FirstLabels:
+    """Return the labels that a training's work folder keeps or, where it has none yet, those that `label` wrote.
+
+    The leading process keeps them there. A training that is resumed after labels were edited is thus the one that was
+    begun, bit for bit.
+
+    Raises
+    ------
+    UserError
+        When the labels are absent or damaged.
+    """
+    kept = folder / "labels.npz"
+    if not kept.exists():
+        now = FirstLabels(
+            read_labels(labels, "train"), read_labels(labels, "validation"), read_description(labels).content_hash
+        )
+        if not leads():
+            return now
+        with whole_file(kept) as partial, partial.open("wb") as stream:
+            np.savez(stream, train=now.train, validation=now.validation, content_hash=np.str_(now.content_hash))
+    with np.load(kept, allow_pickle=False) as stored:
+        return FirstLabels(stored["train"], stored["validation"], str(stored["content_hash"]))
