@@ -112,7 +112,7 @@ def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("unreadable", "message"),
     [
-        (ASSIGNED == "test", "none of the 12 images of the split test is readable: fix these files"),
+        (ASSIGNED == "test", "none of the 12 images of the split test is readable: fix the files"),
         ((ASSIGNED == "train") & (LABELS == 1), 'none of the train images of class "b, c" is readable: .*remove them'),
         ((ASSIGNED == "train") & (LABELS > 0), r'class "b, c" \(and of 1 more classes\) is readable'),
     ],
@@ -127,7 +127,7 @@ def test_a_split_and_a_class_to_train_on_of_which_no_image_is_readable_stop(
 
 def test_a_range_to_be_found_does_not_hide_that_no_image_to_train_on_is_readable(tmp_path: Path) -> None:
     images = replace(source(unreadable=tuple(np.flatnonzero(ASSIGNED != "test"))), dtype="uint16", value_range="auto")
-    with pytest.raises(UserError, match="none of the 36 images of the split train is readable: fix these files"):
+    with pytest.raises(UserError, match="none of the 36 images of the split train is readable: fix the files"):
         run(tmp_path, images)
     with pytest.raises(UserError, match="no images to train on"):
         run(tmp_path, images, np.full(60, "test"))

@@ -176,7 +176,7 @@ def test_unreadable_images_stop_or_are_skipped_and_counted_as_set(
     caplog.clear()
     _, description = run(tmp_path, {**block, "unreadable": "skip"})
     assert len(description.skipped) == 21 and caplog.text.count("skipped ") == 6
-    assert "21 unreadable images were left out: dataset.json lists them as skipped" in caplog.text
+    assert "21 unreadable images were left out: images.json lists them as skipped" in caplog.text
 
 
 def test_decoding_shows_how_far_it_is(
