@@ -40,6 +40,11 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
             {"source": "torchvision", "name": "MNIST", "mirrors": ["ftp://here"]},
             'datasets.digits.mirrors.0: "ftp://here" is wrong: it must begin with https://, http:// or file://',
         ),
+        (
+            "metadata",
+            ["plate"],
+            "metadata: datasets.digits has no table and so no columns: give a CSV file as its path",
+        ),
         ("datasets.digits", {"source": "arrays", "path": "none.npz"}, "datasets.digits.path: none.npz does not exist"),
     ],
 )
