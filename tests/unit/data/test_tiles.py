@@ -212,3 +212,20 @@ def test_a_slide_of_800_mb_is_cut_in_little_memory(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
     grown, tiles = map(int, done.stdout.split())
     assert tiles == 20 * 20 and grown < 200  # MiB; the whole slide has 763
+
+
+def test_a_class_whose_tiles_are_all_empty_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "slides" / "full", "a.tif", "b.tif")
+    (tmp_path / "slides" / "blank").mkdir()
+    tifffile.imwrite(tmp_path / "slides" / "blank" / "c.tif", np.full(SIZE, 200, np.uint8))
+    with pytest.raises(
+        UserError, match=r'none of the train images of class "blank" is readable and kept: lower min_std'
+    ):
+        packed(tmp_path / "slides", keep={"min_std": 0.02})
+
+
+def test_a_tile_too_large_to_be_read_at_once_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "slides", "a.tif")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
+    with pytest.raises(UserError, match=r"a\.tif is unreadable \(it has 150 × 200 values, too many to be read at once"):
+        packed(tmp_path / "slides", size=[150, 200], image_size=16)
