@@ -30,8 +30,10 @@ class SeenValues:
 
     def add(self, images: Values) -> None:
         """Count the values of images, [N, H, W, C]."""
-        self._least = np.fmin(self._least, np.fmin.reduce(images, axis=(0, 1, 2)))
-        self._largest = np.fmax(self._largest, np.fmax.reduce(images, axis=(0, 1, 2)))
+        for channel in range(images.shape[-1]):  # together they would take 20 times as long
+            values = images[..., channel]
+            self._least[channel] = np.fmin(self._least[channel], np.fmin.reduce(values, axis=None))
+            self._largest[channel] = np.fmax(self._largest[channel], np.fmax.reduce(values, axis=None))
         self._images += len(images)
         if self._is_plain:  # which has no outside
             return

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from simclr_steps.data.splits import Rows
+from simclr_steps.data.splits import Rows, epochs_between_judgments
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.methods.loss import nt_xent
@@ -26,6 +26,7 @@ from simclr_steps.training.optimizers import optimizer_and_schedule, scaled_lear
 from simclr_steps.training.replayed import Replayed
 
 _HOLD_OUT_EPOCH = -1  # the epoch from which the hold-out's views are drawn, the same each time
+_COST_OF_TRAINING = 3  # of an image, where judging it costs 1: forward, and backward for weights and activations
 
 
 class SimCLR(Compilable):
@@ -55,6 +56,8 @@ class SimCLR(Compilable):
         self._seed, self._workers = seed, workers
         self.steps_per_epoch = len(images) // settings.global_batch_size
         self.images_per_step = settings.global_batch_size
+        trained_on = self.steps_per_epoch * self.images_per_step
+        self._judged_every = epochs_between_judgments(len(monitor.rows), _COST_OF_TRAINING * trained_on)
 
     def compile_parts(self, *, disable: bool = False) -> None:
         """Compile the network and, for a GPU, the views: more than half of all operations of a step, and the smallest.
@@ -111,16 +114,19 @@ class SimCLR(Compilable):
     def validate(self) -> dict[str, float | None]:
         """Return the loss of fixed views of the hold-out's drawn rows, and the monitors.
 
-        Batch norm takes its running statistics. What is not measured in this epoch is None.
+        Batch norm takes its running statistics. What is not measured in this epoch is None: where epochs
+        are short beside a judgment, the loss as well.
         """
         measured: dict[str, float | None] = dict.fromkeys(("validate_loss", *MONITORS))
-        if len(self._hold_out) < 2:
+        epoch, every = self.trainer.current_epoch + 1, self.settings.monitor_epochs
+        is_monitored = every > 0 and (epoch % every == 0 or epoch == self.settings.epochs)
+        is_judged = is_monitored or epoch % self._judged_every == 0 or epoch == self.settings.epochs
+        if len(self._hold_out) < 2 or not is_judged:
             return measured
         self.encoder.eval()
         projections = list(self._hold_out_projections(self._judged_order))
         measured["validate_loss"] = self._mean_loss(projections)
-        epoch, every = self.trainer.current_epoch + 1, self.settings.monitor_epochs
-        if every and (epoch % every == 0 or epoch == self.settings.epochs):
+        if is_monitored:
             by_row = torch.from_numpy(np.argsort(self._judged_order)).to(self.device)
             measured |= self._monitor.measure(self.encoder, torch.cat(projections, dim=1)[:, by_row])
         self.encoder.train()

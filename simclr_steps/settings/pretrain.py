@@ -98,7 +98,8 @@ class PretrainSettings(Optimization):
         ge=0,
         description="Number of epochs between evaluations of the hold-out's features, which also take place after the "
         "last epoch: kNN accuracy if there are labels, alignment and uniformity, and effective rank (RankMe). 0 "
-        "disables it. Training is not affected.",
+        "disables it. Training is not affected. The hold-out's loss is measured after every epoch or, in trainings on "
+        "few images, every few epochs.",
     )
     micro_batch_size: int | None = Field(
         None,

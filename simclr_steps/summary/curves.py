@@ -105,8 +105,8 @@ def history(histories: Histories) -> Figure:
             marker = "o" if len(table) == 1 else ""
             for column, name, color in (("loss", "loss", COLORS[0]), ("validate_loss", "hold-out loss", COLORS[2])):
                 if column in table and table[column].notna().any():
-                    label = name if number == 0 else None
-                    upper.plot(table["epoch"], table[column], color=color, marker=marker, alpha=0.8, label=label)
+                    line, label = table.dropna(subset=column), name if number == 0 else None
+                    upper.plot(line["epoch"], line[column], color=color, marker=marker, alpha=0.8, label=label)
             lower.plot(table["epoch"], table["learning_rate"], color=COLORS[8], marker=marker)
         upper.set_title(as_title(title))
         upper.set_ylabel("NT-Xent loss")

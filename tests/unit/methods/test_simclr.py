@@ -58,7 +58,7 @@ def test_after_an_epoch_a_part_of_the_hold_out_is_judged_and_at_the_end_all_of_i
     monkeypatch.setattr(pretrain_step, "Encoder", encoder_seen)
     losses = {}
     for held_out, per_epoch in ((100, 100), (1000, 256)):
-        splits = {"train": digits(200), "validation": digits(held_out, 200), "unlabeled": digits(0)}
+        splits = {"train": digits(700), "validation": digits(held_out, 700), "unlabeled": digits(0)}
         data = write_packed(splits, name=f"{held_out}")
         out = tmp_path / "trained" / f"{held_out}" / "out"
         judged.clear()
@@ -103,3 +103,21 @@ def test_training_is_channels_last_and_its_optimizer_fused(
     monkeypatch.setattr(pretrain_step, "resumable", lambda *given: [*resuming.resumable(*given), Look()])
     train(tmp_path / "out", color_data, OWN.model_copy(update={"epochs": 1, "optimizer": optimizer}))
     assert len(seen) > 10 and all(all(found) for found in seen)
+
+
+def test_where_epochs_are_short_beside_a_judgment_not_every_one_is_judged(
+    tmp_path: Path, write_packed: Callable[..., Path]
+) -> None:
+    splits = {"train": digits(90), "validation": digits(600, 300), "unlabeled": digits(0)}
+    data = write_packed(splits)
+    settings = OWN.model_copy(update={"epochs": 8, "monitor_epochs": 4})
+    out = train(tmp_path / "out", data, settings)
+    rows = read_table(out / "history.csv")
+    judged = [int(row["epoch"]) for row in rows if row["validate_loss"]]
+    assert judged == [4, 8], "by the monitors; without them every eleventh, as 256 images are judged and 80 trained on"
+    settings = settings.model_copy(update={"global_batch_size": 90, "monitor_epochs": 0, "epochs": 10})
+    rows = read_table(train(tmp_path / "other/out", data, settings) / "history.csv")
+    assert [int(row["epoch"]) for row in rows if row["validate_loss"]] == [9, 10], "every ninth, and the last"
+    best, last = (read_candidate(tmp_path / f"other/out/{name}.ckpt")[0] for name in ("best_loss", "last"))
+    losses = {int(row["epoch"]): float(row["validate_loss"]) for row in rows if row["validate_loss"]}
+    assert best.epoch == min(losses, key=lambda epoch: losses[epoch]) and last.epoch == 10
