@@ -109,7 +109,7 @@ class SimCLR(Compilable):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float | None]:
-        """Return the loss of fixed views of the hold-out's drawn rows, and the monitors.
+        """Return the loss of fixed views of the hold-out's drawn rows, and the monitors, also before the first step.
 
         Batch norm takes its running statistics. What is not measured in this epoch is None.
         """
@@ -119,7 +119,7 @@ class SimCLR(Compilable):
         self.encoder.eval()
         projections = list(self._hold_out_projections(self._judged_order))
         measured["validate_loss"] = self._mean_loss(projections)
-        epoch, every = self.trainer.current_epoch + 1, self.settings.monitor_epochs
+        epoch, every = self.trainer.global_step // self.steps_per_epoch, self.settings.monitor_epochs
         if every and (epoch % every == 0 or epoch == self.settings.epochs):
             by_row = torch.from_numpy(np.argsort(self._judged_order)).to(self.device)
             measured |= self._monitor.measure(self.encoder, torch.cat(projections, dim=1)[:, by_row])

@@ -22,6 +22,7 @@ from simclr_steps.settings.grid import combinations
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
+from simclr_steps.settings.selection import Criterion
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
 
@@ -61,7 +62,7 @@ class Demands(Settings):
     """What the experiments ask of a data set, whatever they make of it."""
 
     batch_sizes: dict[str, int]  # images in a global batch, by the pretraining's name
-    criterion: Literal["validate_loss", "knn", "rankme", "last"]
+    criterion: Criterion
     finetunes: dict[str, FinetuneDemands]
     drawn: str  # the split that UMAP draws
     display: Display | None = None

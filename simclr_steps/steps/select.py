@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from simclr_steps.data.packed import read_description, read_split
+from simclr_steps.data.packed import Description, read_description, read_split
 from simclr_steps.data.requirements import require_hold_out
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.files import read_json, read_table, require_intact, write_json
@@ -31,7 +31,9 @@ _MEASURES: dict[str, tuple[str, Callable[..., dict[str, Any]], str]] = {  # by c
 def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Path, hardware: Hardware) -> None:
     """Choose a candidate by the criterion and write encoder.safetensors and selection.json into `out`.
 
-    Reads only the train and validation splits, and only for the criterion "knn".
+    Reads only the train and validation splits, and only for the criterion "knn", which "auto" is for a pretraining from
+    given weights where there are labels: their features may be better than those of the last epoch, and the loss before
+    the first step is that of a random projection head.
 
     Raises
     ------
@@ -43,9 +45,11 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     require_hold_out(description, data.name, settings.criterion)
     for name in ("run.json", "checkpoints.csv"):
         require_intact(candidates / name, "pretrain")
-    record = Record("select", settings, description.content_hash, read_json(candidates / "run.json")["seed"])
+    trained = read_json(candidates / "run.json")
+    record = Record("select", settings, description.content_hash, trained["seed"])
+    criterion = _resolved(settings.criterion, description, trained)
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
-    if settings.criterion == "knn":
+    if criterion == "knn":
         device = hardware.claim().device
         of_epochs: dict[int, float] = {}  # a candidate may have several names
         for row in table:
@@ -53,13 +57,13 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
                 file = candidates / row["file"]
                 of_epochs[row["epoch"]] = _hold_out_accuracy(file, data, settings.knn_neighbors, device)
             row["knn_accuracy"] = of_epochs[row["epoch"]]
-    chosen, why = _choose(settings.criterion, table)
+    chosen, why = _choose(criterion, table)
     _, encoder = read_candidate(candidates / chosen["file"])
     save_network(out / "encoder.safetensors", encoder)
     write_json(
         out / "selection.json",
         {
-            "criterion": settings.criterion,
+            "criterion": criterion,
             "chosen": chosen["file"],
             "epoch": chosen["epoch"],
             "why": why,
@@ -68,6 +72,14 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
         },
     )
     log.info("chose %s of epoch %d: %s", chosen["file"], chosen["epoch"], why)
+
+
+def _resolved(criterion: str, data: Description, trained: dict[str, Any]) -> str:
+    """Return the criterion that is meant, given the record of the pretraining."""
+    if criterion != "auto":
+        return criterion
+    has_labels = data.splits["train"].labeled and data.splits["validation"].labeled
+    return "knn" if (trained.get("architecture") or {}).get("started_from") and has_labels else "validate_loss"
 
 
 def _row(row: dict[str, str]) -> dict[str, Any]:
