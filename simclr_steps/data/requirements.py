@@ -39,9 +39,14 @@ def require_hold_out(images: int, name: str, criterion: str) -> None:
         )
 
 
+def has_labels_to_vote(data: Description) -> bool:
+    """Return whether labeled images of the training split can vote for those of the hold-out."""
+    return bool(data.splits["train"].labeled and data.splits["validation"].labeled)
+
+
 def require_labels_to_vote(data: Description, name: str, criterion: str) -> None:
     """Raise UserError if a checkpoint is to be chosen by its neighbors' labels and there are none."""
-    if criterion == "knn" and not (data.splits["train"].labeled and data.splits["validation"].labeled):
+    if criterion == "knn" and not has_labels_to_vote(data):
         raise UserError(
             f"selection.criterion: knn needs labels in the training split and the hold-out, and {name} lacks them: "
             'write "validate_loss"'

@@ -23,13 +23,14 @@ _BEST: dict[str, tuple[str, Callable[..., float]]] = {  # by name: the history's
     "best_rankme": ("validate_rankme", max),
 }
 _QUARTERS = 4
+INITIAL = "initial"  # the encoder before the first step, where it starts from given weights
 
 
 @dataclass(frozen=True)
 class Candidate:
     """The encoder as it was after an epoch."""
 
-    epoch: int  # from 1
+    epoch: int  # from 1; 0 before the first step
     step: int
     validate_loss: float | None  # None without a hold-out
     weights: dict[str, Tensor]  # on the CPU
@@ -109,9 +110,14 @@ class Candidates(L.Callback):
         """Go on from a saved state."""
         self.kept = {name: Candidate(**candidate) for name, candidate in state["kept"].items()}
 
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Keep the encoder that a training from given weights starts from."""
+        if trainer.global_step == 0 and self._encoder.architecture.started_from:
+            self.kept[INITIAL] = current_candidate(self._encoder, self._history.rows[0])
+
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Keep the encoder under each name that it deserves."""
-        *earlier, row = self._history.rows
+        *earlier, row = [row for row in self._history.rows if row["epoch"] > 0]
         names = [name for name, (column, best) in _BEST.items() if _is_best(row, earlier, column, best)]
         names += [f"epoch{row['epoch']}"] if row["epoch"] in self._quarters else []
         if names:
@@ -119,7 +125,7 @@ class Candidates(L.Callback):
 
     def with_last(self) -> dict[str, Candidate]:
         """Return the candidates, the best first, and the encoder as it is now as the last."""
-        order = [*_BEST, *(f"epoch{number}" for number in sorted(self._quarters))]
+        order = [*_BEST, *(f"epoch{number}" for number in sorted(self._quarters)), INITIAL]
         kept = {name: self.kept[name] for name in order if name in self.kept}
         return {**kept, "last": current_candidate(self._encoder, self._history.rows[-1])}
 

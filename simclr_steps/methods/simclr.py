@@ -112,13 +112,13 @@ class SimCLR(Compilable):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float | None]:
-        """Return the loss of fixed views of the hold-out's drawn rows, and the monitors.
+        """Return the loss of fixed views of the hold-out's drawn rows, and the monitors, also before the first step.
 
         Batch norm takes its running statistics. What is not measured in this epoch is None: where epochs
         are short beside a judgment, the loss as well.
         """
         measured: dict[str, float | None] = dict.fromkeys(("validate_loss", *MONITORS))
-        epoch, every = self.trainer.current_epoch + 1, self.settings.monitor_epochs
+        epoch, every = self.trainer.global_step // self.steps_per_epoch, self.settings.monitor_epochs
         is_monitored = every > 0 and (epoch % every == 0 or epoch == self.settings.epochs)
         is_judged = is_monitored or epoch % self._judged_every == 0 or epoch == self.settings.epochs
         if len(self._hold_out) < 2 or not is_judged:

@@ -65,7 +65,7 @@ def results(plan: Plan) -> Iterator[Result]:
             encoder=pretrain.encoder,
         )
         selected = config.selection.model_dump(mode="json")
-        votes = config.selection.criterion == "knn"
+        votes = plan.may_vote(run.pretrain)
         yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)
         for rule, (file, block) in of_step.items():
             yield Result(rule, f"{folder}/{file}", block.model_dump(mode="json"), dataset=run.dataset)

@@ -22,6 +22,7 @@ from simclr_steps.settings.grid import combinations
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
+from simclr_steps.settings.selection import Criterion
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
 
@@ -66,7 +67,7 @@ class Demands(Settings):
     """What the experiments ask of a data set, whatever they make of it."""
 
     batch_sizes: dict[str, int]  # images in a global batch, by the pretraining's name
-    criterion: Literal["validate_loss", "knn", "rankme", "last"]
+    criterion: Criterion
     finetunes: dict[str, FinetuneDemands]
     drawn: str  # the split that UMAP draws
     display: Display | None = None
@@ -158,6 +159,11 @@ class Plan:
             supervised=self.config.umap.supervised,
             color_keys={block: _written_of_color(settings) for block, settings in augmentations.items()},
         )
+
+    def may_vote(self, pretrain: str) -> bool:
+        """Return whether labels may choose the checkpoint of a pretraining, by the votes of nearest neighbors."""
+        criterion = self.config.selection.criterion
+        return criterion == "knn" or (criterion == "auto" and self.pretrains[pretrain].starts_from_weights)
 
     def what_is_downloaded(self, dataset: str) -> str:
         """Return, as JSON, what decides the files that download gets; not from where."""

@@ -58,7 +58,8 @@ def pretrain(
 
     Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (from the epochs with the lowest loss, the
     highest kNN accuracy and the highest effective rank on the hold-out, if they are measured), epoch<N>.ckpt at each
-    quarter of the training, last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of
+    quarter of the training, initial.ckpt from before the first step where the encoder starts from given weights,
+    last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of
     all of these. While it trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in
     run.json is the last encoder's loss on all of it. Labels serve the kNN accuracy and that draw, and never training:
     they are those in the folder `labels` (None: `data`) when it begins, which `labels_hash` tells. Never reads the test
@@ -94,7 +95,7 @@ def pretrain(
         if first:
             start_from(encoder, first.path)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
-        history = History(module)
+        history = History(module, from_start=True)
         candidates = Candidates(history, module.encoder, settings.epochs)
         curves = TensorBoard(history, folder / "tensorboard")
         trainer = build_trainer(
@@ -154,7 +155,8 @@ def _write(
     files = candidates.with_last()
     write_candidates(folder, files, architecture)
     columns = ("epoch", "step", "validate_loss", *MONITORS)
-    rows = {f"{name}.ckpt": history.rows[candidate.epoch - 1] for name, candidate in files.items()}
+    of_epoch = {row["epoch"]: row for row in history.rows}
+    rows = {f"{name}.ckpt": of_epoch[candidate.epoch] for name, candidate in files.items()}
     write_table(
         folder / "checkpoints.csv",
         [{"file": name, **{column: row[column] for column in columns}} for name, row in rows.items()],

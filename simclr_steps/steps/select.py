@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from simclr_steps.data.packed import read_description, read_packed, read_split
-from simclr_steps.data.requirements import require_hold_out, require_labels_to_vote
+from simclr_steps.data.requirements import has_labels_to_vote, require_hold_out, require_labels_to_vote
 from simclr_steps.data.splits import labeled_rows
 from simclr_steps.evaluation.neighbors import knn_accuracy
 from simclr_steps.files import read_json, read_table, require_intact, write_json
@@ -32,7 +32,9 @@ _MEASURES: dict[str, tuple[str, Callable[..., dict[str, Any]], str]] = {  # by c
 def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Path, hardware: Hardware) -> None:
     """Choose a candidate by the criterion and write encoder.safetensors and selection.json into `out`.
 
-    Reads only the train and validation splits and the labels, and only for the criterion "knn".
+    Reads the train and validation splits and their labels, and only for the criterion "knn", which "auto" is for a
+    pretraining from given weights where there are labels: their features may be better than those of the last epoch,
+    and the loss before the first step is that of a random projection head.
 
     Raises
     ------
@@ -41,17 +43,20 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
         pretraining is damaged.
     """
     packed = read_packed(data)
-    data_hash = packed.pixel_hash
     require_hold_out(packed.images["validation"], data.name, settings.criterion)
-    if settings.criterion == "knn":
+    for name in ("run.json", "checkpoints.csv"):
+        require_intact(candidates / name, "pretrain")
+    trained = read_json(candidates / "run.json")
+    starts_from_weights = (trained.get("architecture") or {}).get("started_from")
+    data_hash, criterion = packed.pixel_hash, "validate_loss" if settings.criterion == "auto" else settings.criterion
+    if settings.criterion == "knn" or (settings.criterion == "auto" and starts_from_weights):
         description = read_description(data)
         data_hash = description.content_hash
         require_labels_to_vote(description, data.name, settings.criterion)
-    for name in ("run.json", "checkpoints.csv"):
-        require_intact(candidates / name, "pretrain")
-    record = Record("select", settings, data_hash, read_json(candidates / "run.json")["seed"])
+        criterion = "knn" if has_labels_to_vote(description) else "validate_loss"
+    record = Record("select", settings, data_hash, trained["seed"])
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
-    if settings.criterion == "knn":
+    if criterion == "knn":
         device = hardware.claim().device
         of_epochs: dict[int, float] = {}  # a candidate may have several names
         for row in table:
@@ -59,13 +64,13 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
                 file = candidates / row["file"]
                 of_epochs[row["epoch"]] = _hold_out_accuracy(file, data, settings.knn_neighbors, device)
             row["knn_accuracy"] = of_epochs[row["epoch"]]
-    chosen, why = _choose(settings.criterion, table)
+    chosen, why = _choose(criterion, table)
     _, encoder = read_candidate(candidates / chosen["file"])
     save_network(out / "encoder.safetensors", encoder)
     write_json(
         out / "selection.json",
         {
-            "criterion": settings.criterion,
+            "criterion": criterion,
             "chosen": chosen["file"],
             "epoch": chosen["epoch"],
             "why": why,

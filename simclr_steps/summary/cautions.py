@@ -32,7 +32,7 @@ def cautions(
     of_results = [
         f"{one.title}: {sentence}" for one in headlines for sentence in _of_chance(one, descriptions[one.dataset])
     ]
-    return [*of_data, *of_results, *_of_collapse(runs), *_of_threads(runs)]
+    return [*of_data, *of_results, *_of_collapse(runs), *_of_lost_features(runs), *_of_threads(runs)]
 
 
 def _of_data(data: Description) -> Iterator[str]:
@@ -91,6 +91,22 @@ def _of_collapse(runs: Sequence[RunResults]) -> Iterator[str]:
         ranks = run.history.get("validate_rankme", pd.Series(dtype=float)).dropna()
         if len(ranks) and ranks.iloc[-1] < _RANK_OF_ONE:
             yield f"{title}: the effective rank is 1, as the features of all images point the same way: {advice}."
+
+
+def _of_lost_features(runs: Sequence[RunResults]) -> Iterator[str]:
+    """Name the pretrainings from given weights whose features were better before the first step."""
+    for run in runs:
+        architecture = (run.records.get("pretrain") or {}).get("architecture") or {}
+        measured = run.history.get("validate_knn_accuracy", pd.Series(dtype=float)).dropna()
+        if not architecture.get("started_from") or run.history["epoch"].iloc[0] or len(measured) < 2:
+            continue
+        first, last = measured.iloc[0], measured.iloc[-1]
+        if last < first:
+            yield (
+                f"{run.run.dataset}, {run.run.pretrain}, seed {run.run.seed}: training made the features worse than "
+                f"the given weights': the hold-out's kNN accuracy was {100 * first:.1f} % before the first step and is "
+                f"{100 * last:.1f} % after the last: lower backbone_learning_rate_factor, or raise freeze_epochs."
+            )
 
 
 def _of_threads(runs: Sequence[RunResults]) -> Iterator[str]:

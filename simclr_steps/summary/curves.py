@@ -102,7 +102,7 @@ def history(histories: Histories) -> Figure:
     figure, drawn = panels(len(histories), PANEL[0], 4.0, stacked=True)
     for (title, seeds), upper, lower in zip(histories.items(), drawn[::2], drawn[1::2], strict=False):
         for number, table in enumerate(seeds.values()):
-            marker = "o" if len(table) == 1 else ""
+            marker = "o" if table["epoch"].max() == 1 else ""
             for column, name, color in (("loss", "loss", COLORS[0]), ("validate_loss", "hold-out loss", COLORS[2])):
                 if column in table and table[column].notna().any():
                     line, label = table.dropna(subset=column), name if number == 0 else None

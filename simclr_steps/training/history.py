@@ -34,11 +34,12 @@ class History(L.Callback):
 
     A row holds epoch (from 1), step, the means over the epoch's batches of what the training step returned, what
     the module's `validate` returned (None is what was not measured), learning_rate, images_per_second while training,
-    and the seconds of the whole training so far.
+    and the seconds of the whole training so far. With `from_start` it begins with a row of epoch 0: what `validate`
+    returned before the first step, without a loss and a pace.
     """
 
-    def __init__(self, module: Trained) -> None:
-        self._module = module
+    def __init__(self, module: Trained, *, from_start: bool = False) -> None:
+        self._module, self._from_start = module, from_start
         self.rows: list[dict[str, Any]] = []
         self._sums: dict[str, Tensor] = {}
         self._seconds = self._epoch_began = 0.0
@@ -62,9 +63,14 @@ class History(L.Callback):
         return self._seconds + time.monotonic() - self._clock
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock, and judge what the training starts from."""
         self._clock = self._spoke = time.monotonic()
         self._first_step = trainer.global_step
+        if self._from_start and not self.rows:
+            measured = self._measured()
+            log.info("%s", ", ".join(["before the first step", *_facts(measured)]))
+            self._append(0, 0, {"loss": None}, measured, learning_rate=None, images_per_second=None)
+            self._seconds, self._clock = self._epoch_began, time.monotonic()  # no step took that long
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Note the learning rate of the update, before the schedule moves on."""
@@ -90,8 +96,7 @@ class History(L.Callback):
 
     def _speak(self, trainer: L.Trainer, what: str, row: Mapping[str, Any]) -> None:
         steps_left = self._module.steps_per_epoch * (trainer.max_epochs or 0) - trainer.global_step
-        facts = [text.format(row[name]) for name, text in _SPOKEN.items() if row.get(name) is not None]
-        log.info("%s", ", ".join([what, *facts, f"{duration(steps_left * self._pace(trainer))} left"]))
+        log.info("%s", ", ".join([what, *_facts(row), f"{duration(steps_left * self._pace(trainer))} left"]))
         self._spoke = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -102,21 +107,32 @@ class History(L.Callback):
         epoch = trainer.current_epoch + 1
         trained = self._seconds_so_far() - self._epoch_began
         rate = steps * self._module.images_per_step / max(trained, 1e-9)
-        with torch.compiler.set_stance("force_eager"):  # to compile for evaluation, too, would not pay
-            measured = self._module.validate()
-        self._epoch_began = self._seconds_so_far()
-        self.rows.append(
-            {
-                "epoch": epoch,
-                "step": trainer.global_step,
-                **means,
-                **measured,
-                "learning_rate": self._learning_rate,
-                "images_per_second": round(rate, 1),
-                "seconds": round(self._epoch_began, 3),
-            }
+        measured = self._measured()
+        self._append(
+            epoch,
+            trainer.global_step,
+            means,
+            measured,
+            learning_rate=self._learning_rate,
+            images_per_second=round(rate, 1),
         )
         since = time.monotonic() - self._spoke_of_epoch
         if since >= _EPOCHS_SPEAK_EVERY_SECONDS or epoch == trainer.max_epochs:
             self._speak(trainer, f"after epoch {epoch}/{trainer.max_epochs}", self.rows[-1])
             self._spoke_of_epoch = time.monotonic()
+
+    def _measured(self) -> Mapping[str, float | None]:
+        with torch.compiler.set_stance("force_eager"):  # to compile for evaluation, too, would not pay
+            return self._module.validate()
+
+    def _append(
+        self, epoch: int, step: int, means: Mapping[str, Any], measured: Mapping[str, Any], **pace: float | None
+    ) -> None:
+        self._epoch_began = self._seconds_so_far()
+        seconds = {"seconds": round(self._epoch_began, 3)}
+        self.rows.append({"epoch": epoch, "step": step, **means, **measured, **pace, **seconds})
+
+
+def _facts(row: Mapping[str, Any]) -> list[str]:
+    """Return what is said of an epoch."""
+    return [text.format(row[name]) for name, text in _SPOKEN.items() if row.get(name) is not None]

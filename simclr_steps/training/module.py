@@ -17,7 +17,7 @@ class Trained(L.LightningModule, ABC):
 
     @abstractmethod
     def validate(self) -> Mapping[str, float | None]:
-        """Return what the hold-out shows after an epoch, with the same keys each time; None is what was not measured.
+        """Return what the hold-out shows after an epoch or before the first, with the same keys each time.
 
-        Every process calls it.
+        None is what was not measured. Every process calls it.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,9 @@ def epochs_that_fit(measured: Figures, seconds: float) -> int:
 
 
 def _training(out: Path) -> Figures:
-    rows = read_table(out / "history.csv")
+    first, *rows = read_table(out / "history.csv")
     seconds = [float(row["seconds"]) for row in rows]
-    epochs = [after - before for before, after in zip([0.0, *seconds], seconds, strict=False)]
+    epochs = [after - before for before, after in pairwise([float(first["seconds"]), *seconds])]
     return {
         "training_seconds": seconds[-1],
         "seconds_per_epoch": statistics.median(epochs),

@@ -75,7 +75,7 @@ def few_steps(chosen: PretrainSettings) -> PretrainSettings:
 def train(few: PretrainSettings, packed: Path, folder: Path, hardware: Hardware) -> list[float]:
     """Return the loss of each step."""
     pretrain(few, data=packed, seed=SEED, out=folder / "out", work=folder / "work", hardware=hardware)
-    return [float(row["loss"]) for row in read_table(folder / "out" / "history.csv")]
+    return [float(row["loss"]) for row in read_table(folder / "out" / "history.csv")[1:]]
 
 
 def _random_images(few: PretrainSettings, folder: Path) -> Path:

@@ -46,7 +46,7 @@ def end_to_end(data: Path, chosen: PretrainSettings, hardware: Hardware, saving:
     with tempfile.TemporaryDirectory() as folder:
         out, work = Path(folder) / "out", Path(folder) / "work"
         pretrain(chosen, data=data, seed=0, out=out, work=work, hardware=hardware, saving=saving)
-        rows = read_table(out / "history.csv")
+        rows = read_table(out / "history.csv")[1:]
     steps = int(rows[-1]["step"]) - int(rows[0]["step"])
     return steps * chosen.global_batch_size / (float(rows[-1]["seconds"]) - float(rows[0]["seconds"]))
 

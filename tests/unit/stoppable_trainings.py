@@ -30,18 +30,23 @@ PRETRAIN = PretrainSettings(
     projection_head=ProjectionHead(hidden_size=16, output_size=8),
 )
 FINETUNE = FinetuneSettings(labels=100, epochs=8, batch_size=20, learning_rate=0.02, draws=2, keep="best")
+GIVEN = PRETRAIN.model_copy(update={"freeze_epochs": 2, "backbone_learning_rate_factor": 0.5})  # weights, by init
 FROZEN = FINETUNE.model_copy(update={"freeze": True})
 
 
 def arguments(step: str, data: Path, *options: str, **changes: Any) -> list[str]:
     """Return the command line of a small training that writes to out, in the folder where it starts."""
-    kinds: dict[str, Any] = {"pretrain": PRETRAIN, "finetune": FINETUNE, "frozen": FROZEN}
+    kinds: dict[str, Any] = {"pretrain": PRETRAIN, "given": GIVEN, "finetune": FINETUNE, "frozen": FROZEN}
     places = ["--data", str(data), "--out", "out", "--work", "work"]
+    encoder = data.parent / "encoder.safetensors"
     if step != "pretrain":
         write_encoder(data.parent, changes.pop("encoder", PRETRAIN.encoder))
-        places += ["--encoder", str(data.parent / "encoder.safetensors")]
+    if step == "given":
+        changes["init"] = str(encoder)
+    elif step != "pretrain":
+        places += ["--encoder", str(encoder)]
     settings = kinds[step].model_copy(update=changes).model_dump_json()
-    command = "pretrain" if step == "pretrain" else "finetune"
+    command = "pretrain" if step in ("pretrain", "given") else "finetune"
     return [command, "--settings", settings, *places, "--seed", "0", "--gpus", "0", *options]
 
 

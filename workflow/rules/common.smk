@@ -237,6 +237,12 @@ def arrays(*splits):
     return [*images(*splits), *(f"resources/{{dataset}}/{file}" for file in ("dataset.json", *files))]
 
 
+def labels_that_vote(wildcards):
+    """Return the labels that choose the checkpoint of a pretraining, if they do."""
+    files = ("dataset.json", "train.labels.npy", "validation.labels.npy") if PLAN.may_vote(wildcards.pretrain) else ()
+    return [f"resources/{wildcards.dataset}/{file}" for file in files]
+
+
 def arrays_and_rows(*splits):
     """Return the same with the rows, which name the images' groups."""
     return [*arrays(*splits), *(f"resources/{{dataset}}/{split}.rows.parquet" for split in splits)]

@@ -52,7 +52,8 @@ rule pretrain:
 
 rule select:
     input:
-        arrays("train", "validation") if CONFIG.selection.criterion == "knn" else images("train", "validation"),
+        images("train", "validation"),
+        labels_that_vote,
         candidates="results/{dataset}/{pretrain}/seed{seed}/pretrain",
     output:
         "results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",

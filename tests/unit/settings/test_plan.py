@@ -156,7 +156,7 @@ def test_demands_are_those_of_the_data_sets_own_experiments() -> None:
     digits, mnist = result.demands("digits"), result.demands("mnist")
     assert digits.batch_sizes == {"simclr": result.pretrains["simclr"].global_batch_size}
     assert (digits.finetunes["few"].labels, digits.finetunes["few"].keep) == (10, "last")
-    assert (digits.criterion, digits.drawn, digits.supervised) == ("validate_loss", "train", False)
+    assert (digits.criterion, digits.drawn, digits.supervised) == ("auto", "train", False)
     assert set(mnist.batch_sizes) == {"longer"} and not mnist.finetunes
 
 

@@ -63,7 +63,7 @@ def test_unlabeled_images_are_trained_on(tmp_path: Path, write_packed: Callable[
         }
     )
     out = train(tmp_path / "out", data, SMALL.model_copy(update={"epochs": 1}))
-    assert read_table(out / "history.csv")[0]["step"] == str(200 // 40)
+    assert read_table(out / "history.csv")[1]["step"] == str(200 // 40)
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,16 @@ def test_monitors_are_recorded_and_leave_the_training_as_it_is(tmp_path: Path, d
 
     measured, unmeasured = history(often), history(never)
     assert [{**row, **dict.fromkeys(MONITORS, "")} for row in measured] == unmeasured
-    assert [all(row[name] for name in MONITORS) for row in measured] == [False, True, True]  # each second, and the last
-    assert not any(measured[0][name] for name in MONITORS)
+    assert [all(row[name] for name in MONITORS) for row in measured] == [
+        True,
+        False,
+        True,
+        True,
+    ]  # at first, each second, last
+    assert not any(measured[1][name] for name in MONITORS)
+    assert [measured[0][name] for name in ("epoch", "step", "loss", "learning_rate")] == ["0", "0", "", ""]
     for row in read_table(often / "checkpoints.csv"):
-        of_its_epoch = measured[int(row["epoch"]) - 1]
+        of_its_epoch = measured[int(row["epoch"])]
         assert all(row[name] == of_its_epoch[name] for name in ("step", "validate_loss", *MONITORS))
     _, encoder = read_candidate(often / "last.ckpt")
     features, _ = compute_features(encoder, read_split(data, "validation").images, torch.device("cpu"))
@@ -199,12 +205,16 @@ def test_training_starts_from_given_weights_and_a_head_that_is_random(
     data, given = write_packed(), write_encoder(channels=3, name="given")
     settings = SMALL.model_copy(update={"init": str(given), "epochs": 1, "learning_rate": 1e-12})
     out = train(tmp_path / "out", data, settings)
-    _, encoder = read_candidate(out / "last.ckpt")
+    initial, encoder = read_candidate(out / "initial.ckpt")
     expected = load_network(given)
-    assert isinstance(expected, Encoder)
+    assert isinstance(expected, Encoder) and (initial.epoch, initial.step) == (0, 0)
     first, second = encoder.backbone.state_dict(), expected.backbone.state_dict()
-    assert torch.allclose(first["0.weight"], second["0.weight"].sum(dim=1, keepdim=True), atol=1e-6)
-    assert torch.allclose(first["3.weight"], second["3.weight"], atol=1e-6)
+    assert torch.equal(first["0.weight"], second["0.weight"].sum(dim=1, keepdim=True))
+    assert torch.equal(first["3.weight"], second["3.weight"])
+    files = {row["file"]: row for row in read_table(out / "checkpoints.csv")}
+    assert list(files)[-2:] == ["initial.ckpt", "last.ckpt"]
+    knn = [row["validate_knn_accuracy"] for row in history(out)]
+    assert [files[f"{name}.ckpt"]["validate_knn_accuracy"] for name in ("initial", "last")] == knn
     heads = [network.projection_head.state_dict()["0.weight"] for network in (encoder, expected)]
     assert not torch.allclose(heads[0], heads[1], atol=1e-2)
     origin = read_json(out / "run.json")["architecture"]["started_from"]

@@ -91,6 +91,21 @@ def test_knn_chooses_the_best_by_scikit_learns_classifier(candidates: Path, data
     assert [row["knn_accuracy"] for row in table] == pytest.approx(list(scores.values()), abs=0.02)
 
 
+@pytest.mark.parametrize(("is_given", "labels", "meant"), [(True, 1, "knn"), (True, 0, "loss"), (False, 1, "loss")])
+def test_auto_is_knn_for_given_weights_where_there_are_labels(
+    candidates: Path, write_packed: Callable[..., Path], is_given: bool, labels: int, meant: str
+) -> None:
+    (images, numbers), (held_out, others) = digits(200), digits(60, 200)
+    nothing = digits(0)
+    splits = {"train": (images, numbers * labels + labels - 1), "validation": (held_out, others * labels + labels - 1)}
+    data = write_packed({**splits, "test": nothing, "unlabeled": nothing})
+    origin = {"name": "given.pth"} if is_given else None
+    write_json(candidates / "run.json", {"seed": 0, "architecture": {"started_from": origin}})
+    out = candidates.parent / "auto"
+    select(SelectionSettings(), candidates=candidates, data=data, out=out, hardware=Hardware(gpus=0))
+    assert read_json(out / "selection.json")["criterion"] == {"knn": "knn", "loss": "validate_loss"}[meant]
+
+
 def test_candidates_whose_hold_out_was_not_measured_are_refused(candidates: Path, data: Path) -> None:
     write_table(candidates / "checkpoints.csv", [{"file": "last.ckpt", "epoch": 3, "step": 9, "validate_loss": None}])
     with pytest.raises(UserError, match="selection.criterion: validate_loss was not measured for any candidate"):

@@ -89,3 +89,17 @@ def test_images_in_both_training_and_evaluation_are_mentioned(data: Path) -> Non
     leaked, contradictory = cautions([], {"digits": description}, [])
     assert leaked.startswith("digits: 200 of the 200 images of the test split are also in the training data")
     assert contradictory.startswith("digits: 3 labeled images also occur under a different label")
+
+
+def test_features_that_were_better_before_training_are_mentioned() -> None:
+    def said(*accuracies: float | None, origin: dict[str, str] | None) -> list[str]:
+        history = pd.DataFrame({"epoch": [0, 1, 2], "loss": [None, 2.0, 1.0], "validate_knn_accuracy": accuracies})
+        record = {"step": "pretrain", "settings": {}, "architecture": {"started_from": origin}}
+        return cautions([], {}, [RunResults(settings(0).runs[0], history=history, records={"pretrain": record})])
+
+    given = {"name": "resnet50.IMAGENET1K_V2"}
+    (sentence,) = said(0.81, None, 0.7, origin=given)
+    assert sentence.startswith("digits, simclr, seed 0: training made the features worse than the given weights': ")
+    assert "was 81.0 % before the first step and is 70.0 % after the last: lower backbone_learning_rate" in sentence
+    assert said(0.7, 0.6, 0.81, origin=given) == said(0.81, None, 0.7, origin=None) == []
+    assert said(None, None, None, origin=given) == said(0.8, None, None, origin=given) == []

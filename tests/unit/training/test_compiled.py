@@ -110,4 +110,4 @@ def train(
 
 
 def losses(out: Path) -> list[float]:
-    return [float(row["loss"]) for row in read_table(out / "history.csv")]
+    return [float(row["loss"]) for row in read_table(out / "history.csv")[1:]]

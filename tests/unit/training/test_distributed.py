@@ -145,7 +145,7 @@ def test_history_holds_the_same_loss_though_the_processes_change_in_mid_epoch(
         for process in processes:
             process.join()
         assert processes[0].exitcode == status, said(changed)
-    rows = [read_table(folder / "out" / "history.csv")[0] for folder in (whole, changed)]
+    rows = [read_table(folder / "out" / "history.csv")[1] for folder in (whole, changed)]
     assert float(rows[0]["loss"]) == pytest.approx(float(rows[1]["loss"]), rel=1e-4)
 
 

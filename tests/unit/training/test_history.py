@@ -43,7 +43,7 @@ def test_history_records_the_learning_rate_of_each_epochs_last_update(
     tmp_path: Path, data: Path, schedule: str, others: dict[str, Any]
 ) -> None:
     settings = OWN.model_copy(update={"schedule": schedule, "monitor_epochs": 0, **others})
-    rows = read_table(train(tmp_path / "out", data, settings) / "history.csv")
+    rows = read_table(train(tmp_path / "out", data, settings) / "history.csv")[1:]
     peak, steps = 1e-3, 20  # 4 epochs of 5
     expected = {
         "cosine": [peak, *(peak / 2 * (1 + math.cos(math.pi * (last - 5) / (steps - 5))) for last in (9, 14, 19))],
