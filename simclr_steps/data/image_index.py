@@ -118,7 +118,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
         file = _listed(table, line, {column: cells[column] for column in columns if column in cells})
         if further:
             file = replace(file, further=tuple(_kept(cells[column], known) for column in further))
-        first = line_of.setdefault(os.path.normpath(table.parent / file.name), line)
+        first = line_of.setdefault(os.path.normpath(os.path.join(table.parent, file.name)), line)  # noqa: PTH118 - fast
         if first != line:
             raise UserError(f"path: {table} lists {file.name} on line {first} and on line {line}: keep one")
         if files and bool(file.group) != bool(files[0].group):
@@ -207,7 +207,7 @@ def _listed(table: Path, line: int, cells: dict[str, str]) -> ImageFile:
     for column, name in paths.items():
         if not name:
             raise UserError(f"{where} has no {column}: fill it in or delete the line")
-        if not os.path.isfile(table.parent / name):  # noqa: PTH113 - takes a path of any length
+        if not os.path.isfile(os.path.join(table.parent, name)):  # noqa: PTH113, PTH118 - any length, and fast
             raise UserError(
                 f"{where} names {name}, which is missing: fix the path (relative to {table.parent.resolve()})"
             )
