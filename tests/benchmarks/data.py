@@ -71,7 +71,7 @@ def features(folder: Path, packed: Path, count: int) -> Path:
     description = json.loads((packed / "dataset.json").read_text())
     description["classes"] = sorted(set(names))
     (packed / "dataset.json").write_text(json.dumps(description))
-    data_hash = description["content_hash"]
+    data_hash = description["pixel_hash"]
     (folder / "run.json").write_text(json.dumps({"split": "train", "run": {"data_hash": data_hash}}))
     return folder
 
@@ -85,6 +85,7 @@ def pack(block: dict[str, Any], folder: Path) -> Path:
         _run("download", "--settings", settings, "--folder", folder, "--out", originals)
         options = ["--originals", originals]
     _run("prepare", "--settings", settings, "--out", packed, *options)
+    _run("label", "--settings", settings, "--data", packed, "--out", packed, *options)
     return packed
 
 

@@ -25,9 +25,9 @@ from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.plan import plan, read_config
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.check import check
-from simclr_steps.steps.prepare import prepare
 from tests.integration.conftest import REPOSITORY
 from tests.snakemake_runs import run_snakemake
+from tests.unit.packing import pack_and_label
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -175,7 +175,7 @@ def test_the_config_for_own_images_asks_nothing_that_60_images_lack(classes: int
     content = yaml.safe_load(blocks("yaml")[0])
     content["datasets"]["mine"]["path"] = str(tmp_path / "photos")
     asked = plan(read_config(content))
-    prepare(asked.config.datasets["mine"], originals=None, out=tmp_path / "mine", workers=1)
+    pack_and_label(asked.config.datasets["mine"], tmp_path / "mine")
     check(asked.demands("mine"), data=tmp_path / "mine")
 
 

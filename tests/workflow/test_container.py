@@ -27,6 +27,7 @@ RUN = "results/digits/simclr/seed0"
 RECORDING = [
     "download",
     "prepare",
+    "label",
     "pretrain",
     "select",
     "compare",

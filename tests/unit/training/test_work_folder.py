@@ -49,8 +49,11 @@ def test_any_change_of_what_a_result_is_made_of_leads_to_another_work_folder(
         patched.setattr(pretrain_step, "augmentation_code", lambda augmentation: ["another own code"])
         begin()
     assert folders() == 6
-    description = data / "dataset.json"
-    description.write_text(description.read_text().replace("hash-of-data", "hash-of-other-data"))
+    labeled, packed = data / "dataset.json", data / "images.json"
+    labeled.write_text(labeled.read_text().replace("hash-of-data", "hash-of-other-labels"))
+    begin()
+    assert folders() == 6, "a training keeps the labels that it began with"
+    packed.write_text(packed.read_text().replace("pixels-of-data", "other-pixels"))
     begin()
     assert folders() == 7
 
