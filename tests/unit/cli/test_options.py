@@ -35,6 +35,7 @@ def test_a_step_is_given_what_the_command_line_says() -> None:
         "seed": 0,
         "out": Path("o"),
         "work": Path("w"),
+        "labels": None,
         "weights": None,
         "hardware": Hardware(gpus=0, nodes=2),
     }
