@@ -100,7 +100,8 @@ def pack(source: ImageSource, splits: SplitNames, out: Path, *, record: Record) 
             run=record.finish(),
         )
         require_claim(out)
-        (out / "images.json").unlink(missing_ok=True)
+        for described in ("images.json", "dataset.json"):  # the latter describes the images that were there before
+            (out / described).unlink(missing_ok=True)
         for file in place.iterdir():
             file.replace(out / file.name)
     write_json(out / "images.json", packed.model_dump())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from simclr_steps.data.fingerprints import Fingerprints, fingerprints
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
+from tests.unit.packing import pack_and_label
 
 
 def save(path: Path, gray: int = 7) -> Path:
@@ -139,3 +141,15 @@ def test_arrays_count_and_what_lies_beside_them_does_not(tmp_path: Path) -> None
     assert labeled.pixels == before.pixels and labeled.labels != before.labels
     np.save(tmp_path / "train_images.npy", np.zeros((4, 8, 8), np.uint8))
     assert of_arrays().pixels != before.pixels
+
+
+def test_the_table_that_label_writes_stands_for_a_folder_whose_splits_were_drawn(photos: Path, tmp_path: Path) -> None:
+    for number in range(40):
+        save(photos / ("cat", "dog")[number % 2] / f"{number}.png", number)
+    (photos / "dog/damaged.png").write_bytes(b"damaged")
+    settings = {"image_size": 8, "channels": 1, "unreadable": "skip", "subset": 20, "test_fraction": 0.25}
+    pack_and_label({"source": "folder", "path": str(photos), **settings}, tmp_path / "packed")
+    copied = shutil.copy(tmp_path / "packed/table.csv", tmp_path / "table.csv")
+    of_folder, of_table = (of(path, **settings, validation_fraction=0.1) for path in (photos, Path(copied)))
+    assert of_table.pixels == of_folder.pixels
+    assert len(Path(copied).read_text().splitlines()) < 43, "what the subset leaves out is not listed"
