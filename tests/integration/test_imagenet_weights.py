@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from simclr_steps.settings.pretrain import PretrainSettings
 
 NETWORK = "tf_efficientnet_lite0"
 SIDE = 128
+timm_data: Any = timm.data  # which is untyped
 
 
 @pytest.fixture
@@ -72,9 +74,9 @@ def test_features_are_timms_and_better_than_those_of_random_weights(originals: P
         network = encoder(init)
         features[init] = [compute_features(network, images, torch.device("cpu"))[0] for images in (train, test)]
 
-    plain = timm.create_model(NETWORK, checkpoint_path=weights).eval()
-    own = timm.data.resolve_data_config({}, model=plain)
-    prepare = timm.data.create_transform(SIDE, mean=own["mean"], std=own["std"], crop_pct=1.0)
+    plain: Any = timm.create_model(NETWORK, checkpoint_path=weights).eval()
+    own = timm_data.resolve_data_config({}, model=plain)
+    prepare = timm_data.create_transform(SIDE, mean=own["mean"], std=own["std"], crop_pct=1.0)
     with torch.no_grad():
         few = torch.stack([prepare(Image.fromarray(image)) for image in test[:8]])
         expected = plain.forward_head(plain.forward_features(few), pre_logits=True).numpy()
