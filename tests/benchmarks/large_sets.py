@@ -57,10 +57,11 @@ def settings_of(path: Path) -> FolderDataset:
 def write_images(folder: Path, count: int) -> Path:
     """Write small gray images, 1,000 in each folder."""
     image = _image()
-    for number in range(count):
-        place = folder / f"plate {number // _FILES_PER_FOLDER:04}"
+    for first in range(0, count, _FILES_PER_FOLDER):
+        place = folder / f"plate {first // _FILES_PER_FOLDER:04}"
         place.mkdir(parents=True, exist_ok=True)
-        (place / f"{number:07}.png").write_bytes(image)
+        for number in range(first, min(count, first + _FILES_PER_FOLDER)):
+            (place / f"{number:07}.png").write_bytes(image)
     return folder
 
 
