@@ -34,7 +34,7 @@ def test_comments_docstrings_and_layout_change_no_hash(package: Path) -> None:
     before = hash_of("predict", package)
     file = package / "data/packed.py"
     file.write_text("# a comment\n" + file.read_text().replace("def read_split(", "def read_split(  # another\n"))
-    edit(file, '"""Open one split', '"""Another sentence. Open one split')
+    edit(file, '"""Open the images', '"""Another sentence. Open the images')
     assert hash_of("predict", package) == before
 
 
