@@ -114,10 +114,12 @@ def test_where_epochs_are_short_beside_a_judgment_not_every_one_is_judged(
     out = train(tmp_path / "out", data, settings)
     rows = read_table(out / "history.csv")
     judged = [int(row["epoch"]) for row in rows if row["validate_loss"]]
-    assert judged == [4, 8], "by the monitors; without them every eleventh, as 256 images are judged and 80 trained on"
+    assert judged == [0, 4, 8], (
+        "before the first step and by the monitors; without them every eleventh, as 256 images are judged and 80 trained on"
+    )
     settings = settings.model_copy(update={"global_batch_size": 90, "monitor_epochs": 0, "epochs": 10})
     rows = read_table(train(tmp_path / "other/out", data, settings) / "history.csv")
-    assert [int(row["epoch"]) for row in rows if row["validate_loss"]] == [9, 10], "every ninth, and the last"
+    assert [int(row["epoch"]) for row in rows if row["validate_loss"]] == [0, 9, 10], "every ninth, and the last"
     best, last = (read_candidate(tmp_path / f"other/out/{name}.ckpt")[0] for name in ("best_loss", "last"))
-    losses = {int(row["epoch"]): float(row["validate_loss"]) for row in rows if row["validate_loss"]}
+    losses = {int(row["epoch"]): float(row["validate_loss"]) for row in rows[1:] if row["validate_loss"]}
     assert best.epoch == min(losses, key=lambda epoch: losses[epoch]) and last.epoch == 10
