@@ -115,7 +115,7 @@ def test_where_epochs_are_short_beside_a_judgment_not_every_one_is_judged(
     rows = read_table(out / "history.csv")
     judged = [int(row["epoch"]) for row in rows if row["validate_loss"]]
     assert judged == [0, 4, 8], (
-        "before the first step and by the monitors; without them every eleventh, as 256 images are judged and 80 trained on"
+        "by the monitors; else every eleventh: 256 images are judged, 80 trained on"
     )
     settings = settings.model_copy(update={"global_batch_size": 90, "monitor_epochs": 0, "epochs": 10})
     rows = read_table(train(tmp_path / "other/out", data, settings) / "history.csv")
