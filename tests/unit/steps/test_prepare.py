@@ -22,7 +22,6 @@ from simclr_steps.machine.logs import Progress
 from simclr_steps.settings.base import PACKED_SPLITS, SPLITS
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.steps.download import download
-from simclr_steps.steps.prepare import prepare
 from tests.unit.conftest import digits
 from tests.unit.packing import pack_and_label
 
@@ -203,15 +202,6 @@ def test_arrays_are_packed(tmp_path: Path) -> None:
     assert counts(description) == [1000, 0, 797, 0]
     assert np.array_equal(read_split(folder, "train").images[..., 0], images[:1000])
     assert description.splits["test"].labeled == 0
-
-
-def test_a_torchvision_set_needs_its_own_list_of_originals(tmp_path: Path) -> None:
-    mnist = TypeAdapter(Dataset).validate_python({"source": "torchvision", "name": "MNIST"})
-    with pytest.raises(UserError, match="--originals is missing"):
-        prepare(mnist, originals=None, out=tmp_path / "packed", workers=1)
-    run(tmp_path, {"source": "digits"})
-    with pytest.raises(UserError, match="lists the originals of digits, not of MNIST"):
-        prepare(mnist, originals=tmp_path / "originals.json", out=tmp_path / "mnist", workers=1)
 
 
 def test_a_test_split_of_training_images_gives_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
