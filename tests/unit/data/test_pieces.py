@@ -42,6 +42,7 @@ def test_sizes_are_those_of_the_files_as_they_are_now(tmp_path: Path) -> None:
     files = [tmp_path / "a.tif", tmp_path / "b.png", tmp_path / "absent.png"]
     *sizes, absent = sizes_of(files, CUTTING, 1)
     assert sizes == [(150, 210), (30, 40)] and isinstance(absent, str)
+    assert isinstance(decode_piece(tmp_path / "a.tif", Box(0, 0, 16, 16), CUTTING), Decoded)  # and it stays open
     write(tmp_path, "a.tif", size=(20, 25))
     assert next(sizes_of(files, CUTTING, 1)) == (20, 25)
 
