@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
 
-from simclr_steps.data import pieces
 from simclr_steps.data.fingerprints import fingerprints
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import FolderDataset
 from tests.unit.data.test_tiff_regions import noise
-from tests.unit.data.test_tiles import packed as packed_tiles
 from tests.unit.data.test_tiles import write
 
 BOXES = "path,x,y,width,height"
@@ -62,34 +58,9 @@ def test_each_line_is_the_image_in_its_box(tmp_path: Path, kind: str) -> None:
     }  # fmt: skip
 
 
-def test_each_image_is_opened_once_whatever_the_order_of_the_lines(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path, "a.tif", "b.tif")
-    lines = [f"{'ab'[number % 2]}.tif,{number},0,16,16" for number in range(40)]
-    opened: list[Path] = []
-    monkeypatch.setattr(pieces, "open_regions", _counted(opened))
-    for _ in source_of(tmp_path, BOXES, *lines).read(np.arange(40)):
-        pass
-    assert [path.name for path in opened] == ["a.tif", "b.tif"] * 2  # for their sizes, and for all boxes
-
-
-def _counted(opened: list[Path]) -> Any:
-    open_regions = pieces.open_regions
-
-    def counted(file: Any, cutting: Any) -> Any:
-        opened.append(file)
-        return open_regions(file, cutting)
-
-    return counted
-
-
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
-        (["a.tif,0,0,16,16", "a.tif,195,0,16,16"], r"line 3 has the box x=195,.* not all inside a\.tif of 210 × 150"),
-        (["a.tif,-1,0,16,16"], r"line 2 has the box x=-1,y=0"),
-        (["a.tif,0,140,16,16"], r"line 2 has the box x=0,y=140"),
         (["a.tif,0,0,0,16"], r"line 2 has a box of 0 × 16 pixels: correct it or delete the line"),
         (["a.tif,0,0.5,16,16"], r'line 2 has "0\.5" for y: write a whole number of pixels'),
         (["a.tif,0,,16,16"], r'line 2 has "" for y: write a whole number'),
@@ -111,34 +82,6 @@ def test_boxes_need_all_four_columns_and_two_may_mean_something_else(tmp_path: P
     assert source.names == ["a.tif", "b.tif"] and source.columns["width"] == ["16", "16"]
 
 
-def test_a_group_or_split_that_divides_an_image_is_an_error(tmp_path: Path) -> None:
-    write(tmp_path, "a.tif", "b.tif")
-    lines = ["a.tif,0,0,16,16,A", "b.tif,0,0,16,16,A", "./a.tif,16,0,16,16,B"]
-    with pytest.raises(UserError, match=r"line 4 puts a part of \./a\.tif into the group B, but line 2 another into A"):
-        source_of(tmp_path, f"{BOXES},group", *lines)
-    with pytest.raises(
-        UserError, match=r"line 4 puts a part of .*a\.tif into the split test, but line 2 .* into train"
-    ):
-        source_of(tmp_path, f"{BOXES},split", *(line.replace("A", "train").replace("B", "test") for line in lines))
-    source = source_of(tmp_path, f"{BOXES},group", *(line.replace("B", "A") for line in lines))
-    assert source.groups.tolist() == ["A"] * 3
-    source_of(tmp_path, f"{BOXES},split", *(line.replace("A", "train").replace("B", "unlabeled") for line in lines))
-
-
-def test_boxes_and_tiles_together_are_an_error(tmp_path: Path) -> None:
-    write(tmp_path, "a.tif", "b.tif")
-    with pytest.raises(UserError, match=r"tiles: .*cells\.csv has the columns x, y, width and height, .*: omit one"):
-        source_of(tmp_path, BOXES, "a.tif,0,0,16,16", tiles={"size": 16})
-
-
-def test_a_group_pattern_names_the_groups_of_tiles(tmp_path: Path) -> None:
-    write(tmp_path / "slides", "p1_a.tif", "p1_b.tif", "p2_a.tif")
-    _, rows = packed_tiles(tmp_path / "slides", group_pattern="^(p.)_")
-    assert dict(zip(rows["parent"], rows["group"], strict=True)) == {
-        "p1_a.tif": "p1", "p1_b.tif": "p1", "p2_a.tif": "p2",
-    }  # fmt: skip
-
-
 def test_an_image_of_many_boxes_is_looked_at_once_for_the_fingerprint(tmp_path: Path) -> None:
     write(tmp_path, "a.tif", "b.tif")
     table = write_table(tmp_path, BOXES, *(f"a.tif,{x},0,16,16" for x in range(9)))
@@ -146,12 +89,3 @@ def test_an_image_of_many_boxes_is_looked_at_once_for_the_fingerprint(tmp_path: 
     before = fingerprints(cells).pixels
     write(tmp_path, "a.tif", "b.tif", size=(151, 210))
     assert fingerprints(cells).pixels != before
-
-
-def test_further_columns_go_with_boxes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write(tmp_path, "a.tif", "b.tif")
-    with caplog.at_level(logging.INFO):
-        source = source_of(tmp_path, f"{BOXES},plate", "b.tif,0,0,16,16,P2", "a.tif,0,0,16,16,P1", "b.tif,9,0,16,16,P2")
-    assert source.columns["plate"] == ["P2", "P2", "P1"] and source.columns["parent"] == ["b.tif", "b.tif", "a.tif"]
-    assert "columns left out" not in caplog.text
-    assert pd.Series(source.names).is_unique

@@ -19,11 +19,6 @@ def block(path: Path, **changed: Any) -> FolderDataset:
     return FolderDataset.model_validate({"source": "folder", "path": str(path), "image_size": 6, **changed})
 
 
-def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^path: .*absent does not exist"):
-        read_folder(block(tmp_path / "absent"), workers=1)
-
-
 def test_wanted_rows_alone_are_decoded_in_order(tmp_path: Path) -> None:
     folder = put(tmp_path, *(f"{label}/{number}.png" for label in "ba" for number in range(4)))
     (folder / "a" / "3.png").write_bytes(b"damaged")

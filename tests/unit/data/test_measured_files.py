@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
-from PIL import Image
 
 from simclr_steps.data.decoding import Decoded, decode
-from simclr_steps.data.measured_files import read_values, tell_order_of_channels
+from simclr_steps.data.measured_files import read_values
 from simclr_steps.settings.image_format import Reading
 
 Pixels = npt.NDArray[Any]
@@ -119,43 +117,6 @@ def test_channels_are_found_wherever_a_file_holds_them(tmp_path: Path, kind: str
         assert np.array_equal(values(tmp_path / "a.tif", how), np.moveaxis(STACK, 0, -1))
 
 
-def ome(path: Path, names: Sequence[str], **options: Any) -> Path:
-    tifffile.imwrite(path, STACK, ome=True, metadata={"axes": "CYX", "Channel": {"Name": list(names)}}, **options)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("stored", "asked", "order"),
-    [
-        (["Mito", "AGP", "ER", "RNA", "DNA"], FIVE, [4, 3, 2, 1, 0]),
-        (["RNA", "Mito", "dna ", "ER", "AGP"], ["DNA", "ER"], [2, 3]),
-        (["007", "1e3", "no", "a,b", "Ä&<"], ["Ä&<", "no", "007"], [4, 2, 0]),
-        (["C:0", "C:1", "C:2", "C:3", "C:4"], FIVE, [0, 1, 2, 3, 4]),
-        (["", "DNA", "ER", "AGP", "Mito"], FIVE, [0, 1, 2, 3, 4]),  # not all have a name
-        (["DNA", "DNA", "ER", "AGP", "Mito"], FIVE, [0, 1, 2, 3, 4]),
-    ],
-)
-def test_channels_of_an_ome_tiff_file_are_found_by_the_names_that_it_gives_them(
-    tmp_path: Path, stored: list[str], asked: list[str], order: list[int], caplog: pytest.LogCaptureFixture
-) -> None:
-    path, how = ome(tmp_path / "a.tif", stored), reading(len(asked), channel_names=asked)
-    assert np.array_equal(values(path, how), np.moveaxis(STACK[order], 0, -1))
-    with caplog.at_level(logging.INFO):
-        tell_order_of_channels(path, how)
-    by_order = order == [0, 1, 2, 3, 4] and all(stored)
-    told = f"{path} names its channels {', '.join(stored)}: they are taken in this order as {', '.join(asked)}"
-    assert caplog.messages == ([told] if by_order else [])
-
-
-def test_a_file_that_names_some_of_the_channels_and_lacks_one_is_unreadable(tmp_path: Path) -> None:
-    path = ome(tmp_path / "a.tif", ["DNA", "RNA", "ER", "AGP", "Other"])
-    told = "its channels are named DNA, RNA, ER, AGP, Other, none of them Mito: use its names in `channels`"
-    assert told in reason(path, reading(5, channel_names=FIVE))
-    assert np.array_equal(values(path, reading(5)), np.moveaxis(STACK, 0, -1))
-    chosen = reading(5, channel_names=FIVE, channel_axis=0)
-    assert np.array_equal(values(path, chosen), np.moveaxis(STACK, 0, -1))
-
-
 def test_only_colors_become_gray_values(tmp_path: Path) -> None:
     three = STACK[:3]
     tifffile.imwrite(tmp_path / "a.ome.tif", three, metadata={"axes": "CYX"}, photometric="minisblack")
@@ -208,118 +169,10 @@ def test_axes_that_a_file_does_not_name_are_asked_for(tmp_path: Path) -> None:
     assert refused in reason(tmp_path / "a.npy", reading(3))
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.float64, np.uint32, np.float16])
-def test_a_type_that_is_not_read_is_named(tmp_path: Path, dtype: Any) -> None:
-    for path, save in ((tmp_path / "a.tif", tifffile.imwrite), (tmp_path / "a.npy", np.save)):
-        save(path, PLANE.astype(dtype))
-        refused = reason(path, reading())
-        assert refused == f"its values are {np.dtype(dtype).name}: convert them to uint8, uint16 or float32"
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_compression_that_nothing_knows_is_named_with_the_packages(tmp_path: Path, channels: int, dtype: Any) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", PLANE.astype(dtype))
-    with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        place = file.pages.first.tags["Compression"].valueoffset
-    with (tmp_path / "a.tif").open("r+b") as stream:
-        stream.seek(place)
-        stream.write((32767).to_bytes(2, "little"))
-    refused = reason(tmp_path / "a.tif", reading(channels))
-    assert refused.startswith("its compression SONY_ARW is read by neither tifffile nor imagecodecs")
-
-
 def test_a_picture_of_8_bits_may_have_a_compression_that_pillow_does_not_know(tmp_path: Path) -> None:
     picture = RANDOM.integers(0, 256, (32, 24, 3), dtype=np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", compression="jpeg2000")
     assert np.array_equal(values(tmp_path / "a.tif", reading(3)), picture)
-
-
-@pytest.mark.parametrize("cut", [10, 100, 3000, 5000])
-def test_a_file_that_was_cut_is_unreadable_or_lacks_channels(tmp_path: Path, cut: int) -> None:
-    one_by_one(tmp_path / "a.tif", metadata=None)
-    whole = (tmp_path / "a.tif").read_bytes()
-    (tmp_path / "a.tif").write_bytes(whole[:-cut])
-    image = decode(tmp_path / "a.tif", reading(5))
-    assert isinstance(image, str) or image.values.shape[2] < 5
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("suffix", ["tif", "zlib.tif", "png", "npy"])
-@pytest.mark.parametrize("share", [0.1, 0.6, 0.97])
-def test_a_file_that_was_cut_is_called_damaged(tmp_path: Path, dtype: Any, suffix: str, share: float) -> None:
-    path, written = tmp_path / f"a.{suffix}", (PLANE % 251).astype(dtype)
-    if suffix == "npy":
-        np.save(path, written)
-    elif suffix == "png":
-        path.write_bytes(imagecodecs.png_encode(written))
-    else:
-        tifffile.imwrite(path, written, compression="zlib" if suffix == "zlib.tif" else None, rowsperstrip=4)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
-    for how in (reading(), reading(1, channel_names=["A"])):
-        assert "damaged" in reason(path, how)
-
-
-@pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd"])
-def test_what_libtiff_prints_about_a_file_that_was_cut_is_the_reason_and_no_line_of_its_own(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], compression: str
-) -> None:
-    picture = RANDOM.integers(0, 256, (64, 48, 3), dtype=np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb", compression=compression)
-    assert values(tmp_path / "a.tif", reading(3)).shape == (32, 24, 3)
-    content = (tmp_path / "a.tif").read_bytes()
-    (tmp_path / "a.tif").write_bytes(content[: len(content) // 2])
-    refused = reason(tmp_path / "a.tif", reading(3))
-    assert refused.startswith("it seems to be damaged: TIFFFillStrip: Read error on strip 0; got ")
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_file_of_which_libtiff_reads_no_more_than_a_part_is_unreadable(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    picture = RANDOM.integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    Image.fromarray(picture).save(tmp_path / "a.tif", compression="jpeg")
-    content = bytearray((tmp_path / "a.tif").read_bytes())
-    content[500:-500:97] = bytes(0x5A ^ byte for byte in content[500:-500:97])
-    (tmp_path / "a.tif").write_bytes(content)
-    assert "JPEGLib" in reason(tmp_path / "a.tif", reading(3))
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_file_without_pixels_says_so(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", PLANE[:0])
-    assert reason(tmp_path / "a.npy", reading()) == "it holds no pixels"
-    (tmp_path / "a.tif").write_bytes(b"II*\0" + bytes(30))
-    for how in (reading(), reading(1, channel_names=["A"])):
-        assert "damaged" in reason(tmp_path / "a.tif", how)
-
-
-@pytest.mark.parametrize("suffix", ["tif", "png", "npy"])
-def test_a_file_above_the_limit_of_pillow_is_refused_before_it_is_decoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
-    path = tmp_path / f"a.{suffix}"
-    if suffix == "png":
-        path.write_bytes(imagecodecs.png_encode(PLANE)[:40])
-    else:
-        np.save(path, PLANE) if suffix == "npy" else tifffile.imwrite(path, PLANE)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
-    for how in (reading(), reading(1, channel_names=["A"])):
-        assert reason(path, how) == "it has 32 × 24 values, too many to be read at once"
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype", "sentence"),
-    [((2**40, 2**40), "<u2", "too many to be read at once"), ((32, 24), "|O", "its values are object: convert them")],
-)
-def test_the_header_of_an_array_is_judged_before_the_array_is_opened(
-    tmp_path: Path, shape: tuple[int, ...], dtype: str, sentence: str
-) -> None:
-    with (tmp_path / "a.npy").open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
-        file.write(bytes(100))
-    assert sentence in reason(tmp_path / "a.npy", reading())
 
 
 @pytest.mark.parametrize("colors", [1, 3])
@@ -335,16 +188,6 @@ def test_transparency_is_for_whole_numbers(tmp_path: Path, colors: int) -> None:
     assert reason(tmp_path / "a.tif", reading(colors)) == refused
 
 
-def test_a_page_that_is_missing_is_said(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.ome.tif", STACK, metadata={"axes": "CYX"})
-    described = tifffile.tiffcomment(tmp_path / "a.ome.tif")
-    assert isinstance(described, str)
-    one = described.replace('<TiffData IFD="0" PlaneCount="5"/>', '<TiffData IFD="0" PlaneCount="3"/>')
-    assert one != described
-    tifffile.tiffcomment(tmp_path / "a.ome.tif", one.encode())
-    assert reason(tmp_path / "a.ome.tif", reading(5)) == "a page is missing, which its metadata name"
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_tiff_file_is_turned_as_it_says_whatever_its_depth(tmp_path: Path, orientation: int) -> None:
     deep = np.repeat(np.repeat(np.array([[0, 60], [120, 240]], np.uint16) * 257, 4, 0), 4, 1)
@@ -353,15 +196,6 @@ def test_a_tiff_file_is_turned_as_it_says_whatever_its_depth(tmp_path: Path, ori
     tifffile.imwrite(tmp_path / "shallow.tif", (deep // 257).astype(np.uint8), extratags=tag)
     found, known = (values(tmp_path / name, reading(1, 8, 8)) for name in ("deep.tif", "shallow.tif"))
     assert np.array_equal(found, known.astype(np.uint16) * 257)
-
-
-@pytest.mark.parametrize("suffix", ["tif", "npy"])
-def test_values_that_are_not_finite_are_counted(tmp_path: Path, suffix: str) -> None:
-    written = PLANE.astype(np.float32)
-    written[0, :3], written[5, 5] = np.nan, np.inf
-    tifffile.imwrite(tmp_path / "a.tif", written)
-    np.save(tmp_path / "a.npy", written)
-    assert reason(tmp_path / f"a.{suffix}", reading()) == "4 of its 768 values are NaN or infinite: replace them"
 
 
 def test_pictures_of_8_bits_are_left_to_pillow_but_named_channels_are_not(tmp_path: Path) -> None:

@@ -80,25 +80,6 @@ def test_the_description_tells_the_counts_mean_and_deviation(tmp_path: Path) -> 
     np.testing.assert_allclose(description.image_format.std, seen.std(axis=(0, 1, 2)), rtol=1e-12)
 
 
-def content_hash(tmp_path: Path, images: ImageSource, splits: Any = ASSIGNED) -> str:
-    run(tmp_path, images, splits)
-    return read_description(tmp_path).content_hash
-
-
-def test_the_content_hash_depends_on_images_labels_and_splits_alone(tmp_path: Path) -> None:
-    first = content_hash(tmp_path, source())
-    assert content_hash(tmp_path / "elsewhere", source(chunk=60)) == first
-    changed = PIXELS.copy()
-    changed[2, 0, 0, 0] ^= 1
-    other_splits = ASSIGNED.copy()
-    other_splits[0] = "validation"
-    flipped = PIXELS.reshape(60, 5, 6, 3)
-    hashes = [content_hash(tmp_path, source(changed)), content_hash(tmp_path, source(), other_splits)]
-    hashes.append(content_hash(tmp_path, source(flipped)))
-    hashes.append(content_hash(tmp_path, replace(source(), labels=LABELS[::-1].copy())))
-    assert len({first, *hashes}) == 5
-
-
 def test_unreadable_images_are_left_out_and_listed(tmp_path: Path) -> None:
     run(tmp_path, source(unreadable=(4, 7)))
     description = read_description(tmp_path)
@@ -131,13 +112,6 @@ def test_a_range_to_be_found_does_not_hide_that_no_image_to_train_on_is_readable
         run(tmp_path, images)
     with pytest.raises(UserError, match="no images to train on"):
         run(tmp_path, images, np.full(60, "test"))
-
-
-def test_a_class_to_judge_of_which_no_image_is_readable_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    run(tmp_path, source(unreadable=tuple(np.flatnonzero((ASSIGNED == "test") & (LABELS == 0)))))
-    assert 'none of the test images of class "a" is readable: fix these files' in caplog.text
 
 
 def test_no_image_to_train_on_is_the_users_mistake(tmp_path: Path) -> None:

@@ -155,35 +155,6 @@ def test_an_image_that_cannot_be_read_stops_or_is_skipped_once(
     assert "1 unreadable images were left out" in caplog.text
 
 
-def test_levels_of_a_pyramid_are_cut_and_other_files_have_none(tmp_path: Path) -> None:
-    (tmp_path / "slides").mkdir()
-    whole = noise(256, 256, dtype=np.uint8)
-    with tifffile.TiffWriter(tmp_path / "slides" / "a.tif") as file:
-        file.write(whole, subifds=1, tile=(64, 64), photometric="minisblack")
-        file.write(whole[::2, ::2], subfiletype=1, tile=(64, 64), photometric="minisblack")
-    images, _ = packed(tmp_path / "slides", level=1)
-    assert np.array_equal(images[..., 0].reshape(2, 2, 64, 64).swapaxes(1, 2).reshape(128, 128), whole[::2, ::2])
-    with pytest.raises(UserError, match=r"a\.tif is unreadable \(it has 2 levels, and `tiles\.level: 2` counts from 0"):
-        packed(tmp_path / "slides", level=2)
-    Image.fromarray(whole).save(tmp_path / "slides" / "a.png")
-    with pytest.raises(
-        UserError, match=r"a\.png is unreadable \(it has no levels, and `tiles\.level` is 1: set it to 0"
-    ):
-        packed(tmp_path / "slides", level=1)
-
-
-def test_channels_that_are_files_of_their_own_are_cut_alike(tmp_path: Path) -> None:
-    dna, rna = write(tmp_path / "slides", "dna.tif", "rna.tif", dtype=np.uint16)
-    table = tmp_path / "slides" / "table.csv"
-    table.write_text("path.DNA,path.RNA\ndna.tif,rna.tif\n")
-    images, rows = packed(table, channels=["DNA", "RNA"], bits=16, value_range=[0, 65_535])
-    assert np.array_equal(images[4], np.stack([dna, rna], axis=-1)[64:128, 64:128])
-    assert set(rows["parent"]) == {"dna.tif"}
-    write(tmp_path / "slides", "rna.tif", size=(150, 200), dtype=np.uint16)
-    with pytest.raises(UserError, match=r"\(rna\.tif is 150 × 200, and dna\.tif 150 × 210\)"):
-        packed(table, channels=["DNA", "RNA"])
-
-
 SLIDE = """
 import resource, sys
 from pathlib import Path
@@ -222,10 +193,3 @@ def test_a_class_whose_tiles_are_all_empty_is_named(tmp_path: Path) -> None:
         UserError, match=r'none of the train images of class "blank" is readable and kept: lower min_std'
     ):
         packed(tmp_path / "slides", keep={"min_std": 0.02})
-
-
-def test_a_tile_too_large_to_be_read_at_once_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path / "slides", "a.tif")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
-    with pytest.raises(UserError, match=r"a\.tif is unreadable \(it has 150 × 200 values, too many to be read at once"):
-        packed(tmp_path / "slides", size=[150, 200], image_size=16)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.backbones import build_backbone
-from simclr_steps.networks.encoders import Encoder, load_network, save_network
+from simclr_steps.networks.encoders import load_network
 from simclr_steps.networks.weights import for_channels, put_into, read_weights
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
@@ -163,16 +163,3 @@ def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
     torch.save(state | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, path)
     with pytest.raises(UserError, match=r"conv1.weight of .* is 64 × 3 × 3 × 3, but 64 × 3 × 7 × 7 in resnet18"):
         put(path)
-
-
-def test_an_encoder_written_before_the_normalization_loads_as_it_was(tmp_path: Path) -> None:
-    encoder = Encoder(resolve(PretrainSettings(encoder=TIMM), ImageFormat.of_8_bits((32, 32), 3))).eval()
-    state = encoder.state_dict
-    encoder.state_dict = lambda: {  # type: ignore[method-assign, assignment]
-        name: tensor for name, tensor in state().items() if not name.startswith("normalization.")
-    }
-    save_network(tmp_path / "encoder.safetensors", encoder)
-    read = load_network(tmp_path / "encoder.safetensors")
-    images = torch.rand(2, 3, 32, 32)
-    with torch.no_grad():
-        assert torch.equal(read(images)[0], encoder.backbone(images))

@@ -117,22 +117,6 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     assert json.loads((out / "predictions.json").read_text()) == described
 
 
-@pytest.mark.parametrize(
-    ("rows", "says"),
-    [
-        ([[0, 1, 2], [4, 5, 6]], "is missing rows: 3"),
-        ([[0, 1, 2, 3], [3, 4, 5, 6]], "more than once: 3"),
-        ([[0, 1, 2, 3], [4, 5, 6, 7]], "not in the split: 7"),
-        ([[-1, 0, 1, 2, 3], [4, 5, 6]], "not in the split: -1"),
-    ],
-)
-def test_wrong_rows_are_named(rows: list[list[int]], says: str, data: Path, tmp_path: Path) -> None:
-    parts = write_parts(tmp_path / "parts", rows)
-    with pytest.raises(UserError, match=f"{says}: run predict again"):
-        gather(parts, data=data, split="test", out=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_memory_does_not_grow_with_the_rows(write_packed: WritePacked, tmp_path: Path) -> None:
     def most(count: int) -> int:
         images, labels = np.zeros((count, 1, 1, 1), np.uint8), np.zeros(count, np.int64)
@@ -148,26 +132,6 @@ def test_memory_does_not_grow_with_the_rows(write_packed: WritePacked, tmp_path:
             tracemalloc.stop()
 
     assert most(30_000) - most(10_000) < 10e6  # of 40 MB more features and projections
-
-
-@pytest.mark.parametrize("name", ["rows", "features", "projections"])
-def test_a_missing_and_a_truncated_part_are_named(name: str, data: Path, tmp_path: Path) -> None:
-    parts = write_parts(tmp_path / "parts", [[0, 1, 2], [3, 4, 5, 6]])
-    part = parts / f"part-1.{name}.npy"
-    whole = part.read_bytes()
-    part.write_bytes(whole[:-1])
-    with pytest.raises(UserError, match=rf"part-1\.{name}\.npy is damaged"):
-        gather(parts, data=data, split="test", out=tmp_path / "out")
-    part.unlink()
-    with pytest.raises(UserError, match=rf"part-1\.{name}\.npy is missing"):
-        gather(parts, data=data, split="test", out=tmp_path / "out")
-
-
-def test_a_part_with_fewer_features_than_rows_is_named(data: Path, tmp_path: Path) -> None:
-    parts = write_parts(tmp_path / "parts", [[0, 1, 2], [3, 4, 5, 6]])
-    np.save(parts / "part-1.features.npy", np.zeros((3, 2), dtype=np.float32))
-    with pytest.raises(UserError, match=r"part-1\.features\.npy is damaged \(it has not as many rows as its part\)"):
-        gather(parts, data=data, split="test", out=tmp_path / "out")
 
 
 def test_a_classifier_of_other_classes_is_refused(data: Path, tmp_path: Path) -> None:

@@ -16,14 +16,12 @@ from pydantic import TypeAdapter
 from sklearn.datasets import load_digits
 
 from simclr_steps.data import packed_writer
-from simclr_steps.data.packed import Description, read_rows, read_split
+from simclr_steps.data.packed import Description, read_split
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
-from simclr_steps.settings.base import PACKED_SPLITS, SPLITS
+from simclr_steps.settings.base import SPLITS
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.steps.download import download
-from simclr_steps.steps.prepare import prepare
-from tests.unit.conftest import digits
 from tests.unit.packing import pack_and_label
 
 
@@ -141,21 +139,6 @@ def test_images_without_any_label_are_split_at_random_for_training(tmp_path: Pat
     assert (read_split(folder, "train").labels == -1).all()
 
 
-def test_a_row_of_a_table_that_is_for_test_stays_there_without_a_label(tmp_path: Path) -> None:
-    photos(tmp_path, *(f"{n}.png" for n in range(6)))
-    (tmp_path / "t.csv").write_text(
-        "path,label,split\n0.png,a,\n1.png,b,\n2.png,,\n3.png,,test\n4.png,a,\n5.png,b,val\n"
-    )
-    folder, description = run(tmp_path, {"source": "folder", "path": str(tmp_path / "t.csv"), "image_size": 8})
-    assert [sources(folder, split) for split in PACKED_SPLITS] == [
-        ["0.png", "1.png", "2.png", "4.png"],
-        ["5.png"],
-        ["3.png"],
-    ]
-    assert counts(description) == [3, 1, 1, 1]
-    assert description.splits["test"].labeled == 0
-
-
 def test_unreadable_images_stop_or_are_skipped_and_counted_as_set(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -205,27 +188,6 @@ def test_arrays_are_packed(tmp_path: Path) -> None:
     assert description.splits["test"].labeled == 0
 
 
-def test_a_torchvision_set_needs_its_own_list_of_originals(tmp_path: Path) -> None:
-    mnist = TypeAdapter(Dataset).validate_python({"source": "torchvision", "name": "MNIST"})
-    with pytest.raises(UserError, match="--originals is missing"):
-        prepare(mnist, originals=None, out=tmp_path / "packed", workers=1)
-    run(tmp_path, {"source": "digits"})
-    with pytest.raises(UserError, match="lists the originals of digits, not of MNIST"):
-        prepare(mnist, originals=tmp_path / "originals.json", out=tmp_path / "mnist", workers=1)
-
-
-def test_a_test_split_of_training_images_gives_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    images, labels = digits(100)
-    few, known = images[:30], labels[:30]
-    np.savez(tmp_path / "leaky.npz", train_images=images, train_labels=labels, test_images=few, test_labels=known)
-    with caplog.at_level(logging.WARNING):
-        _, description = run(
-            tmp_path, {"source": "arrays", "path": str(tmp_path / "leaky.npz"), "validation_fraction": 0.0}
-        )
-    assert description.repeated.trained_on == {"test": 30} and not description.repeated.contradictory
-    assert "30 of the 30 images of the test split are also in the training data" in caplog.text
-
-
 FIELDS = Path(os.environ.get("SIMCLR_TEST_DATA", "absent"), "microscopy")
 
 
@@ -261,17 +223,3 @@ def test_cells_of_a_real_field_of_two_channels_with_12_bits_keep_their_gray_leve
     (low, high), _ = found.image_format.value_range
     assert 294 <= low < high <= 4095
     assert np.unique(np.load(tmp_path / "auto" / "train.images.npy")).size > 200
-
-
-def test_further_columns_of_a_table_are_kept_as_text_for_the_images_that_are_packed(tmp_path: Path) -> None:
-    folder = Path(photos(tmp_path / "images", *(f"{n}.png" for n in range(8))))
-    (folder / "3.png").write_bytes(b"damaged")
-    lines = [f"{n}.png,{'train' if n < 6 else 'test'},{['007', 'NaN', '', 'p, ü'][n % 4]},{n}" for n in range(8)]
-    (folder / "cells.csv").write_text("\n".join(["path,split,plate,x", *lines]).replace("p, ü", '"p, ü"'))
-    block = {"source": "folder", "path": str(folder / "cells.csv"), "image_size": 8, "unreadable": "skip"}
-    packed, description = run(tmp_path, {**block, "validation_fraction": 0.0})
-    rows = {split: read_rows(packed, description, split) for split in PACKED_SPLITS}
-    assert all(list(table) == ["row", "source", "label", "plate"] for table in rows.values())
-    plates = {split: table["plate"].fillna("none").tolist() for split, table in rows.items()}
-    assert plates["train"] == ["007", "none", "none", "007", "none"]
-    assert plates["test"] == ["none", "p, ü"]
