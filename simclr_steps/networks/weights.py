@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from simclr_steps.machine.errors import UserError
@@ -54,7 +54,7 @@ def read_weights(path: Path) -> Weights:
             f"{path} is damaged or holds more than tensors, such as code, which is not run: save the state_dict "
             "only, best as safetensors"
         ) from error
-    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError) as error:
+    except Exception as error:  # a damaged file can make a reader fail in any way
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path} is damaged or holds no weights ({reason}): get the file again") from error
     return Weights(_tensors_in(content, path), isinstance(content, Mapping) and "architecture" in content)

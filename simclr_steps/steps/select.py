@@ -44,16 +44,18 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     """
     packed = read_packed(data)
     require_hold_out(packed.images["validation"], data.name, settings.criterion)
+    if settings.criterion == "knn":
+        require_labels_to_vote(read_description(data), data.name, settings.criterion)
     for name in ("run.json", "checkpoints.csv"):
         require_intact(candidates / name, "pretrain")
     trained = read_json(candidates / "run.json")
-    starts_from_weights = (trained.get("architecture") or {}).get("started_from")
-    data_hash, criterion = packed.pixel_hash, "validate_loss" if settings.criterion == "auto" else settings.criterion
-    if settings.criterion == "knn" or (settings.criterion == "auto" and starts_from_weights):
+    criterion, data_hash = settings.criterion, packed.pixel_hash
+    if criterion == "knn" or (criterion == "auto" and (trained.get("architecture") or {}).get("started_from")):
         description = read_description(data)
-        data_hash = description.content_hash
-        require_labels_to_vote(description, data.name, settings.criterion)
         criterion = "knn" if has_labels_to_vote(description) else "validate_loss"
+        data_hash = description.content_hash
+    elif criterion == "auto":
+        criterion = "validate_loss"
     record = Record("select", settings, data_hash, trained["seed"])
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
     if criterion == "knn":

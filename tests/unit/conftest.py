@@ -80,6 +80,8 @@ def write_packed(tmp_path: Path) -> WritePacked:
             }
             for split, (images, labels) in splits.items()
         }
+        none = {"images": 0, "labeled": 0, "per_class": [0] * len(classes), "groups": 0 if groups else None}
+        counts.setdefault("unlabeled", none)
         arrays: dict[str, tuple[Any, Labels]] = dict(splits)
         named = {split: groups[split] if groups else [] for split in splits}
         if "unlabeled" in arrays:

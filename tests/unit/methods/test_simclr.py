@@ -114,9 +114,7 @@ def test_where_epochs_are_short_beside_a_judgment_not_every_one_is_judged(
     out = train(tmp_path / "out", data, settings)
     rows = read_table(out / "history.csv")
     judged = [int(row["epoch"]) for row in rows if row["validate_loss"]]
-    assert judged == [0, 4, 8], (
-        "by the monitors; else every eleventh: 256 images are judged, 80 trained on"
-    )
+    assert judged == [0, 4, 8], "by the monitors; else every eleventh: 256 images are judged, 80 trained on"
     settings = settings.model_copy(update={"global_batch_size": 90, "monitor_epochs": 0, "epochs": 10})
     rows = read_table(train(tmp_path / "other/out", data, settings) / "history.csv")
     assert [int(row["epoch"]) for row in rows if row["validate_loss"]] == [0, 9, 10], "every ninth, and the last"
