@@ -71,7 +71,7 @@ def write_packed(tmp_path: Path) -> WritePacked:
         }
         folder = tmp_path / name
         folder.mkdir()
-        counts = {
+        counts: dict[str, dict[str, Any]] = {
             split: {
                 "images": len(images),
                 "labeled": int((labels >= 0).sum()),

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.metadata import MetadataSettings
 from simclr_steps.steps import metadata as module
 from simclr_steps.steps.metadata import metadata
 from tests.unit.conftest import WritePacked
 
-SIZES = {"train": 200, "validation": 60, "test": 60, "unlabeled": 0}
+SIZES = {"train": 200, "validation": 60, "test": 60}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def gathered(write_packed: WritePacked, tmp_path: Path) -> Path:
         table = pd.DataFrame({**rows, "site": sites.astype(str), "own": [f"{split}{row}" for row in range(count)]})
         table["plate"] = table["plate"].where(np.arange(count) % 10 > 0, None)
         table.to_parquet(folder / "rows.parquet", index=False)
-        (folder / "run.json").write_text(json.dumps({"split": split, "run": {"data_hash": "hash-of-data"}}))
+        (folder / "run.json").write_text(json.dumps({"split": split, "run": {"data_hash": "pixels-of-data"}}))
     return tmp_path / "features"
 
 
@@ -54,9 +54,9 @@ def test_images_of_all_splits_are_judged_together(gathered: Path) -> None:
 
 
 def test_of_many_images_some_are_drawn(gathered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = np.concatenate([np.load(gathered / split / "backbone.npy") for split in SPLITS])
+    read = np.concatenate([np.load(gathered / split / "backbone.npy") for split in PACKED_SPLITS])
     drawn = np.array([0, 199, 200, 259, 260, 319])
-    np.testing.assert_array_equal(module._features([gathered / split for split in SPLITS], drawn), read[drawn])
+    np.testing.assert_array_equal(module._features([gathered / split for split in PACKED_SPLITS], drawn), read[drawn])
     monkeypatch.setattr(module, "_MOST_IMAGES", 100)
     assert run(gathered, "site")["columns"]["site"]["images"] == 100
 
