@@ -15,6 +15,7 @@ import numpy as np
 from simclr_steps.data.folder_listing import list_folder
 from simclr_steps.data.listing import Listing, places
 from simclr_steps.data.numpy_files import read_arrays
+from simclr_steps.data.parts_of_images import COLUMNS as OF_PARTS
 from simclr_steps.data.splits import SplitNames, assigned_splits
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -91,7 +92,9 @@ def of_labels(listing: Listing) -> str:
     """Return the fingerprint of what is known of the images: classes, labels, groups and further columns."""
     digest = hashlib.sha256(listing.labels.tobytes())
     groups = [] if listing.groups is None else [listing.groups.tolist()]
-    for name in sorted(listing.columns):
+    for name in sorted(
+        set(listing.columns).difference(OF_PARTS)
+    ):  # which the keys tell, whichever way they are written
         groups += [[name], listing.columns[name]]
     for texts in (listing.classes, listing.keys, *groups):
         digest.update("\0".join([str(len(texts)), *texts]).encode(errors="surrogateescape"))

@@ -10,6 +10,7 @@ import numpy as np
 from simclr_steps.data.packed import read_description, read_labels
 from simclr_steps.data.splits import Labels
 from simclr_steps.files import whole_file
+from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.processes import leads
 
 
@@ -22,7 +23,7 @@ class FirstLabels:
     content_hash: str  # of the data set with these labels
 
 
-def first_labels(folder: Path, labels: Path) -> FirstLabels:
+def first_labels(folder: Path, labels: Path, pixel_hash: str) -> FirstLabels:
     """Return the labels that a training's work folder keeps or, where it has none yet, those that `label` wrote.
 
     The leading process keeps them there. A training that is resumed after labels were edited is thus the one that was
@@ -31,13 +32,14 @@ def first_labels(folder: Path, labels: Path) -> FirstLabels:
     Raises
     ------
     UserError
-        When the labels are absent or damaged.
+        When the labels are absent, damaged or those of other images than the ones with this hash.
     """
     kept = folder / "labels.npz"
     if not kept.exists():
-        now = FirstLabels(
-            read_labels(labels, "train"), read_labels(labels, "validation"), read_description(labels).content_hash
-        )
+        described = read_description(labels)
+        if described.pixel_hash != pixel_hash:
+            raise UserError(f"--labels: {labels} is not of the images that --data holds: run label on these")
+        now = FirstLabels(read_labels(labels, "train"), read_labels(labels, "validation"), described.content_hash)
         if not leads():
             return now
         with whole_file(kept) as partial, partial.open("wb") as stream:

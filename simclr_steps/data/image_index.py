@@ -40,7 +40,8 @@ class ImageFile:
 
     `of_channels` are the paths of its channels, where each has a file; the first of them names the image. `further` are
     the cells of the further columns that were asked for, "" where there is nothing. `box` is the part of the file that
-    is the image, if it is not all of it, and `line` the one of the CSV file that lists the part.
+    is the image, if it is not all of it, and `line` the one of the CSV file that lists the part. `place` is the path of
+    the file in one spelling, where a CSV file may have several.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ImageFile:
     further: tuple[str, ...] = ()
     box: Box | None = None
     line: int = 0
+    place: str = ""
 
     @property
     def title(self) -> str:
@@ -59,8 +61,8 @@ class ImageFile:
 
     @property
     def parent(self) -> str:
-        """The path of the file that it is a part of, written in one way."""
-        return os.path.normpath(self.name)
+        """The path of the file that it is a part of, in one spelling."""
+        return self.place or self.name
 
 
 def index_folder(folder: Path) -> list[ImageFile]:
@@ -129,6 +131,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
     files: list[ImageFile] = []
     known: dict[str, str] = {}
     no_label = first_line = 0
+    here = os.path.abspath(table.parent)  # noqa: PTH100 - keeps links as they are
     folder = str(table.parent)  # text, as a million Paths would take more than all else
     lines = read_lines(table)
     _check_columns(table, list(next(lines)[1]), columns)
@@ -136,8 +139,10 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
         file = _listed(folder, table, line, {column: cells[column] for column in columns if column in cells})
         if further:
             file = replace(file, further=tuple(_kept(cells[column], known) for column in further))
-        place = os.path.normpath(os.path.join(folder, file.name)), file.box  # noqa: PTH118
-        first = line_of.setdefault(place, line)
+        place = os.path.normpath(os.path.join(here, file.name))  # noqa: PTH118
+        if (spelled := place.removeprefix(f"{here}/")) != file.name:
+            file = replace(file, place=spelled)
+        first = line_of.setdefault((place, file.box), line)
         if first != line:
             raise UserError(f"path: {table} lists {file.title} on line {first} and on line {line}: keep one")
         if files and bool(file.group) != bool(files[0].group):

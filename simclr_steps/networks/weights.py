@@ -57,16 +57,25 @@ def read_weights(path: Path) -> Weights:
     except Exception as error:  # a damaged file can make a reader fail in any way
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"{path} is damaged or holds no weights ({reason}): get the file again") from error
-    return Weights(_tensors_in(content, path), isinstance(content, Mapping) and "architecture" in content)
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds no tensors by name: save a state_dict")
+    return Weights(_tensors_in(content, path), "architecture" in content)
 
 
 def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
-    while isinstance(content, Mapping):
-        tensors = {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
-        if tensors:
-            return tensors
-        content = next((content[name] for name in _INSIDE if name in content), None)
-    raise UserError(f"{path} holds no tensors by name: save a state_dict")
+    """Return the tensors by name, at the top or, beside others such as a loss, in a part that is named for them."""
+    for _ in _INSIDE:  # no file has all of these names within each other
+        inner = next((content[name] for name in _INSIDE if isinstance(content.get(name), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    tensors = {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    if not tensors:
+        raise UserError(f"{path} holds no tensors by name: save a state_dict")
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex() or tensor.is_quantized:
+            raise UserError(f"{path} holds {name} as no plain real numbers: save a state_dict of float32 tensors")
+    return tensors
 
 
 def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) -> None:
@@ -95,7 +104,12 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) ->
     _check_values(backbone, used, wanted, path, encoder)
     backbone.load_state_dict({**wanted, **used})
     missing = [name for name in wanted if name not in used and not name.endswith(_COUNTS)]
-    aside = [name for name in weights.tensors if not name.startswith(prefix) or name.removeprefix(prefix) not in wanted]
+    aside = [
+        name
+        for name in weights.tensors
+        if not (name.startswith(prefix) and name.removeprefix(prefix) in wanted)
+        and not (weights.are_ours and name.startswith("normalization."))  # which first_weights takes
+    ]
     where = f', below "{prefix}"' if prefix else ""
     log.info("starting from %s: %d of the backbone's %d tensors%s", path, len(used), len(wanted), where)
     if missing:
@@ -137,7 +151,7 @@ def _check_nothing_over(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor
 
 def _differ_in_channels(given: Tensor, wanted: Tensor) -> bool:
     shapes = [[size for axis, size in enumerate(tensor.shape) if axis != 1] for tensor in (given, wanted)]
-    return given.shape != wanted.shape and shapes[0] == shapes[1]
+    return given.shape != wanted.shape and shapes[0] == shapes[1] and given.shape[1] > 0
 
 
 def for_channels(kernel: Tensor, channels: int) -> Tensor:
@@ -163,8 +177,13 @@ def _check_values(
                 f"init: {name} of {path} is {given}, but {expected} in {encoder} for these images: use the encoder, "
                 "stem and view_size that the weights were made with"
             )
-        if tensor.isnan().any() or (name in parameters and tensor.isinf().any()):
+        if wanted[name].is_floating_point() and not tensor.is_floating_point():
+            raise UserError(f"init: {name} of {path} is of {tensor.dtype}: use weights that are not quantized")
+        values = tensor.float()
+        if values.isnan().any() or (name in parameters and values.isinf().any()):
             raise UserError(f"init: {path} holds weights that are not finite, first in {name}: use other weights")
+        if name.endswith("running_var") and not ((values >= 0) & values.isfinite()).all():
+            raise UserError(f"init: {name} of {path} is negative or infinite: use other weights")
 
 
 def _named(names: list[str]) -> str:

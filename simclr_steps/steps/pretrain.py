@@ -88,7 +88,7 @@ def pretrain(
     made_of = (settings.model_dump(mode="json"), seed, *code, packed.pixel_hash, first and first.origin.sha256)
     with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
-        known = first_labels(folder, labels or data)
+        known = first_labels(folder, labels or data, packed.pixel_hash)
         rows = drawn_while_training(known.validation, len(images) - len(images) % settings.global_batch_size, seed)
         monitor = HoldOutMonitor(images, known.train, hold_out, known.validation, rows, seed)
         encoder = Encoder(architecture)

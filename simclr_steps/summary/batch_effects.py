@@ -25,4 +25,5 @@ def _sentence(title: str, column: str, rows: pd.DataFrame) -> str:
         return (
             f"{found}, where chance is {100 * chance:.1f} %: a batch effect, unless {column} is what images differ by."
         )
-    return f"{found}, which cannot be distinguished from chance, {100 * chance:.1f} %."
+    by_chance = f"{100 * chance:.1f} % (up to {100 * most:.1f} % by shuffled values)"
+    return f"{found}, which cannot be distinguished from chance, {by_chance}."

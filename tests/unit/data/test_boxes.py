@@ -17,6 +17,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import FolderDataset
 from tests.unit.data.test_tiff_regions import noise
 from tests.unit.data.test_tiles import write
+from tests.unit.packing import pack_and_label
 
 BOXES = "path,x,y,width,height"
 
@@ -89,3 +90,29 @@ def test_an_image_of_many_boxes_is_looked_at_once_for_the_fingerprint(tmp_path: 
     before = fingerprints(cells).pixels
     write(tmp_path, "a.tif", "b.tif", size=(151, 210))
     assert fingerprints(cells).pixels != before
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_file_is_one_image_however_a_table_spells_it(
+    relative: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "a.tif", "b.tif")
+    monkeypatch.chdir(tmp_path)
+    folder = Path() if relative else tmp_path
+    spellings = ["a.tif", "./a.tif", f"{tmp_path}/a.tif", f"../{tmp_path.name}/a.tif"]
+    source = source_of(folder, BOXES, *(f"{name},{x},0,16,16" for x, name in enumerate(spellings)), "b.tif,0,0,16,16")
+    assert source.groups.tolist() == source.columns["parent"] == ["a.tif"] * 4 + ["b.tif"]
+    with pytest.raises(UserError, match="line 2 and on line 4: keep one"):
+        source_of(folder, "path,label", "a.tif,x", "b.tif,x", f"{tmp_path}/a.tif,y")
+
+
+def test_a_table_with_boxes_that_is_given_back_changes_no_fingerprint(tmp_path: Path) -> None:
+    write(tmp_path, "a.tif", "b.tif")
+    table = write_table(
+        tmp_path, f"{BOXES},label", *(f"{name}.tif,{x},0,16,16,l{x}" for name in "ab" for x in range(2))
+    )
+    drawn = {"validation_fraction": 0, "test_fraction": 0.5}
+    pack_and_label(dataset(table, **drawn), tmp_path / "packed")
+    given_back = tmp_path / "packed" / "table.csv"
+    assert "parent" in given_back.read_text().splitlines()[0]
+    assert fingerprints(dataset(given_back, **drawn)) == fingerprints(dataset(table, **drawn))

@@ -163,3 +163,31 @@ def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
     torch.save(state | {"conv1.weight": torch.zeros(64, 3, 3, 3)}, path)
     with pytest.raises(UserError, match=r"conv1.weight of .* is 64 × 3 × 3 × 3, but 64 × 3 × 7 × 7 in resnet18"):
         put(path)
+
+
+def test_tensors_beside_a_loss_are_found(tmp_path: Path) -> None:
+    network = torchvision.models.resnet18(weights=None)
+    path = tmp_path / "last.ckpt"
+    torch.save({"loss": torch.tensor(0.5), "state_dict": {"model": network.state_dict()}}, path)
+    assert torch.equal(put(path)["conv1.weight"], network.state_dict()["conv1.weight"])
+
+
+def test_files_that_are_no_float_weights_are_told(tmp_path: Path) -> None:
+    path, state = tmp_path / "weights.pth", torchvision.models.resnet18(weights=None).state_dict()
+    endless: dict[str, object] = {}
+    endless["state_dict"] = endless
+    kernel = state["conv1.weight"]
+    for content, told in (
+        (endless, "holds no tensors by name"),
+        (state | {"conv1.weight": kernel.to(torch.complex64)}, "holds conv1.weight as no plain real numbers"),
+        (state | {"conv1.weight": kernel.to_sparse()}, "holds conv1.weight as no plain real numbers"),
+        (state | {"conv1.weight": kernel.to(torch.int8)}, "conv1.weight of .* is of torch.int8"),
+        (state | {"conv1.weight": kernel[:, :0]}, "conv1.weight of .* is 64 × 0 × 7 × 7, but 64 × 3 × 7 × 7"),
+        (state | {"bn1.running_var": -state["bn1.running_var"]}, "bn1.running_var of .* is negative or infinite"),
+    ):
+        torch.save(content, path)
+        with pytest.raises(UserError, match=told):
+            put(path)
+    path.write_text("Repository not found")
+    with pytest.raises(UserError, match="weights.pth is damaged or holds"):
+        read_weights(path)

@@ -232,7 +232,7 @@ def test_weights_of_torchvision_bring_the_mean_or_take_that_of_other_channels(
     assert "stem: auto is torchvision's own here" in caplog.text and encoder.architecture.stem == "imagenet"
     form = read_description(gray).image_format
     assert (encoder.normalization.mean.tolist(), encoder.normalization.std.tolist()) == (form.mean, form.std)
-    splits = {name: read_split(gray, name) for name in ("train", "validation", "test", "unlabeled")}
+    splits = {name: read_split(gray, name) for name in ("train", "validation", "test")}
     color = write_packed({name: (split.images.repeat(3, 3), split.labels) for name, split in splits.items()}, name="c")
     _, encoder = read_candidate(train(tmp_path / "color", color, settings) / "last.ckpt")
     assert encoder.normalization.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
