@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+import torch
 
 from simclr_steps.files import read_table
 from simclr_steps.settings.network import ProjectionHead
