@@ -1,4 +1,4 @@
-"""The options of all steps, each written once."""
+"""What a command and its options are, and the options of all steps, each written once."""
 
 from __future__ import annotations
 
@@ -26,6 +26,17 @@ class Option:
     to: str  # the parameter of the step's function that takes the value, or a field of one, as in hardware.gpus
     keywords: Mapping[str, Any]  # of argparse's add_argument
     settings: Any = None  # the kind of settings that the text is read as
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command. It calls the function of its name in the module of its name, which is imported no earlier."""
+
+    name: str
+    help: str
+    options: tuple[Option, ...]
+    wing: str = "steps"
+    logs: bool = True  # to the console and, with --log, to a file
 
 
 def settings(kind: Any, text: str, to: str = "settings") -> Option:

@@ -12,8 +12,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from simclr_steps.cli.options import GROUPS
-from simclr_steps.cli.table import STEPS, Step
+from simclr_steps.cli.options import GROUPS, Step
+from simclr_steps.cli.table import STEPS
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.places import claimed
 from simclr_steps.machine.processes import leads

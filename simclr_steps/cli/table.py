@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from simclr_steps.cli.options import (
@@ -26,6 +25,7 @@ from simclr_steps.cli.options import (
     TRUST,
     WORK,
     Option,
+    Step,
     out,
     path,
     settings,
@@ -41,18 +41,6 @@ from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
-
-
-@dataclass(frozen=True)
-class Step:
-    """A command. It calls the function of its name in the module of its name, which is imported no earlier."""
-
-    name: str
-    help: str
-    options: tuple[Option, ...]
-    wing: str = "steps"
-    logs: bool = True  # to the console and, with --log, to a file
-
 
 _TABLE = (
     Step(

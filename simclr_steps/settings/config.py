@@ -1,17 +1,20 @@
-"""The whole config."""
+"""The whole config, and what its blocks ask of each other."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from simclr_steps.settings.base import BlockName, DatasetName, Seed, Settings
-from simclr_steps.settings.datasets import Dataset
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import BlockName, DatasetName, Seed, Settings, did_you_mean
+from simclr_steps.settings.datasets import ArraysDataset, Dataset, FolderDataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.prediction import PredictionSettings
 from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.reading import check
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.settings.umap import UmapSettings
 
@@ -51,3 +54,43 @@ class Config(Settings):
         "or an address such as `docker://…`. It does not affect results, so changing it reruns nothing.",
     )
     experiments: list[Experiment] = Field(min_length=1, description="The experiments to run.")
+
+
+def read_config(content: Any) -> Config:
+    """Return the checked config.
+
+    Raises
+    ------
+    UserError
+        For an unknown key, a wrong value, a block that does not exist, or a hold-out that a choice needs and a data set
+        surely lacks, naming the key to fix.
+    """
+    config: Config = check(Config, content)
+    for number, experiment in enumerate(config.experiments):
+        named: list[tuple[str, str, Mapping[str, object]]] = [
+            ("dataset", experiment.dataset, config.datasets),
+            ("pretrain", experiment.pretrain, config.pretrains),
+            *(("finetunes", name, config.finetunes) for name in experiment.finetunes),
+        ]
+        for key, name, blocks in named:
+            if name not in blocks:
+                section = key if key.endswith("s") else f"{key}s"
+                raise UserError(
+                    f'experiments.{number}.{key}: there is no block "{name}" in {section}; {did_you_mean(name, blocks)}'
+                )
+        _check_hold_out(config, experiment)
+    return config
+
+
+def _check_hold_out(config: Config, experiment: Experiment) -> None:
+    dataset = config.datasets[experiment.dataset]
+    if dataset.validation_fraction > 0 or isinstance(dataset, FolderDataset | ArraysDataset):
+        return  # the latter may bring a validation split, which the check after prepare knows
+    choices: list[tuple[str, str]] = [("selection.criterion", config.selection.criterion)]
+    choices += [(f"finetunes.{name}.keep", config.finetunes[name].keep) for name in experiment.finetunes]
+    for key, choice in choices:
+        if choice != "last":
+            raise UserError(
+                f"{key}: {choice} needs a hold-out, but datasets.{experiment.dataset}.validation_fraction is 0: "
+                'write "last", or a fraction above 0'
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,16 +12,15 @@ from pydantic import Field
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.augmentation import Augmentation
-from simclr_steps.settings.base import Settings, did_you_mean
+from simclr_steps.settings.base import Settings
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
-from simclr_steps.settings.config import Config, Experiment
-from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
+from simclr_steps.settings.config import Config
+from simclr_steps.settings.datasets import FolderDataset
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.grid import combinations
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.settings.reading import check
 from simclr_steps.settings.selection import Criterion
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
@@ -234,46 +233,6 @@ def _check_apart(key: str, path: Path, folder: str, *, searched: bool) -> None:
         raise UserError(f'{key}: {path} is in "{folder}", where the workflow writes: move the data elsewhere')
     if searched and written.is_relative_to(data):
         raise UserError(f'{key}: {path} contains "{folder}", where the workflow writes: use a folder with only images')
-
-
-def read_config(content: Any) -> Config:
-    """Return the checked config.
-
-    Raises
-    ------
-    UserError
-        For an unknown key, a wrong value, a block that does not exist, or a hold-out that a choice needs and a data set
-        surely lacks, naming the key to fix.
-    """
-    config: Config = check(Config, content)
-    for number, experiment in enumerate(config.experiments):
-        named: list[tuple[str, str, Mapping[str, object]]] = [
-            ("dataset", experiment.dataset, config.datasets),
-            ("pretrain", experiment.pretrain, config.pretrains),
-            *(("finetunes", name, config.finetunes) for name in experiment.finetunes),
-        ]
-        for key, name, blocks in named:
-            if name not in blocks:
-                section = key if key.endswith("s") else f"{key}s"
-                raise UserError(
-                    f'experiments.{number}.{key}: there is no block "{name}" in {section}; {did_you_mean(name, blocks)}'
-                )
-        _check_hold_out(config, experiment)
-    return config
-
-
-def _check_hold_out(config: Config, experiment: Experiment) -> None:
-    dataset = config.datasets[experiment.dataset]
-    if dataset.validation_fraction > 0 or isinstance(dataset, FolderDataset | ArraysDataset):
-        return  # the latter may bring a validation split, which the check after prepare knows
-    choices: list[tuple[str, str]] = [("selection.criterion", config.selection.criterion)]
-    choices += [(f"finetunes.{name}.keep", config.finetunes[name].keep) for name in experiment.finetunes]
-    for key, choice in choices:
-        if choice != "last":
-            raise UserError(
-                f"{key}: {choice} needs a hold-out, but datasets.{experiment.dataset}.validation_fraction is 0: "
-                'write "last", or a fraction above 0'
-            )
 
 
 def plan(config: Config) -> Plan:

@@ -29,9 +29,8 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.methods.classifier import Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder
-from simclr_steps.settings.config import Config
+from simclr_steps.settings.config import Config, read_config
 from simclr_steps.settings.finetune import FinetuneSettings
-from simclr_steps.settings.plan import read_config
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.trainer import build_trainer
 from tests.benchmarks.data import REPOSITORY, pack

@@ -7,8 +7,7 @@ from pathlib import Path
 import yaml
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.config import Config
-from simclr_steps.settings.plan import read_config
+from simclr_steps.settings.config import Config, read_config
 from simclr_steps.settings.pretrain import PretrainSettings
 from tests.benchmarks.data import REPOSITORY
 

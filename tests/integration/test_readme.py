@@ -21,8 +21,9 @@ from PIL import Image
 
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
+from simclr_steps.settings.config import read_config
 from simclr_steps.settings.image_format import ImageFormat
-from simclr_steps.settings.plan import plan, read_config
+from simclr_steps.settings.plan import plan
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.check import check
 from tests.integration.conftest import REPOSITORY

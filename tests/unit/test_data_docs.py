@@ -10,7 +10,8 @@ import yaml
 
 from simclr_steps.data.file_kinds import converter_by_name
 from simclr_steps.data.image_index import COLUMNS
-from simclr_steps.settings.plan import plan, read_config
+from simclr_steps.settings.config import read_config
+from simclr_steps.settings.plan import plan
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")

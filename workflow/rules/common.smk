@@ -15,7 +15,8 @@ from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.machine.processes import STARTER, as_starter
 from simclr_steps.networks.user_code import augmentation_code, own_code
 from simclr_steps.settings.base import PACKED_SPLITS
-from simclr_steps.settings.plan import plan, read_config
+from simclr_steps.settings.config import read_config
+from simclr_steps.settings.plan import plan
 from simclr_steps.settings.reading import typed
 
 

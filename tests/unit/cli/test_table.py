@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from simclr_steps.cli.options import GROUPS
-from simclr_steps.cli.table import STEPS, Step
+from simclr_steps.cli.options import GROUPS, Step
+from simclr_steps.cli.table import STEPS
 
 PACKAGE = Path(__file__).parents[3] / "simclr_steps"
 

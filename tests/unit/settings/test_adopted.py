@@ -12,7 +12,8 @@ import pytest
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.adopted import Result, check_adopted, results
-from simclr_steps.settings.plan import Plan, plan, read_config
+from simclr_steps.settings.config import read_config
+from simclr_steps.settings.plan import Plan, plan
 
 
 def planned(seeds: int) -> Plan:

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.plan import Plan, plan, read_config
+from simclr_steps.settings.config import read_config
+from simclr_steps.settings.plan import Plan, plan
 
 
 def config(*experiments: dict[str, Any], **blocks: Any) -> dict[str, Any]:
