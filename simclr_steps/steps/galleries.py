@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from simclr_steps.data.gathered import read_features
 from simclr_steps.data.packed import NO_LABEL, Pixels, read_description, read_split
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw, rows_of_split
@@ -70,7 +71,7 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
         if len(split) < 2:
             figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
         else:
-            around = neighborhoods(np.load(features / "backbone.npy", allow_pickle=False), split.labels, seed)
+            around = neighborhoods(np.array(read_features(features, "backbone")), split.labels, seed)
             figure = draw_neighbors(around, split.images, split.labels, description.classes, mix, legend)
         save(figure, folder / "neighbors")
         write_json(folder / "run.json", {"split": name, "channels": in_words(legend), "run": record.finish()})

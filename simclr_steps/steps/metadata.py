@@ -10,6 +10,7 @@ import pandas as pd
 
 from simclr_steps.data.asked_columns import require_columns, require_different
 from simclr_steps.data.columns import column_of
+from simclr_steps.data.gathered import read_features, read_table
 from simclr_steps.data.packed import read_description
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.evaluation.batch_effects import NEIGHBORS, predictability
@@ -40,7 +41,7 @@ def metadata(settings: MetadataSettings, *, features: Path, data: Path, out: Pat
     folders = [features / split for split in PACKED_SPLITS]
     for folder in folders:
         split_of_features(folder, data, description.pixel_hash)
-    rows = pd.concat([pd.read_parquet(folder / "rows.parquet") for folder in folders], ignore_index=True)
+    rows = pd.concat([read_table(folder) for folder in folders], ignore_index=True)
     require_columns(settings.columns, [str(name) for name in rows if name not in _OWN], data.name)
     for name in settings.columns:
         require_different(name, rows[name].fillna(""), data.name)
@@ -57,7 +58,7 @@ def metadata(settings: MetadataSettings, *, features: Path, data: Path, out: Pat
 
 def _features(folders: list[Path], drawn: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """Return the features of rows of all splits, counted through, without reading those of the others."""
-    arrays = [np.load(folder / "backbone.npy", mmap_mode="r", allow_pickle=False) for folder in folders]
+    arrays = [read_features(folder, "backbone") for folder in folders]
     starts = np.cumsum([0, *map(len, arrays)])
     parts = [
         array[drawn[slice(*np.searchsorted(drawn, [start, start + len(array)]))] - start]

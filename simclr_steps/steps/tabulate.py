@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from simclr_steps.data.gathered import read_features
 from simclr_steps.data.packed import read_description
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.row_tables import row_table
@@ -15,8 +17,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 
-_LAYERS = ("backbone.npy", "projection_head.npy")
-_OWN = (*_LAYERS, "rows.parquet", "run.json")  # of `out` for unlabeled
+_LAYERS = ("backbone", "projection_head")
+_OWN = (*(f"{layer}.npy" for layer in _LAYERS), "rows.parquet", "run.json")  # of `out` for unlabeled
 _ROWS_AT_A_TIME = 10_000
 
 
@@ -46,16 +48,15 @@ def tabulate(features: Path, *, data: Path, split: str, out: Path) -> None:
         table = table.iloc[rows]
         with whole_folder(out, _OWN) as folder:
             for layer in _LAYERS:
-                _copy_rows(features / layer, rows, folder / layer)
+                _copy_rows(read_features(features, layer), rows, folder / f"{layer}.npy")
             table.to_parquet(folder / "rows.parquet", index=False)
             described = {**facts, "split": split, "gather": facts["run"], "run": record.finish()}
             write_json(folder / "run.json", described)
     log.info("%d rows of %s: %s", len(table), split, out / "rows.parquet")
 
 
-def _copy_rows(source: Path, rows: Rows, target: Path) -> None:
+def _copy_rows(array: npt.NDArray[np.float32], rows: Rows, target: Path) -> None:
     """Copy some rows of an array, a few at a time."""
-    array = np.load(source, mmap_mode="r", allow_pickle=False)
     copy = np.lib.format.open_memmap(target, mode="w+", dtype=array.dtype, shape=(len(rows), *array.shape[1:]))
     for start in range(0, len(rows), _ROWS_AT_A_TIME):
         part = rows[start : start + _ROWS_AT_A_TIME]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from simclr_steps.data.asked_columns import require_columns
 from simclr_steps.data.columns import column_of
+from simclr_steps.data.gathered import read_features, read_table
 from simclr_steps.data.packed import NO_LABEL, Description, Pixels, read_description, read_images
 from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
@@ -60,7 +61,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
     record = Record("umap", settings, description.content_hash, settings.random_state)
     mix = mix_of(settings.display, description.image_format, data.name)
     split = split_of_features(features, data, description.pixel_hash)
-    rows = pd.read_parquet(features / "rows.parquet")
+    rows = read_table(features)
     require_columns(settings.columns, map(str, rows), data.name)
     labels = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
     drawn = np.arange(len(rows))
@@ -77,7 +78,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
             images = _tiles(read_images(data, split), drawn, mix)
             pages, channels = {}, in_words(legend_of(mix, description.image_format))
             for layer in LAYERS:
-                values = np.load(features / f"{layer}.npy", allow_pickle=False)[drawn]
+                values = read_features(features, layer)[drawn]
                 log.info("%s: %d points of %d values", layer, *values.shape)
                 points, quality[layer] = _points(settings, layer, values, rows, labels[drawn], title, description)
                 table = points.table.sort_index()
