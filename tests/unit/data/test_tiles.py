@@ -155,6 +155,20 @@ def test_an_image_that_cannot_be_read_stops_or_is_skipped_once(
     assert "1 unreadable images were left out" in caplog.text
 
 
+def test_an_image_that_cannot_be_read_fills_no_split(tmp_path: Path) -> None:
+    names = [f"{name}.tif" for name in "abcdefgh"]
+    write(tmp_path / "slides", *names)
+    for name in names[::2]:
+        (tmp_path / "slides" / name).write_bytes(b"II*\0damaged")
+    cut: dict[str, Any] = {"unreadable": "skip", "validation_fraction": 0.25, "test_fraction": 0.25}
+    packed(tmp_path / "slides", **cut)
+    described = read_description(tmp_path / "packed")
+    assert {name: one.groups for name, one in described.splits.items()} == {
+        "train": 2, "validation": 1, "test": 1, "unlabeled": 0,
+    }  # fmt: skip
+    assert described.skipped == names[::2]
+
+
 SLIDE = """
 import resource, sys
 from pathlib import Path
