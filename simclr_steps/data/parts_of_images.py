@@ -81,14 +81,19 @@ def _check_boxes(table: Path, files: Sequence[ImageFile], sizes: Mapping[str, Si
     UserError
         Naming the line.
     """
+    known = {parent: size for parent, size in sizes.items() if not isinstance(size, str)}
+    outside = [file for file in files if file.box and file.parent in known and not file.box.is_in(known[file.parent])]
+    if outside:
+        file = outside[0]
+        height, width = known[file.parent]
+        more = f" (and {len(outside) - 1} more lines)" if len(outside) > 1 else ""
+        raise UserError(
+            f"path: {table} line {file.line}{more} has the box {file.box}, which is not all inside {file.name} of "
+            f"{width:,} × {height:,} pixels: correct it or delete the line"
+        )
     firsts: dict[str, ImageFile] = {}
     for file in files:
-        where, size = f"path: {table} line {file.line}", sizes[file.parent]
-        if file.box and not isinstance(size, str) and not file.box.is_in(size):
-            raise UserError(
-                f"{where} has the box {file.box}, which is not all inside {file.name} of {size[1]:,} × {size[0]:,} "
-                "pixels: correct it or delete the line"
-            )
+        where = f"path: {table} line {file.line}"
         first = firsts.setdefault(file.parent, file)
         for what, own, other in (("group", file.group, first.group), ("split", _side(file), _side(first))):
             if own != other:

@@ -41,7 +41,7 @@ def opened(dataset: Dataset, originals: Path | None, workers: int) -> Iterator[I
 def listed(dataset: Dataset, originals: Path | None) -> Listing:
     """Return what a data set tells of its images, of which none is read; see `opened`."""
     if isinstance(dataset, FolderDataset):
-        return list_folder(dataset, workers=1)
+        return list_folder(dataset, workers=1 if dataset.tiles else None)
     with opened(dataset, originals, workers=1) as source:
         return source
 

@@ -89,7 +89,7 @@ class Keep:
         UserError
             When none is left in the end.
         """
-        count, most = 0, 0.0
+        count, most = 0, -1.0  # the deviation where there are no data
         for rows, images in parts:
             deviations = np.array([_deviation(image, form) for image in images])
             is_kept = deviations >= self._min_std
@@ -97,13 +97,15 @@ class Keep:
             count, most = count + len(rows), max(most, float(deviations.max()))
             if is_kept.any():
                 yield rows[is_kept], images[is_kept]
-        if self.dropped:
-            log.info("dropped %d of %d tiles with nothing on them, and kept the others", len(self.dropped), count)
         if count and len(self.dropped) == count:
+            if most < 0:
+                raise UserError(f"tiles.nodata: none of the {count} tiles has any data: check the value")
             raise UserError(
                 f"tiles.keep: min_std {self._min_std:g} leaves none of the {count} tiles, whose largest standard "
-                f"deviation is {max(most, 0):.2g} of the value range: lower it"
+                f"deviation is {most:.2g} of the value range: lower it"
             )
+        if self.dropped:
+            log.info("dropped %d of %d tiles with nothing on them, and kept the others", len(self.dropped), count)
 
 
 def _deviation(image: npt.NDArray[np.generic], form: ImageFormat) -> float:

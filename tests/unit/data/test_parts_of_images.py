@@ -45,6 +45,10 @@ def test_what_cannot_be_read_is_nowhere() -> None:
         (["a.tif,0,0,16,16", "a.tif,195,0,16,16"], r"line 3 has the box x=195,.* not all inside a\.tif of 210 × 150"),
         (["a.tif,-1,0,16,16"], r"line 2 has the box x=-1,y=0"),
         (["a.tif,0,140,16,16"], r"line 2 has the box x=0,y=140"),
+        (
+            ["a.tif,0,0,9,9", *(f"a.tif,{x},0,9,9" for x in (202, 203, 204))],
+            r"line 3 \(and 2 more lines\) has the box x=202",
+        ),
     ],
 )
 def test_a_box_outside_its_image_is_named_with_its_line(tmp_path: Path, lines: Sequence[str], sentence: str) -> None:

@@ -102,6 +102,13 @@ def test_empty_tiles_are_dropped_and_counted(tmp_path: Path, caplog: pytest.LogC
         packed(tmp_path / "slides", keep={"min_std": 0.9})
 
 
+def test_tiles_without_any_data_are_told(tmp_path: Path) -> None:
+    (tmp_path / "slides").mkdir()
+    tifffile.imwrite(tmp_path / "slides" / "a.tif", np.full(SIZE, 7, dtype=np.uint8))
+    with pytest.raises(UserError, match=r"^tiles\.nodata: none of the 6 tiles has any data: check the value$"):
+        packed(tmp_path / "slides", nodata=7, value_range=[0, 255])
+
+
 @pytest.mark.parametrize(("dtype", "nodata"), [(np.uint8, 0), (np.uint16, 65_535), (np.float32, "nan")])
 def test_pixels_without_data_count_neither_in_the_range_nor_in_keep(tmp_path: Path, dtype: Any, nodata: Any) -> None:
     whole = (100 + np.indices((128, 128)).sum(axis=0) % 100).astype(dtype)
