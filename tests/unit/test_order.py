@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def test_the_longest_run_first_and_all_others_in_the_order_of_their_files(tmp_pa
     (tmp_path / "test_some.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", str(tmp_path), str(tmp_path)]
     command += ["--collect-only", "-q"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    plain = {**os.environ, "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, cwd=REPOSITORY, env=plain, capture_output=True, text=True, check=True)
     found = [line.partition("::")[2] for line in done.stdout.splitlines() if "::" in line]
     assert found == ["test_slowest", "test_slower", "test_short", "test_slow", "test_last"]
