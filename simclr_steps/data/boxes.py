@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from simclr_steps.data.regions import Box
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.sizes import Size
+
+if TYPE_CHECKING:  # Snakemake plans without NumPy
+    import numpy.typing as npt
 
 BOX_COLUMNS = ("x", "y", "width", "height")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of an image in pixels from its upper left corner, x to the right and y down, as the image is shown."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        """Return the box as it stands in the name of an image."""
+        return f"x={self.x},y={self.y},w={self.width},h={self.height}"
+
+    def is_in(self, size: Size) -> bool:
+        """Return whether it lies in an image."""
+        height, width = size
+        return min(self.x, self.y) >= 0 and self.x + self.width <= width and self.y + self.height <= height
+
+    def of(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return this part of an image [H, W, …]."""
+        return values[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
 def box_columns(columns: Sequence[str], table: object) -> tuple[str, ...]:

@@ -6,12 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from simclr_steps.data.file_states import Fingerprints, OwnDataset
 from simclr_steps.data.folder_listing import list_folder
 from simclr_steps.data.listing import Listing, places
 from simclr_steps.data.numpy_files import read_arrays
@@ -21,16 +21,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
 
-OwnDataset = FolderDataset | ArraysDataset
 _DIGITS = 16
-
-
-@dataclass(frozen=True)
-class Fingerprints:
-    """16 hexadecimal digits each, "" where the source cannot be listed: the step names what is wrong."""
-
-    pixels: str
-    labels: str
 
 
 def fingerprints(dataset: OwnDataset) -> Fingerprints:

@@ -41,7 +41,7 @@ def find_images(folder: Path) -> list[str]:
         When there is no image, one of an instrument's own format, or a name is not valid UTF-8.
     """
     images, start = [], _start_below(folder)
-    files, ignored = _images_below(folder)
+    files, ignored = images_below(folder)
     for file in ignored:
         if converter := converter_by_name(file.name):
             raise UserError(f"path: {file.path} is not read: {converter}, or remove it")
@@ -67,7 +67,7 @@ def _start_below(folder: Path) -> int:
     return len(os.path.join(folder, ""))  # noqa: PTH118 - Path drops the separator at the end
 
 
-def _images_below(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
+def images_below(folder: Path) -> tuple[list[os.DirEntry[str]], list[os.DirEntry[str]]]:
     """Return the images at any depth, and all other files; `.npy` files are images where there are no others."""
     files = list(_files_below(folder))
     wanted = is_image if any(is_image(file.name) for file in files) else _is_array

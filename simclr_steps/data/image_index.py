@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from simclr_steps.data.boxes import box_in
+from simclr_steps.data.boxes import Box, box_in
 from simclr_steps.data.image_files import find_images, is_passed_over
 from simclr_steps.data.image_tables import MISSING, OF_CHANNEL, names_files, read_lines
-from simclr_steps.data.regions import Box
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.base import did_you_mean

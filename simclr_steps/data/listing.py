@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from simclr_steps.data.boxes import Box
 from simclr_steps.data.groups import Groups
-from simclr_steps.data.regions import Box
 from simclr_steps.data.splits import Labels, SplitNames
 
 _UNTIDY = ("/.", "//")  # in a path that may have a shorter form

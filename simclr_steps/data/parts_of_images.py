@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from simclr_steps.data.boxes import Box
 from simclr_steps.data.image_index import ImageFile
 from simclr_steps.data.pieces import Cutting, sizes_of
 from simclr_steps.data.readable import File
-from simclr_steps.data.regions import Box
 from simclr_steps.data.tiles import NOWHERE, cut_up
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.sizes import Size

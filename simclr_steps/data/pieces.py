@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from simclr_steps.data.boxes import Box
 from simclr_steps.data.decoding import (
     Decoded,
     check_regular,
@@ -20,7 +21,7 @@ from simclr_steps.data.decoding import (
 from simclr_steps.data.decoding_processes import in_processes
 from simclr_steps.data.measured_files import is_tiff
 from simclr_steps.data.readable import File, UnreadableError, check_size
-from simclr_steps.data.regions import Box, Channels, Regions, WholeImage
+from simclr_steps.data.regions import Channels, Regions, WholeImage
 from simclr_steps.data.tiff_regions import TiffRegions
 from simclr_steps.settings.datasets import FolderDataset, count_and_names
 from simclr_steps.settings.image_format import Reading

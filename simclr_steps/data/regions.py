@@ -4,38 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.data.boxes import Box
 from simclr_steps.settings.sizes import Size
 
 Values = npt.NDArray[Any]  # [h, w, C] of uint8, uint16 or float32
-
-
-@dataclass(frozen=True)
-class Box:
-    """A part of an image in pixels from its upper left corner, x to the right and y down, as the image is shown."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def __str__(self) -> str:
-        """Return the box as it stands in the name of an image."""
-        return f"x={self.x},y={self.y},w={self.width},h={self.height}"
-
-    def is_in(self, size: Size) -> bool:
-        """Return whether it lies in an image."""
-        height, width = size
-        return min(self.x, self.y) >= 0 and self.x + self.width <= width and self.y + self.height <= height
-
-    def of(self, values: Values) -> Values:
-        """Return this part of an image [H, W, …]."""
-        return values[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
 class Regions(Protocol):

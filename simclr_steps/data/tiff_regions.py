@@ -14,10 +14,11 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
+from simclr_steps.data.boxes import Box
 from simclr_steps.data.measured_files import as_values
 from simclr_steps.data.metadata import stored_place
 from simclr_steps.data.readable import UnreadableError
-from simclr_steps.data.regions import Box, Values
+from simclr_steps.data.regions import Values
 from simclr_steps.data.tiff_files import (
     check_parts,
     known_compression,

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.data.boxes import Box
 from simclr_steps.data.image_index import ImageFile
-from simclr_steps.data.regions import Box
 from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError

@@ -6,7 +6,7 @@ from functools import cache
 from snakemake.utils import update_config
 
 from simclr_steps.data.asked_columns import require_table
-from simclr_steps.data.fingerprints import fingerprints
+from simclr_steps.data.file_states import fingerprints_to_plan
 from simclr_steps.files import canonical_json, checksum, write_text
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
@@ -156,7 +156,7 @@ def originals(dataset):
 
 @cache
 def own_fingerprints(dataset):
-    return fingerprints(CONFIG.datasets[dataset])
+    return fingerprints_to_plan(CONFIG.datasets[dataset])
 
 
 def own_files(dataset, rule):
@@ -165,6 +165,12 @@ def own_files(dataset, rule):
         return []
     found = own_fingerprints(dataset)
     return [found.pixels if rule == "prepare" else found.labels]
+
+
+def recorded_files(dataset, rule):
+    """Return the same as the steps record it, nothing where this environment cannot tell."""
+    is_known = CONFIG.datasets[dataset].is_downloaded or own_fingerprints(dataset).are_of_steps
+    return own_files(dataset, rule) if is_known else []
 
 
 @cache
@@ -194,9 +200,23 @@ def command_beside(step):
     return lambda wildcards, resources: f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps {step}"
 
 
-def originals_option(wildcards, input):
-    """Return the option that names what download wrote, where there is such; derived, it triggers no rerun."""
-    return f"--originals {shlex.quote(str(input.originals[0]))}" if input.originals else ""
+def labels_of_known_set(wildcards):
+    """Return the labels of a downloaded set, which nobody edits; those of the user's own are no input of pretraining."""
+    files = ("dataset.json", "train.labels.npy", "validation.labels.npy", "train.rows.parquet")
+    is_known = CONFIG.datasets[wildcards.dataset].is_downloaded
+    return [f"resources/{wildcards.dataset}/{file}" for file in files] if is_known else []
+
+
+def label_beside(wildcards, resources):
+    """Return the command that writes the user's own labels as they are now; for a known set one that does nothing."""
+    is_known = CONFIG.datasets[wildcards.dataset].is_downloaded
+    return ":" if is_known else command_beside("label")(wildcards, resources)
+
+
+def labels_beside(wildcards, input, output):
+    """Return the folder with the labels that a pretraining begins with."""
+    is_known = CONFIG.datasets[wildcards.dataset].is_downloaded
+    return str(Path(input[0]).parent) if is_known else work_folder("labels/{dataset}")(wildcards, output)
 
 
 def config_named(wildcards, output):

@@ -2,7 +2,7 @@ rule pretrain:
     input:
         images("train", "validation"),
         "resources/{dataset}/origins.parquet",
-        originals=lambda wildcards: originals(wildcards.dataset),
+        labels_of_known_set,
         weights=published,
     output:
         directory("results/{dataset}/{pretrain}/seed{seed}/pretrain"),
@@ -27,12 +27,11 @@ rule pretrain:
         code=lambda wildcards: [code_hash("pretrain"), *code_of_pretrain(PLAN.pretrains[wildcards.pretrain])],
         own_weights=lambda wildcards: checksum_of(PLAN.pretrains[wildcards.pretrain].own_weights),
         weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
-        label=command_beside("label"),
+        label=label_beside,
         of_data=given(lambda wildcards: PLAN.listed(wildcards.dataset)),
-        originals=originals_option,
         check=command_beside("check"),
         demands=given(lambda wildcards: demands_json(wildcards.dataset)),
-        labels=work_folder("labels/{dataset}"),
+        labels=labels_beside,
         data=subpath(input[0], parent=True),
         work=work_folder("pretrain"),
         step=command("pretrain"),
@@ -40,7 +39,7 @@ rule pretrain:
         time_budget=time_budget,
         options=options("workers", "compile", "save_minutes"),
     shell:
-        "{params.label} --settings {params.of_data} {params.originals} --data {params.data:q}"
+        "{params.label} --settings {params.of_data} --data {params.data:q}"
         " --out {params.labels:q} --log {log.label:q} &&"
         " {params.check} --settings {params.demands} --data {params.labels:q} --log {log.check:q} &&"
         " {params.step} --settings {params.settings:q} {params.weights:q} --data {params.data:q}"

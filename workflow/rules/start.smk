@@ -34,7 +34,7 @@ def start():
         warn_of_triggers()
         bring_results_to_present()
         with one_sentence("error"):
-            check_adopted(PLAN, undeclared, knows_or_forces, own_files, own_code)
+            check_adopted(PLAN, undeclared, knows_or_forces, recorded_files, own_code)
 
 
 def no_files(wildcards):

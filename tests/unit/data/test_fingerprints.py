@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simclr_steps.data.fingerprints import Fingerprints, fingerprints
+from simclr_steps.data.file_states import Fingerprints
+from simclr_steps.data.fingerprints import fingerprints
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
 from tests.unit.packing import pack_and_label
 

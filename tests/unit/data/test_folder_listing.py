@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from simclr_steps.data.boxes import Box
 from simclr_steps.data.folder_listing import list_folder, path_of
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.image_index import ImageFile
-from simclr_steps.data.regions import Box
 from simclr_steps.machine.errors import UserError
 from tests.unit.data.test_boxes import BOXES, write_table
 from tests.unit.data.test_boxes import dataset as boxes

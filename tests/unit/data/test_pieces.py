@@ -11,9 +11,9 @@ import tifffile
 from PIL import Image
 
 from simclr_steps.data import pieces
+from simclr_steps.data.boxes import Box
 from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.pieces import Cutting, cutting_of, decode_piece, decode_pieces, reading_of, sizes_of
-from simclr_steps.data.regions import Box
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.image_format import Reading
 from tests.unit.data.test_boxes import BOXES, source_of

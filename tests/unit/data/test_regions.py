@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from simclr_steps.data.regions import Box, Channels, Values, WholeImage
+from simclr_steps.data.boxes import Box
+from simclr_steps.data.regions import Channels, Values, WholeImage
 from tests.unit.data.test_tiff_regions import noise
 
 

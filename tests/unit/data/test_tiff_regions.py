@@ -11,9 +11,9 @@ import pytest
 import tifffile
 from PIL import Image
 
+from simclr_steps.data.boxes import Box
 from simclr_steps.data.measured_files import read_tiff
 from simclr_steps.data.readable import UnreadableError
-from simclr_steps.data.regions import Box
 from simclr_steps.data.tiff_regions import TiffRegions
 from simclr_steps.settings.image_format import Reading
 

@@ -1,0 +1,56 @@
+"""Where Snakemake runs without NumPy, any change of the user's files is seen, if not what it means."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from simclr_steps.data.file_states import fingerprints_to_plan, state_of_files
+from simclr_steps.data.fingerprints import fingerprints
+from simclr_steps.settings.datasets import FolderDataset
+
+WITHOUT_NUMPY = """
+import sys
+sys.modules["numpy"] = None
+from simclr_steps.data.file_states import fingerprints_to_plan
+from simclr_steps.settings.datasets import FolderDataset
+found = fingerprints_to_plan(FolderDataset(source="folder", path=sys.argv[1], image_size=8))
+assert found.pixels == found.labels and not found.are_of_steps
+print(found.pixels)
+"""
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    for name in ("a.png", "b.png"):
+        Image.new("L", (6, 6)).save(tmp_path / name)
+    (tmp_path / "list.csv").write_text("path,label,split\na.png,x,train\nb.png,y,train\n")
+    return tmp_path / "list.csv"
+
+
+def dataset(path: Path) -> FolderDataset:
+    return FolderDataset(source="folder", path=str(path), image_size=8)
+
+
+def test_with_numpy_they_are_those_of_the_steps(table: Path) -> None:
+    assert fingerprints_to_plan(dataset(table)) == fingerprints(dataset(table))
+
+
+@pytest.mark.parametrize("is_table", [True, False])
+def test_without_it_any_change_of_a_file_changes_both(table: Path, is_table: bool) -> None:
+    path = table if is_table else table.parent
+    before = state_of_files(dataset(path))
+    command = [sys.executable, "-c", WITHOUT_NUMPY, str(path)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == before
+    (table.parent / "other.txt").write_text("")
+    assert state_of_files(dataset(path)) == before
+    Image.new("L", (7, 7)).save(table.parent / "b.png")
+    assert state_of_files(dataset(path)) != before
+    if is_table:
+        image_changed = state_of_files(dataset(path))
+        table.write_text(table.read_text().replace("b.png,y", "b.png,yes"))
+        assert state_of_files(dataset(path)) != image_changed
