@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +41,11 @@ def first_labels(folder: Path, labels: Path, pixel_hash: str) -> FirstLabels:
         if described.pixel_hash != pixel_hash:
             raise UserError(f"--labels: {labels} is not of the images that --data holds: run label on these")
         now = FirstLabels(read_labels(labels, "train"), read_labels(labels, "validation"), described.content_hash)
-        if not leads():
-            return now
-        with whole_file(kept) as partial, partial.open("wb") as stream:
-            np.savez(stream, train=now.train, validation=now.validation, content_hash=np.str_(now.content_hash))
+        # A disk too full for them is too full for any save, at which all processes end together: nothing to resume.
+        with suppress(OSError, UserError):
+            if leads():
+                with whole_file(kept) as partial, partial.open("wb") as stream:
+                    np.savez(stream, train=now.train, validation=now.validation, content_hash=np.str_(now.content_hash))
+        return now
     with np.load(kept, allow_pickle=False) as stored:
         return FirstLabels(stored["train"], stored["validation"], str(stored["content_hash"]))

@@ -42,9 +42,9 @@ def test_other_code_and_other_images_stop_too(copied: Project) -> None:
     done = copied.dry_run("--cores", "2")
     assert f"{RUN}/encoder/selection.json" in done.stderr or f"{RUN}/evaluate/knn.json" in done.stderr
     copied.edit("simclr_steps/evaluation/neighbors.py", "2**25", "2**26")
-    description = copied.folder / "resources/digits/dataset.json"
-    content = json.loads(description.read_text())
-    description.write_text(json.dumps({**content, "content_hash": "of other images"}))
+    for name, key in (("images.json", "pixel_hash"), ("dataset.json", "content_hash")):
+        described = copied.folder / "resources/digits" / name
+        described.write_text(json.dumps({**json.loads(described.read_text()), key: "of other images"}))
     done = copied.dry_run("--cores", "2")
     assert done.returncode == 1
     assert f"error: {RUN}/pretrain/run.json, {RUN}/encoder/selection.json, {RUN}/evaluate/knn.json and 9 more" in (

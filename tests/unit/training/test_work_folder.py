@@ -53,7 +53,8 @@ def test_any_change_of_what_a_result_is_made_of_leads_to_another_work_folder(
     labeled.write_text(labeled.read_text().replace("hash-of-data", "hash-of-other-labels"))
     begin()
     assert folders() == 6, "a training keeps the labels that it began with"
-    packed.write_text(packed.read_text().replace("pixels-of-data", "other-pixels"))
+    for described in (labeled, packed):
+        described.write_text(described.read_text().replace("pixels-of-data", "other-pixels"))
     begin()
     assert folders() == 7
 
