@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
     assert [(row["file"], row["epoch"], row["step"]) for row in one] == [
         (row["file"], row["epoch"], row["step"]) for row in two
     ]
-    for name in ("validate_loss",):
-        assert [float(row[name]) for row in one] == pytest.approx([float(row[name]) for row in two], rel=1e-4)
+    losses = [[float(row["validate_loss"] or "nan") for row in table] for table in tables]  # not each epoch is judged
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4, nan_ok=True) and not math.isnan(losses[0][-1])
 
 
 @pytest.mark.slow
