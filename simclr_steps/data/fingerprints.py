@@ -83,9 +83,8 @@ def of_labels(listing: Listing) -> str:
     """Return the fingerprint of what is known of the images: classes, labels, groups and further columns."""
     digest = hashlib.sha256(listing.labels.tobytes())
     groups = [] if listing.groups is None else [listing.groups.tolist()]
-    for name in sorted(
-        set(listing.columns).difference(OF_PARTS)
-    ):  # which the keys tell, whichever way they are written
+    known_by_keys = set(OF_PARTS)  # however a table writes them
+    for name in sorted(set(listing.columns) - known_by_keys):
         groups += [[name], listing.columns[name]]
     for texts in (listing.classes, listing.keys, *groups):
         digest.update("\0".join([str(len(texts)), *texts]).encode(errors="surrogateescape"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
+from simclr_steps.data.packed import open_array, read_parquet
 from simclr_steps.machine.errors import UserError
 
 
@@ -20,14 +20,7 @@ def read_features(folder: Path, layer: str) -> npt.NDArray[np.float32]:
     UserError
         When the file is absent or damaged.
     """
-    path = folder / f"{layer}.npy"
-    try:
-        features: npt.NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run gather") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run gather again") from error
-    return features
+    return open_array(folder / f"{layer}.npy", "gather")
 
 
 def read_table(folder: Path) -> pd.DataFrame:
@@ -39,12 +32,7 @@ def read_table(folder: Path) -> pd.DataFrame:
         When the file is absent, damaged or does not fit the features.
     """
     path = folder / "rows.parquet"
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run tabulate") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run tabulate again") from error
+    table = read_parquet(path, [], "tabulate")
     if len(table) != len(read_features(folder, "backbone")):
         raise UserError(f"{path} does not match the features beside it: run tabulate again")
     return table

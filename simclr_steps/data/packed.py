@@ -143,7 +143,7 @@ def read_images(folder: Path, split: str) -> Pixels:
         When the file is absent, cut short or does not fit images.json.
     """
     form, path = read_packed(folder).image_format, folder / f"{split}.images.npy"
-    images = _open_array(path)
+    images = open_array(path, "prepare")
     if images.shape[1:] != (*form.size, form.channels) or images.dtype != form.packed_dtype:
         raise UserError(f"{path} does not match images.json: run prepare again")
     return images
@@ -157,7 +157,7 @@ def read_labels(folder: Path, split: str) -> npt.NDArray[np.int64]:
     UserError
         When the file is absent or damaged.
     """
-    return np.asarray(_open_array(folder / f"{split}.labels.npy"), dtype=np.int64)
+    return np.asarray(open_array(folder / f"{split}.labels.npy", "label"), dtype=np.int64)
 
 
 def read_split(folder: Path, split: str) -> Split:
@@ -182,7 +182,7 @@ def read_origins(folder: Path) -> dict[str, Origins]:
     UserError
         When the file is absent or damaged.
     """
-    table = _read_table(folder / "origins.parquet", ["split", "key", "digest"])
+    table = read_parquet(folder / "origins.parquet", ["split", "key", "digest"], "prepare")
     of_splits = {split: table[table["split"] == split] for split in PACKED_SPLITS}
     return {
         split: Origins(part["key"].tolist(), part["digest"].to_numpy(dtype=np.uint64))
@@ -213,34 +213,43 @@ def read_rows(folder: Path, data: Description, split: str) -> pd.DataFrame:
     """
     path = folder / f"{split}.rows.parquet"
     expected = ["row", "source", "label", *(["group"] if data.splits[split].groups is not None else [])]
-    rows = _read_table(path, expected)
+    rows = read_parquet(path, expected, "label")
     if len(rows) != (data.trained_on if split == "train" else data.splits[split].images):
         raise UserError(f"{path} does not match the images of its split: run label again")
     return rows
 
 
-def _read_table(path: Path, expected: list[str]) -> pd.DataFrame:
+def read_parquet(path: Path, expected: list[str], step: str) -> pd.DataFrame:
+    """Return the table that a step wrote.
+
+    Raises
+    ------
+    UserError
+        When the file is absent or damaged, or lacks one of the expected columns.
+    """
     try:
         table = pd.read_parquet(path)
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run {_maker(path)} again") from error
+        raise UserError(f"{path} does not exist: run {step} again") from error
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run {_maker(path)} again") from error
+        raise UserError(f"{path} is damaged ({error}): delete it and run {step} again") from error
     if missing := [column for column in expected if column not in table]:
-        raise UserError(f"{path} has no {missing[0]} column: run {_maker(path)} again")
+        raise UserError(f"{path} has no {missing[0]} column: run {step} again")
     return table
 
 
-def _maker(path: Path) -> str:
-    """Return the step that writes a file."""
-    return "prepare" if path.stem.endswith(("images", "origins")) else "label"
+def open_array(path: Path, step: str) -> npt.NDArray[Any]:
+    """Open the array that a step wrote, without reading it.
 
-
-def _open_array(path: Path) -> npt.NDArray[Any]:
+    Raises
+    ------
+    UserError
+        When the file is absent or damaged.
+    """
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: run {_maker(path)}") from error
+        raise UserError(f"{path} does not exist: run {step}") from error
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete it and run {_maker(path)} again") from error
+        raise UserError(f"{path} is damaged ({error}): delete it and run {step} again") from error
     return array

@@ -10,7 +10,7 @@ _NAMED = 5  # images in the log
 
 
 def report_skipped(file: File, reason: str, before: int) -> None:
-    """Say that an image is left out and why, if few have been before it; then say once that there are more."""
+    """Say that an image is left out and why, if few have been before it; then say once that more follow."""
     if before < _NAMED:
         log.warning("skipped %s: %s", shown(file), reason)
     elif before == _NAMED:
