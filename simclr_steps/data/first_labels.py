@@ -40,7 +40,9 @@ def first_labels(folder: Path, labels: Path, pixel_hash: str) -> FirstLabels:
         described = read_description(labels)
         if described.pixel_hash != pixel_hash:
             raise UserError(f"--labels: {labels} is not of the images that --data holds: run label on these")
-        now = FirstLabels(read_labels(labels, "train"), read_labels(labels, "validation"), described.content_hash)
+        # Read, not mapped: what happens to the file later must not reach this training.
+        train, validation = (np.array(read_labels(labels, split)) for split in ("train", "validation"))
+        now = FirstLabels(train, validation, described.content_hash)
         # A disk too full for them is too full for any save, at which all processes end together: nothing to resume.
         with suppress(OSError, UserError):
             if leads():

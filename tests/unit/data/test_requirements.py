@@ -62,6 +62,7 @@ def drawn(data: Path, folder: Path, encoder: Path) -> None:
     write_json(features / "run.json", {"split": "test", "run": {"data_hash": described["pixel_hash"]}})
     rows = {"row": range(60), "source": "", "label": pd.Series([pd.NA] * 60, dtype="Int64"), "class": None}
     pd.DataFrame(rows).to_parquet(features / "rows.parquet", index=False)
+    np.save(features / "backbone.npy", np.zeros((60, 8), dtype=np.float32))
     umap(UmapOfDataset(supervised=True), features=features, data=data, out=folder / "out")
 
 
