@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -17,10 +18,14 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.labels import LabelBudget, WholeGroups
 
 
-def require_batch(images: int, name: str, batch_size: int) -> None:
+def require_batch(images: int, name: str, batch_size: int | Literal["auto"]) -> None:
     """Raise UserError if there are fewer images to pretrain on than one batch has."""
-    if batch_size > images:
-        raise UserError(f"global_batch_size {batch_size} exceeds the {images} training images of {name}: lower it")
+    if images < 2:
+        raise UserError(f"{name} has {images} training images, and SimCLR needs at least 2: add some")
+    if batch_size != "auto" and batch_size > images:
+        raise UserError(
+            f"global_batch_size {batch_size} exceeds the {images} training images of {name}: lower it, or write auto"
+        )
 
 
 def require_color(channels: int, keys: Sequence[str], *, is_color: bool) -> None:

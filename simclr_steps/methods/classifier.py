@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import lightning.pytorch as L
@@ -16,6 +15,7 @@ from simclr_steps.data.packed import Split
 from simclr_steps.data.splits import Rows, drawn_while_training, epochs_between_judgments, labeled_rows
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
+from simclr_steps.methods.fitting import epochs_of
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Classifier
 from simclr_steps.networks.features import compute_features, network_input
@@ -54,7 +54,8 @@ class Supervised(Trained):
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
         self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
         self.images_per_step = round(len(rows) / self.steps_per_epoch)
-        self.epochs = self.kept_epoch = _epochs(settings, self.steps_per_epoch)
+        fitting = epochs_of(_LEAST_EPOCHS, _LEAST_UPDATES, self.steps_per_epoch)
+        self.epochs = self.kept_epoch = fitting if settings.epochs == "auto" else settings.epochs
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of the drawn rows."""
@@ -103,13 +104,6 @@ class Supervised(Trained):
         return optimizer_and_schedule(
             layers, settings, settings.learning_rate, steps, self.epochs, settings.layer_decay
         )
-
-
-def _epochs(settings: FinetuneSettings, steps_per_epoch: int) -> int:
-    """Return the number of epochs that the settings ask for."""
-    if settings.epochs == "auto":
-        return max(_LEAST_EPOCHS, math.ceil(_LEAST_UPDATES / steps_per_epoch))
-    return settings.epochs
 
 
 class BestEpoch(L.Callback):

@@ -18,7 +18,7 @@ from simclr_steps.methods.micro_batches import in_micro_batches
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Encoder
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.training.batches import GlobalBatches
 from simclr_steps.training.compiled import Compilable
 from simclr_steps.training.loading import Images
@@ -34,7 +34,7 @@ class SimCLR(Compilable):
 
     def __init__(
         self,
-        settings: PretrainSettings,
+        settings: FittedPretrain,
         encoder: Encoder,
         images: Images,
         hold_out: Images,

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.auto import WholeOrAuto
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.optimization import Optimization
-
-
-def _check_epochs(value: Any) -> Any:
-    if value == "auto" or (type(value) is int and value > 0):
-        return value
-    raise ValueError("must be a whole number above 0, or auto")
-
-
-Epochs = Annotated[Annotated[int, Field(gt=0)] | Literal["auto"], BeforeValidator(_check_epochs)]
 
 
 class FinetuneSettings(Optimization):
@@ -52,7 +44,7 @@ class FinetuneSettings(Optimization):
         description="Factor that multiplies the learning rate at each layer, from the head (full rate) back to the "
         "first layers. Layers are the network's blocks; 1 uses the same rate for all.",
     )
-    epochs: Epochs = Field(
+    epochs: WholeOrAuto = Field(
         "auto",
         description="Passes over the labeled images; `auto` is 30, or more if 1,000 weight updates take more.",
     )

@@ -12,6 +12,7 @@ from pydantic import Field
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.auto import WholeOrAuto
 from simclr_steps.settings.base import Settings
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
 from simclr_steps.settings.config import Config
@@ -65,7 +66,7 @@ class FinetuneDemands(Settings):
 class Demands(Settings):
     """What the experiments ask of a data set, whatever they make of it."""
 
-    batch_sizes: dict[str, int]  # images in a global batch, by the pretraining's name
+    batch_sizes: dict[str, WholeOrAuto]  # images in a global batch, by the pretraining's name
     criterion: Criterion
     finetunes: dict[str, FinetuneDemands]
     drawn: str  # the split that UMAP draws

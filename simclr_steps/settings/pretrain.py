@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.auto import WholeOrAuto
 from simclr_steps.settings.base import Address, LocalPath, did_you_mean
 from simclr_steps.settings.network import _ENCODER_ELSEWHERE, ENCODERS, ProjectionHead
 from simclr_steps.settings.optimization import Optimization
@@ -74,7 +75,12 @@ class PretrainSettings(Optimization):
     learning_rate_scaling: Literal["linear", "sqrt", "none"] = Field(
         "linear", description="Multiplies the learning rate by global_batch_size / 256, by its square root, or by 1."
     )
-    epochs: int = Field(100, gt=0, validate_default=True, description="Passes over the training and unlabeled images.")
+    epochs: WholeOrAuto = Field(
+        "auto",
+        validate_default=True,
+        description="Passes over the training and unlabeled images; `auto` is 100, or more if 1,000 weight updates "
+        "take more, but at most 500.",
+    )
     backbone_learning_rate_factor: float = Field(
         1.0,
         gt=0,
@@ -88,10 +94,10 @@ class PretrainSettings(Optimization):
         description="First epochs in which only the projection head is trained; weights and batch-norm statistics of "
         "the backbone are frozen.",
     )
-    global_batch_size: int = Field(
-        512,
-        ge=2,
-        description="Images per batch across all processes; the last incomplete batch of an epoch is dropped.",
+    global_batch_size: WholeOrAuto = Field(
+        "auto",
+        description="Images per batch across all processes, at least 2; the last incomplete batch of an epoch is "
+        "dropped. `auto` is 512, or the largest of 256, 128, 64 and 32 that gives an epoch 10 batches, or 32.",
     )
     monitor_epochs: int = Field(
         10,
@@ -117,11 +123,18 @@ class PretrainSettings(Optimization):
             raise ValueError(f"must be a ResNet of torchvision, timm:NAME or MODULE:FUNCTION; {advice}")
         return value
 
+    @field_validator("global_batch_size")
+    @classmethod
+    def _check_batch(cls, value: int | str) -> int | str:
+        if value == 1:
+            raise ValueError("must be at least 2, as an image alone has no others to be compared with")
+        return value
+
     @field_validator("freeze_epochs")
     @classmethod
     def _check_freeze(cls, value: int, others: ValidationInfo) -> int:
-        epochs = others.data.get("epochs", value + 1)
-        if value >= epochs:
+        epochs = others.data.get("epochs", "auto")
+        if epochs != "auto" and value >= epochs:
             raise ValueError(f"must be less than {epochs}, the number of epochs, or the backbone is never trained")
         return value
 
@@ -191,3 +204,10 @@ class PretrainSettings(Optimization):
         """The stem that is asked for: with given weights, auto is that of torchvision, for which they were made."""
         follows_weights = self.starts_from_weights and self.stem == "auto" and ":" not in self.encoder
         return "imagenet" if follows_weights else self.stem
+
+
+class FittedPretrain(PretrainSettings):
+    """Settings whose batches and epochs are numbers, fitted to the data where the block leaves them to it."""
+
+    epochs: int = Field(gt=0)
+    global_batch_size: int = Field(ge=2)

@@ -18,8 +18,11 @@ from simclr_steps.data.requirements import (
     require_labels_to_vote,
 )
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
 from simclr_steps.settings.display import mix_of
 from simclr_steps.settings.plan import Demands
+
+_SMALL_BATCH, _FEW_UPDATES = 32, 10  # in an epoch
 
 
 def check(demands: Demands, *, data: Path) -> None:
@@ -36,6 +39,8 @@ def check(demands: Demands, *, data: Path) -> None:
     for pretrain, batch_size in demands.batch_sizes.items():
         with _named(f"{pretrain}: "):
             require_batch(description.trained_on, data.name, batch_size)
+        if batch_size != "auto":
+            _tell_few_updates(pretrain, description.trained_on, batch_size)
     for augmented, keys in demands.color_keys.items():
         with _named(f"{augmented}: "):
             require_color(description.image_format.channels, keys, is_color=description.image_format.is_color)
@@ -50,6 +55,13 @@ def check(demands: Demands, *, data: Path) -> None:
     mix_of(demands.display, description.image_format, data.name)
     _require_images_to_draw(description, data.name, demands.drawn)
     require_labels_for_umap(description, data.name, demands.drawn, supervised=demands.supervised)
+
+
+def _tell_few_updates(pretrain: str, images: int, batch_size: int) -> None:
+    updates = images // batch_size
+    if updates < _FEW_UPDATES and batch_size > _SMALL_BATCH:
+        what = f"an epoch has {updates} update{'s' * (updates != 1)}, with batches of {batch_size} of {images} images"
+        log.warning("warning: %s: %s: global_batch_size: auto makes more of them", pretrain, what)
 
 
 @contextmanager

@@ -23,12 +23,13 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.candidates import Candidates, write_candidates
 from simclr_steps.methods.first_weights import first_weights, start_from
+from simclr_steps.methods.fitting import fitted_to
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.user_code import augmentation_code
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain, PretrainSettings
 from simclr_steps.training.compiled import Compiled
 from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images
@@ -69,15 +70,18 @@ def pretrain(
     """
     check_replaceable(out, _OWN)
     packed = read_packed(data)
-    require_batch(packed.images["train"], data.name, settings.global_batch_size)
+    fitted = fitted_to(packed.images["train"], settings)
+    require_batch(packed.images["train"], data.name, fitted.global_batch_size)
     own_code = augmentation_code(settings.augmentation)
     record = Record("pretrain", settings, packed.pixel_hash, seed, own_code)
     images, hold_out = (Images([read_images(data, split)]) for split in ("train", "validation"))
     devices = hardware.claim()
-    _check_processes(settings, devices.processes)
+    _check_processes(fitted, devices.processes)
     first = first_weights(settings, weights)
     architecture = resolve(settings, packed.image_format, first.origin if first else None)
     log.info("%s, %d images", architecture, len(images))
+    if "auto" in (settings.epochs, settings.global_batch_size):
+        log.info("fitted to them: %d epochs with batches of %d images", fitted.epochs, fitted.global_batch_size)
     if settings.asked_stem != settings.stem:
         log.info("stem: auto is torchvision's own here, for which given weights are made")
     tell_left_out(settings.augmentation, packed.image_format.channels, is_color=packed.image_format.is_color)
@@ -89,37 +93,38 @@ def pretrain(
     with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
         known = first_labels(folder, labels or data, packed.pixel_hash)
-        rows = drawn_while_training(known.validation, len(images) - len(images) % settings.global_batch_size, seed)
+        rows = drawn_while_training(known.validation, len(images) - len(images) % fitted.global_batch_size, seed)
         monitor = HoldOutMonitor(images, known.train, hold_out, known.validation, rows, seed)
         encoder = Encoder(architecture)
         if first:
             start_from(encoder, first.path)
-        module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
+        module = SimCLR(fitted, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History(module, from_start=True)
-        candidates = Candidates(history, module.encoder, settings.epochs)
+        candidates = Candidates(history, module.encoder, fitted.epochs)
         curves = TensorBoard(history, folder / "tensorboard")
         trainer = build_trainer(
             devices,
             precision=settings.precision,
-            epochs=settings.epochs,
+            epochs=fitted.epochs,
             callbacks=[
-                *_compiled(settings, module, devices),
+                *_compiled(fitted, module, devices),
                 *resumable(folder / "training.ckpt", saving, seed, history, candidates, curves),
             ],
         )
-        at_once = settings.micro_batch_size or settings.views * settings.global_batch_size // trainer.world_size
+        at_once = settings.micro_batch_size or settings.views * fitted.global_batch_size // trainer.world_size
         advice = f"set micro_batch_size below {at_once}, the number of views that pass through the network at once"
         fit(trainer, module, folder / "training.ckpt", if_memory_is_full=advice)
         if trainer.is_global_zero:
             with kept(folder) as published:
                 loss = module.hold_out_loss(devices.device)
-                facts = {"hold_out_loss": loss, "labels_hash": known.content_hash}
+                numbers = fitted.model_dump(include={"epochs", "global_batch_size"})
+                facts = {"hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
                 _write(published, module.encoder, candidates, history, curves, record, facts)
     last = history.rows[-1]
     log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)
 
 
-def _check_processes(settings: PretrainSettings, processes: int) -> None:
+def _check_processes(settings: FittedPretrain, processes: int) -> None:
     batch = settings.global_batch_size
     if batch % processes:
         raise UserError(
@@ -127,7 +132,7 @@ def _check_processes(settings: PretrainSettings, processes: int) -> None:
         )
 
 
-def _compiled(settings: PretrainSettings, module: SimCLR, devices: Devices) -> list[L.Callback]:
+def _compiled(settings: FittedPretrain, module: SimCLR, devices: Devices) -> list[L.Callback]:
     """Return the callback that compiles the training, if it is to be compiled."""
     steps, processes = settings.epochs * module.steps_per_epoch, devices.processes
     obstacle = None

@@ -147,6 +147,8 @@ def _by_group(measured: dict[str, Any], metric: str) -> ByGroup | None:
 
 def _read_pretrain(collected: RunResults, folder: Path) -> None:
     record = _read(collected, "pretrain", folder / "pretrain" / "run.json") or {}
+    if "fitted" in record:  # numbers in place of what the settings left to the data
+        collected.records["pretrain"] = {**record, "settings": {**record["settings"], **record["fitted"]}}
     collected.history = history = pd.read_csv(folder / "pretrain" / "history.csv")
     last = history.iloc[-1]
     collected.add("pretrain", "epochs", last["epoch"])

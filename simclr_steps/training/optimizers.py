@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.optimization import Optimization
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 
 Layers = Sequence[Iterable[nn.Parameter]]
 
@@ -82,7 +82,7 @@ def _parameter_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -
     return [group for group in groups if group["params"]]
 
 
-def scaled_learning_rate(settings: PretrainSettings) -> float:
+def scaled_learning_rate(settings: FittedPretrain) -> float:
     """Return the highest learning rate for the global batch size (SimCLR, appendix B.1: linear or square root)."""
     share = settings.global_batch_size / 256
     factor = {"linear": share, "sqrt": math.sqrt(share), "none": 1.0}[settings.learning_rate_scaling]

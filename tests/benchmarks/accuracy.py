@@ -21,7 +21,7 @@ from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.finetune import FinetuneSettings
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
 from tests.benchmarks.record import read_part
@@ -93,7 +93,7 @@ def _pretrain(session: Session, out: Path) -> int:
     return peak_memory()
 
 
-def settings_that_fit(session: Session) -> PretrainSettings:
+def settings_that_fit(session: Session) -> FittedPretrain:
     """Return the block, with --fit-epochs of no more epochs than there was time for when it was first asked for."""
     if not session.options.fit_epochs:
         return session.chosen

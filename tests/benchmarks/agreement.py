@@ -25,7 +25,7 @@ from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.steps.pretrain import pretrain
 from tests.benchmarks import data
 from tests.benchmarks.recipe import RECIPE, read_pretrain
@@ -66,19 +66,19 @@ def compare_processes(session: Session) -> Iterator[Figures]:
     yield _compared(one, two, few.global_batch_size)
 
 
-def few_steps(chosen: PretrainSettings) -> PretrainSettings:
+def few_steps(chosen: FittedPretrain) -> FittedPretrain:
     """Return the settings of a training whose epochs are the steps to compare."""
     changed = {"epochs": STEPS, "precision": "fp32", "learning_rate": RATE * chosen.learning_rate}
     return chosen.model_copy(update={**changed, "global_batch_size": min(BATCH, chosen.global_batch_size)})
 
 
-def train(few: PretrainSettings, packed: Path, folder: Path, hardware: Hardware) -> list[float]:
+def train(few: FittedPretrain, packed: Path, folder: Path, hardware: Hardware) -> list[float]:
     """Return the loss of each step."""
     pretrain(few, data=packed, seed=SEED, out=folder / "out", work=folder / "work", hardware=hardware)
     return [float(row["loss"]) for row in read_table(folder / "out" / "history.csv")[1:]]
 
 
-def _random_images(few: PretrainSettings, folder: Path) -> Path:
+def _random_images(few: FittedPretrain, folder: Path) -> Path:
     """Pack as many random images as a step takes: it is then an epoch, whose loss is on record."""
     shutil.rmtree(folder, ignore_errors=True)
     return data.random_images(folder, few.global_batch_size)
@@ -98,7 +98,7 @@ def _compared(expected: Sequence[float], found: Sequence[float], batch: int) -> 
     }
 
 
-def write_losses(file: Path, few: PretrainSettings) -> None:
+def write_losses(file: Path, few: FittedPretrain) -> None:
     """Train on the CPU, and write the losses and what they are of."""
     record = Record("pretrain", few, None, SEED)
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +107,7 @@ def write_losses(file: Path, few: PretrainSettings) -> None:
         write_json(file, {"made_of": _made_of(few, packed), "losses": losses, "run": record.finish()})
 
 
-def read_losses(file: Path, few: PretrainSettings, packed: Path) -> list[float]:
+def read_losses(file: Path, few: FittedPretrain, packed: Path) -> list[float]:
     """Read the losses of the same training on the CPU.
 
     Raises UserError when the file's are those of another one.
@@ -125,7 +125,7 @@ def read_losses(file: Path, few: PretrainSettings, packed: Path) -> list[float]:
     return losses
 
 
-def _made_of(few: PretrainSettings, packed: Path) -> Figures:
+def _made_of(few: FittedPretrain, packed: Path) -> Figures:
     """Return all that the losses depend on but the machine."""
     return {
         "settings": few.model_dump(mode="json"),

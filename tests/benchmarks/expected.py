@@ -21,7 +21,7 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.settings.image_format import ImageFormat
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 from tests.benchmarks.counting import Counter, Operation
 from tests.benchmarks.recipe import RECIPE, read_pretrain
@@ -71,7 +71,7 @@ def markdown() -> str:
     return "\n".join([ASSUMPTIONS, *(table(settings, side) for side in SIDES)])
 
 
-def table(settings: PretrainSettings, side: int) -> str:
+def table(settings: FittedPretrain, side: int) -> str:
     """Return the parts of a step and their sum as Markdown."""
     parts = count_step(settings, side)
     step = [operation for operations in parts.values() for operation in operations]
@@ -108,7 +108,7 @@ def milliseconds(operations: Sequence[Operation], device: Device) -> float:
     )
 
 
-def count_step(settings: PretrainSettings, side: int) -> Parts:
+def count_step(settings: FittedPretrain, side: int) -> Parts:
     """Return the operations of each part of a training step on images of `side` × `side` pixels."""
     parts: Parts = {}
     architecture = resolve(settings, ImageFormat.of_8_bits((side, side), 3))

@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from simclr_steps.data.packed import read_split
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.resuming import resumable
 
@@ -23,7 +23,7 @@ _SHOWN = 40
 _WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize", "cudaMemcpy", "cudaMalloc")
 
 
-def profile_steps(data: Path, chosen: PretrainSettings, hardware: Hardware, first: int, steps: int) -> dict[str, Any]:
+def profile_steps(data: Path, chosen: FittedPretrain, hardware: Hardware, first: int, steps: int) -> dict[str, Any]:
     """Return figures of `steps` steps after the `first` ones of a pretraining of one epoch; times are ms a step.
 
     `wall` is measured without the profiler, which slows the host, in as many steps just before.

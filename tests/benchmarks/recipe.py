@@ -8,7 +8,7 @@ import yaml
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.config import Config, read_config
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from tests.benchmarks.data import REPOSITORY
 
 RECIPE = REPOSITORY / "config/recipes/cifar10.yaml"
@@ -24,7 +24,7 @@ def read_recipe(file: Path) -> Config:
     return read_config(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 
-def read_pretrain(file: Path, name: str) -> PretrainSettings:
+def read_pretrain(file: Path, name: str) -> FittedPretrain:
     """Return one block of a recipe's pretrainings.
 
     Raises UserError when there is none of this name.
@@ -32,4 +32,4 @@ def read_pretrain(file: Path, name: str) -> PretrainSettings:
     pretrains = read_recipe(file).pretrains
     if name not in pretrains:
         raise UserError(f"--pretrain {name}: {file} has no such block")
-    return pretrains[name]
+    return FittedPretrain.model_validate(dict(pretrains[name]))

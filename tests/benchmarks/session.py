@@ -17,7 +17,7 @@ import torch
 from simclr_steps.files import canonical_json, checksum
 from simclr_steps.machine.options import Hardware
 from simclr_steps.settings.config import Config
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from tests.benchmarks.images import Images, choose_images
 from tests.benchmarks.recipe import read_pretrain, read_recipe
 
@@ -38,7 +38,7 @@ class Session:
         return read_recipe(self.options.recipe)
 
     @cached_property
-    def chosen(self) -> PretrainSettings:
+    def chosen(self) -> FittedPretrain:
         """The block of the pretraining."""
         return read_pretrain(self.options.recipe, self.options.pretrain)
 

@@ -25,7 +25,7 @@ from simclr_steps.networks.architecture import Architecture, resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
 from simclr_steps.settings.augmentation import Augmentation
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 from simclr_steps.training.replayed import Replayed
@@ -33,15 +33,15 @@ from simclr_steps.training.replayed import Replayed
 WARMUP_STEPS = 3
 
 
-def settings(batch: int, epochs: int, encoder: str = "resnet18") -> PretrainSettings:
+def settings(batch: int, epochs: int, encoder: str = "resnet18") -> FittedPretrain:
     """Return lightly's own benchmark of SimCLR on CIFAR-10 as settings of this workflow."""
     augmentation = Augmentation(
         crop_scale=(0.08, 1.0), brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, grayscale_probability=0.2
     )
-    return PretrainSettings(encoder=encoder, global_batch_size=batch, epochs=epochs, augmentation=augmentation)
+    return FittedPretrain(encoder=encoder, global_batch_size=batch, epochs=epochs, augmentation=augmentation)
 
 
-def end_to_end(data: Path, chosen: PretrainSettings, hardware: Hardware, saving: Saving) -> float:
+def end_to_end(data: Path, chosen: FittedPretrain, hardware: Hardware, saving: Saving) -> float:
     """Return the images/s of a whole pretraining after its first epoch: loop, images, views, step, saves."""
     with tempfile.TemporaryDirectory() as folder:
         out, work = Path(folder) / "out", Path(folder) / "work"
@@ -51,7 +51,7 @@ def end_to_end(data: Path, chosen: PretrainSettings, hardware: Hardware, saving:
     return steps * chosen.global_batch_size / (float(rows[-1]["seconds"]) - float(rows[0]["seconds"]))
 
 
-def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int, mode: str | None = None) -> float:
+def bare_step(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int, mode: str | None = None) -> float:
     """Return the images/s of forward, loss, backward and update on one fixed batch of views.
 
     Network, memory format, precision and optimizer are those of the pretraining; compile "auto" stands for "never".
@@ -65,7 +65,7 @@ def bare_step(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: i
     return _rate(itertools.repeat(lambda: update(x)), steps, device) * chosen.global_batch_size
 
 
-def torchvisions(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int, workers: int) -> float:
+def torchvisions(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int, workers: int) -> float:
     """Return the images/s of the bare step on views that worker processes make with torchvision's transforms.
 
     The views are of the pretraining's kind, without blur; the network runs as fast as the pretraining's.
@@ -109,7 +109,7 @@ class _Several:
         return [self._one_view(image) for _ in range(self._views)]
 
 
-def _update(data: Path, chosen: PretrainSettings, hardware: Hardware, mode: str | None) -> Callable[[Tensor], None]:
+def _update(data: Path, chosen: FittedPretrain, hardware: Hardware, mode: str | None) -> Callable[[Tensor], None]:
     """Return the model step: forward, loss, backward and update on views, [V·B, C, H, W] and channels_last."""
     device = hardware.claim().device
     gpu = device.type == "cuda"
@@ -133,7 +133,7 @@ def _update(data: Path, chosen: PretrainSettings, hardware: Hardware, mode: str 
     return update
 
 
-def views(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) -> float:
+def views(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int) -> float:
     """Return the images/s of the augmentation alone, compiled as a pretraining does it if compile is "always"."""
     device = hardware.claim().device
     make_views = torch.compile(random_views) if hardware.compile == "always" else Replayed(random_views)
@@ -151,7 +151,7 @@ def views(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int) 
     return _rate(map(step, itertools.count()), steps, device) * len(images)
 
 
-def lightlys(data: Path, chosen: PretrainSettings, hardware: Hardware, steps: int, workers: int) -> float:
+def lightlys(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int, workers: int) -> float:
     """Return the images/s of lightly's transform, loss and benchmark settings, without the cost of a trainer.
 
     Those are (docs/source/getting_started/benchmarks/cifar10_benchmark.py of lightly) fp32, one pass for each view, SGD
@@ -213,11 +213,11 @@ def _forever(loader: DataLoader[list[Tensor]]) -> Iterator[list[Tensor]]:
     return itertools.chain.from_iterable(itertools.repeat(loader))
 
 
-def _encoder(data: Path, chosen: PretrainSettings) -> Encoder:
+def _encoder(data: Path, chosen: FittedPretrain) -> Encoder:
     return Encoder(_architecture(data, chosen))
 
 
-def _architecture(data: Path, chosen: PretrainSettings) -> Architecture:
+def _architecture(data: Path, chosen: FittedPretrain) -> Architecture:
     description = read_description(data)
     return resolve(chosen, description.image_format)
 

@@ -21,14 +21,14 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.precision import allow_tf32
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.training.batches import GlobalBatches
 from simclr_steps.training.distributed import mean_of_all
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 from simclr_steps.training.sync_batch_norm import SyncBatchNorm
 
 
-def losses(data: Path, chosen: PretrainSettings, processes: int, device: torch.device, steps: int) -> list[float]:
+def losses(data: Path, chosen: FittedPretrain, processes: int, device: torch.device, steps: int) -> list[float]:
     """Return the global batch's loss in each step, in fp32; all processes compute on `device`.
 
     They talk through gloo, as NCCL takes no two processes on one GPU.
@@ -43,7 +43,7 @@ def losses(data: Path, chosen: PretrainSettings, processes: int, device: torch.d
 
 
 def _train(
-    data: Path, chosen: PretrainSettings, rank: int, processes: int, meeting: str, device: str, steps: int
+    data: Path, chosen: FittedPretrain, rank: int, processes: int, meeting: str, device: str, steps: int
 ) -> list[float]:
     if processes > 1:
         dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=processes)

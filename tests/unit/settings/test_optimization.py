@@ -17,7 +17,6 @@ from tests.unit.settings.mistakes import assert_refused
 @pytest.mark.parametrize(
     ("kind", "content"),
     [
-        (PretrainSettings, {"step_epochs": [90, 100]}),  # of the default
         (PretrainSettings, {"step_epochs": [5, 100, 90], "epochs": 100}),
         (FinetuneSettings, {"step_epochs": [100], "epochs": 20, "labels": 10}),
     ],

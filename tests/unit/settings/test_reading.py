@@ -26,9 +26,9 @@ CONFIG: dict[Any, Any] = {
     [
         (PretrainSettings, {"temprature": 0.1}, 'unknown key "temprature"; did you mean "temperature"?'),
         (PretrainSettings, {"temperature": 0}, "temperature: 0 is wrong: it must be greater than 0"),
-        (PretrainSettings, {"epochs": -1}, "epochs: -1 is wrong: it must be greater than 0"),
-        (PretrainSettings, {"epochs": "ten"}, 'epochs: "ten" is wrong: it must be a valid integer'),
-        (PretrainSettings, {"epochs": True}, "epochs: true is wrong: it must be a valid integer"),
+        (PretrainSettings, {"epochs": -1}, "epochs: -1 is wrong: it must be a whole number above 0, or auto"),
+        (PretrainSettings, {"epochs": "ten"}, 'epochs: "ten" is wrong: it must be a whole number above 0, or auto'),
+        (PretrainSettings, {"views": True}, "views: true is wrong: it must be a valid integer"),
         (PretrainSettings, {"learning_rate": float("nan")}, "learning_rate: NaN is wrong"),
         (EvaluationSettings, {"labels": []}, "labels: [] is wrong: it must contain at least 1"),
         (UmapSettings, {"metric": "cosin"}, 'metric: "cosin" is not known; did you mean "cosine"?'),

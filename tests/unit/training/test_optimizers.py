@@ -13,7 +13,7 @@ from torch import nn
 
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.optimization import Optimization
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import FittedPretrain, PretrainSettings
 from simclr_steps.training.optimizers import build_optimizer, optimizer_and_schedule, scaled_learning_rate, schedule
 
 Array = npt.NDArray[np.float64]
@@ -170,7 +170,9 @@ def test_falls_after_an_automatic_number_of_epochs_are_warned_of(caplog: pytest.
 
 def test_learning_rate_follows_the_global_batch_size() -> None:
     rates = [
-        scaled_learning_rate(PretrainSettings(learning_rate=0.1, global_batch_size=1024, learning_rate_scaling=rule))
+        scaled_learning_rate(
+            FittedPretrain(learning_rate=0.1, epochs=1, global_batch_size=1024, learning_rate_scaling=rule)
+        )
         for rule in ("none", "linear", "sqrt")
     ]
     assert rates == pytest.approx([0.1, 0.4, 0.1 * math.sqrt(4)])
