@@ -98,7 +98,7 @@ def _groups(stored: dict[str, StoredArray], images: dict[str, StoredArray]) -> G
         raise UserError(f"{without[0]}_groups is missing, and {next(iter(given))}_groups is there: add it")
     names = {array.name: array.load().astype(np.str_) for array in given.values()}
     for array_name, of_split in names.items():
-        if (missing := np.isin(np.char.lower(of_split), ["", *MISSING])).any():
+        if (missing := np.isin(of_split, ["", *MISSING])).any():
             row = int(missing.argmax())
             raise UserError(f"{array_name} names no group in row {row}: give the image a group, if need be of its own")
     return np.concatenate(list(names.values())) if given else None
