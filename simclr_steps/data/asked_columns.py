@@ -36,7 +36,7 @@ def require_table(asked: Sequence[str], name: str, dataset: Dataset) -> None:
 def _cells(table: Path, column: str) -> Iterator[str]:
     lines = read_lines(table)
     next(lines)
-    return ("" if cells[column].lower() in MISSING else cells[column] for _, cells in lines)
+    return ("" if cells[column] in MISSING else cells[column] for _, cells in lines)
 
 
 def require_columns(asked: Sequence[str], columns: Iterable[str], where: str) -> None:

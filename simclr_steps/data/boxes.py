@@ -38,6 +38,9 @@ class Box:
         return values[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
+NOWHERE = Box(0, 0, 0, 0)  # stands for all parts of an image that cannot be read
+
+
 def box_columns(columns: Sequence[str], table: object) -> tuple[str, ...]:
     """Return the columns of a CSV file that hold boxes: all four or none, as two may mean something else.
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.packed import NO_LABEL
+from simclr_steps.settings.base import NO_LABEL
 
 MOST_NUMBERS = 100  # that are told apart; more are put into ranges
 _RANGES = 10  # with about as many rows each

@@ -136,7 +136,9 @@ def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
 
 def _opened_picture(file: Path | io.BytesIO, reading: Reading, at_least: Size | None) -> Image.Image:
     """Return a picture of 8 bits, upright, which of a JPEG need not be larger than `at_least`."""
-    with Image.open(file, formats=_FORMATS) as image:
+    # By its name Pillow would map an uncompressed TIFF into memory, and then not turn it as its orientation says.
+    opened = file.open("rb") if isinstance(file, Path) else file
+    with opened as stream, Image.open(stream, formats=_FORMATS) as image:
         if at_least:
             image.draft(None, at_least)  # JPEG: decode at a fraction of the size, still twice too large
         with complaints_raised() if image.format == "TIFF" else nullcontext():

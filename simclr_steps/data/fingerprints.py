@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from simclr_steps.data.array_listing import list_arrays
 from simclr_steps.data.file_states import Fingerprints, OwnDataset
 from simclr_steps.data.folder_listing import list_folder
 from simclr_steps.data.listing import Listing, places
-from simclr_steps.data.numpy_files import read_arrays
 from simclr_steps.data.parts_of_images import COLUMNS as OF_PARTS
 from simclr_steps.data.splits import SplitNames, assigned_splits
 from simclr_steps.machine.errors import UserError
@@ -32,25 +32,49 @@ def fingerprints(dataset: OwnDataset) -> Fingerprints:
     with _silence():
         try:
             listing = list_own(dataset)
-            if isinstance(dataset, FolderDataset) and dataset.tiles:
-                return _of_tiles(dataset, listing)
-            splits = assigned_splits(dataset, listing.splits, listing.labels, listing.groups)
-            return Fingerprints(of_pixels(dataset, listing, splits), of_labels(listing))
+            return Fingerprints(of_pixels(dataset, listing), of_labels(listing))
         except (UserError, OSError):
             return Fingerprints("", "")
 
 
 def list_own(dataset: OwnDataset) -> Listing:
     """Return what the user's own data list."""
-    return read_arrays(dataset) if isinstance(dataset, ArraysDataset) else list_folder(dataset)
+    return list_arrays(dataset) if isinstance(dataset, ArraysDataset) else list_folder(dataset)
 
 
-def of_pixels(dataset: OwnDataset, listing: Listing, splits: SplitNames) -> str:
+def of_pixels(dataset: OwnDataset, listing: Listing) -> str:
     """Return the fingerprint of what is packed: the images in their order, each with its assigned split.
 
     What counts of a file is its place, its size and the time of its change, and of arrays the files with images. The
-    splits may come from labels, a column or a seed: only where an image goes counts.
+    splits may come from labels, a column or a seed: only where an image goes counts. Of images that are to be cut it is
+    the split that the source names; where others are drawn, from tiles that are not counted yet, each label counts.
     """
+    listing = listing.uncut or listing
+    if not (isinstance(dataset, FolderDataset) and dataset.tiles):
+        with _silence():
+            splits = assigned_splits(dataset, listing.splits, listing.labels, listing.groups)
+        return _of_files(dataset, listing, splits)
+    pixels = _of_files(dataset, listing, listing.splits)
+    drawn = {"test": dataset.test_fraction, "validation": dataset.validation_fraction}
+    if dataset.subset is None and all(not share or split in listing.splits for split, share in drawn.items()):
+        return pixels
+    return hashlib.sha256(f"{pixels}{of_labels(listing)}".encode()).hexdigest()[:_DIGITS]
+
+
+def of_labels(listing: Listing) -> str:
+    """Return the fingerprint of what is known of the images: classes, labels, groups and further columns."""
+    listing = listing.uncut or listing
+    digest = hashlib.sha256(listing.labels.tobytes())
+    groups = [] if listing.groups is None else [listing.groups.tolist()]
+    known_by_keys = set(OF_PARTS)  # however a table writes them
+    for name in sorted(set(listing.columns) - known_by_keys):
+        groups += [[name], listing.columns[name]]
+    for texts in (listing.classes, listing.keys, *groups):
+        digest.update("\0".join([str(len(texts)), *texts]).encode(errors="surrogateescape"))
+    return digest.hexdigest()[:_DIGITS]
+
+
+def _of_files(dataset: OwnDataset, listing: Listing, splits: SplitNames) -> str:
     digest = hashlib.sha256()
     if listing.files:
         state_of = lru_cache(maxsize=64)(_state_of)  # as neighboring rows may be parts of one file
@@ -64,30 +88,6 @@ def of_pixels(dataset: OwnDataset, listing: Listing, splits: SplitNames) -> str:
         for file in sorted(path.glob("*_images.npy")) if path.is_dir() else [path]:
             digest.update(f"{file.name}\0{_state_of(str(file))}\n".encode(errors="surrogateescape"))
         digest.update("\0".join(splits.tolist()).encode())
-    return digest.hexdigest()[:_DIGITS]
-
-
-def _of_tiles(dataset: FolderDataset, listing: Listing) -> Fingerprints:
-    """Return the fingerprints of images that are to be cut.
-
-    How many tiles there are is not known yet, so a split that is drawn from them may change with each label.
-    """
-    pixels, labels = of_pixels(dataset, listing, listing.splits), of_labels(listing)
-    drawn = {"test": dataset.test_fraction, "validation": dataset.validation_fraction}
-    if dataset.subset is None and all(not share or split in listing.splits for split, share in drawn.items()):
-        return Fingerprints(pixels, labels)
-    return Fingerprints(hashlib.sha256(f"{pixels}{labels}".encode()).hexdigest()[:_DIGITS], labels)
-
-
-def of_labels(listing: Listing) -> str:
-    """Return the fingerprint of what is known of the images: classes, labels, groups and further columns."""
-    digest = hashlib.sha256(listing.labels.tobytes())
-    groups = [] if listing.groups is None else [listing.groups.tolist()]
-    known_by_keys = set(OF_PARTS)  # however a table writes them
-    for name in sorted(set(listing.columns) - known_by_keys):
-        groups += [[name], listing.columns[name]]
-    for texts in (listing.classes, listing.keys, *groups):
-        digest.update("\0".join([str(len(texts)), *texts]).encode(errors="surrogateescape"))
     return digest.hexdigest()[:_DIGITS]
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.time_limit import time_limit
+from simclr_steps.settings.base import NO_LABEL
 
 Groups = npt.NDArray[np.str_]  # the name of each row's group, [N]
 Counts = npt.NDArray[np.float64]  # rows of each group and label, [G, C]

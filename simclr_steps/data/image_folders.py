@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from simclr_steps.data.alike import check_alike, first_readable, shown
+from simclr_steps.data.boxes import NOWHERE
+from simclr_steps.data.cut_images import list_cut
 from simclr_steps.data.decoding import Decoded, decode
 from simclr_steps.data.decoding_processes import decode_all
-from simclr_steps.data.folder_listing import list_folder
 from simclr_steps.data.image_tables import OF_CHANNEL
 from simclr_steps.data.listing import Listing
 from simclr_steps.data.measured_files import tell_order_of_channels
@@ -22,7 +23,7 @@ from simclr_steps.data.readable import File
 from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.skipped import report_skipped
 from simclr_steps.data.splits import Rows
-from simclr_steps.data.tiles import NOWHERE, Keep
+from simclr_steps.data.tiles import Keep
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.datasets import FolderDataset, count_and_names
@@ -40,7 +41,7 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
         When there are none, a class has none, or the CSV file is wrong; and while it is read, when an image is
         unreadable and the data set does not say to skip such.
     """
-    listing = list_folder(dataset, workers)
+    listing = list_cut(dataset, workers)
     of_channels = [column.removeprefix(OF_CHANNEL) for column in listing.files if column != "path"]
     reading = reading_of(dataset, of_channels or count_and_names(dataset.channels)[1])
     cutting = None if listing.boxes is None else cutting_of(dataset, reading)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,16 +129,23 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
     """
     line_of: dict[tuple[str, Box | None], int] = {}
     files: list[ImageFile] = []
-    known: dict[str, str] = {}
-    no_label = first_line = 0
+    known: dict[str, str] = {}  # as equal texts of many rows are kept once
+    missing = Counter[tuple[str, str]]()
+    first_line = 0
     here = os.path.abspath(table.parent)  # noqa: PTH100 - keeps links as they are
     folder = str(table.parent)  # text, as a million Paths would take more than all else
     lines = read_lines(table)
-    _check_columns(table, list(next(lines)[1]), columns)
+    names = list(next(lines)[1])
+    _check_columns(table, names, columns)
+    told = [name for name in names if name in further or (name in ("label", "group") and name in columns)]
     for line, cells in lines:
+        for name in told:
+            if cells[name] in MISSING:
+                missing[name, cells[name]] += 1
+                cells[name] = ""
         file = _listed(folder, table, line, {column: cells[column] for column in columns if column in cells})
         if further:
-            file = replace(file, further=tuple(_kept(cells[column], known) for column in further))
+            file = replace(file, further=tuple(known.setdefault(cells[column], cells[column]) for column in further))
         place = os.path.normpath(os.path.join(here, file.name))  # noqa: PTH118
         if (spelled := place.removeprefix(f"{here}/")) != file.name:
             file = replace(file, place=spelled)
@@ -152,17 +160,12 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
             )
         files.append(file)
         first_line = first_line or line
-        no_label += cells.get("label", "").lower() in MISSING
     if not files:
         raise UserError(f"path: {table} lists no images: add some")
-    if no_label and "label" in columns:
-        log.warning("labels: %d cells with nan, <NA> or #N/A count as empty: these images have no label", no_label)
+    if missing:
+        cells_by_column = ", ".join(f'{name} "{cell}" ({count})' for (name, cell), count in missing.items())
+        log.warning("cells read as missing, as pandas does: %s; rename those that are values", cells_by_column)
     return files
-
-
-def _kept(cell: str, known: dict[str, str]) -> str:
-    """Return a cell's text, "" if it says that there is none; equal texts of many rows are kept once."""
-    return "" if cell.lower() in MISSING else known.setdefault(cell, cell)
 
 
 def other_columns(table: Path, read: Sequence[str]) -> list[str]:
@@ -244,10 +247,8 @@ def _listed(folder: str, table: Path, line: int, cells: dict[str, str]) -> Image
     if split and split.lower() not in SPLIT_OF:
         raise UserError(f'{where} has the unknown split "{split}"; {did_you_mean(split, SPLIT_OF)}')
     split = SPLIT_OF[split.lower() or "train"]
-    is_labeled = split != "unlabeled" and label.lower() not in MISSING
-    group = "" if group.lower() in MISSING else sys.intern(group)
     names = tuple(paths.values())
-    label = sys.intern(label) if is_labeled else ""
+    label, group = "" if split == "unlabeled" else sys.intern(label), sys.intern(group)
     box = box_in(cells, where)
     of_channels = () if "path" in paths else names
     return ImageFile(names[0], label, split, group, of_channels, box=box, line=line if box else 0)

@@ -17,7 +17,13 @@ _ADVICE = {
     ARRAY: "write `source: arrays` for arrays",
     ARRAYS: "write `source: arrays` for arrays",
 }
-MISSING = frozenset({"nan", "<na>", "#n/a"})  # as pandas, R and Excel write an empty cell
+MISSING = frozenset(  # what pandas, R and Excel write for an empty cell, and pandas reads as one
+    {
+        *("nan", "NaN", "NAN", "Nan", "-nan", "-NaN", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+        *("NA", "<NA>", "<na>", "N/A", "n/a", "#NA", "#N/A", "#n/a", "#N/A N/A"),
+        *("None", "NULL", "null"),
+    }
+)
 OF_CHANNEL = "path."  # begins the name of a column with the files of a channel
 _SEPARATORS = ",;\t"
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}

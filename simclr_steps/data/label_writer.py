@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from simclr_steps.data.growing_file import GrowingFile
 from simclr_steps.data.labels import doubts
 from simclr_steps.data.listing import Listing
-from simclr_steps.data.packed import NO_LABEL, Description, PackedImages, SplitCounts, read_origins
+from simclr_steps.data.packed import Description, PackedImages, SplitCounts, read_origins
 from simclr_steps.data.repeated import count_repeated
 from simclr_steps.data.splits import Rows, SplitNames, rows_of_split
 from simclr_steps.files import canonical_json, scratch_folder, write_json
@@ -25,7 +25,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import NO_LABEL, SPLITS
 
 
 def write_labels(

@@ -12,8 +12,8 @@ import numpy as np
 
 from simclr_steps.data.groups import in_one_group
 from simclr_steps.data.listing import Listing
-from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.splits import JUDGED, SplitNames
+from simclr_steps.settings.base import NO_LABEL
 
 _NAMED = 5  # classes in a sentence
 _MANY = 10  # classes, from which on each should have some images

@@ -23,7 +23,7 @@ class Listing:
     any. `columns` are what else is known of each row, [N] by name, "" where it is unknown. Of images in files, `names`
     and `files` are below the absolute folder `base`, and `files` are the paths of each row, [N] by the column of a CSV
     file that has them: path, or path.DNA and so on. `boxes` [N] are the parts of the files that the images are, None
-    for one that cannot be read, if they are parts.
+    for one that cannot be read, if they are parts. `uncut` lists the images that they were cut from, if they are tiles.
     """
 
     classes: list[str]
@@ -35,6 +35,7 @@ class Listing:
     base: str = ""
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     boxes: Sequence[Box | None] | None = None
+    uncut: Listing | None = None
 
     @cached_property
     def keys(self) -> Sequence[str]:

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.data.known_sets import ImageSet, Original
-from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.packed_writer import ImageSource, chunk_length, take
 from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Labels, Rows
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import NO_LABEL
 from simclr_steps.settings.image_format import Reading
 
 Names = tuple[str, ...]

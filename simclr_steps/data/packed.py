@@ -27,8 +27,6 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.image_format import ImageFormat
 
-NO_LABEL = -1
-
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]  # [N, H, W, C]
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from simclr_steps.data.growing_file import GrowingFile
 from simclr_steps.data.listing import Listing
-from simclr_steps.data.packed import NO_LABEL, PackedImages
+from simclr_steps.data.packed import PackedImages
 from simclr_steps.data.repeated import Digests, digests_of
 from simclr_steps.data.scaling import Values, scale
 from simclr_steps.data.seen_values import SeenValues
@@ -29,7 +29,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import PACKED_SPLITS
+from simclr_steps.settings.base import NO_LABEL, PACKED_SPLITS
 from simclr_steps.settings.image_format import Dtype, ImageFormat, Reading
 from simclr_steps.settings.value_ranges import ChannelRange, of_each_channel
 

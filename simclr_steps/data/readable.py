@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
+from simclr_steps.settings.image_format import ANY_TYPE, TYPES
 
-TYPES = ("uint8", "uint16", "float32")
-ANY_TYPE = "uint8, uint16 or float32"
+File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
 
 
 class UnreadableError(ValueError):

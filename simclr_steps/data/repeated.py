@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.packed import NO_LABEL, Description, Pixels, Repeated
+from simclr_steps.data.packed import Description, Pixels, Repeated
 from simclr_steps.data.splits import JUDGED, Labels, rows_of_split
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import NO_LABEL, SPLITS
 
 Digests = npt.NDArray[np.uint64]  # [N]; two different images share one by chance once in 10^19
 

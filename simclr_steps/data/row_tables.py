@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simclr_steps.data.packed import NO_LABEL, Description, read_labels, read_rows
+from simclr_steps.data.packed import Description, read_labels, read_rows
+from simclr_steps.settings.base import NO_LABEL
 
 
 def row_table(data: Path, description: Description, split: str) -> pd.DataFrame:

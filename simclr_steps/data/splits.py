@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.data.groups import Groups, check_given_splits, counts_of, draw_split
-from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.base import SPLITS
+from simclr_steps.settings.base import NO_LABEL, SPLITS
 from simclr_steps.settings.datasets import DatasetBlock
 from simclr_steps.settings.labels import PerClass, WholeGroups
 

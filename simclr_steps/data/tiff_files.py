@@ -19,6 +19,7 @@ from simclr_steps.data.readable import UnreadableError, check_size, check_type
 UNKNOWN = "Q"  # an axis whose meaning the file does not say
 
 _COLORS = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.YCBCR)
+_GRAY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _JUDGED = ("shaped", "generic", "ome")  # kinds of files whose further images are not known to be small copies or labels
 _FEW_BITS = (1, 2, 4)  # fewer than 8, of which Pillow makes 8
 _UNSUPPORTED = ("not supported", "requires the")  # in what tifffile says of a compression
@@ -115,9 +116,16 @@ def is_plain_picture(path: Path) -> bool:
             has_pages = any(
                 length > 1 for axis, length in zip(first.axes, first.shape, strict=True) if axis not in "YXS"
             )
-            return first.dtype in (np.uint8, np.bool_) and not has_pages and not _others(file)
+            is_shallow = first.dtype in (np.uint8, np.bool_)
+            return is_shallow and not has_pages and not _has_gray_planes(first.keyframe) and not _others(file)
     except Exception:
         return True
+
+
+def _has_gray_planes(page: tifffile.TiffPage) -> bool:
+    """Return whether a page stores several gray values of each pixel in planes; Pillow reads only the first plane."""
+    is_planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    return is_planar and page.photometric in _GRAY and page.samplesperpixel > 1
 
 
 def check_parts(parts: Sequence[tifffile.TiffPageSeries]) -> None:

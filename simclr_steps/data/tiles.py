@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.boxes import Box
+from simclr_steps.data.boxes import NOWHERE, Box
 from simclr_steps.data.image_index import ImageFile
 from simclr_steps.data.scaling import Values
 from simclr_steps.data.splits import Rows
@@ -17,8 +17,6 @@ from simclr_steps.machine.logs import log
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.sizes import Size, as_size
 from simclr_steps.settings.tiles import Tiles
-
-NOWHERE = Box(0, 0, 0, 0)  # stands for all parts of an image that cannot be read
 
 
 def cut_up(files: Sequence[ImageFile], sizes: Mapping[str, Size | str], tiles: Tiles) -> list[ImageFile]:

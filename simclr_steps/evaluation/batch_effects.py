@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from simclr_steps.data.columns import Column
 from simclr_steps.data.groups import Groups, by_group
-from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.splits import Labels
 from simclr_steps.evaluation.neighbors import nearest, vote
+from simclr_steps.settings.base import NO_LABEL
 
 NEIGHBORS = 10
 _SHUFFLES = 100

@@ -18,9 +18,9 @@ import torch
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
 
-from simclr_steps.data.packed import NO_LABEL
 from simclr_steps.data.splits import Labels, labeled_rows, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
+from simclr_steps.settings.base import NO_LABEL
 from simclr_steps.settings.umap import UmapSettings
 
 VOTERS = 10  # neighbors in the kNN accuracies of quality.json

@@ -16,6 +16,7 @@ from simclr_steps.files import canonical_json
 Split = Literal["train", "validation", "test", "unlabeled"]
 SPLITS: tuple[str, ...] = get_args(Split)
 PACKED_SPLITS = SPLITS[:3]  # that have arrays of their own; unlabeled are the rows of train without a label
+NO_LABEL = -1  # of an image, in the place of its class
 LARGEST_SEED = 2**32 - 1  # that NumPy takes
 _LEAST_LETTERS, _MOST_OFFERED = 4, 3  # of a word that is looked for in longer ones, and how many of these are offered
 MODULE_AND_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # of the user's own code

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from simclr_steps.settings.sizes import Size
 
 Dtype = Literal["uint8", "uint16", "float32"]
+TYPES: tuple[str, ...] = get_args(Dtype)
+ANY_TYPE = "uint8, uint16 or float32"
 Fit = Literal["crop", "pad"]
 LIMITS_OF_8_BITS = (0.0, 255.0)
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simclr_steps.data.gathered import read_features
-from simclr_steps.data.packed import NO_LABEL, Pixels, read_description, read_split
+from simclr_steps.data.packed import Pixels, read_description, read_split
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw, rows_of_split
 from simclr_steps.evaluation.neighbors import nearest, vote
@@ -26,6 +26,7 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.networks.user_code import augmentation_code
+from simclr_steps.settings.base import NO_LABEL
 from simclr_steps.settings.display import Legend, Mix, in_words, legend_of, mix_of
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.sizes import as_size

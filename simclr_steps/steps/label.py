@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simclr_steps.data.fingerprints import fingerprints
+from simclr_steps.data.fingerprints import of_labels
 from simclr_steps.data.label_writer import write_labels
 from simclr_steps.data.packed import read_packed
 from simclr_steps.data.repeated import sentences
@@ -32,7 +32,7 @@ def label(dataset: Dataset, *, data: Path, originals: Path | None, out: Path) ->
         full.
     """
     packed, listing = read_packed(data), listed(dataset, originals)
-    own = fingerprints(dataset).labels if isinstance(dataset, FolderDataset | ArraysDataset) else None
+    own = of_labels(listing) if isinstance(dataset, FolderDataset | ArraysDataset) else None
     record = Record("label", dataset, own)
     place = origin(dataset, originals)
     description = write_labels(listing, data, packed, out, split_seed=dataset.split_seed, origin=place, record=record)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from simclr_steps.data.boxes import NOWHERE
 from simclr_steps.data.disk_space import require_space
-from simclr_steps.data.fingerprints import fingerprints
+from simclr_steps.data.fingerprints import of_pixels
 from simclr_steps.data.packed_writer import ImageSource, pack
 from simclr_steps.data.sources import opened
 from simclr_steps.data.splits import SplitNames, assigned_splits
-from simclr_steps.data.tiles import NOWHERE
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.datasets import ArraysDataset, Dataset, FolderDataset
@@ -34,7 +34,7 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
     """
     with opened(dataset, originals, workers) as source:
         splits = _splits(dataset, source)
-        own = fingerprints(dataset).pixels if isinstance(dataset, FolderDataset | ArraysDataset) else None
+        own = of_pixels(dataset, source) if isinstance(dataset, FolderDataset | ArraysDataset) else None
         record = Record("prepare", dataset, own)
         if isinstance(dataset, FolderDataset):
             require_space(source, splits, out)

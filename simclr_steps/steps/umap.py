@@ -12,7 +12,7 @@ import pandas as pd
 from simclr_steps.data.asked_columns import require_columns
 from simclr_steps.data.columns import column_of
 from simclr_steps.data.gathered import read_features, read_table
-from simclr_steps.data.packed import NO_LABEL, Description, Pixels, read_description, read_images
+from simclr_steps.data.packed import Description, Pixels, read_description, read_images
 from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.umap_layout import (
@@ -32,6 +32,7 @@ from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json, write_text
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.base import NO_LABEL
 from simclr_steps.settings.display import Mix, in_words, legend_of, mix_of
 from simclr_steps.settings.umap import UmapOfDataset, UmapSettings
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -23,6 +24,20 @@ assert found.pixels == found.labels and not found.are_of_steps
 print(found.pixels)
 """
 
+WITHOUT_DECODERS = """
+import sys
+sys.modules.update(dict.fromkeys(["PIL", "tifffile", "imagecodecs", "pandas", "pyarrow", "torch"]))
+from simclr_steps.data.file_states import fingerprints_to_plan
+from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
+how = {"validation_fraction": 0, "test_fraction": 0}
+found = [
+    fingerprints_to_plan(FolderDataset(source="folder", path=sys.argv[1], image_size=8, **how)),
+    fingerprints_to_plan(FolderDataset(source="folder", path=sys.argv[1], image_size=8, tiles={"size": 4}, **how)),
+    fingerprints_to_plan(ArraysDataset(source="arrays", path=sys.argv[2], **how)),
+]
+assert all(one.pixels and one.labels and one.are_of_steps for one in found), found
+"""
+
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
@@ -38,6 +53,13 @@ def dataset(path: Path) -> FolderDataset:
 
 def test_with_numpy_they_are_those_of_the_steps(table: Path) -> None:
     assert fingerprints_to_plan(dataset(table)) == fingerprints(dataset(table))
+
+
+def test_with_numpy_planning_loads_nothing_that_decodes_images_or_reads_tables(table: Path) -> None:
+    np.savez(table.parent / "arrays.npz", train_images=np.zeros((4, 8, 8), np.uint8))
+    command = [sys.executable, "-c", WITHOUT_DECODERS, str(table), str(table.parent / "arrays.npz")]
+    planned = subprocess.run(command, capture_output=True, text=True)
+    assert planned.returncode == 0, planned.stderr
 
 
 @pytest.mark.parametrize("is_table", [True, False])

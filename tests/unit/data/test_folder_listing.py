@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.data.boxes import Box
+from simclr_steps.data.cut_images import list_cut
 from simclr_steps.data.folder_listing import list_folder, path_of
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.image_index import ImageFile
@@ -58,17 +59,18 @@ def test_a_table_tells_groups_channels_and_further_columns(tmp_path: Path) -> No
     assert path_of(tmp_path, ImageFile("0b.png", "", "train")) == tmp_path / "0b.png"
 
 
-def test_without_workers_boxes_are_as_they_are_listed_and_nothing_is_cut(tmp_path: Path) -> None:
+def test_boxes_are_as_they_are_listed_and_nothing_is_cut_unless_it_is_asked_for(tmp_path: Path) -> None:
     write(tmp_path / "slides", "a.tif", "b.tif")
-    uncut, cut = list_folder(tiles(tmp_path / "slides")), list_folder(tiles(tmp_path / "slides"), workers=1)
+    uncut, cut = list_folder(tiles(tmp_path / "slides")), list_cut(tiles(tmp_path / "slides"), workers=1)
     assert uncut.names == ["a.tif", "b.tif"] and uncut.boxes is None
+    assert cut.uncut is not None and (cut.uncut.names, cut.uncut.boxes) == (uncut.names, None)
     assert len(cut.names) == 12 and cut.boxes is not None and cut.boxes[0] == Box(0, 0, 64, 64)
     outside = boxes(write_table(tmp_path / "slides", BOXES, "b.tif,0,0,16,16", "a.tif,900,0,16,16", "b.tif,9,0,16,16"))
     listing = list_folder(outside)
     assert listing.boxes == [Box(0, 0, 16, 16), Box(9, 0, 16, 16), Box(900, 0, 16, 16)]
     assert listing.groups is not None and listing.groups.tolist() == ["b.tif", "b.tif", "a.tif"]
     with pytest.raises(UserError, match="line 3 has the box x=900"):
-        list_folder(outside, workers=1)
+        list_cut(outside, workers=1)
 
 
 def test_a_group_pattern_names_the_groups_of_tiles(tmp_path: Path) -> None:

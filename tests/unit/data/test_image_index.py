@@ -4,6 +4,7 @@ import logging
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -217,3 +218,28 @@ def test_a_table_that_is_no_text_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_bytes(b"path\n\xff\xfe\x00")
     with pytest.raises(UserError, match="is not a CSV file in UTF-8"):
         index_table(tmp_path / "images.csv")
+
+
+def test_cells_that_pandas_reads_as_missing_are_so_in_labels_groups_and_further_columns_alike(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cells = ["nan", "NaN", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "None", "NULL", "null", "-", "none", "na", "?"]
+    put(tmp_path, *(f"{number}.png" for number in range(len(cells))))
+    lines = [f"{number}.png,{cell},{cell},{cell}" for number, cell in enumerate(cells)]
+    table = write_table(tmp_path, "path,label,plate,site", *lines)
+    as_pandas = pd.read_csv(table)["label"].fillna("").tolist()
+    files = index_table(table, further=["plate", "site"])
+    assert [file.label for file in files] == as_pandas and as_pandas[-4:] == ["-", "none", "na", "?"]
+    assert [file.further for file in files] == [(cell, cell) for cell in as_pandas]
+    (said,) = [line for line in caplog.messages if "missing" in line]
+    for cell, read in zip(cells, as_pandas, strict=True):
+        assert all((f'{column} "{cell}" (1)' in said) == (not read) for column in ("label", "plate", "site"))
+    grouped = write_table(tmp_path, "path,group", *(f"{number}.png,{cell}" for number, cell in enumerate(cells[:9])))
+    assert {file.group for file in index_table(grouped)} == {""}
+    assert 'group "None" (1)' in caplog.text
+
+
+def test_cells_of_columns_that_are_not_read_are_not_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path, "a.png")
+    index_table(write_table(tmp_path, "path,label,plate", "a.png,None,NA"), ["path"])
+    assert not caplog.messages

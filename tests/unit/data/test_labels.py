@@ -52,7 +52,7 @@ CATS_AND_ANTS = ["cat", "ant"] * 10
         ([f"{1.5 * (number // 4)}" for number in range(80)], "80 labeled images have 20 .*measurements"),
         ([f"{number}" for number in range(20)], "20 labeled images have 20 .*measurements"),
         ([f"img_{number}" for number in range(20)], "20 labeled images have 20 .*names of individual images: group"),
-        ([*CATS_AND_ANTS, "NA", "none"], '"NA", "none" is treated as a class: if it stands for a missing label'),
+        ([*CATS_AND_ANTS, "-", "none"], '"-", "none" is treated as a class: if it stands for a missing label'),
         ([*CATS_AND_ANTS, "Cat"], '"Cat", "cat" are 2 classes: if they are the same one, spell it the same way'),
         ([*CATS_AND_ANTS, "B\u00e4r", "Ba\u0308r"], '"Ba\u0308r", "B\u00e4r" are 2 classes: if they are the same one'),
         ([*CATS_AND_ANTS, "bumble bee", "bumble_bee"], '"bumble bee", "bumble_bee" are 2 classes'),
@@ -88,14 +88,22 @@ def test_each_class_that_is_not_trained_on_is_named_with_its_likely_cause(
     assert '"whale"' in line and 'is "whale"' not in line
 
 
-@pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A"])
+@pytest.mark.parametrize("empty", ["nan", "NaN", "<NA>", "#N/A", "None", "NULL"])
 def test_what_programs_write_for_an_empty_cell_is_no_class(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, empty: str
 ) -> None:
     description = prepared(table(tmp_path / "photos", [*CATS_AND_ANTS, empty, empty]))
     assert description.classes == ["ant", "cat"]
     assert sum(split.images - split.labeled for split in description.splits.values()) == 2
-    assert "labels: 2 cells with nan, <NA> or #N/A count as empty" in caplog.text
+    assert f'cells read as missing, as pandas does: label "{empty}" (2); rename those' in caplog.text
+
+
+def test_a_folder_named_like_an_empty_cell_is_a_class_which_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = put(tmp_path / "photos", *(f"{name}/{k}.png" for name in ("ant", "None") for k in range(10)))
+    assert prepared(folder).classes == ["None", "ant"]
+    assert '"None" is treated as a class' in caplog.text
 
 
 @pytest.mark.parametrize("inner", [("ant", "cat"), ("test", "train")])

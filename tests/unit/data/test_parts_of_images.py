@@ -9,10 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from simclr_steps.data.boxes import Box
+from simclr_steps.data.boxes import NOWHERE, Box
 from simclr_steps.data.image_index import ImageFile
 from simclr_steps.data.parts_of_images import columns_of, in_order_of_files
-from simclr_steps.data.tiles import NOWHERE
 from simclr_steps.machine.errors import UserError
 from tests.unit.data.test_boxes import BOXES, source_of
 from tests.unit.data.test_tiles import write

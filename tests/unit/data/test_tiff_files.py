@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from simclr_steps.data.decoding import Decoded, decode
+from simclr_steps.data.metadata import turned
 from tests.unit.data.test_measured_files import RANDOM, Pixels, reading, reason, values
 
 STACK = RANDOM.integers(0, 256, (3, 32, 24))
@@ -110,6 +112,59 @@ def test_indices_into_a_table_of_colors_are_no_values(tmp_path: Path, dtype: Any
         assert np.array_equal(values(tmp_path / "a.tif", reading(3)), np.moveaxis(table >> 8, 0, -1)[STACK[0]])
     else:
         assert reason(tmp_path / "a.tif", reading(1)) == refused
+
+
+COLORS = np.moveaxis(STACK, 0, -1).astype(np.uint8)
+TABLE = RANDOM.integers(0, 65536, (3, 256)).astype(np.uint16)
+PICTURES: dict[str, tuple[Pixels, dict[str, Any]]] = {
+    "gray": (COLORS[..., 0], {"photometric": "minisblack"}),
+    "gray in planes": (STACK.astype(np.uint8), {"photometric": "minisblack", "planarconfig": "separate"}),
+    "1 bit": (COLORS[..., 0] > 99, {"photometric": "minisblack"}),
+    "colors": (COLORS, {"photometric": "rgb"}),
+    "colors in planes": (STACK.astype(np.uint8), {"photometric": "rgb", "planarconfig": "separate"}),
+    "table of colors": (COLORS[..., 0], {"photometric": "palette", "colormap": TABLE}),
+    "inks": (np.dstack([COLORS, COLORS[..., :1]]), {"photometric": "separated"}),
+}
+STORED: list[dict[str, Any]] = [
+    {},
+    {"compression": "lzw"},
+    {"compression": "packbits"},
+    {"tile": (16, 16)},
+    {"rowsperstrip": 5},
+]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", PICTURES)
+def test_a_picture_of_8_bits_is_what_tifffile_reads_of_it_turned_as_it_says(
+    tmp_path: Path, kind: str, orientation: int
+) -> None:
+    written, options = PICTURES[kind]
+    height, width = (32, 24) if orientation < 5 else (24, 32)
+    path, tag = tmp_path / "a.tif", (274, 3, 1, orientation, True)
+    for stored in STORED:
+        tifffile.imwrite(path, written, metadata=None, extratags=[tag], **options, **stored)
+        theirs = tifffile.imread(path)
+        if kind == "table of colors":
+            theirs = np.moveaxis(TABLE >> 8, 0, -1)[theirs]
+        elif kind == "inks":  # as Pillow mixes them
+            theirs = np.asarray(Image.fromarray(theirs, "CMYK").convert("RGB"))
+        elif kind == "1 bit":
+            theirs = theirs * np.uint8(255)
+        if options.get("planarconfig"):
+            theirs = np.moveaxis(theirs, 0, -1)
+        shown = turned(theirs.reshape(32, 24, -1), orientation)
+        assert np.array_equal(values(path, reading(3, height, width)), np.broadcast_to(shown, (height, width, 3)))
+
+
+def test_no_plane_of_gray_values_is_left_out(tmp_path: Path) -> None:
+    for stored in STORED:
+        options: dict[str, Any] = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
+        tifffile.imwrite(tmp_path / "a.tif", STACK.astype(np.uint8), **options, **stored)
+        assert values(tmp_path / "a.tif", reading(1)).shape == (32, 24, 3)  # which is refused as another number
+        opaque = np.stack([STACK[0], np.full_like(STACK[0], 255)]).astype(np.uint8)
+        tifffile.imwrite(tmp_path / "a.tif", opaque, extrasamples=["unassalpha"], **options, **stored)
+        assert np.array_equal(values(tmp_path / "a.tif", reading(1))[..., 0], STACK[0])
 
 
 def write_one_of_a_set(path: Path, plane: Pixels, other: str) -> Path:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from simclr_steps.data import folder_listing, image_index
+from simclr_steps.data.fingerprints import fingerprints
 from simclr_steps.data.packed import read_rows
+from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.datasets import FolderDataset
@@ -44,6 +48,31 @@ def test_edited_labels_are_written_beside_images_that_stay(tmp_path: Path) -> No
     assert table == [HEADER, *(f"{tmp_path}/{line}" for line in edited)]
     assert np.load(tmp_path / "labels/test.labels.npy").tolist() == [1, 0]
     assert {file.name: file.read_bytes() for file in (tmp_path / "packed").iterdir()} == images
+
+
+@pytest.mark.parametrize("tiles", [None, {"size": 8}])
+def test_prepare_and_label_list_the_source_once_and_record_what_planning_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiles: dict[str, int] | None
+) -> None:
+    photos(tmp_path, *(f"{n}.png" for n in range(4)))
+    table = write(tmp_path, "0.png,a,train", "1.png,b,train", "2.png,a,val", "3.png,b,test")
+    block = {"source": "folder", "path": str(table), "image_size": 8, "tiles": tiles}
+    cells = FolderDataset.model_validate(block)
+    index_table = image_index.index_table
+    read: list[object] = []
+
+    def counted(*arguments: Any) -> Any:
+        read.append(arguments)
+        return index_table(*arguments)
+
+    monkeypatch.setattr(folder_listing, "index_table", counted)
+    prepare(cells, originals=None, out=tmp_path / "packed", workers=1)
+    assert len(read) == 1
+    label(cells, data=tmp_path / "packed", originals=None, out=tmp_path / "packed")
+    assert len(read) == 2
+    recorded = [read_json(tmp_path / "packed" / file)["run"]["data_hash"] for file in ("images.json", "dataset.json")]
+    planned = fingerprints(cells)
+    assert recorded == [planned.pixels, planned.labels]
 
 
 def test_a_line_that_is_gone_needs_prepare(tmp_path: Path) -> None:

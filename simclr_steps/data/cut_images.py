@@ -1,0 +1,87 @@
+"""Images of a folder or a CSV file cut into tiles or boxes, for which the sizes of their files are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from simclr_steps.data.folder_listing import Found, find, listing_of, path_of
+from simclr_steps.data.image_index import ImageFile
+from simclr_steps.data.listing import Listing
+from simclr_steps.data.pieces import cutting_of, reading_of, sizes_of
+from simclr_steps.data.tiles import cut_up
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.datasets import FolderDataset
+from simclr_steps.settings.sizes import Size
+
+
+def list_cut(dataset: FolderDataset, workers: int) -> Listing:
+    """Return the images of a folder or a CSV file, with tiles cut and boxes checked; `workers` processes read sizes.
+
+    Raises
+    ------
+    UserError
+        When there are none, a class has none, the CSV file is wrong, boxes and tiles are given, or one of them is
+        wrong.
+    """
+    found = find(dataset)
+    has_boxes = found.files[0].box is not None
+    if not (has_boxes or dataset.tiles):
+        return listing_of(found, dataset)
+    if has_boxes and dataset.tiles:
+        raise UserError(
+            f"tiles: {dataset.path} has the columns x, y, width and height, which are boxes: omit one of the two"
+        )
+    sizes = _sizes(found, dataset, workers)
+    if dataset.tiles:
+        cut = replace(found, files=cut_up(found.files, sizes, dataset.tiles))
+        return replace(listing_of(cut, dataset), uncut=listing_of(found, dataset))
+    _check_boxes(Path(dataset.path), found.files, sizes)
+    return listing_of(found, dataset)
+
+
+def _sizes(found: Found, dataset: FolderDataset, workers: int) -> dict[str, Size | str]:
+    """Return height and width of each file by its path as it is listed, or why it cannot be read."""
+    paths = {file.parent: path_of(found.base, file) for file in found.files}
+    cutting = cutting_of(dataset, reading_of(dataset, found.channel_names))
+    return dict(zip(paths, sizes_of(list(paths.values()), cutting, workers), strict=True))
+
+
+def _check_boxes(table: Path, files: Sequence[ImageFile], sizes: Mapping[str, Size | str]) -> None:
+    """Check that boxes lie in their images and that all of one image are in one group and on one side of a split.
+
+    Parameters
+    ----------
+    sizes
+        Height and width of each image by its path, or why it cannot be read.
+
+    Raises
+    ------
+    UserError
+        Naming the line.
+    """
+    known = {parent: size for parent, size in sizes.items() if not isinstance(size, str)}
+    outside = [file for file in files if file.box and file.parent in known and not file.box.is_in(known[file.parent])]
+    if outside:
+        file = outside[0]
+        height, width = known[file.parent]
+        more = f" (and {len(outside) - 1} more lines)" if len(outside) > 1 else ""
+        raise UserError(
+            f"path: {table} line {file.line}{more} has the box {file.box}, which is not all inside {file.name} of "
+            f"{width:,} × {height:,} pixels: correct it or delete the line"
+        )
+    firsts: dict[str, ImageFile] = {}
+    for file in files:
+        where = f"path: {table} line {file.line}"
+        first = firsts.setdefault(file.parent, file)
+        for what, own, other in (("group", file.group, first.group), ("split", _side(file), _side(first))):
+            if own != other:
+                raise UserError(
+                    f"{where} puts a part of {file.name} into the {what} {own}, but line {first.line} another into "
+                    f"{other}: put all parts of one image into one {what}"
+                )
+
+
+def _side(file: ImageFile) -> str:
+    return "train" if file.split == "unlabeled" else file.split
