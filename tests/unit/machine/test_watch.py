@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -61,14 +62,20 @@ def test_watching_takes_half_a_second_and_no_torch(tmp_path: Path) -> None:
         "import sys; from simclr_steps.__main__ import main; main();"
         "print(sorted(m for m in sys.modules if m in ('torch', 'numpy', 'pandas')))"
     )
-    times = []
+    seconds = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = of_children()
         command = [sys.executable, "-c", code, "watch", str(tmp_path / "results")]
         ended = subprocess.run(command, capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - started)
+        seconds.append(of_children() - before)
         assert ended.stdout == "nothing is running\n[]\n"
-    assert min(times) < 1.5  # promised: 0.5 s; other work on the machine is allowed for
+    assert min(seconds) < 1.0  # promised: 0.5 s on a quiet machine, of which nearly all are computed
+
+
+def of_children() -> float:
+    """Return the seconds of CPU time of all processes that have ended: other work on the machine does not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_terminal_is_drawn_again_until_the_user_stops_it(tmp_path: Path) -> None:
