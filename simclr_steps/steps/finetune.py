@@ -24,6 +24,7 @@ from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
 from simclr_steps.networks.features import check_images
+from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.labels import WholeGroups
@@ -121,6 +122,8 @@ def _train(
     if is_pretrained:
         network.backbone.load_state_dict(pretrained.backbone.state_dict())
         network.normalization.load_state_dict(pretrained.normalization.state_dict())
+    else:
+        draw_brought_weights(network.backbone, architecture)
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
     given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs)
     log.info("draw %d of %d: %d labels, %s weights, %d epochs", *given)

@@ -27,6 +27,7 @@ from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.training.compiled import Compiled
@@ -94,6 +95,8 @@ def pretrain(
         encoder = Encoder(architecture)
         if first:
             start_from(encoder, first.path)
+        else:
+            draw_brought_weights(encoder.backbone, architecture)
         module = SimCLR(settings, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History(module, from_start=True)
         candidates = Candidates(history, module.encoder, settings.epochs)

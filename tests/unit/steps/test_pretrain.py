@@ -24,6 +24,7 @@ from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
+from tests.own_encoders import trained
 from tests.unit.conftest import digits
 from tests.unit.pretraining import CPU, OWN, SMALL, history, train
 
@@ -264,6 +265,17 @@ def test_published_weights_are_those_that_were_downloaded(tmp_path: Path, data: 
     file.write_bytes(b"changed")
     with pytest.raises(UserError, match="model.safetensors is not what .*weights.json describes"):
         start(facts)
+
+
+def test_from_scratch_is_from_random_weights_although_the_encoder_brings_others(tmp_path: Path, data: Path) -> None:
+    brings = SMALL.model_copy(update={"encoder": "tests.own_encoders:trained", "epochs": 1, "learning_rate": 1e-12})
+    brought = trained(1, (8, 8)).state_dict()
+    _, encoder = read_candidate(train(tmp_path / "out", data, brings) / "last.ckpt")
+    assert not torch.allclose(encoder.backbone.state_dict()["0.weight"], brought["0.weight"], atol=1e-3)
+    torch.save(brought, tmp_path / "file.pth")
+    given = brings.model_copy(update={"init": str(tmp_path / "file.pth")})
+    _, encoder = read_candidate(train(tmp_path / "given", data, given) / "last.ckpt")
+    assert torch.allclose(encoder.backbone.state_dict()["0.weight"], brought["0.weight"], atol=1e-3)
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_statistics_until_it_is_free(tmp_path: Path, data: Path) -> None:
