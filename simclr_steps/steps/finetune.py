@@ -93,7 +93,8 @@ def finetune(
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
         with kept(folder) as published:
-            _write(settings, classes, draws, folder, published, record)
+            origin = pretrained.architecture.origin if settings.init == "pretrained" else {}
+            _write(settings, classes, draws, folder, published, record.finish() | origin)
     for draw in draws:
         shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in JUDGED if draw[name])
         log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")
@@ -182,7 +183,7 @@ def _write(
     draws: list[dict[str, Any]],
     folder: Path,
     published: Path,
-    record: Record,
+    run: dict[str, Any],
 ) -> None:
     """Write the draws' results, of which `folder` holds the classifier and the histories."""
     shutil.copyfile(folder / "model.safetensors", published / "model.safetensors")
@@ -195,6 +196,6 @@ def _write(
         "freeze": settings.freeze,
         "classes": classes,
         "draws": draws,
-        "run": record.finish(),
+        "run": run,
     }
     write_json(published / "metrics.json", metrics)

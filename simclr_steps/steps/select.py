@@ -77,7 +77,7 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
             "epoch": chosen["epoch"],
             "why": why,
             "candidates": table,
-            "run": record.finish(),
+            "run": record.finish() | encoder.architecture.origin,
         },
     )
     log.info("chose %s of epoch %d: %s", chosen["file"], chosen["epoch"], why)

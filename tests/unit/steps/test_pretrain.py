@@ -20,12 +20,17 @@ from simclr_steps.methods.monitors import MONITORS, rankme
 from simclr_steps.networks import architecture
 from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network, save_network
 from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.selection import SelectionSettings
+from simclr_steps.steps.evaluate import evaluate
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
+from simclr_steps.steps.select import select
 from tests.own_encoders import trained
 from tests.unit.conftest import digits
+from tests.unit.finetuning import train as tune
 from tests.unit.pretraining import CPU, OWN, SMALL, history, train
 
 
@@ -220,6 +225,12 @@ def test_training_starts_from_given_weights_and_a_head_that_is_random(
     assert not torch.allclose(heads[0], heads[1], atol=1e-2)
     origin = read_json(out / "run.json")["architecture"]["started_from"]
     assert origin == {"name": given.name, "source": str(given), "sha256": checksum(given), "license": None}
+    select(SelectionSettings(), candidates=out, data=data, out=tmp_path / "chosen", hardware=CPU)
+    chosen, few = tmp_path / "chosen/encoder.safetensors", EvaluationSettings(labels=[20], draws=1, augmentation=None)
+    evaluate(few, encoder=chosen, data=data, seed=0, out=tmp_path / "evaluate", hardware=CPU)
+    tune(tmp_path / "tuned", chosen, data, FinetuneSettings(labels=20, epochs=1))
+    for file in ("chosen/selection.json", "evaluate/knn.json", "evaluate/linear.json", "tuned/metrics.json"):
+        assert read_json(tmp_path / file)["run"]["started_from"] == origin
 
 
 def test_weights_of_torchvision_bring_the_mean_or_take_that_of_other_channels(
