@@ -62,3 +62,26 @@ class _Centered(nn.Module):
 def centered(channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return a small network that assigns a buffer in its forward pass; 16 features."""
     return nn.Sequential(without_batch_norm(channels, image_size), _Centered())
+
+
+def trained(channels: int, image_size: tuple[int, int]) -> nn.Module:
+    """Return a small network whose weights are the same each time, as those of a file are; 16 features."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        return smooth_with_batch_norm(channels, image_size)
+
+
+class _Scaled(nn.Module):
+    """Multiplies features by weights that it cannot draw anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.linspace(1, 2, 16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.scale
+
+
+def trained_for_good(channels: int, image_size: tuple[int, int]) -> nn.Module:
+    """Return a small network with weights that are the same each time in a module without reset_parameters."""
+    return nn.Sequential(without_batch_norm(channels, image_size), _Scaled())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -62,6 +62,11 @@ class Architecture(BaseModel):
     def trained_on(self) -> ImageFormat:
         """The format of the packed images that the network was trained on; version 0.1 packed 8 bits only."""
         return self.image_format or ImageFormat.of_8_bits(self.packed_size or self.image_size, self.channels)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """What records of steps say of the weights that the network's training started from; nothing of random ones."""
+        return {"started_from": self.started_from.model_dump()} if self.started_from else {}
 
     @property
     def is_slow_on_cpu(self) -> bool:

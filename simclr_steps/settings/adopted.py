@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from simclr_steps.files import read_json
+from simclr_steps.files import checksum, read_json
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.plan import Plan
@@ -35,6 +36,8 @@ class Result:
     dataset: str = ""  # whose images it was made of
     reads_labels: bool = True  # and not the images only
     encoder: str = ""  # that it was made with, of which the code may be the user's own
+    own_weights: Path | None = None  # the user's file that it started from
+    weights: str = ""  # the record of the published weights that it started from
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -58,11 +61,13 @@ def results(plan: Plan) -> Iterator[Result]:
             "umap": ("umap/quality.json", plan.umap(run.dataset)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
-        trained = pretrain.trained.model_dump(mode="json")
+        trained, published = pretrain.trained.model_dump(mode="json"), pretrain.published_weights
         yield Result(
             *("pretrain", f"{folder}/pretrain/run.json", trained, f"{folder}/pretrain", run.dataset),
             reads_labels=False,
             encoder=pretrain.encoder,
+            own_weights=pretrain.own_weights,
+            weights=_place_of(published.name) if published else "",
         )
         selected = config.selection.model_dump(mode="json")
         votes = plan.may_vote(run.pretrain)
@@ -85,8 +90,13 @@ def results(plan: Plan) -> Iterator[Result]:
             file, settings = f"results/{name}/compare/{other}.json", compared.model_dump(mode="json")
             yield Result("compare", file, settings, dataset=name, encoder=compared.encoder)
     for name, weights in plan.published.items():
-        yield Result("download_weights", f"resources/weights/{name}.json", {"encoder": weights.encoder})
+        yield Result("download_weights", _place_of(name), {"encoder": weights.encoder})
     yield Result("summary", "results/summary/run.json", plan.summary.model_dump(mode="json"))
+
+
+def _place_of(weights: str) -> str:
+    """Return the file that holds the record of published weights of this name."""
+    return f"resources/weights/{weights}.json"
 
 
 def check_adopted(
@@ -96,7 +106,7 @@ def check_adopted(
     own_files: Callable[[str, str], list[str]],
     own_code: Callable[[str | None], list[str]],
 ) -> None:
-    """Stop where results that Snakemake does not know were made with other settings, code or data.
+    """Stop where results that Snakemake does not know were made with other settings, code, data or first weights.
 
     Parameters
     ----------
@@ -116,6 +126,7 @@ def check_adopted(
     """
     described = {name: _content(place(f"resources/{name}/dataset.json")) for name in plan.datasets}
     packed = {name: _content(place(f"resources/{name}/images.json")) for name in plan.datasets}
+    checksum_of = cache(checksum)  # runs share their file
 
     def is_other(result: Result) -> bool:
         content = _content(place(result.record))
@@ -125,8 +136,12 @@ def check_adopted(
             data = _hash(described.get(result.dataset, {}), "content_hash")
         else:
             data = _hash(packed.get(result.dataset, {}), "pixel_hash")
+        if result.own_weights:
+            weights = [checksum_of(result.own_weights)]
+        else:
+            weights = _hash(_content(place(result.weights)), "sha256") if result.weights else []
         own_augmentation = own_code((result.settings.get("augmentation") or {}).get("own"))
-        return not _is_made_so(content, result, data, own_code(result.encoder), own_augmentation)
+        return not _is_made_so(content, result, data, own_code(result.encoder), own_augmentation, weights)
 
     unknown = (
         result
@@ -138,9 +153,9 @@ def check_adopted(
         return
     more = f" and {len(other) - _NAMED} more" if len(other) > _NAMED else ""
     raise UserError(
-        f"{', '.join(result.record for result in other[:_NAMED])}{more} were made with different settings, code or "
-        "images, which Snakemake cannot see, as .snakemake has no record of them: recreate them by adding -R "
-        f"{' '.join(dict.fromkeys(result.rule for result in other))}, or move them away"
+        f"{', '.join(result.record for result in other[:_NAMED])}{more} were made with different settings, code, "
+        "images or weights, which Snakemake cannot see, as .snakemake has no record of them: recreate them by adding "
+        f"-R {' '.join(dict.fromkeys(result.rule for result in other))}, or move them away"
     )
 
 
@@ -163,8 +178,9 @@ def _is_made_so(
     data_hash: list[str],
     own_encoder: list[str],
     own_augmentation: list[str],
+    weights: list[str],
 ) -> bool:
-    """Return whether a result's records are of the settings, the code and the images that are wanted.
+    """Return whether a result's records are of the settings, code, images and first weights that are wanted.
 
     Each of the hashes may be missing, where there is nothing to compare with.
     """
@@ -172,11 +188,12 @@ def _is_made_so(
     records = {step: content.get("run", content), **{other: content.get(other) for other in others}}
     if not all(isinstance(record, dict) for record in records.values()):
         return False
-    settings = records[step].get("settings") or {}
+    settings, architecture = records[step].get("settings") or {}, content.get("architecture") or {}
     return (
         all(key in settings and settings[key] == value for key, value in result.settings.items())
         and all(record.get("code_hash") == code_hash(name) for name, record in records.items())
         and data_hash in ([], [records[step].get("data_hash")])
-        and own_encoder in ([], [(content.get("architecture") or {}).get("own_code_hash")])
+        and own_encoder in ([], [architecture.get("own_code_hash")])
+        and weights in ([], [(architecture.get("started_from") or {}).get("sha256")])
         and own_augmentation in ([], [records[step].get("own_augmentation_hash")])
     )

@@ -26,6 +26,7 @@ from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.architecture import Architecture, resolve
 from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
 from simclr_steps.settings.pretrain import PretrainSettings
 
@@ -62,7 +63,9 @@ def _built(network: RandomNetwork, data: Description) -> Encoder:
     """Return the network, whose random weights depend on its seed alone."""
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)
-        return Encoder(_architecture(network, data))
+        encoder = Encoder(_architecture(network, data))
+        draw_brought_weights(encoder.backbone, encoder.architecture)
+        return encoder
 
 
 def _architecture(network: RandomNetwork, data: Description) -> Architecture:

@@ -105,8 +105,9 @@ def evaluate(
         note = "Accuracy cannot be measured without labels in the train split and in the validation or test split."
         log.warning("%s", note)
         facts["note"] = note
-    write_json(out / "knn.json", {**knn, **facts, "run": record.finish()})
-    write_json(out / "linear.json", {**linear, **facts, "run": record.finish()})
+    run = record.finish() | network.architecture.origin
+    write_json(out / "knn.json", {**knn, **facts, "run": run})
+    write_json(out / "linear.json", {**linear, **facts, "run": run})
     log.info("wrote %s and linear.json", out / "knn.json")
 
 

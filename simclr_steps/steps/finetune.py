@@ -24,6 +24,7 @@ from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
 from simclr_steps.networks.features import check_images
+from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.labels import WholeGroups
@@ -92,7 +93,8 @@ def finetune(
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
         with kept(folder) as published:
-            _write(settings, classes, draws, folder, published, record)
+            origin = pretrained.architecture.origin if settings.init == "pretrained" else {}
+            _write(settings, classes, draws, folder, published, record.finish() | origin)
     for draw in draws:
         shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in JUDGED if draw[name])
         log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")
@@ -121,6 +123,8 @@ def _train(
     if is_pretrained:
         network.backbone.load_state_dict(pretrained.backbone.state_dict())
         network.normalization.load_state_dict(pretrained.normalization.state_dict())
+    else:
+        draw_brought_weights(network.backbone, architecture)
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
     given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs)
     log.info("draw %d of %d: %d labels, %s weights, %d epochs", *given)
@@ -179,7 +183,7 @@ def _write(
     draws: list[dict[str, Any]],
     folder: Path,
     published: Path,
-    record: Record,
+    run: dict[str, Any],
 ) -> None:
     """Write the draws' results, of which `folder` holds the classifier and the histories."""
     shutil.copyfile(folder / "model.safetensors", published / "model.safetensors")
@@ -192,6 +196,6 @@ def _write(
         "freeze": settings.freeze,
         "classes": classes,
         "draws": draws,
-        "run": record.finish(),
+        "run": run,
     }
     write_json(published / "metrics.json", metrics)

@@ -13,7 +13,7 @@ import torch
 from simclr_steps.data.first_labels import first_labels
 from simclr_steps.data.packed import read_images, read_packed
 from simclr_steps.data.requirements import require_batch
-from simclr_steps.data.splits import drawn_while_training
+from simclr_steps.data.splits import drawn_while_training, labeled_rows
 from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
@@ -26,8 +26,10 @@ from simclr_steps.methods.first_weights import first_weights, start_from
 from simclr_steps.methods.fitting import fitted_to
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
+from simclr_steps.methods.verdict import verdict
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
+from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.pretrain import FittedPretrain, PretrainSettings
 from simclr_steps.training.compiled import Compiled
@@ -60,11 +62,11 @@ def pretrain(
     Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (from the epochs with the lowest loss, the
     highest kNN accuracy and the highest effective rank on the hold-out, if they are measured), epoch<N>.ckpt at each
     quarter of the training, initial.ckpt from before the first step where the encoder starts from given weights,
-    last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of
-    all of these. While it trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in
-    run.json is the last encoder's loss on all of it. Labels serve the kNN accuracy and that draw, and never training:
-    they are those in the folder `labels` (None: `data`) when it begins, which `labels_hash` tells. Never reads the test
-    split.
+    last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of all of these. While it
+    trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in run.json is the last
+    encoder's loss on all of it, and `verdict` says, as the log does, if training collapsed, did not learn or made given
+    weights worse. Labels serve the kNN accuracy and that draw, and never training: they are those in the folder
+    `labels` (None: `data`) when it begins, which `labels_hash` tells. Never reads the test split.
 
     `weights` is what download_weights wrote, for `init: published`.
     """
@@ -98,6 +100,8 @@ def pretrain(
         encoder = Encoder(architecture)
         if first:
             start_from(encoder, first.path)
+        else:
+            draw_brought_weights(encoder.backbone, architecture)
         module = SimCLR(fitted, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
         history = History(module, from_start=True)
         candidates = Candidates(history, module.encoder, fitted.epochs)
@@ -117,8 +121,12 @@ def pretrain(
         if trainer.is_global_zero:
             with kept(folder) as published:
                 loss = module.hold_out_loss(devices.device)
+                judged = {"images": len(rows), "labeled": len(labeled_rows(known.validation[rows]))}
+                found = verdict(fitted, history.rows, features=encoder.feature_size, **judged)
+                if found:
+                    log.warning("warning: %s", found)
                 numbers = fitted.model_dump(include={"epochs", "global_batch_size"})
-                facts = {"hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
+                facts = {"verdict": found, "hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
                 _write(published, module.encoder, candidates, history, curves, record, facts)
     last = history.rows[-1]
     log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)

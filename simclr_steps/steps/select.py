@@ -77,7 +77,7 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
             "epoch": chosen["epoch"],
             "why": why,
             "candidates": table,
-            "run": record.finish(),
+            "run": record.finish() | encoder.architecture.origin,
         },
     )
     log.info("chose %s of epoch %d: %s", chosen["file"], chosen["epoch"], why)
@@ -90,18 +90,23 @@ def _row(row: dict[str, str]) -> dict[str, Any]:
 
 
 def _choose(criterion: str, table: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
-    """Return the chosen row and the reason in words."""
+    """Return the chosen row and the reason in words.
+
+    Of equally good rows it is that of epoch 0, as no gain of the training is shown, or else the first.
+    """
     if criterion == "last":
         return next(row for row in table if row["file"] == "last.ckpt"), "it is the last one"
     column, best, reason = _MEASURES[criterion]
-    measured = [row for row in table if row.get(column) is not None]
+    measured = sorted((row for row in table if row.get(column) is not None), key=lambda row: row["epoch"] > 0)
     if not measured:
         raise UserError(
             f"selection.criterion: {criterion} was not measured for any candidate: set the pretraining's "
             "monitor_epochs to 1 or more, and run pretrain again on the same data"
         )
     chosen = best(measured, key=lambda row: row[column])
-    return chosen, reason.format(chosen[column])
+    is_tie = any(row[column] == chosen[column] for row in measured if row["epoch"] != chosen["epoch"])
+    shared = ", as that of others" if is_tie else ""
+    return chosen, reason.format(chosen[column]) + shared
 
 
 def _hold_out_accuracy(checkpoint: Path, data: Path, neighbors: int, device: torch.device) -> float:

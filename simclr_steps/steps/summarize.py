@@ -26,6 +26,7 @@ from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
 from simclr_steps.summary.run_results import RunResults, read_run
 from simclr_steps.summary.sweeps import draw_sweeps
+from simclr_steps.summary.verdicts import verdicts
 
 COLUMNS = ["dataset", "pretrain", "seed", "stage", "input", "labels", "draw", "split", "metric", "value"]
 COLUMNS += ["images", "low", "high"]  # of an accuracy: how many images were judged, and the interval that this leaves
@@ -40,7 +41,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     images and its 95 % interval, by bootstrap over the judged `groups` where images have any), summary.md (the
     headline), summary.html (all on one page), and in summary/ run.json and, as PNG and SVG, label_efficiency, history
     and monitors; confusion, mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
-    Log and page name the `config`, and what `results` holds of runs that are not in `settings`.
+    Log and page name the trainings that failed, the `config` and what `results` holds of runs that are not in
+    `settings`.
     """
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")
@@ -57,13 +59,17 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
     notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
+    failed = verdicts(headlines, runs)
     notes = [*whose, *batch_effects(table), *notes, *cautions(headlines, descriptions, runs)]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
-    write_text(out / "summary.md", as_markdown(headlines, notes))
-    write_text(out / "summary.html", page(headlines, runs, table, descriptions, plots, [*sentences, *notes], out))
+    write_text(out / "summary.md", as_markdown(headlines, notes, failed))
+    told = page(headlines, runs, table, descriptions, plots, [*sentences, *notes], out, failed)
+    write_text(out / "summary.html", told)
     write_json(out / "summary" / "run.json", record.finish())
+    for line in failed:
+        log.warning("warning: %s", line)
     for line in whose:
         log.info("%s", line)
     log.info("runs: %d, figures: %d, page: %s", len(runs), len(table), out / "summary.html")

@@ -1,8 +1,7 @@
-"""What a reader should know before believing an accuracy: few images, repeated ones, chance, collapse."""
+"""What a reader should know before believing an accuracy: few images, repeated ones, chance."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
@@ -20,8 +19,6 @@ FEW_GROUPS = 10  # of a judged split: an interval over them says little
 FEW_IMAGES = 100  # of a judged split: one image is a point or more
 RARE = 5  # labeled images of a class
 _NAMED = 5  # classes in a sentence
-_NO_LESS = 0.995  # of the loss of a network that tells no images apart
-_RANK_OF_ONE = 1.05  # an effective rank below it is 1
 
 
 def cautions(
@@ -32,7 +29,7 @@ def cautions(
     of_results = [
         f"{one.title}: {sentence}" for one in headlines for sentence in _of_chance(one, descriptions[one.dataset])
     ]
-    return [*of_data, *of_results, *_of_collapse(runs), *_of_lost_features(runs), *_of_threads(runs)]
+    return [*of_data, *of_results, *_of_threads(runs)]
 
 
 def _of_data(data: Description) -> Iterator[str]:
@@ -70,42 +67,6 @@ def _of_chance(one: Headline, data: Description) -> Iterator[str]:
             yield (
                 f"{row['name']} with {labels} labels cannot be distinguished from always predicting the most "
                 f"frequent class, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
-            )
-
-
-def _of_collapse(runs: Sequence[RunResults]) -> Iterator[str]:
-    """Name the pretrainings whose network makes the same of all images."""
-    for run in runs:
-        settings = (run.records.get("pretrain") or {}).get("settings") or {}
-        if "global_batch_size" not in settings:
-            continue
-        others = settings["views"] * settings["global_batch_size"] - 1  # among which a view's positives are
-        loss = run.history["loss"].iloc[-1]
-        title = f"{run.run.dataset}, {run.run.pretrain}, seed {run.run.seed}"
-        advice = "lower the learning rate, or train longer if that was short"
-        if loss >= _NO_LESS * math.log(others):
-            yield (
-                f"{title}: the final loss, {loss:.3f}, is that of a network that cannot tell images apart, "
-                f"ln {others} = {math.log(others):.3f}: {advice}."
-            )
-        ranks = run.history.get("validate_rankme", pd.Series(dtype=float)).dropna()
-        if len(ranks) and ranks.iloc[-1] < _RANK_OF_ONE:
-            yield f"{title}: the effective rank is 1, as the features of all images point the same way: {advice}."
-
-
-def _of_lost_features(runs: Sequence[RunResults]) -> Iterator[str]:
-    """Name the pretrainings from given weights whose features were better before the first step."""
-    for run in runs:
-        architecture = (run.records.get("pretrain") or {}).get("architecture") or {}
-        measured = run.history.get("validate_knn_accuracy", pd.Series(dtype=float)).dropna()
-        if not architecture.get("started_from") or run.history["epoch"].iloc[0] or len(measured) < 2:
-            continue
-        first, last = measured.iloc[0], measured.iloc[-1]
-        if last < first:
-            yield (
-                f"{run.run.dataset}, {run.run.pretrain}, seed {run.run.seed}: training made the features worse than "
-                f"the given weights': the hold-out's kNN accuracy was {100 * first:.1f} % before the first step and is "
-                f"{100 * last:.1f} % after the last: lower backbone_learning_rate_factor, or raise freeze_epochs."
             )
 
 

@@ -216,9 +216,9 @@ def _over_seeds(rows: pd.DataFrame) -> str:
     return f", mean of {seeds} seeds" if seeds > 1 else ""
 
 
-def as_markdown(headlines: Sequence[Headline], notes: Sequence[str]) -> str:
-    """Return a page that reads well as it is in a terminal."""
-    parts = []
+def as_markdown(headlines: Sequence[Headline], notes: Sequence[str], failed: Sequence[str] = ()) -> str:
+    """Return a page that reads well as it is in a terminal; `failed` are sentences that stand first."""
+    parts = ["\n".join(f"- {_as_item(sentence)}" for sentence in failed) + "\n"] if failed else []
     for one in headlines:
         parts.append(f"## {one.title}\n")
         if len(one.accuracy):

@@ -65,10 +65,12 @@ def page(
     plots: Mapping[str, Path],
     unmeasured: Sequence[str],
     folder: Path,
+    failed: Sequence[str] = (),
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
-    Takes the tidy rows, the data sets by name, the SVG files of the plots and sentences on what could not be measured.
+    Takes the tidy rows, the data sets by name, the SVG files of the plots and sentences on what could not be measured
+    and, to stand first, on trainings that failed.
     Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
@@ -90,6 +92,7 @@ def page(
         runs=runs,
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
         apart=APART,
+        failed=failed,
         unmeasured=unmeasured,
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
         splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},

@@ -30,8 +30,9 @@ def test_a_changed_setting_stops_before_any_job_and_the_suggested_option_reruns_
         done = copied.forked_snakemake("--cores", "2", *arguments)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1] == (
-            f"error: {RUN}/umap/quality.json were made with different settings, code or images, which Snakemake "
-            "cannot see, as .snakemake has no record of them: recreate them by adding -R umap, or move them away"
+            f"error: {RUN}/umap/quality.json were made with different settings, code, images or weights, which "
+            "Snakemake cannot see, as .snakemake has no record of them: recreate them by adding -R umap, or "
+            "move them away"
         )
         assert "rule umap" not in done.stderr
     assert copied.planned_rules("-R", "umap") == {"umap", "summary"}

@@ -244,7 +244,7 @@ def test_image_that_is_added_or_overwritten_plans_prepare(
     assert project.planned_rules("prepare_all") == {"prepare", "label", "prepare_all"}
     shutil.rmtree(project.folder / ".snakemake")  # as in a copy
     done = project.dry_run("--cores", "1", "prepare_all")
-    assert "error: resources/own/images.json were made with different settings, code or images" in done.stderr
+    assert "error: resources/own/images.json were made with different settings, code, images or weights" in done.stderr
 
 
 def test_file_that_is_no_image_plans_nothing(packed_photos: tuple[Project, Path]) -> None:

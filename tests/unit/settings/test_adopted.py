@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -15,11 +16,13 @@ from simclr_steps.settings.adopted import Result, check_adopted, results
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import Plan, plan
 
+FIRST = hashlib.sha256(b"first").hexdigest()  # of the weights that trainings started from
 
-def planned(seeds: int) -> Plan:
+
+def planned(seeds: int, **pretrain: str) -> Plan:
     blocks: dict[str, Any] = {
         "datasets": {"digits": {"source": "digits"}},
-        "pretrains": {"simclr": {"epochs": 1}},
+        "pretrains": {"simclr": {"epochs": 1, **pretrain}},
         "finetunes": {"tuned": {"labels": 0.1}},
     }
     runs = {"dataset": "digits", "pretrain": "simclr", "finetunes": ["tuned"], "seeds": list(range(seeds))}
@@ -32,7 +35,8 @@ def write(folder: Path, result: Result, **changes: Any) -> None:
     step, *others = result.steps
     record = {"settings": dict(result.settings), "code_hash": code_hash(step), "data_hash": "own files", **changes}
     records = {other: {"code_hash": code_hash(other)} for other in others}
-    path.write_text(json.dumps({"run": record, "architecture": {"own_code_hash": "own code"}, **records}))
+    architecture = {"own_code_hash": "own code", "started_from": {"sha256": FIRST}}
+    path.write_text(json.dumps({"run": record, "architecture": architecture, "sha256": FIRST, **records}))
 
 
 def check(
@@ -118,3 +122,18 @@ def test_originals_of_another_set_are_noticed(adopted: Path) -> None:
     path.write_text(path.read_text().replace('"source": "digits"', '"source": "torchvision", "name": "MNIST"'))
     with pytest.raises(UserError, match=r"^resources/digits/originals\.json were made .* adding -R download, or"):
         check(adopted, planned(1))
+
+
+def test_a_training_from_other_weights_is_noticed(tmp_path: Path) -> None:
+    own = tmp_path / "own.pth"
+    both = r"results/digits/simclr/seed0/pretrain/run\.json, results/digits/simclr/seed1/pretrain/run\.json"
+    for asked in (planned(2, init=str(own)), planned(2, init="published", encoder="resnet18")):
+        for result in results(asked):
+            write(tmp_path, result)
+        own.write_bytes(b"first")
+        check(tmp_path, asked)
+        own.write_bytes(b"other")
+        for file in (tmp_path / "resources/weights").glob("*.json"):
+            file.write_text(json.dumps({**json.loads(file.read_text()), "sha256": "other"}))
+        with pytest.raises(UserError, match=rf"^{both} were made .* or weights, .* adding -R pretrain, or"):
+            check(tmp_path, asked)

@@ -20,11 +20,17 @@ from simclr_steps.methods.monitors import MONITORS, rankme
 from simclr_steps.networks import architecture
 from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network, save_network
 from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.selection import SelectionSettings
+from simclr_steps.steps.evaluate import evaluate
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
+from simclr_steps.steps.select import select
+from tests.own_encoders import trained
 from tests.unit.conftest import digits
+from tests.unit.finetuning import train as tune
 from tests.unit.pretraining import CPU, OWN, SMALL, history, train
 
 
@@ -219,6 +225,12 @@ def test_training_starts_from_given_weights_and_a_head_that_is_random(
     assert not torch.allclose(heads[0], heads[1], atol=1e-2)
     origin = read_json(out / "run.json")["architecture"]["started_from"]
     assert origin == {"name": given.name, "source": str(given), "sha256": checksum(given), "license": None}
+    select(SelectionSettings(), candidates=out, data=data, out=tmp_path / "chosen", hardware=CPU)
+    chosen, few = tmp_path / "chosen/encoder.safetensors", EvaluationSettings(labels=[20], draws=1, augmentation=None)
+    evaluate(few, encoder=chosen, data=data, seed=0, out=tmp_path / "evaluate", hardware=CPU)
+    tune(tmp_path / "tuned", chosen, data, FinetuneSettings(labels=20, epochs=1))
+    for file in ("chosen/selection.json", "evaluate/knn.json", "evaluate/linear.json", "tuned/metrics.json"):
+        assert read_json(tmp_path / file)["run"]["started_from"] == origin
 
 
 def test_weights_of_torchvision_bring_the_mean_or_take_that_of_other_channels(
@@ -264,6 +276,17 @@ def test_published_weights_are_those_that_were_downloaded(tmp_path: Path, data: 
     file.write_bytes(b"changed")
     with pytest.raises(UserError, match="model.safetensors is not what .*weights.json describes"):
         start(facts)
+
+
+def test_from_scratch_is_from_random_weights_although_the_encoder_brings_others(tmp_path: Path, data: Path) -> None:
+    brings = SMALL.model_copy(update={"encoder": "tests.own_encoders:trained", "epochs": 1, "learning_rate": 1e-12})
+    brought = trained(1, (8, 8)).state_dict()
+    _, encoder = read_candidate(train(tmp_path / "out", data, brings) / "last.ckpt")
+    assert not torch.allclose(encoder.backbone.state_dict()["0.weight"], brought["0.weight"], atol=1e-3)
+    torch.save(brought, tmp_path / "file.pth")
+    given = brings.model_copy(update={"init": str(tmp_path / "file.pth")})
+    _, encoder = read_candidate(train(tmp_path / "given", data, given) / "last.ckpt")
+    assert torch.allclose(encoder.backbone.state_dict()["0.weight"], brought["0.weight"], atol=1e-3)
 
 
 def test_a_frozen_backbone_keeps_its_weights_and_statistics_until_it_is_free(tmp_path: Path, data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +105,16 @@ def test_auto_is_knn_for_given_weights_where_there_are_labels(
     out = candidates.parent / "auto"
     select(SelectionSettings(), candidates=candidates, data=data, out=out, hardware=Hardware(gpus=0))
     assert read_json(out / "selection.json")["criterion"] == {"knn": "knn", "loss": "validate_loss"}[meant]
+
+
+def test_a_tie_with_the_start_is_the_start_as_no_gain_is_shown(candidates: Path, data: Path) -> None:
+    for name, epoch in (("initial.ckpt", 0), ("best_knn.ckpt", 2)):
+        shutil.copyfile(candidates / "last.ckpt", candidates / name)
+        rows = read_table(candidates / "checkpoints.csv")
+        write_table(candidates / "checkpoints.csv", [*rows, {**rows[-1], "file": name, "epoch": epoch}])
+    assert choose("knn", candidates, data) == "initial.ckpt"
+    why = read_json(candidates.parent / "knn" / "selection.json")["why"]
+    assert why.startswith("its kNN accuracy on the hold-out is the highest, 0.") and why.endswith(", as that of others")
 
 
 def test_candidates_whose_hold_out_was_not_measured_are_refused(candidates: Path, data: Path) -> None:

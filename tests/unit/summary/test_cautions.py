@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pytest
 
 from simclr_steps.data.packed import Description, Repeated, SplitCounts, read_description
 from simclr_steps.steps.summarize import COLUMNS
@@ -73,15 +71,6 @@ def test_runs_with_different_numbers_of_threads_are_named() -> None:
     assert cautions([], {}, with_threads(1, 4, gpus=("H100",))) == [], "on a GPU threads only hand over work"
 
 
-@pytest.mark.parametrize(("loss", "rank", "said"), [(4.15, 20, 0), (4.843, 20, 1), (4.15, 1.0, 1), (4.843, 1.0, 2)])
-def test_a_collapse_is_mentioned(loss: float, rank: float, said: int) -> None:
-    record = {"step": "pretrain", "settings": {"views": 2, "global_batch_size": 64}}
-    history = pd.DataFrame({"loss": [4.0, loss], "validate_rankme": [np.nan, rank]})
-    found = cautions([], {}, [RunResults(settings(0).runs[0], history=history, records={"pretrain": record})])
-    assert len(found) == said and all(sentence.startswith("digits, simclr, seed 0: the ") for sentence in found)
-    assert ("ln 127 = 4.844" in "".join(found)) == (loss == 4.843)
-
-
 def test_images_in_both_training_and_evaluation_are_mentioned(data: Path) -> None:
     description = described(data, [20] * 10).model_copy(
         update={"repeated": Repeated(trained_on={"test": 200}, contradictory=3)}
@@ -89,17 +78,3 @@ def test_images_in_both_training_and_evaluation_are_mentioned(data: Path) -> Non
     leaked, contradictory = cautions([], {"digits": description}, [])
     assert leaked.startswith("digits: 200 of the 200 images of the test split are also in the training data")
     assert contradictory.startswith("digits: 3 labeled images also occur under a different label")
-
-
-def test_features_that_were_better_before_training_are_mentioned() -> None:
-    def said(*accuracies: float | None, origin: dict[str, str] | None) -> list[str]:
-        history = pd.DataFrame({"epoch": [0, 1, 2], "loss": [None, 2.0, 1.0], "validate_knn_accuracy": accuracies})
-        record = {"step": "pretrain", "settings": {}, "architecture": {"started_from": origin}}
-        return cautions([], {}, [RunResults(settings(0).runs[0], history=history, records={"pretrain": record})])
-
-    given = {"name": "resnet50.IMAGENET1K_V2"}
-    (sentence,) = said(0.81, None, 0.7, origin=given)
-    assert sentence.startswith("digits, simclr, seed 0: training made the features worse than the given weights': ")
-    assert "was 81.0 % before the first step and is 70.0 % after the last: lower backbone_learning_rate" in sentence
-    assert said(0.7, 0.6, 0.81, origin=given) == said(0.81, None, 0.7, origin=None) == []
-    assert said(None, None, None, origin=given) == said(0.8, None, None, origin=given) == []

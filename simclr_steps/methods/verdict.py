@@ -1,0 +1,99 @@
+"""What a pretraining is worth by its own figures: whether it collapsed, did not learn, or lost what it was given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from simclr_steps.settings.pretrain import FittedPretrain
+
+_Row = Mapping[str, Any]  # of the history
+
+# RankMe does not center: one direction is the mean, which all images share. Below 2, all others together weigh less
+# than a second one. Random networks, on digits and photographs, began with 2 to 11, and trainings that kNN shows to be
+# good ended with 5 of 16 to 50 of 512.
+_COLLAPSED_RANK = 2.0
+_LEAST_POSSIBLE_RANK = 10  # of so few images or features a rank of 2 is no wonder
+# Wang and Isola's uniformity is at least -2 times the mean squared distance of two images' projections on the unit
+# sphere: above this, their mean cosine similarity exceeds 0.975.
+_ALIKE = -0.1
+# Of what the loss gains where positives meet and others are orthogonal. Untrained networks were within 0.5 % of chance;
+# the weakest training that had learned anything, of 20 steps, had gained 1.5 %.
+_NO_GAIN = 0.01
+_TRAIN_OTHERWISE = "lower the learning rate, check the temperature, or train longer if that was short"
+
+
+def verdict(
+    settings: FittedPretrain, rows: Sequence[_Row], *, features: int, images: int, labeled: int
+) -> str | None:
+    """Return what is wrong with a finished pretraining, one sentence that begins with the verdict, None if nothing is.
+
+    Judged are the loss of the last epoch and, as far as the hold-out was, effective rank, uniformity and kNN accuracy
+    after the last epoch beside those before the first step, which are those of random weights, or of the given ones.
+
+    Parameters
+    ----------
+    rows
+        Those of the history, from epoch 0 to the last.
+    features
+        How many the backbone has.
+    images
+        How many of the hold-out were judged each time.
+    labeled
+        How many of these have a label.
+    """
+    first, last = rows[0], rows[-1]
+    possible, rank = min(features, images), last.get("validate_rankme")
+    if rank is not None and rank < _COLLAPSED_RANK and possible >= _LEAST_POSSIBLE_RANK:
+        return f"collapsed: effective rank {rank:.1f} of {possible}: {_TRAIN_OTHERWISE}"
+    at_chance = _loss_at_chance(settings, last["loss"])
+    if at_chance and _became_alike(first, last):
+        alike = f"all images have the same projection (uniformity {last['validate_uniformity']:.3f})"
+        return f"collapsed: {alike}, and {at_chance}: {_TRAIN_OTHERWISE}"
+    if at_chance:
+        return f"did not learn: {at_chance}: {_TRAIN_OTHERWISE}"
+    before, after = first.get("validate_knn_accuracy"), last.get("validate_knn_accuracy")
+    if before is None or after is None:
+        return None
+    shown = f"{100 * before:.1f} % before the first step and is {100 * after:.1f} % after the last"
+    return (_of_given_weights if settings.starts_from_weights else _of_random_weights)(before, after, labeled, shown)
+
+
+def _loss_at_chance(settings: FittedPretrain, loss: float) -> str | None:
+    """Return in words that the loss is that of a network that tells no images apart, if it is."""
+    others = settings.views * settings.global_batch_size - 1  # among which a view's positives are
+    positives = settings.views - 1
+    chance = math.log(others)
+    well_spread = math.log(positives + (others - positives) * math.exp(-1 / settings.temperature))
+    if chance - loss > _NO_GAIN * (chance - well_spread):
+        return None
+    relation = "is no lower than" if loss >= chance else "is hardly lower than"
+    return f"the final loss, {loss:.3f}, {relation} that of chance, ln {others} = {chance:.3f}"
+
+
+def _became_alike(first: _Row, last: _Row) -> bool:
+    """Return whether training made projections alike, which those of random weights may be from the start."""
+    before, after = first.get("validate_uniformity"), last.get("validate_uniformity")
+    return before is not None and after is not None and after > max(before, _ALIKE)
+
+
+def _of_random_weights(before: float, after: float, labeled: int, shown: str) -> str | None:
+    """Judge kNN accuracies: of two equal encoders, one would be better by a standard error in one case of six."""
+    error = math.sqrt(before * (1 - before) / labeled)
+    if before == 1 or after - before > error:
+        return None
+    return (
+        f"did not learn: kNN as random weights, whose accuracy on the hold-out was {shown}: train longer, or look in "
+        "the galleries whether views keep what the labels are about"
+    )
+
+
+def _of_given_weights(before: float, after: float, labeled: int, shown: str) -> str | None:
+    if after > before:
+        return None
+    found = "made the features worse than" if after < before else "shows no gain over"
+    return (
+        f"training {found} the given weights': the hold-out's kNN accuracy was {shown}: lower "
+        "backbone_learning_rate_factor, or raise freeze_epochs"
+    )

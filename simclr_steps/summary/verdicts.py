@@ -1,0 +1,42 @@
+"""Which pretrainings are worth nothing, by their own figures or beside random features: what a reader sees first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from simclr_steps.summary.budgets import budgets, in_order, written
+from simclr_steps.summary.headline import Headline
+from simclr_steps.summary.run_results import RunResults
+from simclr_steps.summary.tables import SPLIT_NAMES
+
+
+def verdicts(headlines: Sequence[Headline], runs: Sequence[RunResults]) -> list[str]:
+    """Return a sentence for each pretraining that failed: what its own record says, and what random features say."""
+    of_runs = [
+        f"{run.run.dataset}, {run.run.pretrain}, seed {run.run.seed}: {found}."
+        for run in runs
+        for found in _of_run(run)
+    ]
+    return [*of_runs, *_beside_random_features(headlines)]
+
+
+def _of_run(run: RunResults) -> Iterator[str]:
+    if found := (run.records.get("pretrain") or {}).get("verdict"):
+        yield found
+    if any((row["stage"], row["metric"], row["value"]) == ("select", "epoch", 0) for row in run.rows):
+        yield f"the encoder is that of the given weights, as no checkpoint is better: {run.choice.rstrip('.')}"
+
+
+def _beside_random_features(headlines: Sequence[Headline]) -> Iterator[str]:
+    """Name the pretrainings whose mean accuracy is no better than that of random features for any number of labels."""
+    for one in headlines:
+        rows = one.accuracy[one.accuracy["series"].isin(["simclr", "random"])]
+        means = rows.assign(key=budgets(rows)).pivot(index="key", columns="series", values="mean")
+        means = means.reindex(index=in_order(rows), columns=["simclr", "random"]).dropna()
+        if len(means) and (means["simclr"] <= means["random"]).all():
+            labels = written(rows[budgets(rows) == means.index[-1]])
+            accuracy, of_random = (100 * float(mean) for mean in means.iloc[-1])
+            yield (
+                f"{one.title}: did not learn: random features are as good for any number of labels, such as {labels}: "
+                f"{of_random:.1f} % of the {SPLIT_NAMES[one.split]} split, where SimCLR features have {accuracy:.1f} %."
+            )
