@@ -24,9 +24,7 @@ _NO_GAIN = 0.01
 _TRAIN_OTHERWISE = "lower the learning rate, check the temperature, or train longer if that was short"
 
 
-def verdict(
-    settings: FittedPretrain, rows: Sequence[_Row], *, features: int, images: int, labeled: int
-) -> str | None:
+def verdict(settings: FittedPretrain, rows: Sequence[_Row], *, features: int, images: int, labeled: int) -> str | None:
     """Return what is wrong with a finished pretraining, one sentence that begins with the verdict, None if nothing is.
 
     Judged are the loss of the last epoch and, as far as the hold-out was, effective rank, uniformity and kNN accuracy
