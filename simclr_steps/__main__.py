@@ -58,7 +58,7 @@ def main() -> int:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each would tell when another is gone
     try:
         join_nodes(nodes)
-        start_logging(arguments.step, arguments.log)
+        start_logging(arguments.step, arguments.log, quiet=arguments.quiet)
         settle()
         if leads():
             end_with_starter()

@@ -23,7 +23,7 @@ from simclr_steps.settings.reading import read_settings
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Return what a command line says: `step`, `log`, and a value for each option of the step, named by its `to`.
+    """Return what a command line says: `step`, `log`, `quiet`, and each option of the step, named by its `to`.
 
     A mistake in it ends the program with status 2, as argparse does.
     """
@@ -49,8 +49,9 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument(option.flag, **dest, **option.keywords)
         if step.logs:
             command.add_argument("--log", type=Path, metavar="FILE", help="also write the step's output to this file")
+            command.add_argument("--quiet", action="store_true", help="say only what warns or fails")
         else:
-            command.set_defaults(log=None)
+            command.set_defaults(log=None, quiet=False)
     return top
 
 

@@ -36,7 +36,7 @@ class ArrayListing(Listing):
 
 
 def list_arrays(dataset: ArraysDataset) -> ArrayListing:
-    """Return what arrays tell of their images, of which only the headers are read.
+    """Return what arrays tell of their images, of which only the shape and the type are read.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,13 @@ class Box:
 
 
 NOWHERE = Box(0, 0, 0, 0)  # stands for all parts of an image that cannot be read
+_NAMED = re.compile(r"(.*)#x=(\d+),y=(\d+),w=(\d+),h=(\d+)", re.DOTALL)
+
+
+def part_named(name: str) -> tuple[str, Box]:
+    """Return the image and the box that the name of a part says, NOWHERE where it names no box."""
+    found = _NAMED.fullmatch(name)
+    return (found[1], Box(*map(int, found.groups()[1:]))) if found else (name, NOWHERE)
 
 
 def box_columns(columns: Sequence[str], table: object) -> tuple[str, ...]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+from simclr_steps.data.boxes import NOWHERE, Box, part_named
 from simclr_steps.data.folder_listing import Found, find, listing_of, path_of
 from simclr_steps.data.image_index import ImageFile
 from simclr_steps.data.listing import Listing
+from simclr_steps.data.packed import read_origins, read_packed
 from simclr_steps.data.pieces import cutting_of, reading_of, sizes_of
 from simclr_steps.data.tiles import cut_up
 from simclr_steps.machine.errors import UserError
@@ -39,6 +42,27 @@ def list_cut(dataset: FolderDataset, workers: int) -> Listing:
         return replace(listing_of(cut, dataset), uncut=listing_of(found, dataset))
     _check_boxes(Path(dataset.path), found.files, sizes)
     return listing_of(found, dataset)
+
+
+def list_as_packed(dataset: FolderDataset, data: Path) -> Listing:
+    """Return the tiles that prepare wrote into `data` or skipped, as the source tells of their images now.
+
+    No image is opened for that.
+
+    Raises
+    ------
+    UserError
+        When there are no images, a class has none, the CSV file is wrong, or prepare did not finish.
+    """
+    found = find(dataset)
+    uncut = listing_of(found, dataset)
+    boxes: dict[str, list[Box]] = {key: [] for key in uncut.keys}
+    packed = [origins.keys for origins in read_origins(data).values()]
+    for key in chain(*packed, *read_packed(data).skipped.values()):
+        image, box = (key, NOWHERE) if key in boxes else part_named(key)
+        boxes.setdefault(image, []).append(box)
+    files = [replace(file, box=box) for file, key in zip(found.files, uncut.keys, strict=True) for box in boxes[key]]
+    return replace(listing_of(replace(found, files=files), dataset), uncut=uncut) if files else uncut
 
 
 def _sizes(found: Found, dataset: FolderDataset, workers: int) -> dict[str, Size | str]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from simclr_steps.data.cut_images import list_cut
+from simclr_steps.data.cut_images import list_as_packed
 from simclr_steps.data.folder_listing import list_folder
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.known_sets import image_set, set_name
@@ -39,10 +39,10 @@ def opened(dataset: Dataset, originals: Path | None, workers: int) -> Iterator[I
             yield read_originals(files)
 
 
-def listed(dataset: Dataset, originals: Path | None) -> Listing:
-    """Return what a data set tells of its images, of which none is read; see `opened`."""
+def listed(dataset: Dataset, originals: Path | None, data: Path) -> Listing:
+    """Return what a data set tells of its images, which prepare packed into `data`; none is read. See `opened`."""
     if isinstance(dataset, FolderDataset):
-        return list_cut(dataset, workers=1) if dataset.tiles else list_folder(dataset)
+        return list_as_packed(dataset, data) if dataset.tiles else list_folder(dataset)
     with opened(dataset, originals, workers=1) as source:
         return source
 

@@ -14,10 +14,11 @@ from simclr_steps.machine.processes import leads
 log = logging.getLogger("simclr_steps")
 
 
-def start_logging(step: str, file: Path | None) -> None:
+def start_logging(step: str, file: Path | None, *, quiet: bool = False) -> None:
     """Send the lines of this program, and Python's warnings, to the console and, with the date, to `file`.
 
-    As long as the program runs it holds a lock on `file`, by which `watch` knows that it does.
+    A quiet one says only what warns or fails. As long as the program runs it holds a lock on `file`, by which `watch`
+    knows that it does.
     """
     console = logging.StreamHandler()
     console.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%H:%M:%S"))
@@ -29,7 +30,7 @@ def start_logging(step: str, file: Path | None) -> None:
         handlers.append(handler)
         _lock(handler)
     logging.basicConfig(level=logging.WARNING, handlers=handlers)
-    log.setLevel(logging.INFO if leads() else logging.ERROR)
+    log.setLevel((logging.WARNING if quiet else logging.INFO) if leads() else logging.ERROR)
     logging.captureWarnings(True)
 
 

@@ -17,6 +17,7 @@ from simclr_steps.data.packed import Pixels, read_description, read_split
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw, rows_of_split
 from simclr_steps.evaluation.neighbors import nearest, vote
+from simclr_steps.figures.contrast import contrast_for
 from simclr_steps.figures.mosaic import LARGEST_TILE, add_legend, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
 from simclr_steps.figures.thumbnails import thumbnails
@@ -37,6 +38,7 @@ ROWS = 8
 VIEWS = 7
 NEIGHBORS = 8
 _OWN = ("augmentation.*", "neighbors.*", "run.json")  # of `out`
+_BRIGHTER = " (all images brightened alike)"
 _SAME, _OTHER = COLORS[0], COLORS[2]
 
 
@@ -67,13 +69,16 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
         settings.augmentation, as_size(settings.view_size), is_color=description.image_format.is_color
     )
     shown = views_of(train.images, rows, augmenter, seed)
+    is_photo = description.image_format.is_picture and description.image_format.dtype == "uint8"
     with whole_folder(out, _OWN) as folder:
-        save(draw_views(train.images[rows], shown, mix, legend), folder / "augmentation")
+        save(draw_views(train.images[rows], shown, mix, legend, may_stretch=not is_photo), folder / "augmentation")
         if len(split) < 2:
             figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
         else:
             around = neighborhoods(np.array(read_features(features, "backbone")), split.labels, seed)
-            figure = draw_neighbors(around, split.images, split.labels, description.classes, mix, legend)
+            figure = draw_neighbors(
+                around, split.images, split.labels, description.classes, mix, legend, may_stretch=not is_photo
+            )
         save(figure, folder / "neighbors")
         write_json(folder / "run.json", {"split": name, "channels": in_words(legend), "run": record.finish()})
     log.info("wrote %s", out)
@@ -112,14 +117,27 @@ def neighborhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) 
     return Neighborhoods(queries, indices[queries])
 
 
-def draw_views(originals: Pixels, views: Images, mix: Mix | None = None, legend: Legend | None = None) -> Figure:
-    """Return a figure with a row for each image: the image and its views, [R, V, height, width, C]."""
+def draw_views(
+    originals: Pixels,
+    views: Images,
+    mix: Mix | None = None,
+    legend: Legend | None = None,
+    *,
+    may_stretch: bool = False,
+) -> Figure:
+    """Return a figure with a row for each image: the image and its views, [R, V, height, width, C].
+
+    If `may_stretch`, dim images are shown brighter, all by one stretch, which the figure says.
+    """
+    contrast = contrast_for(originals) if may_stretch else None
+    if contrast:
+        originals, views = contrast.stretched(originals), contrast.stretched(views)
     figure, axes = canvas(len(originals), 1 + views.shape[1], names=False)
     for row, (original, of_one) in enumerate(zip(thumbnails(originals, LARGEST_TILE, mix), views, strict=True)):
         draw_tile(axes, original, row, 0, names=False)
         for column, view in enumerate(thumbnails(of_one, LARGEST_TILE, mix), start=1):
             draw_tile(axes, view, row, column, names=False)
-    head(axes, "image", "random views of it")
+    head(axes, "image", f"random views of it{_BRIGHTER if contrast else ''}")
     add_legend(figure, legend or {})
     return figure
 
@@ -131,18 +149,26 @@ def draw_neighbors(
     classes: list[str],
     mix: Mix | None = None,
     legend: Legend | None = None,
+    *,
+    may_stretch: bool = False,
 ) -> Figure:
-    """Return a figure with a row for each query: the query and its neighbors, framed by their class."""
+    """Return a figure with a row for each query: the query and its neighbors, framed by their class.
+
+    If `may_stretch`, dim images are shown brighter, all by one stretch, which the figure says.
+    """
+    every = np.unique([*shown.queries, *shown.neighbors.ravel()])
+    contrast = contrast_for(images[every]) if may_stretch else None
     labeled = len(labeled_rows(labels)) > 0
     figure, axes = canvas(len(shown.queries), 1 + shown.neighbors.shape[1], names=labeled)
     for row, (query, near) in enumerate(zip(shown.queries, shown.neighbors, strict=True)):
-        tiles = thumbnails(images[np.array([query, *near])], LARGEST_TILE, mix)
+        some = images[np.array([query, *near])]
+        tiles = thumbnails(contrast.stretched(some) if contrast else some, LARGEST_TILE, mix)
         for column, (tile, number) in enumerate(zip(tiles, [query, *near], strict=True)):
             label = labels[number]
             name = classes[label] if label != NO_LABEL else "no label" if labeled else ""
             frame = None if not column or not labeled else _frame(label, labels[query])
             draw_tile(axes, tile, row, column, name, frame, names=labeled)
-    head(axes, "query", "nearest neighbors, closest first")
+    head(axes, "query", f"nearest neighbors, closest first{_BRIGHTER if contrast else ''}")
     frames = [
         Patch(fill=False, edgecolor=_SAME, linewidth=1.6, label="same class"),
         Patch(fill=False, edgecolor=_OTHER, linewidth=1.6, linestyle=":", label="different class"),

@@ -31,7 +31,7 @@ def label(dataset: Dataset, *, data: Path, originals: Path | None, out: Path) ->
         When an input is wrong or missing, when the source no longer has an image that was packed, or when the disk is
         full.
     """
-    packed, listing = read_packed(data), listed(dataset, originals)
+    packed, listing = read_packed(data), listed(dataset, originals, data)
     own = of_labels(listing) if isinstance(dataset, FolderDataset | ArraysDataset) else None
     record = Record("label", dataset, own)
     place = origin(dataset, originals)

@@ -40,7 +40,7 @@ rule pretrain:
         options=options("workers", "compile", "save_minutes"),
     shell:
         "{params.label} --settings {params.of_data} --data {params.data:q}"
-        " --out {params.labels:q} --log {log.label:q} &&"
+        " --out {params.labels:q} --quiet --log {log.label:q} &&"
         " {params.check} --settings {params.demands} --data {params.labels:q} --log {log.check:q} &&"
         " {params.step} --settings {params.settings:q} {params.weights:q} --data {params.data:q}"
         " --labels {params.labels:q} --seed {wildcards.seed}"

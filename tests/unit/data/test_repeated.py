@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from simclr_steps.data.packed import Repeated, read_description
 from simclr_steps.data.repeated import count_repeated, digests_of, sentences
 from tests.unit.conftest import digits
+from tests.unit.data.test_image_index import put
+from tests.unit.packing import pack_and_label
 
 
 def counted(**splits: tuple[np.ndarray, np.ndarray]) -> Repeated:
@@ -56,3 +59,16 @@ def test_an_image_under_two_labels_is_counted_wherever_it_is() -> None:
     assert counted(train=(twice, np.concatenate([labels, labels[:2] + 1]))) == Repeated(contradictory=4)
     unknown = counted(train=(twice, np.concatenate([labels, [-1, -1]])))
     assert unknown == Repeated(between={"unlabeled": {"train": 2}}), "an image without a label contradicts none"
+
+
+def test_two_links_to_one_file_are_one_image(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path, *(f"{number}.png" for number in range(6)))
+    (tmp_path / "link.png").symlink_to("0.png")
+    (tmp_path / "copy.png").hardlink_to(tmp_path / "1.png")
+    lines = [f"{number}.png,{'ab'[number % 2]},train" for number in range(4)]
+    lines += ["4.png,a,val", "5.png,b,test", "link.png,a,test", "copy.png,b,val"]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,split", *lines]))
+    block = {"source": "folder", "path": str(tmp_path / "t.csv"), "image_size": 6}
+    description = pack_and_label(block, tmp_path / "packed")
+    assert description.repeated.trained_on == {"validation": 1, "test": 1}
+    assert "1 of the 2 images of the test split are also in the training data" in caplog.text

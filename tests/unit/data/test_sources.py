@@ -35,7 +35,7 @@ def test_what_is_listed_without_reading_an_image_is_what_is_opened(tmp_path: Pat
     else:
         dataset, originals = block(source), tmp_path / "originals.json"
         download(dataset, folder=tmp_path / "originals", out=originals)
-    listing = listed(dataset, originals)
+    listing = listed(dataset, originals, tmp_path)
     with opened(dataset, originals, workers=1) as images_of:
         assert list(images_of.keys) == list(listing.keys)
         assert images_of.classes == listing.classes

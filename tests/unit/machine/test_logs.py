@@ -6,6 +6,8 @@ import fcntl
 import logging
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,24 @@ def test_progress_is_told_no_more_often_than_asked(caplog: pytest.LogCaptureFixt
         for done in range(1, 400):
             progress.update(done)
     assert caplog.messages == []
+
+
+SPEAK = """
+import sys
+from pathlib import Path
+from simclr_steps.machine.logs import log, start_logging
+start_logging("label", Path(sys.argv[1]), quiet=sys.argv[2] == "quiet")
+log.info("all is well")
+log.warning("warning: some is not")
+"""
+
+
+@pytest.mark.parametrize("how", ["quiet", "as usual"])
+def test_a_quiet_step_says_only_what_warns(tmp_path: Path, how: str) -> None:
+    command = [sys.executable, "-c", SPEAK, str(tmp_path / "step.log"), how]
+    console = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    for text in (console, (tmp_path / "step.log").read_text()):
+        assert ("all is well" in text) == (how != "quiet") and "label: warning: some is not" in text
 
 
 def test_a_log_is_written_as_long_as_its_step_holds_the_lock(tmp_path: Path) -> None:

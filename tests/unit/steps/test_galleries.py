@@ -74,6 +74,22 @@ def test_galleries_show_the_channels_that_are_asked_for() -> None:
         np.testing.assert_array_equal(picture, np.concatenate([expected, np.zeros_like(expected[..., :1])], axis=2))
 
 
+def test_galleries_of_dim_images_are_brightened_alike_which_they_say() -> None:
+    images, labels = deep_digits(60, channels=1)
+    near = neighborhoods(images.reshape(60, -1).astype(np.float32), labels, 0)
+    dim = images // 3
+    views = (dim[None, :1] >> 8).astype(np.uint8)
+    for may_stretch in (True, False):
+        for figure in (
+            draw_neighbors(near, dim, labels, list(DIGITS), may_stretch=may_stretch),
+            draw_views(dim[:1], views, may_stretch=may_stretch),
+        ):
+            texts = [text.get_text() for text in figure.axes[0].texts]
+            brightest = max(np.asarray(picture.get_array()).max() for picture in figure.axes[0].images)
+            assert any("brightened alike" in text for text in texts) == may_stretch
+            assert (brightest == 255) == may_stretch and (brightest < 90) == (not may_stretch)
+
+
 def test_galleries_of_several_channels_say_which_is_shown_in_which_color(
     write_packed: WritePacked, tmp_path: Path
 ) -> None:

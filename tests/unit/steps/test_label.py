@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from simclr_steps.data import folder_listing, image_index
 from simclr_steps.data.fingerprints import fingerprints
 from simclr_steps.data.packed import read_rows
+from simclr_steps.data.sources import opened
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import PACKED_SPLITS
@@ -73,6 +75,30 @@ def test_prepare_and_label_list_the_source_once_and_record_what_planning_finds(
     recorded = [read_json(tmp_path / "packed" / file)["run"]["data_hash"] for file in ("images.json", "dataset.json")]
     planned = fingerprints(cells)
     assert recorded == [planned.pixels, planned.labels]
+
+
+def test_labels_of_tiles_are_written_without_a_look_at_the_images(tmp_path: Path) -> None:
+    folder = tmp_path / "slides#x=1,y=1,w=8,h=8"  # named like a part of an image
+    photos(folder, *(f"{n}.png" for n in range(6)))
+    (folder / "4.png").write_bytes((folder / "4.png").read_bytes()[:200])
+    (folder / "5.png").write_bytes(b"no image")
+    splits = ["train", "train", "val", "test", "train", "train"]
+    table = write(folder, *(f"{n}.png,{'ab'[n % 2]},{split}" for n, split in enumerate(splits)))
+    block = {"source": "folder", "path": str(table), "image_size": 8, "tiles": {"size": 8}, "unreadable": "skip"}
+    slides = FolderDataset.model_validate(block)
+    prepare(slides, originals=None, out=tmp_path / "packed", workers=1)
+    with opened(slides, None, workers=1) as source:
+        expected = dict(zip(source.keys, (source.classes[label] for label in source.labels.tolist()), strict=True))
+    for number in range(6):
+        (folder / f"{number}.png").write_bytes(b"no longer an image")
+    label(slides, data=tmp_path / "packed", originals=None, out=tmp_path / "labels")
+    rows = pd.concat(pd.read_parquet(tmp_path / f"labels/{split}.rows.parquet") for split in PACKED_SPLITS)
+    found = dict(zip(f"{folder}/" + rows["source"], rows["label"], strict=True))
+    skipped = [f"{folder}/{number}.png" for number in (4, 5)]
+    assert found == {key: name for key, name in expected.items() if key not in skipped}
+    assert read_json(tmp_path / "labels/dataset.json")["skipped"] == ["4.png", "5.png"]
+    places = rows["parent"] + "#x=" + rows["x"] + ",y=" + rows["y"] + ",w=8,h=8"
+    assert rows["source"].tolist() == places.tolist()
 
 
 def test_a_line_that_is_gone_needs_prepare(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""How bright dim images are shown: one stretch of their values for all of them, so that they stay comparable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Packed = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_INNER = (0.5, 99.5)  # percentiles that become black and the most light
+_LEAST_RANGE = 0.25  # between the two, so that no image becomes more than 4 times as bright and noise stays dim
+_DIM = 0.5  # share of the largest value that the upper one reaches where images are bright enough as they are
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The values of each channel, [C], as shares of the largest, that are shown as black and as the most light."""
+
+    low: npt.NDArray[np.float32]
+    high: npt.NDArray[np.float32]
+
+    def stretched(self, images: Packed) -> npt.NDArray[Any]:
+        """Return images [..., C] with their values stretched, of the same type."""
+        largest = np.float32(np.iinfo(images.dtype).max)
+        shares = np.clip((images / largest - self.low) / (self.high - self.low), 0, 1)
+        return np.rint(shares * largest).astype(images.dtype)
+
+
+def contrast_for(images: Packed) -> Contrast | None:
+    """Return how images, [N, H, W, C], are stretched; None where some channel is bright enough, or all are empty."""
+    largest = np.iinfo(images.dtype).max
+    low, high = np.percentile(images.reshape(-1, images.shape[-1]), _INNER, axis=0).astype(np.float32) / largest
+    if high.max() >= _DIM or not (high > low).any():
+        return None
+    return Contrast(low, np.maximum(high, low + np.float32(_LEAST_RANGE)))

@@ -1,0 +1,34 @@
+"""Dim images are shown brighter, all by one stretch, and others as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from simclr_steps.figures.contrast import contrast_for
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_dim_images_are_stretched_by_one_range_for_each_channel(dtype: type[np.unsignedinteger]) -> None:
+    largest = np.iinfo(dtype).max
+    shares = np.linspace(0.01, 0.21, 1000).reshape(10, 10, 10, 1) * np.array([1.0, 2.0])
+    images = np.rint(shares * largest).astype(dtype)
+    contrast = contrast_for(images)
+    assert contrast is not None
+    np.testing.assert_allclose(contrast.low, [0.011, 0.022], atol=0.005)
+    np.testing.assert_allclose(contrast.high, [0.261, 0.418], atol=0.005)
+    shown = contrast.stretched(images)
+    assert shown.dtype == dtype and shown.min() == 0 and shown[..., 1].max() == largest
+    np.testing.assert_allclose(shown[..., 0].max() / largest, 0.8, atol=0.02)
+    assert shown[0].max() < shown[5].min(), "a dim image stays dimmer than others"
+    np.testing.assert_allclose(shown[5, 0, 0] / largest, [0.4, 0.5], atol=0.02)
+
+
+def test_images_that_are_bright_in_some_channel_or_empty_stay_as_they_are() -> None:
+    images = np.zeros((4, 8, 8, 2), dtype=np.uint16)
+    assert contrast_for(images) is None
+    images[..., 0] = np.arange(64).reshape(8, 8) * 100
+    contrast = contrast_for(images)
+    assert contrast is not None and not contrast.stretched(images)[..., 1].any()
+    images[:2, ..., 1] = 65_535
+    assert contrast_for(images) is None
