@@ -12,6 +12,7 @@ import torch
 from simclr_steps.data.groups import Groups, by_group
 from simclr_steps.data.packed import Description, Split, read_groups, read_split
 from simclr_steps.data.splits import JUDGED, Labels, Rows, labeled_rows, stratified_draw
+from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.machine.errors import UserError
@@ -21,7 +22,7 @@ from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.labels import LabelBudget, WholeGroups
 
 Features = dict[str, Array]  # of the labeled images of each split, float32 [N, D]
-Judged = dict[str, Any]  # accuracy, and by_group where there are groups
+Judged = dict[str, Any]  # accuracy, what balanced_accuracies returns, and by_group where there are groups
 SplitLabels = dict[str, Labels]  # int64 [N]
 SplitGroups = dict[str, Groups]  # of the same images, [N]; empty where they have no groups
 
@@ -62,10 +63,14 @@ def hold_out(features: Features, labels: SplitLabels) -> tuple[Array, Labels] | 
 
 
 def judged(probe: LinearProbe, features: Features, labels: SplitLabels, groups: SplitGroups) -> dict[str, Judged]:
-    """Return the accuracy on each split but train and, where there are groups, how many images are right in each."""
+    """Return accuracy and balanced accuracy on each split but train and, with groups, what is right in each."""
     right = {name: probe.right(values, labels[name]) for name, values in features.items() if name != "train"}
     return {
-        name: {"accuracy": float(np.mean(of_split)), **by_group(groups.get(name), accuracy=of_split)}
+        name: {
+            "accuracy": float(np.mean(of_split)),
+            **by_group(groups.get(name), accuracy=of_split),
+            **balanced_accuracies(labels[name], groups.get(name), accuracy=of_split),
+        }
         for name, of_split in right.items()
     }
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from simclr_steps.data.packed import Split
 from simclr_steps.data.splits import Rows, drawn_while_training, epochs_between_judgments, labeled_rows
+from simclr_steps.evaluation.balanced import balanced_weights
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.methods.fitting import epochs_of
@@ -52,6 +53,10 @@ class Supervised(Trained):
         self._hold_out_labels = torch.from_numpy(hold_out.labels[self._hold_out_rows])
         self.judged_every = epochs_between_judgments(len(self._hold_out_rows), len(rows))
         self.register_buffer("labels", torch.from_numpy(np.array(train.labels)), persistent=False)
+        if settings.class_weights == "balanced":
+            weights = np.zeros(len(train.labels), dtype=np.float32)
+            weights[rows] = balanced_weights(train.labels[rows])
+            self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
         self.steps_per_epoch = batches_of_all(len(rows), settings.batch_size)
         self.images_per_step = round(len(rows) / self.steps_per_epoch)
         fitting = epochs_of(_LEAST_EPOCHS, _LEAST_UPDATES, self.steps_per_epoch)
@@ -81,7 +86,10 @@ class Supervised(Trained):
         _, logits = self.network(x.contiguous(memory_format=torch.channels_last))
         labels = self.get_buffer("labels")[indices]
         correct = (logits.argmax(dim=1) == labels).float().mean()
-        return {"loss": F.cross_entropy(logits.float(), labels), "accuracy": correct}
+        if self.settings.class_weights == "none":
+            return {"loss": F.cross_entropy(logits.float(), labels), "accuracy": correct}
+        losses = F.cross_entropy(logits.float(), labels, reduction="none")
+        return {"loss": (self.get_buffer("weights")[indices] * losses).mean(), "accuracy": correct}
 
     def validate(self) -> dict[str, float | None]:
         """Return the accuracy on labeled rows of the hold-out, if it has any, which were drawn by the seed.

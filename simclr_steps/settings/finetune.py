@@ -33,6 +33,11 @@ class FinetuneSettings(Optimization):
         False, description="Train only the head; weights and batch-norm statistics of the encoder are frozen."
     )
     head: Literal["linear", "mlp"] = Field("linear", description="The classifier on top of the features.")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none",
+        description="How much an image counts in the loss: all alike (`none`), or by its class, so that every class "
+        "counts alike, however many labels it has (`balanced`: labels / (classes × labels of the class)).",
+    )
     augmentation: Augmentation | None = Field(
         None, description="Random views to train on, see the augmentation's keys; null trains on plain images."
     )

@@ -15,6 +15,7 @@ from torch import Tensor
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Split, read_description
 from simclr_steps.data.splits import JUDGED, labeled_rows
+from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.few_labels import (
     Features,
     SplitGroups,
@@ -45,6 +46,7 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.evaluation import EvaluationSettings
 
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
+_BALANCED = ("balanced_accuracy", "effective_images", "balanced_by_group")
 _VIEWS = 4  # of each training image, for the probe that is trained on views
 _FIRST_EPOCH_OF_VIEWS = -2  # falling from there; pretraining's are 0 and more, and its hold-out's is -1
 
@@ -67,8 +69,10 @@ def evaluate(
     of logistic regression on few labels: on the encoder's features (`simclr`) and, from the files `compared`, on those
     of the same network with random weights (`random`) and on the pixels (`pixels`). `C` is the penalty of each, chosen
     for its input and number of labels on the split `C_chosen_on`: the hold-out or, by cross-validation in the first
-    draw, train. Images without a label are left out and counted. Where images have groups, `by_group` holds how many
-    each judged group has and how many of them are right, and `label_groups` from how many groups few labels come.
+    draw, train. Beside each accuracy stands the balanced one, with the number of images of a balanced set that tells as
+    much, `effective_images`. Images without a label are left out and counted. Where images have groups, `by_group`
+    holds how many each judged group has and how many of them are right, and `label_groups` from how many groups few
+    labels come.
 
     Raises
     ------
@@ -166,6 +170,7 @@ def _neighbors_vote(
             **{name: float(np.mean(of_images)) for name, of_images in right.items()},
             "images": len(labels[split]),
             **by_group(groups.get(split), **right),
+            **balanced_accuracies(labels[split], groups.get(split), **right),
         }
     return found
 
@@ -184,6 +189,10 @@ def _linear_probes(
             found[f"{name}_C"], probe = choose_penalty(given, *of_train, device, groups.get("train"))
             of_splits = judged(probe, features, labels, groups)
             found[name] = {split: of_split["accuracy"] for split, of_split in of_splits.items()}
+            found[f"{name}_balanced"] = {
+                split: {key: of_split[key] for key in _BALANCED if key in of_split}
+                for split, of_split in of_splits.items()
+            }
             if groups:
                 found[f"{name}_by_group"] = {split: of_split["by_group"] for split, of_split in of_splits.items()}
     return found

@@ -15,6 +15,7 @@ from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
 from simclr_steps.data.splits import JUDGED, Rows, labeled_rows, stratified_draw
+from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
 from simclr_steps.machine.logs import log
@@ -171,7 +172,8 @@ def _judge(
             right["top_5_accuracy"] = (logits.topk(5).indices == labels[:, None]).any(dim=1).numpy()
         groups = read_groups(data, description, name)
         of_labeled = None if groups is None else groups[labeled_rows(split.labels)]
-        result[name] = classification_metrics(logits, labels, classes) | by_group(of_labeled, **right)
+        balanced = balanced_accuracies(labels.numpy(), of_labeled, accuracy=right["accuracy"])
+        result[name] = classification_metrics(logits, labels, classes) | by_group(of_labeled, **right) | balanced
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)
     write_json(folder / f"draw{draw}.json", result)

@@ -16,6 +16,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.display import in_words, legend_of, mix_of
 from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.confusion import draw_confusions
@@ -29,7 +30,7 @@ from simclr_steps.summary.sweeps import draw_sweeps
 from simclr_steps.summary.verdicts import verdicts
 
 COLUMNS = ["dataset", "pretrain", "seed", "stage", "input", "labels", "draw", "split", "metric", "value"]
-COLUMNS += ["images", "low", "high"]  # of an accuracy: how many images were judged, and the interval that this leaves
+COLUMNS += ["images", "low", "high"]  # of an accuracy: how many images it is of, and the interval that this leaves
 COLUMNS += ["groups", "label_groups", "budget"]  # those judged, those of the labels, and `{groups: n}` as written
 
 
@@ -38,7 +39,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
 
     Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
     `input` is the probe's input, the fine-tuning's name or UMAP's layer; an accuracy comes with the number of judged
-    images and its 95 % interval, by bootstrap over the judged `groups` where images have any), summary.md (the
+    images (of a balanced one: of the images of a balanced set that tells as much) and its 95 % interval, by bootstrap
+    over the judged `groups` where images have any), summary.md (the
     headline), summary.html (all on one page), and in summary/ run.json and, as PNG and SVG, label_efficiency, history
     and monitors; confusion, mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
     Log and page name the trainings that failed, the `config` and what `results` holds of runs that are not in
@@ -53,7 +55,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     table = table.astype(dict.fromkeys(["labels", "draw", "images", "groups", "label_groups"], "Int64"))
     with whole_file(out / "summary.csv") as partial:
         table[COLUMNS].to_csv(partial, index=False)
-    headlines = group(table)
+    shown = uncluttered(table, descriptions)
+    headlines = group(shown)
     figures = _figures(settings, runs, table, resources, descriptions)
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
@@ -65,7 +68,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
     write_text(out / "summary.md", as_markdown(headlines, notes, failed))
-    told = page(headlines, runs, table, descriptions, plots, [*sentences, *notes], out, failed)
+    told = page(headlines, runs, shown, descriptions, plots, [*sentences, *notes], out, failed)
     write_text(out / "summary.html", told)
     write_json(out / "summary" / "run.json", record.finish())
     for line in failed:

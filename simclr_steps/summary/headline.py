@@ -55,6 +55,10 @@ APART = (
     "averaged over seeds"
 )
 
+BALANCED = (
+    "Balanced accuracy, the mean over classes of the share that is right, in %; without groups, its interval is that "
+    "of as many images as a balanced set that tells as much"
+)
 
 _BUDGET = ("series", "name", "budget", "labels", "label_groups")
 _SPREAD = tuple(field.name for field in fields(Spread))
@@ -71,6 +75,7 @@ class Headline:
     groups: int | None  # that these are of; None where images have no groups
     accuracy: pd.DataFrame  # series, name, budget, labels, label_groups (means), and what a Spread holds
     hold_out: pd.DataFrame  # the same on the hold-out, where the split is another
+    balanced: pd.DataFrame  # the same of the balanced accuracy, where the rows have it
     apart: pd.DataFrame  # the same with the deviations over `seeds` and over `draws`, where there are several of both
     measures: list[str]  # sentences about the frozen features with all labels
     parents: list[str]  # sentences about images that were cut into tiles
@@ -110,6 +115,10 @@ class Headline:
         """Return the table of the hold-out, with the number of values."""
         return self._cells(self.hold_out, counted=True)
 
+    def balanced_cells(self, *, counted: bool = False) -> list[list[str]]:
+        """Return the table of the balanced accuracy."""
+        return self._cells(self.balanced, counted=counted)
+
     def apart_cells(self) -> list[list[str]]:
         """Return the table of the deviations in points, over seeds / over draws of labels."""
 
@@ -147,12 +156,13 @@ def headline(rows: pd.DataFrame) -> Headline:
     split = shown_split(rows)
     shown = _means(accuracies[accuracies["split"] == split])
     hold_out = _means(accuracies[(accuracies["split"] == "validation") & (split == "test")])
+    balanced = _means(rows[(rows["metric"] == "balanced_accuracy") & (rows["split"] == split)])
     every = spread_of(accuracies[accuracies["split"] == split]) if len(accuracies) else None
     images = every.images if every else None
     groups = len(every.by_group) if every and every.by_group else None
     apart = shown[shown[["seeds", "draws"]].notna().all(axis=1)]
     sentences = _measures(rows, split), per_image(rows), _penalty(rows), _cost(rows)
-    return Headline(dataset, pretrain, split, images, groups, shown, hold_out, apart, *sentences)
+    return Headline(dataset, pretrain, split, images, groups, shown, hold_out, balanced, apart, *sentences)
 
 
 def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
@@ -227,6 +237,9 @@ def as_markdown(headlines: Sequence[Headline], notes: Sequence[str], failed: Seq
             if len(one.apart):
                 parts.append(f"{APART}\n")
                 parts.append(_aligned(one.apart_cells()))
+            if len(one.balanced):
+                parts.append(f"{BALANCED}\n")
+                parts.append(_aligned(one.balanced_cells()))
         else:
             parts.append("Accuracy was not measured: it requires labels.\n")
         sentences = filter(None, [*one.measures, *one.parents, one.penalty, one.cost])

@@ -18,7 +18,7 @@ from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.summary.captions import PLOTS
-from simclr_steps.summary.headline import APART, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
+from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
@@ -92,6 +92,7 @@ def page(
         runs=runs,
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
         apart=APART,
+        balanced=BALANCED,
         failed=failed,
         unmeasured=unmeasured,
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
@@ -138,10 +139,12 @@ def _data(description: Description) -> dict[str, Table]:
         ["skipped as unreadable", f"{len(description.skipped)} images"],
         ["content hash", description.content_hash],
     ]
-    counted = classes if len(classes) <= _MOST_CLASSES else []
+    counted = classes if len(classes) <= _MOST_CLASSES else ["of each class"]
     splits = [["split", "images", "labeled", *(["groups"] if has_groups else []), *counted]]
     for name, split in description.splits.items():
-        per_class = [f"{count:,}" for count in split.per_class] if counted else []
+        per_class = [f"{count:,}" for count in split.per_class]
+        if len(classes) > _MOST_CLASSES:
+            per_class = [f"{min(split.per_class):,} to {max(split.per_class):,}"]
         groups = [f"{split.groups or 0:,}"] if has_groups else []
         splits.append([SPLIT_NAMES.get(name, name), f"{split.images:,}", f"{split.labeled:,}", *groups, *per_class])
     return {"facts": facts, "splits": splits}

@@ -22,7 +22,8 @@ from simclr_steps.summary.parents import METRIC, of_parents
 
 Row = dict[str, Any]
 
-_SHARES = ("accuracy", "top_5_accuracy")  # of a fine-tuning's metrics, those that are shares of images
+_BALANCED = "balanced_"  # begins the names of measures in which all classes count alike
+_SHARES = ("accuracy", "top_5_accuracy", "balanced_accuracy")  # of a fine-tuning's metrics, those of images
 _GROUPED = ("label_groups", "budget")  # of a result, where images have groups
 _PICTURES = (
     *("galleries/augmentation.png", "galleries/neighbors.png"),
@@ -141,8 +142,14 @@ def _read(collected: RunResults, stage: str, path: Path) -> dict[str, Any] | Non
 
 def _by_group(measured: dict[str, Any], metric: str) -> ByGroup | None:
     """Return what is measured of the groups, if the images have any."""
-    counts = measured.get("by_group")
+    counts = measured.get("balanced_by_group" if metric.startswith(_BALANCED) else "by_group")
     return ByGroup(np.array(counts["images"], float), np.array(counts[metric], float)) if counts else None
+
+
+def _of_share(measured: dict[str, Any], metric: str, images: int | None) -> dict[str, Any]:
+    """Return what a share's interval is of: fewer images where classes differ in size but count alike, and groups."""
+    count = measured.get("effective_images") if metric.startswith(_BALANCED) else images
+    return {"images": count, "by_group": _by_group(measured, metric)}
 
 
 def _read_pretrain(collected: RunResults, folder: Path) -> None:
@@ -173,19 +180,23 @@ def _read_evaluation(collected: RunResults, folder: Path) -> None:
     linear = _read(collected, "linear", folder / "evaluate" / "linear.json")
     images = {split: knn[split]["images"] for split in JUDGED if knn and split in knn}  # both judge the same
     for split, count in images.items():
-        for metric in ("accuracy", "weighted_accuracy"):
+        for metric in ("accuracy", "weighted_accuracy", "balanced_accuracy", "balanced_weighted_accuracy"):
             measured = knn[split]  # type: ignore[index]
-            keys = {"images": count, "by_group": _by_group(measured, metric), "input": "simclr", "split": split}
-            collected.add("knn", metric, measured[metric], **keys)
+            keys = {**_of_share(measured, metric, count), "input": "simclr", "split": split}
+            collected.add("knn", metric, measured.get(metric), **keys)
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split", *_GROUPED) if key in row}
-        keys |= {"images": images.get(row["split"]), "by_group": _by_group(row, "accuracy"), "series": row["input"]}
-        collected.add("linear", "accuracy", row["accuracy"], **keys)
+        for metric in ("accuracy", "balanced_accuracy"):
+            keys |= {**_of_share(row, metric, images.get(row["split"])), "series": row["input"]}
+            collected.add("linear", metric, row.get(metric), **keys)
     for key in ("probe", "probe_on_views") if linear else ():
         for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
             measured = {"by_group": (linear.get(f"{key}_by_group") or {}).get(split)}  # type: ignore[union-attr]
             for_groups: dict[str, Any] = {"images": images.get(split), "by_group": _by_group(measured, "accuracy")}
             collected.add("linear", f"{key}_accuracy", accuracy, **for_groups, input="simclr", split=split)
+        for split, measured in (linear.get(f"{key}_balanced") or {}).items():  # type: ignore[union-attr]
+            keys = {**_of_share(measured, "balanced_accuracy", None), "input": "simclr", "split": split}
+            collected.add("linear", f"{_BALANCED}{key}_accuracy", measured["balanced_accuracy"], **keys)
     if linear and linear["results"]:
         _read_penalties(collected, linear)
     if linear and linear["note"]:
@@ -242,11 +253,7 @@ def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
             measured = draw[split] or {}
             for metric, value in measured.items():
                 if isinstance(value, float):  # a confusion matrix and the number of images are not metrics
-                    of_images = (
-                        {"images": measured["images"], "by_group": _by_group(measured, metric)}
-                        if metric in _SHARES
-                        else {}
-                    )
+                    of_images = _of_share(measured, metric, measured["images"]) if metric in _SHARES else {}
                     collected.add("finetune", metric, value, split=split, **of_images, **keys)
 
 

@@ -20,9 +20,14 @@ _FROZEN = {
     ("knn", "weighted_accuracy"): "weighted kNN",
     ("linear", "probe_accuracy"): "linear probe",
     ("linear", "probe_on_views_accuracy"): "linear probe on random views",
+    ("knn", "balanced_accuracy"): "kNN, balanced",
+    ("knn", "balanced_weighted_accuracy"): "weighted kNN, balanced",
+    ("linear", "balanced_probe_accuracy"): "linear probe, balanced",
+    ("linear", "balanced_probe_on_views_accuracy"): "linear probe on random views, balanced",
 }
 _FINETUNED = {
     "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
     PER_IMAGE: "accuracy per image",
     "top_5_accuracy": "top-5",
     "macro_f1": "macro F1",
@@ -64,13 +69,16 @@ def comparison(rows: pd.DataFrame) -> Table:
     names = list(dict.fromkeys(rows["pretrain"]))
     here = rows[rows["split"] == shown_split(rows)]
     columns = {name: (here["stage"] == key[0]) & (here["metric"] == key[1]) for key, name in _FROZEN.items()}
-    accuracy = here["metric"] == "accuracy"
+    accuracy, balanced = here["metric"] == "accuracy", here["metric"] == "balanced_accuracy"
     of_simclr = here["series"] == "simclr"
     for budget in in_order(here[of_simclr]):
         chosen = of_simclr & (budgets(here) == budget)
         columns[f"{written(here[chosen])} labels"] = chosen & accuracy
+        columns[f"{written(here[chosen])} labels, balanced"] = chosen & balanced
     for name in dict.fromkeys(here[here["stage"] == "finetune"]["input"]):
-        columns[f"fine-tuned: {name}"] = (here["stage"] == "finetune") & (here["input"] == name) & accuracy
+        tuned = (here["stage"] == "finetune") & (here["input"] == name)
+        columns[f"fine-tuned: {name}"] = tuned & accuracy
+        columns[f"fine-tuned: {name}, balanced"] = tuned & balanced
     columns = {name: chosen for name, chosen in columns.items() if chosen.any()}
     if len(names) < 2 or not columns:
         return []

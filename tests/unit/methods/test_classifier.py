@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
+from sklearn.utils.class_weight import compute_sample_weight
 
 from simclr_steps.data.packed import read_split
 from simclr_steps.files import read_table
 from simclr_steps.methods.classifier import Supervised
-from simclr_steps.networks.encoders import Classifier, load_encoder
+from simclr_steps.networks.encoders import Classifier, load_encoder, load_network
+from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.augmentation import Augmentation
 from tests.unit.conftest import WritePacked, digits
 from tests.unit.finetuning import changed, train
@@ -93,3 +96,21 @@ def test_automatic_epochs_are_trained_recorded_and_told(
     assert int(history[-1]["step"]) == 67 * 15
     assert float(history[-1]["learning_rate"]) == pytest.approx(0, abs=1e-6)
     assert "30 labels, pretrained weights, 67 epochs" in caplog.text
+
+
+def test_with_class_weights_the_loss_is_that_of_scikit_learns_balanced_weights(
+    tmp_path: Path, encoder: Path, write_packed: WritePacked
+) -> None:
+    images, labels = digits(200)
+    rare = np.isin(labels, (3, 8)) | (np.arange(200) < 40)
+    data = write_packed(dict.fromkeys(("train", "validation", "test"), (images[rare], labels[rare])))
+    still = changed(freeze=True, epochs=1, learning_rate=1e-12, labels=1.0, batch_size=200)
+    weighted = changed(still, class_weights="balanced")
+    split = read_split(data, "train")
+    for name, settings, weight in (("none", still, None), ("balanced", weighted, "balanced")):
+        train(tmp_path / name, encoder, data, settings)
+        model = load_network(tmp_path / name / "model.safetensors")
+        _, logits = compute_features(model, split.images, torch.device("cpu"))
+        losses = F.cross_entropy(torch.from_numpy(logits), torch.tensor(split.labels), reduction="none").numpy()
+        expected = np.average(losses, weights=compute_sample_weight(weight, split.labels))
+        assert float(read_table(tmp_path / name / "history.csv")[0]["loss"]) == pytest.approx(expected, rel=1e-5)

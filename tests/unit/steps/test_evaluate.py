@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps.data.packed import read_split
@@ -58,10 +59,14 @@ def test_figures_agree_with_scikit_learn_on_the_same_features(
     reference = KNeighborsClassifier(10, metric="cosine").fit(features["train"], train)
     weighted = KNeighborsClassifier(200, metric="cosine", weights=lambda distances: np.exp((1 - distances) / 0.1))
     weighted.fit(features["train"], train)
+    balanced = [balanced_accuracy_score(test, model.predict(features["test"])) for model in (reference, weighted)]
     assert knn["test"] == {
         "accuracy": pytest.approx(reference.score(features["test"], test)),
         "weighted_accuracy": pytest.approx(weighted.score(features["test"], test)),
+        "balanced_accuracy": pytest.approx(balanced[0]),
+        "balanced_weighted_accuracy": pytest.approx(balanced[1]),
         "images": 60,
+        "effective_images": pytest.approx(60, abs=3),
     }
 
     results = pd.DataFrame(linear["results"])
@@ -77,6 +82,10 @@ def test_figures_agree_with_scikit_learn_on_the_same_features(
             assert here["accuracy"].item() == pytest.approx(
                 model.score((values["test"] - mean) / scale, test), abs=0.002
             )
+            of_classes = balanced_accuracy_score(test, model.predict((values["test"] - mean) / scale))
+            assert here["balanced_accuracy"].item() == pytest.approx(of_classes, abs=0.002)
+    everything = results.query("labels == 200 and split == 'test' and input == 'simclr'")["balanced_accuracy"].item()
+    assert linear["probe_balanced"]["test"]["balanced_accuracy"] == pytest.approx(everything, abs=0.002)
 
     all_labels = results[results["labels"] == 200]
     assert set(all_labels["draw"]) == {0}, "draws of all labels are equal and recorded once"
@@ -95,6 +104,10 @@ def test_with_groups_each_accuracy_comes_with_what_is_right_in_each_of_them(
     measured += [("accuracy", row) for row in linear["results"]]
     measured += [("accuracy", {"accuracy": linear["probe"]["test"], "by_group": linear["probe_by_group"]["test"]})]
     assert len(measured) == 2 + 3 * 2 + 1
+    for found in [knn["test"], linear["probe_balanced"]["test"], *linear["results"]]:
+        of_groups = found["balanced_by_group"]
+        assert sum(of_groups["images"]) == pytest.approx(30) and len(of_groups["images"]) == 5
+        assert sum(of_groups["balanced_accuracy"]) == pytest.approx(30 * found["balanced_accuracy"])
     for metric, found in measured:
         assert found["by_group"]["images"] == [7, 7, 7, 7, 2]
         assert sum(found["by_group"][metric]) == pytest.approx(30 * found[metric])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from simclr_steps.data.packed import read_split
 from simclr_steps.data.splits import stratified_draw
@@ -34,6 +34,7 @@ def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder:
         logits = torch.from_numpy(compute_features(model, split.images, torch.device("cpu"))[1]).double()
         guesses, chances = logits.argmax(dim=1).numpy(), logits.softmax(dim=1).numpy()
         assert ours["accuracy"] == pytest.approx(accuracy_score(split.labels, guesses))
+        assert ours["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(split.labels, guesses))
         assert ours["macro_f1"] == pytest.approx(f1_score(split.labels, guesses, average="macro", zero_division=0))
         assert ours["auroc"] == pytest.approx(roc_auc_score(split.labels, chances, multi_class="ovr"), abs=1e-4)
         assert ours["confusion_matrix"] == confusion_matrix(split.labels, guesses).tolist()

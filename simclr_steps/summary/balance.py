@@ -1,0 +1,32 @@
+"""Where balanced accuracy is worth its place on the page: where classes differ in size, or it differs from accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from simclr_steps.data.packed import Description
+from simclr_steps.summary.headline import shown_split
+
+_UNEQUAL = 1.5  # times as many images as the smallest class of the judged split
+_VISIBLE = 0.02  # between the two accuracies, of one measure
+
+
+def uncluttered(table: pd.DataFrame, descriptions: Mapping[str, Description]) -> pd.DataFrame:
+    """Return tidy rows without the balanced accuracies of data sets where these would only repeat the accuracies."""
+    names = [name for name, rows in table.groupby("dataset") if not _is_shown(rows, descriptions[str(name)])]
+    return table[~(table["dataset"].isin(names) & table["metric"].str.startswith("balanced_"))]
+
+
+def _is_shown(rows: pd.DataFrame, data: Description) -> bool:
+    split = shown_split(rows)
+    counts = [count for count in data.splits[split].per_class if count] if split in data.splits else []
+    if counts and max(counts) > _UNEQUAL * min(counts):
+        return True
+    here = rows[rows["split"] == split]
+    accuracy, balanced = (
+        here[here["metric"] == metric].groupby(["pretrain", "stage", "input"])["value"].mean()
+        for metric in ("accuracy", "balanced_accuracy")
+    )
+    return bool(((accuracy - balanced).abs() > _VISIBLE).any())
