@@ -18,8 +18,8 @@ from simclr_steps.data.requirements import (
     require_labels_to_vote,
 )
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.demands import Demands
 from simclr_steps.settings.display import mix_of
-from simclr_steps.settings.plan import Demands
 
 
 def check(demands: Demands, *, data: Path) -> None:

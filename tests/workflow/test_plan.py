@@ -195,3 +195,13 @@ def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project,
     assert [path for path in paths if not path.startswith("ssl/") and "/" in path] == []
     assert {path.split("/")[1] for path in paths if "/" in path} == {"resources", "results", "work", "logs"}
     assert {path for path in paths if "/" not in path} <= {"test"}
+
+
+def test_a_pretraining_that_continues_another_plans_it_and_waits_for_it(fresh: Project) -> None:
+    fresh.config["pretrains"]["longer"] = {"continue": "simclr", "epochs": 2}
+    fresh.config["experiments"][0] |= {"pretrain": "longer", "seeds": [3]}
+    fresh.write_config()
+    shown = fresh.dry_run("--cores", "2", "--printshellcmds").stdout
+    assert re.search(r"^pretrain +2$", shown, re.MULTILINE) and re.search(r"^select +1$", shown, re.MULTILINE)
+    assert "--parent results/digits/simclr/seed3/pretrain --data resources/digits" in shown
+    assert re.search(r"input: .*results/digits/simclr/seed3/pretrain\n    output: results/digits/longer/seed3/", shown)
