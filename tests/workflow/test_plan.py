@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from simclr_steps.files import write_json
+from simclr_steps.machine.code_hash import code_hash
+from simclr_steps.settings.config import read_config
+from simclr_steps.settings.plan import plan
 from tests.workflow.conftest import CONFIG, Project, publish
 
 
@@ -205,3 +209,17 @@ def test_a_pretraining_that_continues_another_plans_it_and_waits_for_it(fresh: P
     assert re.search(r"^pretrain +2$", shown, re.MULTILINE) and re.search(r"^select +1$", shown, re.MULTILINE)
     assert "--parent results/digits/simclr/seed3/pretrain --data resources/digits" in shown
     assert re.search(r"input: .*results/digits/simclr/seed3/pretrain\n    output: results/digits/longer/seed3/", shown)
+
+
+def test_raised_epochs_of_a_finished_pretraining_are_told_of_continue(fresh: Project) -> None:
+    trained = plan(read_config(fresh.config)).pretrains["simclr"].trained.model_dump(mode="json")
+    write_json(
+        fresh.folder / "results/digits/simclr/seed0/pretrain/run.json",
+        {"settings": trained, "code_hash": code_hash("pretrain")},
+    )
+    fresh.config["pretrains"]["simclr"]["epochs"] += 4
+    fresh.write_config()
+    done = fresh.dry_run("--cores", "2", "-R", "pretrain")
+    said = done.stdout + done.stderr
+    assert "note: results/digits/simclr/seed0/pretrain has" in said
+    assert "and add a block with continue: simclr and epochs: 4" in said
