@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from simclr_steps.files import read_json, read_table
+from simclr_steps.files import checksums, read_json, read_table
 from simclr_steps.machine.errors import UserError
+from simclr_steps.methods import random_numbers
 from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.methods.ends import OPTIMIZER, put_into, write_optimizer
 from simclr_steps.methods.simclr import SimCLR
@@ -96,11 +97,19 @@ def test_the_first_step_starts_from_the_parents_weights_and_state_and_the_loss_g
         found.append({"state": load_file(tmp_path / "state"), "weights": weights, "rate": rate, "rows": rows})
         return training_step(module, batch, batch_idx)
 
+    def drawn(seed: int, epoch: int, indices: torch.Tensor, views: int) -> torch.Tensor:
+        epochs.add(epoch)
+        return keys(seed, epoch, indices, views)
+
+    epochs, keys = set[int](), random_numbers.keys
+    monkeypatch.setattr(random_numbers, "keys", drawn)
     training_step = SimCLR.training_step
     monkeypatch.setattr(SimCLR, "training_step", noted)
+    before = checksums(parent)
     with caplog.at_level("INFO"):
         child = go_on(tmp_path / "child", data, parent, continuing(SMALL, epochs=2, warmup_epochs=1))
     assert "kept for `continue`: the optimizer's state, optimizer.safetensors, 0." in caplog.text
+    assert checksums(parent) == before, "a finished result stays as it is"
     first = found[0]
     state, weights = load_file(parent / OPTIMIZER), read_candidate(parent / "last.ckpt")[0].weights
     assert first["state"].keys() == state.keys() and "projection_head.0.weight.exp_avg_sq" in state
@@ -110,7 +119,8 @@ def test_the_first_step_starts_from_the_parents_weights_and_state_and_the_loss_g
     rates = [one["rate"] for one in found]
     assert rates[0] == SMALL.learning_rate / 5 and max(rates) == SMALL.learning_rate and rates[-1] < rates[5]
     at_epoch_5 = GlobalBatches(200, 40, 0, lambda: 4 * 5)
-    assert first["rows"] == next(iter(at_epoch_5)).tolist(), "no draw of the parent's is repeated"
+    assert first["rows"] == next(iter(at_epoch_5)).tolist(), "no batch of the parent's is repeated"
+    assert epochs == {-1, 4, 5}, "neither are its views; those of the hold-out are the same"
     losses = [[float(row["loss"]) for row in history(folder) if row["loss"]] for folder in (parent, child)]
     assert losses[1][0] < losses[0][1] and losses[1][-1] < losses[0][-1]
 
