@@ -86,6 +86,9 @@ def _leave_by(text: str) -> float:
     return time.monotonic() + seconds - around
 
 
+ORIGINALS = path(
+    "originals", "file written by download; not needed for source: folder or source: arrays", required=False
+)
 DATA = path("data", "folder of packed arrays and labels written by prepare and label")
 COMPARED = Option(
     "--compared",
@@ -106,6 +109,14 @@ CONFIG = Option(
     "--config", "config", {"default": "", "metavar": "NAME", "help": "config that defines the runs, named on the page"}
 )
 FEATURES = path("features", "folder written by gather for an encoder")
+STARTS = (
+    path("weights", "file written by download_weights, for init: published", required=False),
+    path(
+        "parent",
+        "folder written by the pretraining to continue, which `parent` in the settings describes",
+        required=False,
+    ),
+)
 WORK = path("work", "folder for what an interrupted training needs to resume")
 SPLIT = Option("--split", "split", {"required": True, "choices": PACKED_SPLITS, "help": "split of the data"})
 ANY_SPLIT = Option(

@@ -16,12 +16,14 @@ from simclr_steps.cli.options import (
     FEATURES,
     GPUS,
     NODES,
+    ORIGINALS,
     PACKERS,
     PROCESSES,
     READERS,
     SAVING,
     SEED,
     SPLIT,
+    STARTS,
     TRUST,
     WORK,
     Option,
@@ -32,11 +34,12 @@ from simclr_steps.cli.options import (
 )
 from simclr_steps.settings.compared import ComparedSettings
 from simclr_steps.settings.datasets import Dataset
+from simclr_steps.settings.demands import Demands
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.metadata import MetadataSettings
-from simclr_steps.settings.plan import Demands, SummarySettings
+from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.settings.umap import UmapOfDataset
@@ -57,11 +60,7 @@ _TABLE = (
         "split a data set and pack its images into arrays",
         (
             settings(Dataset, "a block under datasets", to="dataset"),
-            path(
-                "originals",
-                "file written by download; not needed for source: folder or source: arrays",
-                required=False,
-            ),
+            ORIGINALS,
             out("folder to write the packed arrays and images.json to"),
             PACKERS,
         ),
@@ -72,11 +71,7 @@ _TABLE = (
         (
             settings(Dataset, "a block under datasets", to="dataset"),
             path("data", "folder of packed arrays written by prepare"),
-            path(
-                "originals",
-                "file written by download; not needed for source: folder or source: arrays",
-                required=False,
-            ),
+            ORIGINALS,
             out("folder to write labels, rows, table.csv and dataset.json to, as a rule that of the packed arrays"),
         ),
     ),
@@ -109,9 +104,9 @@ _TABLE = (
             DATA,
             path("labels", "folder written by label, if not that of the packed arrays", required=False),
             SEED,
-            out("folder to write checkpoints, checkpoints.csv, history.csv and run.json to"),
+            out("folder to write checkpoints, the optimizer's state, checkpoints.csv, history.csv and run.json to"),
             WORK,
-            path("weights", "file written by download_weights, for init: published", required=False),
+            *STARTS,
             GPUS,
             PROCESSES,
             READERS,

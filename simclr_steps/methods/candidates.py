@@ -23,7 +23,7 @@ _BEST: dict[str, tuple[str, Callable[..., float]]] = {  # by name: the history's
     "best_rankme": ("validate_rankme", max),
 }
 _QUARTERS = 4
-INITIAL = "initial"  # the encoder before the first step, where it starts from given weights
+INITIAL = "initial"  # the encoder before the first step, where it starts from given weights or from another's end
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,13 @@ def read_candidate(path: Path) -> tuple[Candidate, Encoder]:
 
 
 class Candidates(L.Callback):
-    """Keeps the candidates while a training runs; they are saved with it."""
+    """Keeps the candidates while a training runs; they are saved with it.
 
-    def __init__(self, history: History, encoder: Encoder, epochs: int) -> None:
-        self._history, self._encoder = history, encoder
+    With `from_start` the encoder before the first step is one.
+    """
+
+    def __init__(self, history: History, encoder: Encoder, epochs: int, *, from_start: bool) -> None:
+        self._history, self._encoder, self._from_start = history, encoder, from_start
         self._quarters = {-(-epochs * number // _QUARTERS) for number in range(1, _QUARTERS)} - {epochs}
         self.kept: dict[str, Candidate] = {}  # by name
 
@@ -111,8 +114,8 @@ class Candidates(L.Callback):
         self.kept = {name: Candidate(**candidate) for name, candidate in state["kept"].items()}
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Keep the encoder that a training from given weights starts from."""
-        if trainer.global_step == 0 and self._encoder.architecture.started_from:
+        """Keep the encoder that the training starts from."""
+        if trainer.global_step == 0 and self._from_start:
             self.kept[INITIAL] = current_candidate(self._encoder, self._history.rows[0])
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:

@@ -18,7 +18,8 @@ def fitted_to(images: int, settings: PretrainSettings) -> FittedPretrain:
     epochs = settings.epochs
     if epochs == "auto":
         epochs = min(_MOST_EPOCHS, epochs_of(_EPOCHS, _UPDATES, max(1, images // size)))
-    fitted = {"global_batch_size": size, "epochs": epochs}
+    parent = fitted_to(images, settings.parent) if settings.parent else None
+    fitted = {"global_batch_size": size, "epochs": epochs, "parent": parent}
     return FittedPretrain.model_construct(settings.model_fields_set, **{**dict(settings), **fitted})
 
 

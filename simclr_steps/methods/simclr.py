@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from simclr_steps.data.splits import Rows, epochs_between_judgments
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
+from simclr_steps.methods.ends import put_into
 from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.micro_batches import in_micro_batches
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
@@ -42,6 +43,7 @@ class SimCLR(Compilable):
         *,
         seed: int,
         workers: int | None,
+        state: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -54,6 +56,7 @@ class SimCLR(Compilable):
         self._augmenter = Augmenter(settings.augmentation, size, is_color, make_views=Replayed(random_views))
         self.own_augmentation = settings.augmentation.own
         self._seed, self._workers = seed, workers
+        self._state = state  # of the optimizer of the training that this one continues
         self.steps_per_epoch = len(images) // settings.global_batch_size
         self.images_per_step = settings.global_batch_size
         trained_on = self.steps_per_epoch * self.images_per_step
@@ -85,7 +88,7 @@ class SimCLR(Compilable):
             len(self._images),
             self.settings.global_batch_size,
             self._seed,
-            lambda: trainer.global_step,
+            lambda: trainer.global_step + self.settings.epochs_before * self.steps_per_epoch,
             rank=trainer.global_rank,
             processes=trainer.world_size,
         )
@@ -98,7 +101,7 @@ class SimCLR(Compilable):
         if self.settings.freeze_epochs:  # here, as Lightning tells no epoch's start of one that goes on
             self.encoder.backbone.train(epoch >= self.settings.freeze_epochs)
         indices, images = self._images.on_device(batch)
-        projections = self._project(indices, images, epoch)
+        projections = self._project(indices, images, self.settings.epochs_before + epoch)
         return nt_xent(projections, self.settings.temperature, chunk_size=self.settings.loss_chunk_size)
 
     def _project(self, indices: Tensor, images: Tensor, epoch: int) -> Tensor:
@@ -172,4 +175,9 @@ class SimCLR(Compilable):
         settings, rate = self.settings, scaled_learning_rate(self.settings)
         layers = [self.encoder.backbone.parameters(), self.encoder.projection_head.parameters()]
         factor, frozen = settings.backbone_learning_rate_factor, settings.freeze_epochs
-        return optimizer_and_schedule(layers, settings, rate, self.steps_per_epoch, settings.epochs, factor, frozen)
+        both: Any = optimizer_and_schedule(
+            layers, settings, rate, self.steps_per_epoch, settings.epochs, factor, frozen
+        )
+        if self._state is not None:
+            put_into(both["optimizer"], self.encoder, self._state)
+        return both

@@ -55,7 +55,12 @@ def verdict(settings: FittedPretrain, rows: Sequence[_Row], *, features: int, im
     if before is None or after is None:
         return None
     shown = f"{100 * before:.1f} % before the first step and is {100 * after:.1f} % after the last"
-    return (_of_given_weights if settings.starts_from_weights else _of_random_weights)(before, after, labeled, shown)
+    if settings.parent:
+        return _of_start(before, after, "those that it started from", shown, "continue with a lower learning rate")
+    if settings.starts_from_weights:
+        advice = "lower backbone_learning_rate_factor, or raise freeze_epochs"
+        return _of_start(before, after, "the given weights'", shown, advice)
+    return _of_random_weights(before, after, labeled, shown)
 
 
 def _loss_at_chance(settings: FittedPretrain, loss: float) -> str | None:
@@ -87,11 +92,9 @@ def _of_random_weights(before: float, after: float, labeled: int, shown: str) ->
     )
 
 
-def _of_given_weights(before: float, after: float, labeled: int, shown: str) -> str | None:
+def _of_start(before: float, after: float, start: str, shown: str, advice: str) -> str | None:
+    """Judge kNN accuracies beside those of the encoder that training started from."""
     if after > before:
         return None
     found = "made the features worse than" if after < before else "shows no gain over"
-    return (
-        f"training {found} the given weights': the hold-out's kNN accuracy was {shown}: lower "
-        "backbone_learning_rate_factor, or raise freeze_epochs"
-    )
+    return f"training {found} {start}: the hold-out's kNN accuracy was {shown}: {advice}"

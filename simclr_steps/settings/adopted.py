@@ -54,21 +54,23 @@ def results(plan: Plan) -> Iterator[Result]:
             yield Result("download", f"resources/{name}/originals.json", known_set)
         yield Result("prepare", f"resources/{name}/images.json", plan.packed(name), dataset=name)
         yield Result("label", f"resources/{name}/dataset.json", plan.labeled(name), dataset=name)
-    for run in plan.runs:
-        folder, pretrain = f"results/{run.folder}", plan.pretrains[run.pretrain]
-        of_step = {
-            "evaluate": ("evaluate/knn.json", config.evaluation),
-            "umap": ("umap/quality.json", plan.umap(run.dataset)),
-            "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
-        }
+    for place, (dataset, name) in plan.trainings.items():
+        folder, pretrain = f"results/{place}/pretrain", plan.pretrains[name]
         trained, published = pretrain.trained.model_dump(mode="json"), pretrain.published_weights
         yield Result(
-            *("pretrain", f"{folder}/pretrain/run.json", trained, f"{folder}/pretrain", run.dataset),
+            *("pretrain", f"{folder}/run.json", trained, folder, dataset),
             reads_labels=False,
             encoder=pretrain.encoder,
             own_weights=pretrain.own_weights,
             weights=_place_of(published.name) if published else "",
         )
+    for run in plan.runs:
+        folder = f"results/{run.folder}"
+        of_step = {
+            "evaluate": ("evaluate/knn.json", config.evaluation),
+            "umap": ("umap/quality.json", plan.umap(run.dataset)),
+            "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
+        }
         selected = config.selection.model_dump(mode="json")
         votes = plan.may_vote(run.pretrain)
         yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)

@@ -66,12 +66,13 @@ class Settings(BaseModel):
     def _check_keys(cls, content: Any) -> Any:
         if content is None:  # a YAML block with nothing below its name
             return {}
-        unknown = [str(key) for key in content if key not in cls.model_fields] if isinstance(content, dict) else []
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        unknown = [str(key) for key in content if key not in known] if isinstance(content, dict) else []
         if unknown:
             raise PydanticCustomError(
                 "unknown_key",
                 'unknown key "{key}"; {advice}',
-                {"key": unknown[0], "advice": did_you_mean(unknown[0], cls.model_fields)},
+                {"key": unknown[0], "advice": did_you_mean(unknown[0], known)},
             )
         return content
 

@@ -13,7 +13,7 @@ from simclr_steps.settings.datasets import ArraysDataset, Dataset, FolderDataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.prediction import PredictionSettings
-from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.pretrain import PretrainBlock
 from simclr_steps.settings.reading import check
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.settings.umap import UmapSettings
@@ -37,7 +37,7 @@ class Config(Settings):
     """The top-level keys."""
 
     datasets: dict[DatasetName, Dataset] = Field(min_length=1, description="Named data sets.")
-    pretrains: dict[BlockName, PretrainSettings] = Field(min_length=1, description="Named pretraining settings.")
+    pretrains: dict[BlockName, PretrainBlock] = Field(min_length=1, description="Named pretraining settings.")
     finetunes: dict[BlockName, FinetuneSettings] = Field({}, description="Named fine-tuning settings.")
     selection: SelectionSettings = Field(SelectionSettings(), description="How the checkpoint is chosen.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How frozen features are evaluated.")

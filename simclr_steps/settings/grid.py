@@ -9,20 +9,24 @@ from typing import Any
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.config import Config
-from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.settings.reading import check
+from simclr_steps.settings.pretrain import PretrainBlock
 
 
-def combinations(config: Config, number: int) -> Iterator[tuple[str, dict[str, Any], PretrainSettings]]:
-    """Yield the name, the grid's values and the settings of each combination of an experiment's grid.
+def written(block: PretrainBlock) -> dict[str, Any]:
+    """Return the keys of a block that the user wrote."""
+    return block.model_dump(mode="json", exclude_unset=True, by_alias=True)
+
+
+def combinations(config: Config, number: int) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield the name of each combination of an experiment's grid, its values, and its block as if it were written so.
 
     Raises
     ------
     UserError
-        When a key has no values, or one that its block does not take.
+        When a key has no values.
     """
     experiment = config.experiments[number]
-    base = config.pretrains[experiment.pretrain].model_dump(mode="json", exclude_unset=True)  # as it was written
+    base = written(config.pretrains[experiment.pretrain])
     for key, values in experiment.grid.items():
         if not values:
             raise UserError(f"experiments.{number}.grid.{key}: the list is empty: add values or omit the key")
@@ -33,8 +37,7 @@ def combinations(config: Config, number: int) -> Iterator[tuple[str, dict[str, A
         for key, value in zip(keys, combination, strict=True):
             _put(content, key.split("."), value)
             name += f"-{key}={_slug(value)}"
-        chosen = dict(zip(keys, combination, strict=True))
-        yield name, chosen, check(PretrainSettings, content, f"experiments.{number}.grid")
+        yield name, dict(zip(keys, combination, strict=True)), content
 
 
 def _put(content: dict[str, Any], path: list[str], value: Any) -> None:

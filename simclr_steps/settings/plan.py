@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.augmentation import Augmentation
-from simclr_steps.settings.auto import WholeOrAuto
 from simclr_steps.settings.base import Settings
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
 from simclr_steps.settings.config import Config
+from simclr_steps.settings.continued import resolved
 from simclr_steps.settings.datasets import FolderDataset
+from simclr_steps.settings.demands import Demands, FinetuneDemands, written_of_color
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.galleries import GallerySettings
-from simclr_steps.settings.grid import combinations
-from simclr_steps.settings.labels import LabelBudget
+from simclr_steps.settings.grid import combinations, written
 from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.settings.selection import Criterion
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
 
@@ -48,31 +46,16 @@ class Run(Settings):
     seed: int
     finetunes: list[str]
     grids: list[GridPoint] = Field([])  # what the run is in each grid that asks for it
+    continues: list[str] = Field([])  # the pretrainings from whose end this one goes on, the first one first
 
     @property
     def folder(self) -> str:
         """Where the run's results are, below those of all runs."""
-        return f"{self.dataset}/{self.pretrain}/seed{self.seed}"
+        return self.folder_of(self.pretrain)
 
-
-class FinetuneDemands(Settings):
-    """What a block of `finetunes` asks of a data set."""
-
-    labels: LabelBudget
-    draws: int
-    keep: Literal["last", "best"]
-
-
-class Demands(Settings):
-    """What the experiments ask of a data set, whatever they make of it."""
-
-    batch_sizes: dict[str, WholeOrAuto]  # images in a global batch, by the pretraining's name
-    criterion: Criterion
-    finetunes: dict[str, FinetuneDemands]
-    drawn: str  # the split that UMAP draws
-    display: Display | None = None
-    supervised: bool
-    color_keys: dict[str, list[str]] = Field({})  # of augmentations: those written that need colors, by block
+    def folder_of(self, pretrain: str) -> str:
+        """Return the same of another pretraining on the data set from the seed."""
+        return f"{self.dataset}/{pretrain}/seed{self.seed}"
 
 
 class SummarySettings(Settings):
@@ -89,12 +72,19 @@ class Plan:
 
     config: Config
     runs: tuple[Run, ...]
-    pretrains: dict[str, PretrainSettings]  # by the name in Run.pretrain
+    pretrains: dict[str, PretrainSettings]  # by the name in Run.pretrain and Run.continues
+    parents: dict[str, str]  # the name of the pretraining that each one continues, if it does
 
     @property
     def datasets(self) -> list[str]:
         """The names of the data sets that are used, sorted."""
         return sorted({run.dataset for run in self.runs})
+
+    @property
+    def trainings(self) -> dict[str, tuple[str, str]]:
+        """Data set and pretraining of everything that is pretrained, by folder: runs, and what they continue."""
+        named = [(run, name) for run in self.runs for name in (*run.continues, run.pretrain)]
+        return {run.folder_of(name): (run.dataset, name) for run, name in named}
 
     @property
     def classifiers(self) -> list[str]:
@@ -142,13 +132,14 @@ class Plan:
         """Return what the experiments ask of a data set."""
         runs = [run for run in self.runs if run.dataset == dataset]
         blocks = {name: self.config.finetunes[name] for run in runs for name in run.finetunes}
+        trained = {name: self.pretrains[name] for of, name in self.trainings.values() if of == dataset}
         augmentations = {
-            **{run.pretrain: self.pretrains[run.pretrain].augmentation for run in runs},
+            **{name: settings.augmentation for name, settings in trained.items()},
             **{f"finetunes.{name}": block.augmentation for name, block in blocks.items()},
             "evaluation": self.config.evaluation.augmentation,
         }
         return Demands(
-            batch_sizes={run.pretrain: self.pretrains[run.pretrain].global_batch_size for run in runs},
+            batch_sizes={name: settings.global_batch_size for name, settings in trained.items()},
             criterion=self.config.selection.criterion,
             finetunes={
                 name: FinetuneDemands(labels=block.labels, draws=block.draws, keep=block.keep)
@@ -157,7 +148,7 @@ class Plan:
             drawn=self.config.umap.split,
             display=self.config.datasets[dataset].display,
             supervised=self.config.umap.supervised,
-            color_keys={block: _written_of_color(settings) for block, settings in augmentations.items()},
+            color_keys={block: written_of_color(settings) for block, settings in augmentations.items()},
         )
 
     def may_vote(self, pretrain: str) -> bool:
@@ -222,11 +213,6 @@ class Plan:
                 _check_apart(f"datasets.{name}.path", path, folder, searched=searched)
 
 
-def _written_of_color(settings: Augmentation | None) -> list[str]:
-    """Return the keys that the user wrote, and not a preset, which change something in color images only."""
-    return [key for key in settings.of_color if key in settings.model_fields_set] if settings else []
-
-
 def _check_apart(key: str, path: Path, folder: str, *, searched: bool) -> None:
     """Raise UserError when data lie in a folder that the workflow writes, or are searched for in one that holds it."""
     data, written = path.resolve(), Path(folder).resolve()
@@ -242,13 +228,19 @@ def plan(config: Config) -> Plan:
     Raises
     ------
     UserError
-        If two different pretrainings would share a name, a name is too long, or a criterion is not measured.
+        If two different pretrainings would share a name, a name is too long, a criterion is not measured, or one
+        continues what it cannot.
     """
+    numbers = range(len(config.experiments))
+    known = {name: content for number in numbers for name, _, content in combinations(config, number)}
+    known |= {name: written(block) for name, block in config.pretrains.items()}
     pretrains: dict[str, PretrainSettings] = {}
     name_of: dict[str, str] = {}
     runs: dict[tuple[str, str, int], Run] = {}
     for number, experiment in enumerate(config.experiments):
-        for name, values, settings in combinations(config, number):
+        where = f"experiments.{number}.grid" if experiment.grid else f"pretrains.{experiment.pretrain}"
+        for name, values, content in combinations(config, number):
+            settings = resolved(name, content, known, where)
             name = name_of.setdefault(settings.as_json(), name)
             if len(name) > _LONGEST_NAME:
                 raise UserError(
@@ -267,12 +259,27 @@ def plan(config: Config) -> Plan:
                 )
                 key = experiment.dataset, name, seed
                 runs[key] = _joined(runs[key], run) if key in runs else run
-    for name, settings in pretrains.items():
+    for name in config.pretrains:
+        name_of.setdefault(resolved(name, known[name], known, f"pretrains.{name}").as_json(), name)
+    parents: dict[str, str] = {}
+    for name in list(pretrains):
+        settings = pretrains[name]
+        while parent := settings.parent:
+            parents[name] = name_of[parent.as_json()]
+            name, settings = parents[name], pretrains.setdefault(parents[name], parent)
+    for name in {run.pretrain for run in runs.values()}:
         if config.selection.criterion == "rankme" and not settings.monitor_epochs:
             raise UserError(
                 f"selection.criterion: rankme is not measured for {name}, whose monitor_epochs is 0: set 1 or more"
             )
-    return Plan(config, tuple(runs.values()), pretrains)
+    planned = [run.model_copy(update={"continues": _ancestors(run.pretrain, parents)}) for run in runs.values()]
+    return Plan(config, tuple(planned), pretrains, parents)
+
+
+def _ancestors(name: str, parents: dict[str, str]) -> list[str]:
+    """Return the names of all pretrainings that one continues, the first one first."""
+    parent = parents.get(name)
+    return [*_ancestors(parent, parents), parent] if parent else []
 
 
 def _joined(one: Run, other: Run) -> Run:

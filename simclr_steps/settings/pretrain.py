@@ -16,8 +16,8 @@ from simclr_steps.settings.sizes import ViewSize
 from simclr_steps.settings.weights import PublishedWeights, Sha256
 
 
-class PretrainSettings(Optimization):
-    """Settings for pretraining an encoder with SimCLR."""
+class _Pretraining(Optimization):
+    """What a block and the settings of the step have in common."""
 
     encoder: str = Field(
         "resnet18",
@@ -78,8 +78,8 @@ class PretrainSettings(Optimization):
     epochs: WholeOrAuto = Field(
         "auto",
         validate_default=True,
-        description="Passes over the training and unlabeled images; `auto` is 100, or more if 1,000 weight updates "
-        "take more, but at most 500.",
+        description="Passes over the training and unlabeled images; with `continue`, further ones. `auto` is 100, or "
+        "more if 1,000 weight updates take more, but at most 500.",
     )
     backbone_learning_rate_factor: float = Field(
         1.0,
@@ -176,19 +176,46 @@ class PretrainSettings(Optimization):
         return self.init != "random"
 
     @property
+    def asked_stem(self) -> Literal["auto", "small", "imagenet"]:
+        """The stem that is asked for: with given weights, auto is that of torchvision, for which they were made."""
+        follows_weights = self.starts_from_weights and self.stem == "auto" and ":" not in self.encoder
+        return "imagenet" if follows_weights else self.stem
+
+
+class PretrainBlock(_Pretraining):
+    """Settings for pretraining an encoder with SimCLR."""
+
+    continues: str | None = Field(
+        None,
+        alias="continue",
+        description="Name of another block, or of the folder of a grid's combination (`simclr-temperature=0.1`), from "
+        "whose end this training goes on, with its projection head and the state of its optimizer. It takes from it "
+        "every key that is not written here, except `freeze_epochs`; `encoder`, `init`, `stem`, `view_size`, "
+        "`projection_head` and `optimizer` cannot differ. `epochs` counts the further epochs, which have their own "
+        "warm-up and schedule. See [docs/weights.md](../docs/weights.md#going-on-longer).",
+    )
+
+
+class PretrainSettings(_Pretraining):
+    """What pretrain is given: the keys of a block, and those of the pretraining that it continues."""
+
+    parent: PretrainSettings | None = None
+
+    @property
     def own_weights(self) -> Path | None:
         """The user's file of weights that the encoder starts from, if it does."""
-        return Path(self.init) if self.init not in ("random", "published") else None
+        is_path = self.init not in ("random", "published")
+        return Path(self.init) if is_path and not self.parent else None
 
     @property
     def found_weights(self) -> Path | None:
         """Where the user has the file of published weights, if anywhere."""
-        return Path(self.weights_path) if self.weights_path else None
+        return Path(self.weights_path) if self.weights_path and not self.parent else None
 
     @property
     def published_weights(self) -> PublishedWeights | None:
         """The published weights that the encoder starts from, and where to get them, if it does."""
-        if self.init != "published":
+        if self.init != "published" or self.parent:
             return None
         return PublishedWeights(
             encoder=self.encoder, path=self.weights_path, mirrors=self.weights_mirrors, sha256=self.weights_sha256
@@ -197,13 +224,9 @@ class PretrainSettings(Optimization):
     @property
     def trained(self) -> PretrainSettings:
         """What decides the training: not where the file of published weights comes from."""
-        return self.model_copy(update={"weights_path": None, "weights_mirrors": [], "weights_sha256": None})
-
-    @property
-    def asked_stem(self) -> Literal["auto", "small", "imagenet"]:
-        """The stem that is asked for: with given weights, auto is that of torchvision, for which they were made."""
-        follows_weights = self.starts_from_weights and self.stem == "auto" and ":" not in self.encoder
-        return "imagenet" if follows_weights else self.stem
+        parent = self.parent.trained if self.parent else None
+        nowhere: dict[str, object] = {"weights_path": None, "weights_mirrors": [], "weights_sha256": None}
+        return self.model_copy(update={**nowhere, "parent": parent})
 
 
 class FittedPretrain(PretrainSettings):
@@ -211,3 +234,9 @@ class FittedPretrain(PretrainSettings):
 
     epochs: int = Field(gt=0)
     global_batch_size: int = Field(ge=2)
+    parent: FittedPretrain | None = None
+
+    @property
+    def epochs_before(self) -> int:
+        """The number of epochs of all pretrainings that it continues."""
+        return self.parent.epochs_before + self.parent.epochs if self.parent else 0

@@ -76,7 +76,7 @@ def _section(kind: type[Settings], path: str, written: set[type[Settings]]) -> I
     yield "| key | value | default | meaning |"
     yield "|---|---|---|---|"
     for name, field in kind.model_fields.items():
-        yield f"| `{name}` | {_values(field)} | {_default(field)} | {field.description} |"
+        yield f"| `{field.alias or name}` | {_values(field)} | {_default(field)} | {field.description} |"
     yield ""
     for name, field in kind.model_fields.items():
         is_named = get_origin(field.annotation) is dict

@@ -19,8 +19,8 @@ from simclr_steps.data.requirements import (
 )
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
+from simclr_steps.settings.demands import Demands
 from simclr_steps.settings.display import mix_of
-from simclr_steps.settings.plan import Demands
 
 _SMALL_BATCH, _FEW_UPDATES = 32, 10  # in an epoch
 

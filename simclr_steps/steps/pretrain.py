@@ -22,6 +22,7 @@ from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Savin
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.candidates import Candidates, write_candidates
+from simclr_steps.methods.ends import OPTIMIZER, read_end, write_optimizer
 from simclr_steps.methods.first_weights import first_weights, start_from
 from simclr_steps.methods.fitting import fitted_to
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
@@ -42,7 +43,7 @@ from simclr_steps.training.sync_batch_norm import batch_norms
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
-_OWN = ("*.ckpt", "checkpoints.csv", "history.csv", "run.json", CHECKSUMS, "tensorboard")  # of `out`
+_OWN = ("*.ckpt", OPTIMIZER, "checkpoints.csv", "history.csv", "run.json", CHECKSUMS, "tensorboard")  # of `out`
 
 
 def pretrain(
@@ -54,6 +55,7 @@ def pretrain(
     out: Path,
     work: Path,
     weights: Path | None = None,
+    parent: Path | None = None,
     hardware: Hardware,
     saving: Saving = NORMAL_SAVING,
 ) -> None:
@@ -61,14 +63,16 @@ def pretrain(
 
     Writes into `out`: best_loss.ckpt, best_knn.ckpt and best_rankme.ckpt (from the epochs with the lowest loss, the
     highest kNN accuracy and the highest effective rank on the hold-out, if they are measured), epoch<N>.ckpt at each
-    quarter of the training, initial.ckpt from before the first step where the encoder starts from given weights,
-    last.ckpt, checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of all of these. While it
-    trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in run.json is the last
-    encoder's loss on all of it, and `verdict` says, as the log does, if training collapsed, did not learn or made given
-    weights worse. Labels serve the kNN accuracy and that draw, and never training: they are those in the folder
-    `labels` (None: `data`) when it begins, which `labels_hash` tells. Never reads the test split.
+    quarter of the training, initial.ckpt from before the first step where the encoder starts from given weights or
+    from another pretraining's end, last.ckpt, optimizer.safetensors (with last.ckpt, all that another pretraining
+    needs to continue this one), checkpoints.csv, history.csv, tensorboard/, run.json and the checksums.json of all of
+    these. While it trains, rows of the hold-out are judged that are drawn by the seed; `hold_out_loss` in run.json is
+    the last encoder's loss on all of it, and `verdict` says, as the log does, if training collapsed, did not learn or
+    made given weights worse. Labels serve the kNN accuracy and that draw, and never training: they are those in the
+    folder `labels` (None: `data`) when it begins, which `labels_hash` tells. Never reads the test split.
 
-    `weights` is what download_weights wrote, for `init: published`.
+    `weights` is what download_weights wrote, for `init: published`. `parent` is the folder of the pretraining that
+    `settings.parent` describes, on the same images from the same seed: the training goes on from its end.
     """
     check_replaceable(out, _OWN)
     packed = read_packed(data)
@@ -79,32 +83,36 @@ def pretrain(
     images, hold_out = (Images([read_images(data, split)]) for split in ("train", "validation"))
     devices = hardware.claim()
     _check_processes(fitted, devices.processes)
-    first = first_weights(settings, weights)
-    architecture = resolve(settings, packed.image_format, first.origin if first else None)
+    end = read_end(parent, settings, packed.image_format, packed.pixel_hash, seed)
+    first = None if end else first_weights(settings, weights)
+    origin = first.origin if first else None
+    architecture = end.encoder.architecture if end else resolve(settings, packed.image_format, origin)
     log.info("%s, %d images", architecture, len(images))
     if "auto" in (settings.epochs, settings.global_batch_size):
         log.info("fitted to them: %d epochs with batches of %d images", fitted.epochs, fitted.global_batch_size)
-    if settings.asked_stem != settings.stem:
+    if first and settings.asked_stem != settings.stem:
         log.info("stem: auto is torchvision's own here, for which given weights are made")
     tell_left_out(settings.augmentation, packed.image_format.channels, is_color=packed.image_format.is_color)
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")
 
     code = record.code_hash, architecture.own_code_hash, own_code
-    made_of = (settings.model_dump(mode="json"), seed, *code, packed.pixel_hash, first and first.origin.sha256)
-    with work_folder(work, *made_of, place=partial(place_folder, out=out, own=_OWN)) as folder:
+    made_of = (settings.model_dump(mode="json"), seed, *code, packed.pixel_hash, origin and origin.sha256)
+    ends = end.checksums if end else []
+    with work_folder(work, *made_of, *ends, place=partial(place_folder, out=out, own=_OWN)) as folder:
         torch.manual_seed(seed)
         known = first_labels(folder, labels or data, packed.pixel_hash)
         rows = drawn_while_training(known.validation, len(images) - len(images) % fitted.global_batch_size, seed)
         monitor = HoldOutMonitor(images, known.train, hold_out, known.validation, rows, seed)
-        encoder = Encoder(architecture)
+        encoder = end.encoder if end else Encoder(architecture)
         if first:
             start_from(encoder, first.path)
-        else:
+        elif not end:
             draw_brought_weights(encoder.backbone, architecture)
-        module = SimCLR(fitted, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers)
+        state = end.optimizer if end else None
+        module = SimCLR(fitted, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers, state=state)
         history = History(module, from_start=True)
-        candidates = Candidates(history, module.encoder, fitted.epochs)
+        candidates = Candidates(history, module.encoder, fitted.epochs, from_start=bool(first or end))
         curves = TensorBoard(history, folder / "tensorboard")
         trainer = build_trainer(
             devices,
@@ -125,6 +133,9 @@ def pretrain(
                 found = verdict(fitted, history.rows, features=encoder.feature_size, **judged)
                 if found:
                     log.warning("warning: %s", found)
+                write_optimizer(published / OPTIMIZER, module.encoder, trainer.optimizers[0])
+                size = (published / OPTIMIZER).stat().st_size / 1e6
+                log.info("kept for `continue`: the optimizer's state, %s, %.1f MB", OPTIMIZER, size)
                 numbers = fitted.model_dump(include={"epochs", "global_batch_size"})
                 facts = {"verdict": found, "hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
                 _write(published, module.encoder, candidates, history, curves, record, facts)

@@ -77,11 +77,12 @@ PLOTS = {
     ),
     "history": Caption(
         "Loss on the training images and on the hold-out, kNN accuracy on the hold-out, and the learning rate. One "
-        "line per seed.",
+        "line per seed; a dotted line shows where a pretraining continues another.",
         "The SimCLR loss by epoch, on the training images and on the hold-out. Both should fall and then flatten out. "
         "A hold-out loss that rises again while the training loss keeps falling means that the network is starting to "
         "memorize its training images. If kNN accuracy on the hold-out was measured, it is shown on the right axis; "
-        "the learning rate is shown below. One line per seed.",
+        "the learning rate is shown below. One line per seed; a dotted line shows where a pretraining continues "
+        "another.",
         title="Pretraining",
     ),
     "finetune_history": Caption(

@@ -97,7 +97,7 @@ def spread(counts: Sequence[int]) -> list[int]:
 def history(histories: Histories) -> Figure:
     """Draw loss, hold-out loss, hold-out kNN and learning rate by epoch.
 
-    Each seed is a line, each pretraining a panel.
+    Each seed is a line, each pretraining a panel, with a dotted line where it continues another.
     """
     figure, drawn = panels(len(histories), PANEL[0], 4.0, stacked=True)
     for (title, seeds), upper, lower in zip(histories.items(), drawn[::2], drawn[1::2], strict=False):
@@ -108,6 +108,10 @@ def history(histories: Histories) -> Figure:
                     line, label = table.dropna(subset=column), name if number == 0 else None
                     upper.plot(line["epoch"], line[column], color=color, marker=marker, alpha=0.8, label=label)
             lower.plot(table["epoch"], table["learning_rate"], color=COLORS[8], marker=marker)
+        table = next(iter(seeds.values()))
+        for epoch in table.loc[table["epoch"].diff() == 0, "epoch"]:  # the end of one, and the start of the next
+            for axes in (upper, lower):
+                axes.axvline(epoch, color="0.5", linestyle=":", linewidth=1)
         upper.set_title(as_title(title))
         upper.set_ylabel("NT-Xent loss")
         _draw_knn(list(seeds.values()), upper)

@@ -27,10 +27,11 @@ def origin(runs: Sequence[Run], results: Path, config: str) -> list[str]:
 def _others(runs: Sequence[Run], results: Path) -> list[str]:
     """Return the folders of trainings that are of no run, below `results` and sorted."""
     finetunes = {run.folder: set(run.finetunes) for run in runs}
+    continued = {run.folder_of(name) for run in runs for name in run.continues}
     trained = {file.parents[1].relative_to(results).as_posix() for file in results.glob("*/*/seed*/pretrain/run.json")}
     tuned = [file.parent for folder in finetunes for file in (results / folder).glob("finetune/*/metrics.json")]
     return sorted(
-        (trained - set(finetunes))
+        (trained - continued - set(finetunes))
         | {
             folder.relative_to(results).as_posix()
             for folder in tuned

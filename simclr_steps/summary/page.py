@@ -17,6 +17,7 @@ from simclr_steps.data.packed import Description
 from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.plan import Run
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
 from simclr_steps.summary.run_results import RunResults
@@ -201,7 +202,7 @@ def _config(runs: Sequence[RunResults], descriptions: Mapping[str, Description])
         for stage, record in run.records.items():
             settings = record.get("settings")
             if stage == "pretrain":
-                config["pretrains"][run.run.pretrain] = settings
+                config["pretrains"] |= _pretrains(run.run, settings or {})
             elif stage.startswith("finetune "):
                 config["finetunes"][stage.removeprefix("finetune ")] = settings
             elif stage == "metadata":
@@ -214,6 +215,17 @@ def _config(runs: Sequence[RunResults], descriptions: Mapping[str, Description])
         config["umap"] = {key: value for key, value in config["umap"].items() if key not in ("display", "columns")}
     config["runs"] = [run.run.model_dump(mode="json") for run in runs]
     return config
+
+
+def _pretrains(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a pretraining and those that it continues as blocks of a config, given its settings."""
+    blocks: dict[str, Any] = {}
+    names: list[str] = [run.pretrain, *reversed(run.continues)]
+    for name, parent in zip(names, [*names[1:], None], strict=True):
+        own = {key: value for key, value in settings.items() if key != "parent"}
+        blocks[name] = {**own, "continue": parent} if parent else own
+        settings = settings.get("parent") or {}
+    return blocks
 
 
 def _figure(name: str, path: Path) -> dict[str, str]:

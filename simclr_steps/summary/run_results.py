@@ -17,6 +17,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.plan import Run
 from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.confusion import confusion
+from simclr_steps.summary.courses import course
 from simclr_steps.summary.intervals import ByGroup, interval
 from simclr_steps.summary.parents import METRIC, of_parents
 
@@ -46,7 +47,9 @@ class RunResults:
 
     run: Run
     rows: list[Row] = field(default_factory=list)  # the columns of summary.csv, and what is compared as `series`
-    history: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the pretraining, a row for each epoch
+    history: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # of the pretraining, a row for each epoch, behind those that it continues
     records: dict[str, dict[str, Any]] = field(default_factory=dict)  # by stage: what made its results
     confusions: dict[str, pd.DataFrame] = field(default_factory=dict)  # by fine-tuning
     predictions: dict[str, Path] = field(default_factory=dict)  # by fine-tuning: of the test split
@@ -98,6 +101,7 @@ def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults
         raise UserError(f"{folder / 'pretrain' / 'history.csv'} does not exist: run pretrain, or fix --results")
     collected = RunResults(run)
     try:
+        collected.history = course(run, results)
         _read_pretrain(collected, folder)
         _read_selection(collected, folder)
         _read_evaluation(collected, folder)
@@ -156,7 +160,7 @@ def _read_pretrain(collected: RunResults, folder: Path) -> None:
     record = _read(collected, "pretrain", folder / "pretrain" / "run.json") or {}
     if "fitted" in record:  # numbers in place of what the settings left to the data
         collected.records["pretrain"] = {**record, "settings": {**record["settings"], **record["fitted"]}}
-    collected.history = history = pd.read_csv(folder / "pretrain" / "history.csv")
+    history = pd.read_csv(folder / "pretrain" / "history.csv")
     last = history.iloc[-1]
     collected.add("pretrain", "epochs", last["epoch"])
     collected.add("pretrain", "seconds", last["seconds"])

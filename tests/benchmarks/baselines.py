@@ -31,6 +31,7 @@ from simclr_steps.methods.classifier import Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.settings.config import Config, read_config
 from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.plan import plan
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.trainer import build_trainer
 from tests.benchmarks.data import REPOSITORY, pack
@@ -107,7 +108,7 @@ def _prepared(config: Config, folder: Path) -> tuple[Path, Encoder]:
     if not (packed / "dataset.json").exists():
         pack(dataset.model_dump(mode="json"), folder)
     if not (out / "run.json").exists():
-        settings = config.pretrains["simclr"]
+        settings = plan(config).pretrains["simclr"]
         pretrain(settings, data=packed, seed=0, out=out, work=folder / "work", hardware=CPU)
     return packed, read_candidate(out / "last.ckpt")[1]
 

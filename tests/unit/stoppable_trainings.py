@@ -31,22 +31,27 @@ PRETRAIN = PretrainSettings(
 )
 FINETUNE = FinetuneSettings(labels=100, epochs=8, batch_size=20, learning_rate=0.02, draws=2, keep="best")
 GIVEN = PRETRAIN.model_copy(update={"freeze_epochs": 2, "backbone_learning_rate_factor": 0.5})  # weights, by init
+FIRST = PRETRAIN.model_copy(update={"epochs": 2})
+CONTINUED = PRETRAIN.model_copy(update={"parent": FIRST, "warmup_epochs": 2})
 FROZEN = FINETUNE.model_copy(update={"freeze": True})
 
 
 def arguments(step: str, data: Path, *options: str, **changes: Any) -> list[str]:
     """Return the command line of a small training that writes to out, in the folder where it starts."""
-    kinds: dict[str, Any] = {"pretrain": PRETRAIN, "given": GIVEN, "finetune": FINETUNE, "frozen": FROZEN}
+    pretrainings: dict[str, Any] = {"pretrain": PRETRAIN, "given": GIVEN, "continued": CONTINUED}
+    kinds: dict[str, Any] = {**pretrainings, "finetune": FINETUNE, "frozen": FROZEN}
     places = ["--data", str(data), "--out", "out", "--work", "work"]
     encoder = data.parent / "encoder.safetensors"
-    if step != "pretrain":
+    if step in ("given", "finetune", "frozen"):
         write_encoder(data.parent, changes.pop("encoder", PRETRAIN.encoder))
     if step == "given":
         changes["init"] = str(encoder)
+    elif step == "continued":
+        places += ["--parent", str(finished_parent(data))]
     elif step != "pretrain":
         places += ["--encoder", str(encoder)]
     settings = kinds[step].model_copy(update=changes).model_dump_json()
-    command = "pretrain" if step in ("pretrain", "given") else "finetune"
+    command = "pretrain" if step in pretrainings else "finetune"
     return [command, "--settings", settings, *places, "--seed", "0", "--gpus", "0", *options]
 
 
@@ -58,6 +63,15 @@ def write_encoder(folder: Path, encoder: str) -> None:
         torch.manual_seed(0)
         settings = PRETRAIN.model_copy(update={"encoder": encoder})
         save_network(folder / "encoder.safetensors", Encoder(resolve(settings, ImageFormat.of_8_bits((8, 8), 1))))
+
+
+def finished_parent(data: Path) -> Path:
+    """Return the folder of the pretraining that another continues; it is trained once."""
+    folder = data.parent / "first"
+    if not folder.exists():
+        folder.mkdir()
+        run(arguments("pretrain", data, epochs=FIRST.epochs), folder)
+    return folder / "out"
 
 
 def folder_for(tmp_path: Path, name: str) -> Path:

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from simclr_steps.files import write_json
+from simclr_steps.machine.code_hash import code_hash
+from simclr_steps.settings.config import read_config
+from simclr_steps.settings.plan import plan
 from tests.workflow.conftest import CONFIG, Project, publish
 
 
@@ -195,3 +199,27 @@ def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project,
     assert [path for path in paths if not path.startswith("ssl/") and "/" in path] == []
     assert {path.split("/")[1] for path in paths if "/" in path} == {"resources", "results", "work", "logs"}
     assert {path for path in paths if "/" not in path} <= {"test"}
+
+
+def test_a_pretraining_that_continues_another_plans_it_and_waits_for_it(fresh: Project) -> None:
+    fresh.config["pretrains"]["longer"] = {"continue": "simclr", "epochs": 2}
+    fresh.config["experiments"][0] |= {"pretrain": "longer", "seeds": [3]}
+    fresh.write_config()
+    shown = fresh.dry_run("--cores", "2", "--printshellcmds").stdout
+    assert re.search(r"^pretrain +2$", shown, re.MULTILINE) and re.search(r"^select +1$", shown, re.MULTILINE)
+    assert "--parent results/digits/simclr/seed3/pretrain --data resources/digits" in shown
+    assert re.search(r"input: .*results/digits/simclr/seed3/pretrain\n    output: results/digits/longer/seed3/", shown)
+
+
+def test_raised_epochs_of_a_finished_pretraining_are_told_of_continue(fresh: Project) -> None:
+    trained = plan(read_config(fresh.config)).pretrains["simclr"].trained.model_dump(mode="json")
+    write_json(
+        fresh.folder / "results/digits/simclr/seed0/pretrain/run.json",
+        {"settings": trained, "fitted": {"epochs": trained["epochs"]}, "code_hash": code_hash("pretrain")},
+    )
+    fresh.config["pretrains"]["simclr"]["epochs"] += 4
+    fresh.write_config()
+    done = fresh.dry_run("--cores", "2", "-R", "pretrain")
+    said = done.stdout + done.stderr
+    assert "note: results/digits/simclr/seed0/pretrain has" in said
+    assert "and add a block with continue: simclr and epochs: 4" in said

@@ -190,6 +190,12 @@ def published(wildcards):
     return [f"resources/weights/{weights.name}.json"] if weights else []
 
 
+def continued(wildcards):
+    """Return the folder of the pretraining from whose end another goes on, on the same data from the same seed."""
+    parent = PLAN.parents.get(wildcards.pretrain)
+    return [f"results/{wildcards.dataset}/{parent}/seed{wildcards.seed}/pretrain"] if parent else []
+
+
 def command_beside(step):
     """Return a param that starts a quick step in the command of pretraining, before it; derived, it triggers no rerun.
 

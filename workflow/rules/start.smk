@@ -4,6 +4,7 @@ from snakemake.logging import logger
 
 from simclr_steps.machine.clock import bring_to_present
 from simclr_steps.settings.adopted import check_adopted
+from simclr_steps.settings.raised_epochs import raised_epochs
 
 
 def warn_of_triggers():
@@ -35,6 +36,8 @@ def start():
         bring_results_to_present()
         with one_sentence("error"):
             check_adopted(PLAN, undeclared, knows_or_forces, recorded_files, own_code)
+        for sentence in raised_epochs(PLAN, undeclared):
+            logger.warning(f"note: {sentence}")
 
 
 def no_files(wildcards):

@@ -21,7 +21,7 @@ rule summary:
             dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
             file=["images.json", "test.images.npy"],
         ),
-        trained=collect("{run}/pretrain", run=RUNS),
+        trained=collect("results/{training}/pretrain", training=PLAN.trainings),
         described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
     output:
         "results/summary.csv",

@@ -13,8 +13,8 @@ import pytest
 from simclr_steps.files import read_json, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
+from simclr_steps.settings.demands import Demands
 from simclr_steps.settings.finetune import FinetuneSettings
-from simclr_steps.settings.plan import Demands
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.settings.umap import UmapOfDataset

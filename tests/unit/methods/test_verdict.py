@@ -121,6 +121,13 @@ def test_features_that_are_no_better_than_those_of_given_weights_are_told() -> N
     assert said(0.7, 0.81) is said(None, None) is said(0.8, None) is None
 
 
+def test_features_that_a_continued_training_made_no_better_are_told() -> None:
+    settings = SETTINGS.model_copy(update={"parent": SETTINGS})
+    rows: list[dict[str, Any]] = [{**START, "validate_knn_accuracy": 0.8}, {**GOOD, "validate_knn_accuracy": 0.79}]
+    found = str(verdict(settings, rows, **SIZES))
+    assert found.startswith("training made the features worse than those that it started from")
+
+
 def test_without_monitors_the_loss_alone_is_judged() -> None:
     unmonitored = dict.fromkeys(("validate_rankme", "validate_uniformity", "validate_knn_accuracy"))
     assert verdict(SETTINGS, [unmonitored, {**unmonitored, "loss": 3.0}], features=512, images=0, labeled=0) is None

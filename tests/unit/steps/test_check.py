@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.plan import Demands
+from simclr_steps.settings.demands import Demands
 from simclr_steps.steps.check import check
 from tests.unit.conftest import digits
 

@@ -35,10 +35,10 @@ from tests.unit.step_processes import (
 )
 from tests.unit.stoppable_trainings import PRETRAIN, arguments, checkpoint, folder_for, uninterrupted, wait_for
 
-KILLS = {"pretrain": 12, "given": 4, "finetune": 8, "frozen": 4}
+KILLS = {"pretrain": 12, "given": 4, "continued": 4, "finetune": 8, "frozen": 4}
 
 
-@pytest.mark.parametrize("step", ["pretrain", "given", "finetune", "frozen"])
+@pytest.mark.parametrize("step", ["pretrain", "given", "continued", "finetune", "frozen"])
 def test_training_killed_at_random_moments_ends_bit_equal(tmp_path: Path, data: Path, step: str) -> None:
     killed, command = folder_for(tmp_path, "killed"), arguments(step, data, "--save-minutes", "0")
     whole = uninterrupted(step, data)

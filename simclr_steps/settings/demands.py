@@ -1,0 +1,39 @@
+"""What experiments ask of a data set, whatever they make of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.auto import WholeOrAuto
+from simclr_steps.settings.base import Settings
+from simclr_steps.settings.display import Display
+from simclr_steps.settings.labels import LabelBudget
+from simclr_steps.settings.selection import Criterion
+
+
+class FinetuneDemands(Settings):
+    """What a block of `finetunes` asks of a data set."""
+
+    labels: LabelBudget
+    draws: int
+    keep: Literal["last", "best"]
+
+
+class Demands(Settings):
+    """What the experiments ask of a data set, whatever they make of it."""
+
+    batch_sizes: dict[str, WholeOrAuto]  # images in a global batch, by the pretraining's name
+    criterion: Criterion
+    finetunes: dict[str, FinetuneDemands]
+    drawn: str  # the split that UMAP draws
+    display: Display | None = None
+    supervised: bool
+    color_keys: dict[str, list[str]] = Field({})  # of augmentations: those written that need colors, by block
+
+
+def written_of_color(settings: Augmentation | None) -> list[str]:
+    """Return the keys that the user wrote, and not a preset, which change something in color images only."""
+    return [key for key in settings.of_color if key in settings.model_fields_set] if settings else []
