@@ -94,7 +94,10 @@ def test_given_weights_are_the_first_parents_affair() -> None:
         ({"longer": {"continue": "simclr", "stem": "imagenet"}}, "longer.stem: must be that of"),
         ({"longer": {"continue": "simclr", "init": "published"}}, "longer.init: must be that of"),
         ({"longer": {"continue": "simclr", "optimizer": "lars"}}, "longer.optimizer: must be that of"),
-        ({"longer": {"continue": "simclr", "epochs": 0}}, "longer.epochs: 0 is wrong: it must be greater than 0"),
+        (
+            {"longer": {"continue": "simclr", "epochs": 0}},
+            "longer.epochs: 0 is wrong: it must be a whole number above 0, or auto",
+        ),
         ({"longer": {"continue": {"epochs": 3}}}, 'longer.continue: {"epochs": 3} is wrong: it must be a valid string'),
         ({"longer": {"continues": "simclr"}}, 'longer: unknown key "continues"; did you mean "continue"?'),
         ({"longer": {"parent": {}}}, 'longer: unknown key "parent"'),
