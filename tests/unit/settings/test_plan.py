@@ -161,32 +161,6 @@ def test_demands_are_those_of_the_data_sets_own_experiments() -> None:
     assert set(mnist.batch_sizes) == {"longer"} and not mnist.finetunes
 
 
-def test_keys_for_colors_are_demanded_where_the_user_wrote_them_and_they_change_something() -> None:
-    blocks: dict[str, Any] = {
-        "pretrains": {
-            "preset": {"augmentation": {"preset": "photos"}},
-            "off": {"augmentation": {"jitter_probability": 0, "hue": 0.1, "grayscale_probability": 0}},
-            "simclr": {"augmentation": {"hue": 0.2, "saturation": 0.0}},
-        },
-        "finetunes": {"few": {"augmentation": {"grayscale_probability": 0.1}}, "plain": {}},
-    }
-    grid = {"augmentation.saturation": [0.0, 0.4]}
-    named: list[dict[str, Any]] = [
-        {"pretrain": "preset", "finetunes": ["few", "plain"]},
-        {"pretrain": "off", "grid": grid},
-        {},
-    ]
-    assert planned(*named, **blocks).demands("digits").color_keys == {
-        "preset": [],
-        "off-augmentation.saturation=0.0": [],
-        "off-augmentation.saturation=0.4": [],
-        "simclr": ["hue"],
-        "finetunes.few": ["grayscale_probability"],
-        "finetunes.plain": [],
-        "evaluation": [],
-    }
-
-
 def test_packing_ignores_where_verified_originals_come_from_and_download_where_they_go() -> None:
     result, moved = (planned(*EXPERIMENTS, **BLOCKS | {"datasets": blocks}) for blocks in two_places())
     assert result.packed("mnist") == moved.packed("mnist") != result.packed("digits")
