@@ -83,7 +83,10 @@ def test_documented_profile_of_another_scheduler_runs_the_same_rules(fresh: Proj
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Submitted job" in done.stderr + done.stdout
     asked = (fresh.folder / "asked").read_text().splitlines()
-    assert asked == ["-V -l select=1:ncpus=16:mem=16000mb:ngpus=0 -l walltime=14400"]
+    assert asked == [
+        "-V -l select=1:ncpus=16:mem=16000mb:ngpus=0 -l walltime=14400",  # prepare
+        "-V -l select=1:ncpus=1:mem=8000mb:ngpus=0 -l walltime=3600",  # label
+    ]
     assert (fresh.folder / "resources/digits/dataset.json").exists()
 
 
@@ -113,7 +116,7 @@ def test_a_result_that_a_killed_snakemake_did_not_see_is_taken_over_as_documente
     assert "Rules with missing metadata: prepare" in done.stdout + done.stderr
     done = fresh.forked_snakemake("--cores", "1", "--touch", "--forcerun", "prepare", "--until", "prepare")
     assert done.returncode == 0, done.stderr
-    assert fresh.plan("prepare_all") == set()
+    assert fresh.plan("prepare_all") == {("label", "digits"), ("prepare_all",)}
     fresh.config["datasets"]["digits"]["subset"] = 100
     fresh.write_config()
     assert ("prepare", "digits") in fresh.plan("prepare_all")
