@@ -21,6 +21,9 @@ _ALIKE = -0.1
 # Of what the loss gains where positives meet and others are orthogonal. Untrained networks were within 0.5 % of chance;
 # the weakest training that had learned anything, of 20 steps, had gained 1.5 %.
 _NO_GAIN = 0.01
+# Below it, kNN no better than with random weights is a failure; above it, the network learned, and all labels may just
+# be easy to tell: on digits, random ResNets have 93 to 97 %, and the demo, whose gain is 0.4, ends with 95 %.
+_LITTLE_GAIN = 0.1
 _TRAIN_OTHERWISE = "lower the learning rate, check the temperature, or train longer if that was short"
 
 
@@ -45,7 +48,8 @@ def verdict(settings: FittedPretrain, rows: Sequence[_Row], *, features: int, im
     possible, rank = min(features, images), last.get("validate_rankme")
     if rank is not None and rank < _COLLAPSED_RANK and possible >= _LEAST_POSSIBLE_RANK:
         return f"collapsed: effective rank {rank:.1f} of {possible}: {_TRAIN_OTHERWISE}"
-    at_chance = _loss_at_chance(settings, last["loss"])
+    gain = _gain(settings, last["loss"])
+    at_chance = _at_chance(settings, last["loss"]) if gain <= _NO_GAIN else None
     if at_chance and _became_alike(first, last):
         alike = f"all images have the same projection (uniformity {last['validate_uniformity']:.3f})"
         return f"collapsed: {alike}, and {at_chance}: {_TRAIN_OTHERWISE}"
@@ -60,17 +64,24 @@ def verdict(settings: FittedPretrain, rows: Sequence[_Row], *, features: int, im
     if settings.starts_from_weights:
         advice = "lower backbone_learning_rate_factor, or raise freeze_epochs"
         return _of_start(before, after, "the given weights'", shown, advice)
-    return _of_random_weights(before, after, labeled, shown)
+    return _of_random_weights(before, after, labeled, shown, little_gain=gain < _LITTLE_GAIN)
 
 
-def _loss_at_chance(settings: FittedPretrain, loss: float) -> str | None:
-    """Return in words that the loss is that of a network that tells no images apart, if it is."""
-    others = settings.views * settings.global_batch_size - 1  # among which a view's positives are
-    positives = settings.views - 1
-    chance = math.log(others)
+def _gain(settings: FittedPretrain, loss: float) -> float:
+    """Return how far a loss is from that of a network that tells no images apart to that of well spread images."""
+    others, positives = _others(settings), settings.views - 1
     well_spread = math.log(positives + (others - positives) * math.exp(-1 / settings.temperature))
-    if chance - loss > _NO_GAIN * (chance - well_spread):
-        return None
+    return (math.log(others) - loss) / (math.log(others) - well_spread)
+
+
+def _others(settings: FittedPretrain) -> int:
+    """Return how many views a view is compared with, its positives among them."""
+    return settings.views * settings.global_batch_size - 1
+
+
+def _at_chance(settings: FittedPretrain, loss: float) -> str:
+    others = _others(settings)
+    chance = math.log(others)
     relation = "is no lower than" if loss >= chance else "is hardly lower than"
     return f"the final loss, {loss:.3f}, {relation} that of chance, ln {others} = {chance:.3f}"
 
@@ -81,15 +92,16 @@ def _became_alike(first: _Row, last: _Row) -> bool:
     return before is not None and after is not None and after > max(before, _ALIKE)
 
 
-def _of_random_weights(before: float, after: float, labeled: int, shown: str) -> str | None:
+def _of_random_weights(before: float, after: float, labeled: int, shown: str, *, little_gain: bool) -> str | None:
     """Judge kNN accuracies: of two equal encoders, one would be better by a standard error in one case of six."""
-    error = math.sqrt(before * (1 - before) / labeled)
-    if before == 1 or after - before > error:
-        return None
-    return (
-        f"did not learn: kNN as random weights, whose accuracy on the hold-out was {shown}: train longer, or look in "
-        "the galleries whether views keep what the labels are about"
-    )
+    mean = (before + after) / 2
+    error = math.sqrt(mean * (1 - mean) / labeled)
+    advice = "train longer, or look in the galleries whether views keep what the labels are about"
+    if before - after > 2 * error:
+        return f"training made the features worse than random ones: kNN accuracy on the hold-out was {shown}: {advice}"
+    if little_gain and after - before <= error:
+        return f"did not learn: kNN as random weights, whose accuracy on the hold-out was {shown}: {advice}"
+    return None
 
 
 def _of_start(before: float, after: float, start: str, shown: str, advice: str) -> str | None:
