@@ -20,7 +20,8 @@ from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
-from simclr_steps.summary.headline import as_markdown, group
+from simclr_steps.summary.headline import group
+from simclr_steps.summary.markdown import as_markdown
 from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
@@ -56,13 +57,21 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
+    effects = list(batch_effects(table))
     notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
-    notes = [*whose, *batch_effects(table), *notes, *cautions(headlines, descriptions, runs)]
+    notes = [
+        *whose,
+        *(one.sentence() for one in effects),
+        *notes,
+        *cautions(headlines, descriptions, runs),
+    ]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
-    write_text(out / "summary.md", as_markdown(headlines, notes))
-    write_text(out / "summary.html", page(headlines, runs, table, descriptions, plots, [*sentences, *notes], out))
+    write_text(out / "summary.md", as_markdown(headlines, effects, notes))
+    write_text(
+        out / "summary.html", page(headlines, runs, table, effects, descriptions, plots, [*sentences, *notes], out)
+    )
     write_json(out / "summary" / "run.json", record.finish())
     for line in whose:
         log.info("%s", line)

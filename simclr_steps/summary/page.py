@@ -17,6 +17,7 @@ from simclr_steps.data.packed import Description
 from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.headline import APART, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
 from simclr_steps.summary.run_results import RunResults
@@ -61,6 +62,7 @@ def page(
     headlines: Sequence[Headline],
     runs: Sequence[RunResults],
     table: pd.DataFrame,
+    effects: Sequence[BatchEffect],
     descriptions: Mapping[str, Description],
     plots: Mapping[str, Path],
     unmeasured: Sequence[str],
@@ -68,7 +70,8 @@ def page(
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
-    Takes the tidy rows, the data sets by name, the SVG files of the plots and sentences on what could not be measured.
+    Takes the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots and sentences on
+    what could not be measured.
     Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
@@ -96,6 +99,8 @@ def page(
         frozen={title: cells for title, part in rows.items() if (cells := frozen(part))},
         finetuned={title: cells for title, part in rows.items() if (cells := finetuned(part))},
         worst={title: _worst(title, runs) for title in rows},
+        metadata=as_table(effects),
+        metadata_meaning=MEANING,
         meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
         datasets={name: _data(description) for name, description in descriptions.items()},
         figures=[_figure(name, plots[name]) for name in PLOTS if name in plots],

@@ -196,7 +196,7 @@ def _read_metadata(collected: RunResults, folder: Path, columns: Sequence[str]) 
         one = content["columns"][name]  # type: ignore[index]
         by_group = _by_group(one, "accuracy")
         collected.add("metadata", "accuracy", one["accuracy"], images=one["images"], by_group=by_group, input=name)
-        for metric in ("chance", "chance_most"):
+        for metric in ("chance", "chance_most", "shuffled", "least_p"):
             collected.add("metadata", metric, one[metric], input=name)
 
 
