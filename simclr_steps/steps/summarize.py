@@ -23,6 +23,7 @@ from simclr_steps.summary.curves import Histories, finetune_history, history, la
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.markdown import as_markdown
 from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
+from simclr_steps.summary.notes import Note, Weight
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
 from simclr_steps.summary.run_results import RunResults, read_run
@@ -58,20 +59,17 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
     effects = list(batch_effects(table))
-    notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
     notes = [
-        *whose,
-        *(one.sentence() for one in effects),
-        *notes,
+        *(one.note() for one in effects),
+        *(Note(Weight.UNMEASURED, note, run.run.dataset) for run in runs for note in run.notes),
         *cautions(headlines, descriptions, runs),
     ]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
+    of_page = [*notes, *(Note(Weight.UNMEASURED, sentence) for sentence in sentences)]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
-    write_text(out / "summary.md", as_markdown(headlines, effects, notes))
-    write_text(
-        out / "summary.html", page(headlines, runs, table, effects, descriptions, plots, [*sentences, *notes], out)
-    )
+    write_text(out / "summary.md", as_markdown(whose, headlines, effects, notes))
+    write_text(out / "summary.html", page(whose, headlines, runs, table, effects, descriptions, plots, of_page, out))
     write_json(out / "summary" / "run.json", record.finish())
     for line in whose:
         log.info("%s", line)

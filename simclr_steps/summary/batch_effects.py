@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from simclr_steps.summary.intervals import Spread, interval, spread_of
+from simclr_steps.summary.notes import Note, Weight
 from simclr_steps.summary.tables import Table
 
 MEANING = (
@@ -23,7 +24,8 @@ _MEASURED = ("chance", "chance_most", "shuffled", "least_p")
 class BatchEffect:
     """How well one pretraining's features predict a column."""
 
-    title: str  # data set and pretraining
+    dataset: str
+    pretrain: str
     column: str
     accuracy: Spread
     chance: float
@@ -54,21 +56,25 @@ class BatchEffect:
             return f"too few {self.unit} to tell ({self.shuffled})"
         return "batch effect" if self.is_found else "not distinguishable from chance"
 
-    def sentence(self) -> str:
+    def note(self) -> Note:
         """Say what was found."""
         if not self.is_tested:
-            return (
-                f"{self.title}: {self.verdict} whether the features predict {self.column}: shuffling puts its values "
-                f"where they were in {100 * self.least_p:.1f} % of all cases, and {100 * _RARE:g} % is the most that "
-                f"could show an effect: add {self.unit}."
+            return self._note(
+                Weight.TOO_FEW,
+                f"{self.verdict} whether the features predict {self.column}: shuffling puts its values where they were "
+                f"in {100 * self.least_p:.1f} % of all cases, and {100 * _RARE:g} % is the most that could show an "
+                f"effect: add {self.unit}.",
             )
-        found = f"{self.title}: {self.column} is predicted at {self.accuracy.counted()} % by the nearest neighbors"
+        found = f"{self.column} is predicted at {self.accuracy.counted()} % by the nearest neighbors of images"
         chance, most = 100 * self.chance, 100 * self.chance_most
         if self.is_found:
             effect = f"a batch effect, unless {self.column} is what images differ by"
-            return f"{found} of images, where chance is {chance:.1f} %: {effect}."
+            return self._note(Weight.DOUBTFUL, f"{found}, where chance is {chance:.1f} %: {effect}.")
         by_chance = f"{chance:.1f} % (up to {most:.1f} % by shuffled values)"
-        return f"{found} of images, which cannot be distinguished from chance, {by_chance}."
+        return self._note(Weight.UNMEASURED, f"{found}, which cannot be distinguished from chance, {by_chance}.")
+
+    def _note(self, weight: Weight, text: str) -> Note:
+        return Note(weight, text, self.dataset, self.pretrain)
 
 
 def batch_effects(rows: pd.DataFrame) -> Iterator[BatchEffect]:
@@ -78,14 +84,14 @@ def batch_effects(rows: pd.DataFrame) -> Iterator[BatchEffect]:
         of_metric = {str(metric): one for metric, one in part.groupby("metric")}
         chance, most, shuffled, least_p = (float(of_metric[metric]["value"].mean()) for metric in _MEASURED)
         accuracy = spread_of(of_metric["accuracy"])
-        yield BatchEffect(f"{dataset}, {pretrain}", str(column), accuracy, chance, most, round(shuffled), least_p)
+        yield BatchEffect(str(dataset), str(pretrain), str(column), accuracy, chance, most, round(shuffled), least_p)
 
 
 def as_table(effects: Sequence[BatchEffect]) -> Table:
     """Return a row for each pretraining and column, below a header; nothing where no column was asked for."""
     rows = [
         [
-            *(one.title, one.column, one.accuracy.counted()),
+            *(f"{one.dataset}, {one.pretrain}", one.column, one.accuracy.counted()),
             *(f"{100 * one.chance:.1f}", f"{100 * one.chance_most:.1f}", one.verdict),
         ]
         for one in effects

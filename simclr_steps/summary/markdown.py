@@ -7,11 +7,14 @@ from html import escape
 
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.headline import APART, Headline
+from simclr_steps.summary.notes import Note, as_sentences
 
 
-def as_markdown(headlines: Sequence[Headline], effects: Sequence[BatchEffect], notes: Sequence[str]) -> str:
-    """Return a page that reads well as it is in a terminal."""
-    parts = []
+def as_markdown(
+    whose: Sequence[str], headlines: Sequence[Headline], effects: Sequence[BatchEffect], notes: Sequence[Note]
+) -> str:
+    """Return a page that reads well as it is in a terminal; `whose` are sentences on what it is a summary of."""
+    parts = [f"{_as_text(sentence)}\n" for sentence in whose]
     for one in headlines:
         parts.append(f"## {one.title}\n")
         if len(one.accuracy):
@@ -33,7 +36,7 @@ def as_markdown(headlines: Sequence[Headline], effects: Sequence[BatchEffect], n
         parts.append(_aligned([[_as_text(cell).replace("|", "\\|") for cell in row] for row in as_table(effects)]))
     if notes:
         parts.append("## Notes\n")
-        parts.append("\n".join(f"- {_as_text(note)}" for note in notes) + "\n")
+        parts.append("\n".join(f"- {_as_text(note)}" for note in as_sentences(notes)) + "\n")
     return "# Summary\n\n" + "\n".join(parts)
 
 

@@ -20,6 +20,7 @@ from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.headline import APART, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
+from simclr_steps.summary.notes import Note, as_sentences, gravest
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
@@ -59,19 +60,20 @@ _MOST_CLASSES = 20  # whose images are counted in a row
 
 
 def page(
+    whose: Sequence[str],
     headlines: Sequence[Headline],
     runs: Sequence[RunResults],
     table: pd.DataFrame,
     effects: Sequence[BatchEffect],
     descriptions: Mapping[str, Description],
     plots: Mapping[str, Path],
-    unmeasured: Sequence[str],
+    notes: Sequence[Note],
     folder: Path,
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
-    Takes the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots and sentences on
-    what could not be measured.
+    Takes sentences on whose summary it is, the tidy rows, what was found of columns, the data sets by name, the SVG
+    files of the plots and notes, also on what could not be measured.
     Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
@@ -93,7 +95,9 @@ def page(
         runs=runs,
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
         apart=APART,
-        unmeasured=unmeasured,
+        whose=whose,
+        gravest=gravest(notes),
+        notes=as_sentences(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
         splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
         frozen={title: cells for title, part in rows.items() if (cells := frozen(part))},

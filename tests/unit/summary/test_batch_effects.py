@@ -9,6 +9,7 @@ from simclr_steps.settings.plan import Run
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.intervals import interval
+from simclr_steps.summary.notes import as_sentences
 from simclr_steps.summary.run_results import RunResults
 from tests.unit.conftest import WritePacked
 from tests.unit.summary.written_results import settings, write_metadata, write_run
@@ -28,12 +29,12 @@ def of_runs(*accuracies: float, chance: float = 0.12, chance_most: float = 0.15,
 
 
 def said(rows: pd.DataFrame) -> list[str]:
-    return [one.sentence() for one in batch_effects(rows)]
+    return as_sentences(one.note() for one in batch_effects(rows))
 
 
 def test_a_column_that_is_predicted_is_called_a_batch_effect() -> None:
     assert said(of_runs(0.71)) == [
-        "cells, simclr: plate is predicted at 71.0 [66.4, 75.2] % by the nearest neighbors of images, where chance is "
+        "cells/simclr: plate is predicted at 71.0 [66.4, 75.2] % by the nearest neighbors of images, where chance is "
         "12.0 %: a batch effect, unless plate is what images differ by."
     ]
     assert "71.0 ± 1.4 [66.4, 75.2] (2) %" in said(of_runs(0.70, 0.72))[0]
@@ -48,7 +49,7 @@ def test_a_column_at_chance_is_said_to_be() -> None:
 
 def test_groups_whose_shuffles_can_show_no_effect_are_called_too_few() -> None:
     (line,) = said(of_runs(0.97, least_p=1 / 35))
-    assert line.startswith("cells, simclr: too few groups to tell (8) whether the features predict plate: ")
+    assert line.startswith("cells/simclr: too few groups to tell (8) whether the features predict plate: ")
     assert "2.9 % of all cases" in line and "97.0" not in line, "nothing that looks like an answer"
     assert "a batch effect" in said(of_runs(0.97, least_p=1 / 56))[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,17 @@ import pytest
 
 from simclr_steps.data.packed import Description, Repeated, SplitCounts, read_description
 from simclr_steps.steps.summarize import COLUMNS
-from simclr_steps.summary.cautions import cautions
+from simclr_steps.summary import cautions as module
 from simclr_steps.summary.headline import Headline, group
+from simclr_steps.summary.notes import as_sentences
 from simclr_steps.summary.run_results import RunResults, read_run
 from tests.unit.summary.written_results import settings, write_run
+
+
+def cautions(
+    headlines: Sequence[Headline], descriptions: Mapping[str, Description], runs: Sequence[RunResults]
+) -> list[str]:
+    return as_sentences(module.cautions(headlines, descriptions, runs))
 
 
 def headlines(results: Path) -> list[Headline]:
@@ -48,6 +56,14 @@ def test_few_groups_are_said(tmp_path: Path, data: Path) -> None:
     assert said.startswith("digits: the test split has only 9 groups, too few to tell how the accuracy varies")
 
 
+def test_a_class_that_no_group_of_a_split_has_is_said(tmp_path: Path, data: Path) -> None:
+    lacking = described(data, [200, 0, *[20] * 8])
+    lacking.splits["validation"] = lacking.splits["validation"].model_copy(update={"groups": 12})
+    said, *_ = cautions([], {"digits": lacking}, [])
+    assert said.startswith('digits: no group in validation has images of "one", so its accuracy says nothing')
+    assert said.endswith("add groups, raise validation_fraction, or name the split of each image yourself.")
+
+
 def test_a_small_split_and_a_rare_class_are_mentioned(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
     said = cautions(headlines(tmp_path), {"digits": described(data, [4, 2, *[5] * 8])}, [])
@@ -61,7 +77,9 @@ def test_a_small_split_and_a_rare_class_are_mentioned(tmp_path: Path, data: Path
 def test_an_accuracy_at_chance_is_mentioned(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
     said = cautions(headlines(tmp_path), {"digits": described(data, [110, *[10] * 9])}, [])
-    random = "digits, simclr: random features with 10 labels cannot be distinguished from always predicting the most"
+    random = (
+        "digits/simclr: random features with 10, 100 labels cannot be distinguished from always predicting the most"
+    )
     assert any(sentence.startswith(random) and "55.0 %" in sentence for sentence in said)
     assert not any("SimCLR" in sentence for sentence in said)
 
@@ -78,7 +96,7 @@ def test_a_collapse_is_mentioned(loss: float, rank: float, said: int) -> None:
     record = {"step": "pretrain", "settings": {"views": 2, "global_batch_size": 64}}
     history = pd.DataFrame({"loss": [4.0, loss], "validate_rankme": [np.nan, rank]})
     found = cautions([], {}, [RunResults(settings(0).runs[0], history=history, records={"pretrain": record})])
-    assert len(found) == said and all(sentence.startswith("digits, simclr, seed 0: the ") for sentence in found)
+    assert len(found) == said and all(sentence.startswith("seed 0 of digits/simclr: the ") for sentence in found)
     assert ("ln 127 = 4.844" in "".join(found)) == (loss == 4.843)
 
 
@@ -99,7 +117,7 @@ def test_features_that_were_better_before_training_are_mentioned() -> None:
 
     given = {"name": "resnet50.IMAGENET1K_V2"}
     (sentence,) = said(0.81, None, 0.7, origin=given)
-    assert sentence.startswith("digits, simclr, seed 0: training made the features worse than the given weights': ")
+    assert sentence.startswith("seed 0 of digits/simclr: training made the features worse than the given weights': ")
     assert "was 81.0 % before the first step and is 70.0 % after the last: lower backbone_learning_rate" in sentence
     assert said(0.7, 0.6, 0.81, origin=given) == said(0.81, None, 0.7, origin=None) == []
     assert said(None, None, None, origin=given) == said(0.8, None, None, origin=given) == []
