@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from simclr_steps.data.groups import by_group
-from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_split
+from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_rows, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
 from simclr_steps.data.splits import JUDGED, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.metrics import classification_metrics
+from simclr_steps.evaluation.parents import by_parent
 from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
@@ -165,9 +166,10 @@ def _judge(
         right = {"accuracy": (logits.argmax(dim=1) == labels).numpy()}
         if len(classes) > 5:
             right["top_5_accuracy"] = (logits.topk(5).indices == labels[:, None]).any(dim=1).numpy()
-        groups = read_groups(data, description, name)
-        of_labeled = None if groups is None else groups[labeled_rows(split.labels)]
-        result[name] = classification_metrics(logits, labels, classes) | by_group(of_labeled, **right)
+        rows = read_rows(data, description, name).iloc[labeled_rows(split.labels)]
+        groups = rows["group"].to_numpy(dtype=np.str_) if "group" in rows else None
+        of_parents = by_parent(rows, logits.double().softmax(dim=1).numpy(), labels.numpy())
+        result[name] = classification_metrics(logits, labels, classes) | by_group(groups, **right) | of_parents
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)
     write_json(folder / f"draw{draw}.json", result)

@@ -150,7 +150,7 @@ def headline(rows: pd.DataFrame) -> Headline:
     images = every.images if every else None
     groups = len(every.by_group) if every and every.by_group else None
     apart = shown[shown[["seeds", "draws"]].notna().all(axis=1)]
-    sentences = _measures(rows, split), per_image(rows), _penalty(rows), _cost(rows)
+    sentences = _measures(rows, split), per_image(rows, split), _penalty(rows), _cost(rows)
     return Headline(dataset, pretrain, split, images, groups, shown, hold_out, apart, *sentences)
 
 

@@ -12,7 +12,6 @@ from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.markdown import as_markdown
-from simclr_steps.summary.notes import Note, Weight
 from simclr_steps.summary.run_results import read_run
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 
@@ -22,14 +21,6 @@ def page(summarized: SummarySettings, results: Path) -> str:
     rows = [row for run in summarized.runs for row in read_run(run, results).rows]
     table = pd.DataFrame(rows, columns=[*COLUMNS, "series", "by_group"]).astype({"labels": "Int64", "draw": "Int64"})
     return as_markdown([], group(table), [], [])
-
-
-NOTES = 'class "<b>a\r\nx</b>\x1b[31m" is rare', "second"
-
-
-def test_names_in_notes_are_text_on_one_line() -> None:
-    text = as_markdown([], [], [], [Note(Weight.DOUBTFUL, text) for text in NOTES])
-    assert text.endswith('- class "&lt;b&gt;a x&lt;/b&gt;�[31m" is rare\n- second\n')
 
 
 def test_a_single_value_has_no_deviation(tmp_path: Path) -> None:
