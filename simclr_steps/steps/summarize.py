@@ -60,9 +60,9 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     whose = origin(settings.runs, results, config)
     effects = list(batch_effects(table))
     notes = [
+        *cautions(headlines, descriptions, runs),
         *(one.note() for one in effects),
         *(Note(Weight.UNMEASURED, note, run.run.dataset) for run in runs for note in run.notes),
-        *cautions(headlines, descriptions, runs),
     ]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]

@@ -43,8 +43,10 @@ def cautions(
 def _of_data(dataset: str, data: Description) -> Iterator[Note]:
     for sentence in sentences(data):
         yield Note(Weight.LEAKED, sentence, dataset)
-    for sentence in [*_of_few_groups(data), *unjudged_classes(data), *_of_few_images(data)]:
+    for sentence in [*_of_few_groups(data), *unjudged_classes(data)]:
         yield Note(Weight.TOO_FEW, sentence, dataset)
+    for sentence in _of_few_images(data):
+        yield Note(Weight.DOUBTFUL, sentence, dataset)
     for split in ("train", "test"):
         if split not in data.splits or not data.splits[split].labeled:
             continue

@@ -14,7 +14,7 @@ class Weight(IntEnum):
     """What a note does to the trust in the results, the worst first."""
 
     LEAKED = 0  # the images that are judged are not new, or their labels are wrong
-    TOO_FEW = 1  # images or groups, to tell anything from
+    TOO_FEW = 1  # groups, to tell anything from
     COLLAPSED = 2  # the network tells no images apart
     DOUBTFUL = 3
     UNMEASURED = 4

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -55,18 +56,27 @@ def test_groups_whose_shuffles_can_show_no_effect_are_called_too_few() -> None:
 
 
 def test_a_table_of_all_columns_stands_in_both_summaries(tmp_path: Path, write_packed: WritePacked) -> None:
+    columns = ["plate|<b>", "site", "stain"]
     for seed, accuracy in enumerate((0.7, 0.8)):
-        write_metadata(write_run(tmp_path / "results", seed), **{"plate|<b>": accuracy, "site": 0.25})
-    of_runs = settings(0, 1).model_copy(update={"metadata": ["plate|<b>", "site"]})
+        folder = write_run(tmp_path / "results", seed)
+        write_metadata(folder, **dict(zip(columns, (accuracy, 0.25, accuracy), strict=True)))
+        path = folder / "evaluate" / "metadata.json"
+        content = json.loads(path.read_text())
+        content["columns"]["stain"] |= {"shuffled": 8, "least_p": 1 / 35}
+        path.write_text(json.dumps(content))
+    of_runs = settings(0, 1).model_copy(update={"metadata": columns})
     resources = write_packed(name="digits").parent
     summarize(of_runs, results=tmp_path / "results", resources=resources, out=tmp_path)
     page, text = ((tmp_path / name).read_text() for name in ("summary.html", "summary.md"))
     section = page.split("<h2>Metadata</h2>")[1].split("<h2>")[0]
     rows = [re.findall("<td>(.*?)</td>", row, re.DOTALL) for row in section.split("<tr>")[2:]]
+    places = [page.index(text) for text in ("Read this first", "<h2>digits, simclr", 'id="notes"', "<h2>Data")]
+    assert places == sorted(places), "notes stand below the results, and the gravest above them"
     low, high = (f"{100 * limit:.1f}" for limit in interval(0.75, 50))
     assert rows == [
         ["digits, simclr", "plate|&lt;b&gt;", f"75.0 ± 7.1\n[{low}, {high}] (2)", "25.0", "30.0", "batch effect"],
         [*("digits, simclr", "site", rows[1][2]), "25.0", "30.0", "not distinguishable from chance"],
+        [*("digits, simclr", "stain", rows[0][2]), "25.0", "30.0", "too few groups to tell (8)"],
     ]
     line = f"plate\\|&lt;b&gt; | 75.0 ± 7.1 [{low}, {high}] (2) |   25.0 |           30.0 |"
     assert line in text and "batch effect |" in text
