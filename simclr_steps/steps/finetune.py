@@ -123,8 +123,8 @@ def _train(
         network.backbone.load_state_dict(pretrained.backbone.state_dict())
         network.normalization.load_state_dict(pretrained.normalization.state_dict())
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
-    given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs)
-    log.info("draw %d of %d: %d labels, %s weights, %d epochs", *given)
+    given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs, "s" * (module.epochs != 1))
+    log.info("draw %d of %d: %d labels, %s weights, %d epoch%s", *given)
     if settings.keep == "best" and 1 < module.epochs <= module.judged_every:
         log.warning(
             "warning: keep: best has no effect, as only the last of %d epochs is judged: use more than %d",

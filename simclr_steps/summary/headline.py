@@ -84,8 +84,8 @@ class Headline:
     @property
     def judged(self) -> str:
         """Say how many images and groups the split has: " of 360 images", or nothing where that is unknown."""
-        groups = f" from {self.groups:,} groups" if self.groups else ""
-        return f" of {self.images:,} images{groups}" if self.images else ""
+        groups = f" from {self.groups:,} group{'s' * (self.groups != 1)}" if self.groups else ""
+        return f" of {self.images:,} image{'s' * (self.images != 1)}{groups}" if self.images else ""
 
     @property
     def spread(self) -> str:
@@ -207,7 +207,8 @@ def _cost(rows: pd.DataFrame) -> str:
     pretrain = rows[rows["stage"] == "pretrain"].groupby("metric")["value"].mean()
     speed = f"{pretrain['images_per_second']:,.0f} images/s"
     took = duration(pretrain["seconds"])
-    return f"Pretraining: {pretrain['epochs']:g} epochs in {took}, {speed}{_over_seeds(rows)}."
+    epochs = "1 epoch" if pretrain["epochs"] == 1 else f"{pretrain['epochs']:g} epochs"
+    return f"Pretraining: {epochs} in {took}, {speed}{_over_seeds(rows)}."
 
 
 def _over_seeds(rows: pd.DataFrame) -> str:

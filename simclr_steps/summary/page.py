@@ -141,7 +141,7 @@ def _data(description: Description) -> dict[str, Table]:
         ["hold-out", f"{settings['validation_fraction']:g} of the training images, stratified by label{whole}"]
         if "validation_fraction" in settings
         else ["hold-out", "unknown"],
-        ["skipped as unreadable", f"{len(description.skipped)} images"],
+        ["skipped as unreadable", f"{len(description.skipped)} image{'s' * (len(description.skipped) != 1)}"],
         ["content hash", description.content_hash],
     ]
     counted = classes if len(classes) <= _MOST_CLASSES else []
@@ -156,7 +156,7 @@ def _data(description: Description) -> dict[str, Table]:
 def _images(form: ImageFormat) -> str:
     """Return the format of images in words, which say no more of plain 8 bits than their size and channels."""
     names = f" ({', '.join(form.channel_names)})" if form.channel_names else ""
-    said = f"{form.height} × {form.width} pixels, {form.channels} channels{names}"
+    said = f"{form.height} × {form.width} pixels, {form.channels} channel{'s' * (form.channels != 1)}{names}"
     if is_plain(form):
         return said
     ranges = [f"{low:,.6g} to {high:,.6g}" for low, high in form.value_range]

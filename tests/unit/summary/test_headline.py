@@ -89,3 +89,10 @@ def test_one_sentence_says_how_the_penalty_was_chosen(tmp_path: Path) -> None:
     assert page(settings(0), tmp_path).count("was chosen from five values on the hold-out") == 1
     file.write_text(file.read_text().replace('"C_chosen_on": "validation"', '"C_chosen_on": "train"'))
     assert "was chosen from five values by 5-fold cross-validation" in page(settings(0), tmp_path)
+
+
+def test_one_epoch_is_called_so(tmp_path: Path) -> None:
+    path = write_run(tmp_path, 0) / "pretrain" / "history.csv"
+    history = pd.read_csv(path)
+    history[:1].to_csv(path, index=False)
+    assert "Pretraining: 1 epoch in 1 min" in page(settings(0), tmp_path)
