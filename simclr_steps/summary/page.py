@@ -96,6 +96,7 @@ def page(
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
         apart=APART,
         whose=whose,
+        measured=any(len(one.accuracy) for one in headlines),
         gravest=gravest(notes),
         notes=as_sentences(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
@@ -131,14 +132,14 @@ def _data(description: Description) -> dict[str, Table]:
     settings = description.run.get("settings") or {}
     classes, form = description.classes, description.image_format
     has_groups = any(split.groups is not None for split in description.splits.values())
-    whole = ", in whole groups" if has_groups else ""
+    drawn = ", stratified by label" * bool(classes) + ", in whole groups" * has_groups
     facts = [
         ["source", _plain(source)],
         ["images", _images(form)],
         ["classes", f"{len(classes)}: {', '.join(classes[:_MOST_CLASSES])}{', …' * (len(classes) > _MOST_CLASSES)}"]
         if classes
         else ["classes", "none: no image has a label"],
-        ["hold-out", f"{settings['validation_fraction']:g} of the training images, stratified by label{whole}"]
+        ["hold-out", f"{settings['validation_fraction']:g} of the training images{drawn}"]
         if "validation_fraction" in settings
         else ["hold-out", "unknown"],
         ["skipped as unreadable", f"{len(description.skipped)} image{'s' * (len(description.skipped) != 1)}"],
