@@ -12,6 +12,7 @@ import numpy as np
 
 from simclr_steps.data.groups import in_one_group
 from simclr_steps.data.listing import Listing
+from simclr_steps.data.packed import Description
 from simclr_steps.data.splits import JUDGED, SplitNames
 from simclr_steps.settings.base import NO_LABEL
 
@@ -43,7 +44,6 @@ def doubts(source: Listing, splits: SplitNames) -> Iterator[str]:
     yield from _of_spelling(present)
     yield from _of_unseen_classes(source, splits)
     yield from _of_single_groups(source)
-    yield from _of_unjudged_classes(source, splits)
 
 
 def _of_one_class(source: Listing, name: str, images: int) -> str:
@@ -131,15 +131,16 @@ def _of_single_groups(source: Listing) -> Iterator[str]:
             )
 
 
-def _of_unjudged_classes(source: Listing, splits: SplitNames) -> Iterator[str]:
-    """Name classes that are trained on and absent from a split of whole groups; other splits have a share of each."""
-    trained_on = set(source.labels[splits == "train"].tolist()) - {NO_LABEL}
-    for split in JUDGED if source.groups is not None else ():
-        judged = set(source.labels[splits == split].tolist()) - {NO_LABEL}
-        if judged and (absent := sorted(source.classes[label] for label in trained_on - judged)):
+def unjudged_classes(data: Description) -> Iterator[str]:
+    """Say which classes are trained on and absent from a split of whole groups; other splits have a share of each."""
+    for split in JUDGED:
+        judged, trained_on = data.splits[split], data.splits["train"]
+        counts = zip(data.classes, trained_on.per_class, judged.per_class, strict=True)
+        absent = [name for name, trained, count in counts if trained and not count]
+        if judged.groups is not None and judged.labeled and absent:
             yield (
                 f"no group in {split} has images of {_listed(absent)}, so its accuracy says nothing about that: add "
-                "groups, or change the split's fraction or split_seed"
+                f"groups, raise {split}_fraction, or name the split of each image yourself."
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from math import exp, lgamma
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,8 @@ def predictability(features: npt.NDArray[np.float32], column: Column, groups: Gr
     Features are [N, D]; no image votes for itself. Where a value is in several groups, images of the same group do not
     vote for each other either, so that what is measured is not merely that a group's images look alike. `chance` is the
     mean accuracy of the same votes after the values are shuffled, and `chance_most` what 97.5 % of the shuffles stay
-    below: among groups, where all of a group have one value, and else among images. Rows without a value are left out.
+    below: among groups, where all of a group have one value, and else among images. `shuffled` is how many of these
+    there are, and `least_p` the smallest p-value that shuffling them can give. Rows without a value are left out.
     """
     known = np.flatnonzero(column.codes != NO_LABEL)
     codes = column.codes[known]
@@ -44,6 +47,8 @@ def predictability(features: npt.NDArray[np.float32], column: Column, groups: Gr
         "accuracy": float(right.mean()),
         "chance": float(np.mean(shuffled)),
         "chance_most": float(np.quantile(shuffled, 0.975)),
+        "shuffled": len(np.unique(unit)),
+        "least_p": _least_p(codes[np.unique(unit, return_index=True)[1]]),
         "most_frequent": float(np.bincount(codes).max() / len(codes)),
         **by_group(None if groups is None else groups[known], accuracy=right),
     }
@@ -64,3 +69,14 @@ def _shuffles(codes: Labels, unit: Labels) -> list[Labels]:
     first = np.unique(unit, return_index=True)[1]
     generator = np.random.default_rng(0)
     return [codes[generator.permutation(first)][unit] for _ in range(_SHUFFLES)]
+
+
+def _least_p(values: Labels) -> float:
+    """Return the chance that a shuffle of the values, [N], puts the same ones together: the smallest p-value it gives.
+
+    Neighbors do not see which value is which, so shuffles that only exchange whole values of one size are the same.
+    """
+    sizes = np.unique(values, return_counts=True)[1]
+    of_one_size = Counter(sizes.tolist()).values()
+    shuffles = lgamma(len(values) + 1) - sum(lgamma(size + 1) for size in sizes)
+    return exp(sum(lgamma(count + 1) for count in of_one_size) - shuffles)

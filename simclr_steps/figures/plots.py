@@ -66,8 +66,14 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def as_text(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Return a user's name as matplotlib shows it letter by letter, shortened to `longest` characters."""
-    return literal(name if len(name) <= longest else f"{name[: longest - 1]}…")
+    """Return a user's name as matplotlib shows it letter by letter, shortened to `longest` characters.
+
+    What is left out is the middle, as names such as "stage 1" and "stage 2" differ at the end.
+    """
+    if len(name) <= longest:
+        return literal(name)
+    last = (longest - 1) // 2
+    return literal(f"{name[: longest - 1 - last]}…{name[-last:]}")
 
 
 def as_title(text: str) -> str:
@@ -130,7 +136,7 @@ def say_left_out(figure: Figure, wanted: int) -> None:
     """Say above the panels how many more were wanted."""
     if wanted > MOST_PANELS:
         text = f"The first {MOST_PANELS} of {wanted} panels; the rest of the data is in the results"
-        figure.suptitle(text, fontsize=9)
+        figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), text])), fontsize=9)
 
 
 def sentence(text: str) -> Figure:

@@ -43,8 +43,9 @@ def draw(points: Points) -> Figure:
 
 
 def draw_columns(points: Points) -> Figure:
-    """Return the same points colored by each column, in a panel of its own with its legend."""
+    """Return the same points colored by each column, in a panel of its own with its legend, below their split."""
     figure, drawn = panels(len(points.columns), *_PANEL)
+    figure.suptitle(as_title(points.title[0]), fontsize=9)
     for axes, one in zip(drawn, points.columns, strict=False):
         groups = one.groups()
         _scatter(axes, points, groups, one.codes)

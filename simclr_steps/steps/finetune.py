@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from simclr_steps.data.groups import by_group
-from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_split
+from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_rows, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
 from simclr_steps.data.splits import JUDGED, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.metrics import classification_metrics
+from simclr_steps.evaluation.parents import by_parent
 from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
@@ -127,8 +128,8 @@ def _train(
     else:
         draw_brought_weights(network.backbone, architecture)
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
-    given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs)
-    log.info("draw %d of %d: %d labels, %s weights, %d epochs", *given)
+    given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs, "s" * (module.epochs != 1))
+    log.info("draw %d of %d: %d labels, %s weights, %d epoch%s", *given)
     if settings.keep == "best" and 1 < module.epochs <= module.judged_every:
         log.warning(
             "warning: keep: best has no effect, as only the last of %d epochs is judged: use more than %d",
@@ -170,10 +171,12 @@ def _judge(
         right = {"accuracy": (logits.argmax(dim=1) == labels).numpy()}
         if len(classes) > 5:
             right["top_5_accuracy"] = (logits.topk(5).indices == labels[:, None]).any(dim=1).numpy()
-        groups = read_groups(data, description, name)
-        of_labeled = None if groups is None else groups[labeled_rows(split.labels)]
-        balanced = balanced_accuracies(labels.numpy(), of_labeled, accuracy=right["accuracy"])
-        result[name] = classification_metrics(logits, labels, classes) | by_group(of_labeled, **right) | balanced
+        rows = read_rows(data, description, name).iloc[labeled_rows(split.labels)]
+        groups = rows["group"].to_numpy(dtype=np.str_) if "group" in rows else None
+        balanced = balanced_accuracies(labels.numpy(), groups, accuracy=right["accuracy"])
+        of_parents = by_parent(rows, logits.double().softmax(dim=1).numpy(), labels.numpy())
+        metrics = classification_metrics(logits, labels, classes)
+        result[name] = metrics | by_group(groups, **right) | balanced | of_parents
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)
     write_json(folder / f"draw{draw}.json", result)

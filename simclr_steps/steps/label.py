@@ -6,6 +6,7 @@ from pathlib import Path
 
 from simclr_steps.data.fingerprints import of_labels
 from simclr_steps.data.label_writer import write_labels
+from simclr_steps.data.labels import unjudged_classes
 from simclr_steps.data.packed import read_packed
 from simclr_steps.data.repeated import sentences
 from simclr_steps.data.sources import listed, origin
@@ -38,5 +39,5 @@ def label(dataset: Dataset, *, data: Path, originals: Path | None, out: Path) ->
     description = write_labels(listing, data, packed, out, split_seed=dataset.split_seed, origin=place, record=record)
     counts = ", ".join(f"{split} {part.images}" for split, part in description.splits.items())
     log.info("%d classes, images: %s", len(description.classes), counts)
-    for sentence in sentences(description):
+    for sentence in [*sentences(description), *unjudged_classes(description)]:
         log.warning("warning: %s", sentence)

@@ -21,8 +21,10 @@ from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
-from simclr_steps.summary.headline import as_markdown, group
+from simclr_steps.summary.headline import group
+from simclr_steps.summary.markdown import as_markdown
 from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
+from simclr_steps.summary.notes import Note, Weight, grave
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
 from simclr_steps.summary.run_results import RunResults, read_run
@@ -61,17 +63,21 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
-    notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
-    failed = verdicts(headlines, runs)
-    notes = [*whose, *batch_effects(table), *notes, *cautions(headlines, descriptions, runs)]
+    effects = list(batch_effects(table))
+    notes = [
+        *verdicts(headlines, runs),
+        *cautions(headlines, descriptions, runs),
+        *(one.note() for one in effects),
+        *(Note(Weight.UNMEASURED, note, run.run.dataset) for run in runs for note in run.notes),
+    ]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
+    of_page = [*notes, *(Note(Weight.UNMEASURED, sentence) for sentence in sentences)]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
-    write_text(out / "summary.md", as_markdown(headlines, notes, failed))
-    told = page(headlines, runs, shown, descriptions, plots, [*sentences, *notes], out, failed)
-    write_text(out / "summary.html", told)
+    write_text(out / "summary.md", as_markdown(whose, headlines, effects, notes))
+    write_text(out / "summary.html", page(whose, headlines, runs, shown, effects, descriptions, plots, of_page, out))
     write_json(out / "summary" / "run.json", record.finish())
-    for line in failed:
+    for line in grave(notes):
         log.warning("warning: %s", line)
     for line in whose:
         log.info("%s", line)

@@ -28,10 +28,11 @@ _INTERACTIVE = "In the interactive plot, move the pointer over a point to see it
 PLOTS = {
     "label_efficiency": Caption(
         "Where the SimCLR curve lies above the others, pretraining has reduced the need for labels. Bars are standard "
-        "deviations over draws of labels and seeds.",
+        "deviations over draws of labels and seeds. Points of the same number of labels stand side by side.",
         "Accuracy on the test split by number of labeled training images. Where the curve of the SimCLR encoder lies "
         "above the others, pretraining without labels has replaced labels: read to the left to see how many. Bars are "
-        "standard deviations over all draws of the labels of all seeds. Panels of the same data set share their "
+        "standard deviations over all draws of the labels of all seeds; points of the same number of labels stand "
+        "side by side, so that none hides another. Panels of the same data set share their "
         "range, so that they can be compared.",
         title="Accuracy by number of labels",
     ),
@@ -116,11 +117,12 @@ PICTURES = {
         f"{_UMAP} The features are those of the backbone, which a classifier uses. {_INTERACTIVE}",
     ),
     "metadata": Caption(
-        "UMAP of the backbone's features, colored by columns of the table. If the values of a column lie apart, the "
-        "features tell them.",
+        "UMAP of the backbone's features, colored by columns of the table, of the split in its title only. If the "
+        "values of a column lie apart, the features tell them; the accuracies under Metadata are of all splits.",
         "The points of the backbone's plot of the data set {dataset}, colored by columns of its table, such as the "
-        "plate. Where the values of a column lie apart, the network tells them from each other: a batch effect if the "
-        "images should not differ by it. The interactive plots have a menu for the same colors.",
+        "plate; the title names the split. Where the values of a column lie apart, the network tells them from each "
+        "other: a batch effect if the images should not differ by it. The interactive plots have a menu for the same "
+        "colors.",
     ),
     "projection_head": Caption(
         "UMAP of the projection head's features, which the SimCLR loss compares.",

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from simclr_steps.data.labels import unjudged_classes
 from simclr_steps.data.packed import Description
 from simclr_steps.data.repeated import sentences
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.summary.budgets import written
 from simclr_steps.summary.headline import Headline
 from simclr_steps.summary.intervals import interval
+from simclr_steps.summary.notes import Note, Weight
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES
 
@@ -23,27 +25,22 @@ _NAMED = 5  # classes in a sentence
 
 def cautions(
     headlines: Sequence[Headline], descriptions: Mapping[str, Description], runs: Sequence[RunResults]
-) -> list[str]:
-    """Return a sentence for each reason to doubt the accuracies."""
-    of_data = [f"{name}: {sentence}" for name, data in descriptions.items() for sentence in _of_data(data)]
-    of_results = [
-        f"{one.title}: {sentence}" for one in headlines for sentence in _of_chance(one, descriptions[one.dataset])
-    ]
-    return [*of_data, *of_results, *_of_threads(runs)]
+) -> Iterator[Note]:
+    """Yield a note for each reason to doubt the accuracies."""
+    for name, data in descriptions.items():
+        yield from _of_data(name, data)
+    for one in headlines:
+        yield from _of_chance(one, descriptions[one.dataset])
+    yield from _of_threads(runs)
 
 
-def _of_data(data: Description) -> Iterator[str]:
-    yield from sentences(data)
-    for split in JUDGED:
-        labeled = data.splits[split].labeled if split in data.splits else 0
-        if 0 < labeled < FEW_IMAGES:
-            each = f"each accounts for {100 / labeled:.1f} percentage points of accuracy"
-            yield f"the {SPLIT_NAMES[split]} split has only {labeled} labeled images, so {each}."
-        groups = data.splits[split].groups if labeled else None
-        if groups is not None and groups < FEW_GROUPS:
-            counted = "1 group" if groups == 1 else f"{groups} groups"
-            name = SPLIT_NAMES[split]
-            yield f"the {name} split has only {counted}, too few to tell how the accuracy varies between them."
+def _of_data(dataset: str, data: Description) -> Iterator[Note]:
+    for sentence in sentences(data):
+        yield Note(Weight.LEAKED, sentence, dataset)
+    for sentence in [*_of_few_groups(data), *unjudged_classes(data)]:
+        yield Note(Weight.TOO_FEW, sentence, dataset)
+    for sentence in _of_few_images(data):
+        yield Note(Weight.DOUBTFUL, sentence, dataset)
     for split in ("train", "test"):
         if split not in data.splits or not data.splits[split].labeled:
             continue
@@ -52,25 +49,47 @@ def _of_data(data: Description) -> Iterator[str]:
         if rare:
             more = f" and {len(rare) - _NAMED} more" if len(rare) > _NAMED else ""
             named = ", ".join(rare[:_NAMED])
-            yield f"classes with fewer than {RARE} labeled images in the {split} split: {named}{more}."
+            text = f"classes with fewer than {RARE} labeled images in the {split} split: {named}{more}."
+            yield Note(Weight.DOUBTFUL, text, dataset)
 
 
-def _of_chance(one: Headline, data: Description) -> Iterator[str]:
+def _of_few_groups(data: Description) -> Iterator[str]:
+    for split in JUDGED:
+        groups = data.splits[split].groups if split in data.splits and data.splits[split].labeled else None
+        if groups is not None and groups < FEW_GROUPS:
+            counted = "1 group" if groups == 1 else f"{groups} groups"
+            name = SPLIT_NAMES[split]
+            yield f"the {name} split has only {counted}, too few to tell how the accuracy varies between them."
+
+
+def _of_few_images(data: Description) -> Iterator[str]:
+    for split in JUDGED:
+        labeled = data.splits[split].labeled if split in data.splits else 0
+        if 0 < labeled < FEW_IMAGES:
+            counted = "1 labeled image" if labeled == 1 else f"{labeled} labeled images"
+            each = f"each accounts for {100 / labeled:.1f} percentage points of accuracy"
+            yield f"the {SPLIT_NAMES[split]} split has only {counted}, so {each}."
+
+
+def _of_chance(one: Headline, data: Description) -> Iterator[Note]:
     """Name what is no better than to call every image by the most frequent class of the split."""
     split = data.splits.get(one.split)
     if not split or not split.labeled:
         return
     chance = max(split.per_class) / split.labeled
+    at_chance: dict[str, list[str]] = {}  # numbers of labels, by name
     for row in one.accuracy.to_dict("records"):
         if row["images"] and interval(row["mean"], row["images"], row["by_group"])[0] <= chance:
-            labels = written(pd.DataFrame([row]))
-            yield (
-                f"{row['name']} with {labels} labels cannot be distinguished from always predicting the most "
-                f"frequent class, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
-            )
+            at_chance.setdefault(row["name"], []).append(written(pd.DataFrame([row])))
+    for name, labels in at_chance.items():
+        text = (
+            f"{name} with {', '.join(labels)} labels cannot be distinguished from always predicting the most "
+            f"frequent class, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
+        )
+        yield Note(Weight.DOUBTFUL, text, one.dataset, one.pretrain)
 
 
-def _of_threads(runs: Sequence[RunResults]) -> Iterator[str]:
+def _of_threads(runs: Sequence[RunResults]) -> Iterator[Note]:
     """Name the steps that ran on a CPU with different numbers of threads in runs that are compared."""
     counts: dict[tuple[str, str], set[int]] = {}  # by data set and step
     for run in runs:
@@ -80,7 +99,8 @@ def _of_threads(runs: Sequence[RunResults]) -> Iterator[str]:
                 counts.setdefault((run.run.dataset, record["step"]), set()).add(hardware["threads"])
     for (dataset, step), threads in counts.items():
         if len(threads) > 1:
-            yield (
-                f"{dataset}: {step} ran with {' or '.join(map(str, sorted(threads)))} threads, which alone makes "
-                f"results differ on a CPU: to compare runs, use the same number in all (--set-threads {step}=N)."
+            text = (
+                f"{step} ran with {' or '.join(map(str, sorted(threads)))} threads, which alone makes results differ "
+                f"on a CPU: to compare runs, use the same number in all (--set-threads {step}=N)."
             )
+            yield Note(Weight.DOUBTFUL, text, dataset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -25,6 +26,7 @@ from simclr_steps.figures.plots import (
 from simclr_steps.summary.headline import SERIES, Headline
 
 _LEAST_TICK_DISTANCE = 0.13  # of the whole axis
+_DODGE = 0.012  # of the axis, between points of the same number of labels
 _MONITORS = {
     "validate_knn_accuracy": "hold-out kNN accuracy",
     "validate_rankme": "effective rank (RankMe)",
@@ -63,23 +65,30 @@ def _style(names: dict[str, str], name: str) -> dict[str, str]:
 
 
 def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]]) -> None:
-    for name, style in styles.items():
+    counts = [int(count) for count in sorted(one.accuracy["labels"].unique())]
+    limits = (counts[0], counts[-1]) if len(counts) > 1 else (counts[0] / 2, counts[0] * 2)
+    for (name, style), factor in zip(styles.items(), side_by_side(len(styles), *limits), strict=True):
         line = one.accuracy[one.accuracy["name"] == name].sort_values("labels")
         sd = 100 * line["sd"].fillna(0)
-        labels = line["labels"].to_numpy(dtype=float)
+        labels = factor * line["labels"].to_numpy(dtype=float)
         axes.errorbar(labels, 100 * line["mean"], yerr=sd, label=as_text(name), capsize=2.5, markersize=4, **style)  # type: ignore[arg-type]
     axes.set_xscale("log")
-    counts = [int(count) for count in sorted(one.accuracy["labels"].unique())]
     ticks = spread(counts)
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels([f"{count:,}" for count in ticks])
     if len(counts) == 1:
-        axes.set_xlim(counts[0] / 2, counts[0] * 2)
+        axes.set_xlim(*limits)
     axes.set_xlabel("labels")
     axes.set_ylabel(f"{one.split} accuracy in %")
     axes.set_title(as_title(one.title))
     axes.grid(alpha=0.3)
+
+
+def side_by_side(series: int, low: float, high: float) -> list[float]:
+    """Return what to multiply each series by, so that none hides another on a logarithmic axis from low to high."""
+    step = _DODGE * math.log(high / low)
+    return [math.exp(step * (number - (series - 1) / 2)) for number in range(series)]
 
 
 def spread(counts: Sequence[int]) -> list[int]:
@@ -102,12 +111,13 @@ def history(histories: Histories) -> Figure:
     figure, drawn = panels(len(histories), PANEL[0], 4.0, stacked=True)
     for (title, seeds), upper, lower in zip(histories.items(), drawn[::2], drawn[1::2], strict=False):
         for number, table in enumerate(seeds.values()):
-            marker = "o" if table["epoch"].max() == 1 else ""
             for column, name, color in (("loss", "loss", COLORS[0]), ("validate_loss", "hold-out loss", COLORS[2])):
                 if column in table and table[column].notna().any():
                     line, label = table.dropna(subset=column), name if number == 0 else None
-                    upper.plot(line["epoch"], line[column], color=color, marker=marker, alpha=0.8, label=label)
-            lower.plot(table["epoch"], table["learning_rate"], color=COLORS[8], marker=marker)
+                    look: dict[str, Any] = {"color": color, "marker": _marker(line), "alpha": 0.8}
+                    upper.plot(line["epoch"], line[column], label=label, **look)
+            rates = table.dropna(subset="learning_rate")
+            lower.plot(rates["epoch"], rates["learning_rate"], color=COLORS[8], marker=_marker(rates))
         table = next(iter(seeds.values()))
         for epoch in table.loc[table["epoch"].diff() == 0, "epoch"]:  # the end of one, and the start of the next
             for axes in (upper, lower):
@@ -123,6 +133,11 @@ def history(histories: Histories) -> Figure:
     share_legend(figure, drawn)
     say_left_out(figure, len(histories))
     return figure
+
+
+def _marker(line: pd.DataFrame) -> str:
+    """Return a marker for a line of one epoch, which would not be seen without."""
+    return "o" if len(line) == 1 else ""
 
 
 def _draw_knn(tables: Sequence[pd.DataFrame], losses: Axes) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from html import escape
 from typing import Any
 
 import pandas as pd
@@ -90,8 +89,8 @@ class Headline:
     @property
     def judged(self) -> str:
         """Say how many images and groups the split has: " of 360 images", or nothing where that is unknown."""
-        groups = f" from {self.groups:,} groups" if self.groups else ""
-        return f" of {self.images:,} images{groups}" if self.images else ""
+        groups = f" from {self.groups:,} group{'s' * (self.groups != 1)}" if self.groups else ""
+        return f" of {self.images:,} image{'s' * (self.images != 1)}{groups}" if self.images else ""
 
     @property
     def spread(self) -> str:
@@ -161,7 +160,7 @@ def headline(rows: pd.DataFrame) -> Headline:
     images = every.images if every else None
     groups = len(every.by_group) if every and every.by_group else None
     apart = shown[shown[["seeds", "draws"]].notna().all(axis=1)]
-    sentences = _measures(rows, split), per_image(rows), _penalty(rows), _cost(rows)
+    sentences = _measures(rows, split), per_image(rows, split), _penalty(rows), _cost(rows)
     return Headline(dataset, pretrain, split, images, groups, shown, hold_out, balanced, apart, *sentences)
 
 
@@ -218,55 +217,13 @@ def _cost(rows: pd.DataFrame) -> str:
     pretrain = rows[rows["stage"] == "pretrain"].groupby("metric")["value"].mean()
     speed = f"{pretrain['images_per_second']:,.0f} images/s"
     took = duration(pretrain["seconds"])
-    return f"Pretraining: {pretrain['epochs']:g} epochs in {took}, {speed}{_over_seeds(rows)}."
+    epochs = "1 epoch" if pretrain["epochs"] == 1 else f"{pretrain['epochs']:g} epochs"
+    return f"Pretraining: {epochs} in {took}, {speed}{_over_seeds(rows)}."
 
 
 def _over_seeds(rows: pd.DataFrame) -> str:
     seeds = rows["seed"].nunique()
     return f", mean of {seeds} seeds" if seeds > 1 else ""
-
-
-def as_markdown(headlines: Sequence[Headline], notes: Sequence[str], failed: Sequence[str] = ()) -> str:
-    """Return a page that reads well as it is in a terminal; `failed` are sentences that stand first."""
-    parts = ["\n".join(f"- {_as_item(sentence)}" for sentence in failed) + "\n"] if failed else []
-    for one in headlines:
-        parts.append(f"## {one.title}\n")
-        if len(one.accuracy):
-            parts.append(f"Accuracy on the {one.split} split{one.judged} in %, {one.spread}\n")
-            parts.append(_aligned(one.cells()))
-            if len(one.apart):
-                parts.append(f"{APART}\n")
-                parts.append(_aligned(one.apart_cells()))
-            if len(one.balanced):
-                parts.append(f"{BALANCED}\n")
-                parts.append(_aligned(one.balanced_cells()))
-        else:
-            parts.append("Accuracy was not measured: it requires labels.\n")
-        sentences = filter(None, [*one.measures, *one.parents, one.penalty, one.cost])
-        parts.append("\n".join(f"- {sentence}" for sentence in sentences) + "\n")
-    meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
-    if meanings:
-        parts.append("What the columns mean\n")
-        parts.append("\n".join(f"- {line}" for line in meanings) + "\n")
-    if notes:
-        parts.append("Notes\n")
-        parts.append("\n".join(f"- {_as_item(note)}" for note in notes) + "\n")
-    return "# Summary\n\n" + "\n".join(parts)
-
-
-def _as_item(note: str) -> str:
-    """Return a note as an item of a list: one line, whatever the names in it hold, and nothing of it is markup."""
-    line = " ".join(note.split())
-    return escape("".join(letter if letter.isprintable() else "�" for letter in line), quote=False)
-
-
-def _aligned(table: list[list[str]]) -> str:
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
-    lines = [
-        "| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in table
-    ]
-    rule = "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
 
 
 def group(rows: pd.DataFrame) -> list[Headline]:

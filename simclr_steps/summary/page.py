@@ -18,8 +18,10 @@ from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.plan import Run
+from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
+from simclr_steps.summary.notes import Note, grave, less_grave
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
@@ -59,19 +61,20 @@ _MOST_CLASSES = 20  # whose images are counted in a row
 
 
 def page(
+    whose: Sequence[str],
     headlines: Sequence[Headline],
     runs: Sequence[RunResults],
     table: pd.DataFrame,
+    effects: Sequence[BatchEffect],
     descriptions: Mapping[str, Description],
     plots: Mapping[str, Path],
-    unmeasured: Sequence[str],
+    notes: Sequence[Note],
     folder: Path,
-    failed: Sequence[str] = (),
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
-    Takes the tidy rows, the data sets by name, the SVG files of the plots and sentences on what could not be measured
-    and, to stand first, on trainings that failed.
+    Takes sentences on whose summary it is, the tidy rows, what was found of columns, the data sets by name, the SVG
+    files of the plots and notes, also on what could not be measured.
     Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
@@ -94,13 +97,17 @@ def page(
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
         apart=APART,
         balanced=BALANCED,
-        failed=failed,
-        unmeasured=unmeasured,
+        whose=whose,
+        measured=any(len(one.accuracy) for one in headlines),
+        grave=grave(notes),
+        notes=less_grave(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
         splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
         frozen={title: cells for title, part in rows.items() if (cells := frozen(part))},
         finetuned={title: cells for title, part in rows.items() if (cells := finetuned(part))},
         worst={title: _worst(title, runs) for title in rows},
+        metadata=as_table(effects),
+        metadata_meaning=MEANING,
         meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
         datasets={name: _data(description) for name, description in descriptions.items()},
         figures=[_figure(name, plots[name]) for name in PLOTS if name in plots],
@@ -127,17 +134,17 @@ def _data(description: Description) -> dict[str, Table]:
     settings = description.run.get("settings") or {}
     classes, form = description.classes, description.image_format
     has_groups = any(split.groups is not None for split in description.splits.values())
-    whole = ", in whole groups" if has_groups else ""
+    drawn = ", stratified by label" * bool(classes) + ", in whole groups" * has_groups
     facts = [
         ["source", _plain(source)],
         ["images", _images(form)],
         ["classes", f"{len(classes)}: {', '.join(classes[:_MOST_CLASSES])}{', …' * (len(classes) > _MOST_CLASSES)}"]
         if classes
         else ["classes", "none: no image has a label"],
-        ["hold-out", f"{settings['validation_fraction']:g} of the training images, stratified by label{whole}"]
+        ["hold-out", f"{settings['validation_fraction']:g} of the training images{drawn}"]
         if "validation_fraction" in settings
         else ["hold-out", "unknown"],
-        ["skipped as unreadable", f"{len(description.skipped)} images"],
+        ["skipped as unreadable", f"{len(description.skipped)} image{'s' * (len(description.skipped) != 1)}"],
         ["content hash", description.content_hash],
     ]
     counted = classes if len(classes) <= _MOST_CLASSES else ["of each class"]
@@ -154,7 +161,7 @@ def _data(description: Description) -> dict[str, Table]:
 def _images(form: ImageFormat) -> str:
     """Return the format of images in words, which say no more of plain 8 bits than their size and channels."""
     names = f" ({', '.join(form.channel_names)})" if form.channel_names else ""
-    said = f"{form.height} × {form.width} pixels, {form.channels} channels{names}"
+    said = f"{form.height} × {form.width} pixels, {form.channels} channel{'s' * (form.channels != 1)}{names}"
     if is_plain(form):
         return said
     ranges = [f"{low:,.6g} to {high:,.6g}" for low, high in form.value_range]

@@ -19,7 +19,7 @@ from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.confusion import confusion
 from simclr_steps.summary.courses import course
 from simclr_steps.summary.intervals import ByGroup, interval
-from simclr_steps.summary.parents import METRIC, of_parents
+from simclr_steps.summary.parents import METRIC
 
 Row = dict[str, Any]
 
@@ -213,7 +213,7 @@ def _read_metadata(collected: RunResults, folder: Path, columns: Sequence[str]) 
         one = content["columns"][name]  # type: ignore[index]
         by_group = _by_group(one, "accuracy")
         collected.add("metadata", "accuracy", one["accuracy"], images=one["images"], by_group=by_group, input=name)
-        for metric in ("chance", "chance_most"):
+        for metric in ("chance", "chance_most", "shuffled", "least_p"):
             collected.add("metadata", metric, one[metric], input=name)
 
 
@@ -232,13 +232,10 @@ def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
     metrics = _read(collected, f"finetune {name}", folder / "finetune" / name / "metrics.json")
     if not metrics:
         return
-    parents = None
     predictions = folder / "finetune" / name / "predictions.parquet"
     if predictions.exists():
-        predicted = pd.read_parquet(predictions)
-        collected.confusions[name] = confusion(predicted)
+        collected.confusions[name] = confusion(pd.read_parquet(predictions))
         collected.predictions[name] = predictions
-        parents = of_parents(predicted)
     history = folder / "finetune" / name / "history.csv"
     if history.exists():
         collected.finetune_histories[name] = pd.read_csv(history)
@@ -250,11 +247,11 @@ def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
         keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
         keys |= {key: draw[key] for key in _GROUPED if key in draw}
         collected.add("finetune", "epochs", draw["epochs"], **keys)
-        if parents and draw["draw"] == 0:  # whose classifier predicts
-            counted: dict[str, Any] = {"images": parents.count, "by_group": parents.by_group, "split": "test"}
-            collected.add("finetune", METRIC, parents.accuracy, **counted, **keys)
         for split in JUDGED:
             measured = draw[split] or {}
+            if of_parents := measured.get("parents"):
+                judged = {"images": of_parents["images"], "by_group": _by_group(of_parents, "accuracy")}
+                collected.add("finetune", METRIC, of_parents["accuracy"], split=split, **judged, **keys)
             for metric, value in measured.items():
                 if isinstance(value, float):  # a confusion matrix and the number of images are not metrics
                     of_images = _of_share(measured, metric, measured["images"]) if metric in _SHARES else {}

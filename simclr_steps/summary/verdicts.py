@@ -6,18 +6,19 @@ from collections.abc import Iterator, Sequence
 
 from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.headline import Headline
+from simclr_steps.summary.notes import Note, Weight
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES
 
 
-def verdicts(headlines: Sequence[Headline], runs: Sequence[RunResults]) -> list[str]:
-    """Return a sentence for each pretraining that failed: what its own record says, and what random features say."""
-    of_runs = [
-        f"{run.run.dataset}, {run.run.pretrain}, seed {run.run.seed}: {found}."
-        for run in runs
-        for found in _of_run(run)
-    ]
-    return [*of_runs, *_beside_random_features(headlines)]
+def verdicts(headlines: Sequence[Headline], runs: Sequence[RunResults]) -> Iterator[Note]:
+    """Yield a note for each pretraining that failed: what its own record says, and what random features say."""
+    for run in runs:
+        for sentence in _of_run(run):
+            yield Note(Weight.FAILED, f"{sentence}.", run.run.dataset, run.run.pretrain, (run.run.seed,))
+    for one in headlines:
+        for sentence in _beside_random_features(one):
+            yield Note(Weight.FAILED, f"{sentence}.", one.dataset, one.pretrain)
 
 
 def _of_run(run: RunResults) -> Iterator[str]:
@@ -27,16 +28,15 @@ def _of_run(run: RunResults) -> Iterator[str]:
         yield f"the encoder is that of the given weights, as no checkpoint is better: {run.choice.rstrip('.')}"
 
 
-def _beside_random_features(headlines: Sequence[Headline]) -> Iterator[str]:
-    """Name the pretrainings whose mean accuracy is no better than that of random features for any number of labels."""
-    for one in headlines:
-        rows = one.accuracy[one.accuracy["series"].isin(["simclr", "random"])]
-        means = rows.assign(key=budgets(rows)).pivot(index="key", columns="series", values="mean")
-        means = means.reindex(index=in_order(rows), columns=["simclr", "random"]).dropna()
-        if len(means) and (means["simclr"] <= means["random"]).all():
-            labels = written(rows[budgets(rows) == means.index[-1]])
-            accuracy, of_random = (100 * float(mean) for mean in means.iloc[-1])
-            yield (
-                f"{one.title}: did not learn: random features are as good for any number of labels, such as {labels}: "
-                f"{of_random:.1f} % of the {SPLIT_NAMES[one.split]} split, where SimCLR features have {accuracy:.1f} %."
-            )
+def _beside_random_features(one: Headline) -> Iterator[str]:
+    """Say so where the mean accuracy is no better than that of random features for any number of labels."""
+    rows = one.accuracy[one.accuracy["series"].isin(["simclr", "random"])]
+    means = rows.assign(key=budgets(rows)).pivot(index="key", columns="series", values="mean")
+    means = means.reindex(index=in_order(rows), columns=["simclr", "random"]).dropna()
+    if len(means) and (means["simclr"] <= means["random"]).all():
+        labels = written(rows[budgets(rows) == means.index[-1]])
+        accuracy, of_random = (100 * float(mean) for mean in means.iloc[-1])
+        yield (
+            f"did not learn: random features are as good for any number of labels, such as {labels}: {of_random:.1f} % "
+            f"of the {SPLIT_NAMES[one.split]} split, where SimCLR features have {accuracy:.1f} %"
+        )

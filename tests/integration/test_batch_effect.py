@@ -85,7 +85,7 @@ def test_an_offset_of_plates_is_found_in_one_command_and_a_further_column_reruns
     }
     assert found["shifted"]["plate"]["images"] == CELLS
     page = (tmp_path / "results/summary.html").read_text(encoding="utf-8")
-    shifted, plain = (re.findall(rf"<li>({kind}, simclr: plate .*?)</li>", page) for kind in tables)
+    shifted, plain = (re.findall(rf"<li>({kind}/simclr: plate .*?)</li>", page) for kind in tables)
     assert len(shifted) == len(plain) == 1
     assert "where chance is" in shifted[0] and "a batch effect" in shifted[0]
     assert "cannot be distinguished from chance" in plain[0]

@@ -71,7 +71,10 @@ def test_large_images_run_from_files_to_the_accuracy_per_image(
     found = zip(mean.index, mean.to_numpy().argmax(axis=1), strict=True)
     right = np.mean([str(parent).startswith(names[number]) for parent, number in found])
     summary = pd.read_csv(tmp_path / "results/summary.csv")
-    [row] = summary[summary["metric"] == "parent_accuracy"].to_dict("records")
+    judged = summary[(summary["metric"] == "parent_accuracy") & (summary["split"] == "test")].set_index("draw")
+    draws = json.loads((run / "finetune/pretrained/metrics.json").read_text())["draws"]
+    assert judged.index.tolist() == [draw["draw"] for draw in draws]
+    row = judged.loc[0]  # whose classifier predicts
     assert (row["value"], row["images"]) == (right, len(parents["test"]))
     for page in ("summary.md", "summary.html"):
         assert f"the tiles of each of {len(parents['test'])} images, and " in (tmp_path / "results" / page).read_text()

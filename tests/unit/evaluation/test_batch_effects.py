@@ -74,3 +74,25 @@ def test_a_group_that_is_nearly_all_images_leaves_those_that_vote() -> None:
     one = judged(features(), np.arange(600) % 2, groups)
     assert 0 <= one["accuracy"] <= 1 and one["groups_vote_apart"]
     assert one["accuracy"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "plates", "cases"),
+    [
+        ("ABCDEFGH", "00001111", 35),  # half of the 70 ways to choose four of eight
+        ("ABCDEFGH", "00000111", 56),
+        ("ABCDEF", "001122", 15),
+        ("ABCDEFGHIJ", "0000011111", 126),
+    ],
+)
+def test_the_least_p_value_is_one_of_as_many_cases_as_shuffles_tell_apart(fields: str, plates: str, cases: int) -> None:
+    groups = np.repeat(np.arange(len(fields)), 20)
+    cells = np.repeat(list(plates), 20)
+    values = np.random.default_rng(0).normal(size=(len(cells), 8)).astype(np.float32)
+    one = judged(values, cells, groups)
+    assert one["shuffled"] == len(fields) and one["least_p"] == pytest.approx(1 / cases)
+
+
+def test_images_that_are_shuffled_by_themselves_are_enough() -> None:
+    one = judged(features(), PLATES, None)
+    assert one["shuffled"] == 600 and one["least_p"] < 1e-100

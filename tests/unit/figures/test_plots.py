@@ -87,6 +87,8 @@ def test_text_beyond_the_figure_is_not_cut(tmp_path: Path) -> None:
 def test_names_are_shown_letter_by_letter_and_long_ones_are_cut_or_wrapped() -> None:
     assert as_text("$a$ cl$ss") == r"\$a\$ cl\$ss"  # matplotlib's own way to write a dollar sign
     assert len(as_text("x" * 100)) < 40
+    assert as_text("Adenocarcinoma, stage 1", 9) == "Aden…ge 1" != as_text("Adenocarcinoma, stage 2", 9)
+    assert as_text("123456789", 9) == "123456789" and len(as_text("1234567890", 9)) == 9
     assert as_title("word " * 30).count("\n") > 1
 
 

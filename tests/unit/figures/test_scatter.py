@@ -84,6 +84,7 @@ def test_each_column_has_a_panel_with_its_legend_beside_it() -> None:
     many = Coloring("well", [str(number) for number in range(400)], list(range(400)))
     figure = drawn(draw_columns(replace(some, columns=(*some.columns, many))))
     assert [axes.get_title() for axes in figure.axes] == ["plate \\$1", "age", "well"]
+    assert figure.get_suptitle() == "Title", "which names the split"
     plate, age, well = (cast(Any, axes.get_legend()) for axes in figure.axes)
     assert [text.get_text() for text in plate.get_texts()] == ["unknown", "left <i>@row", "right"]
     assert len(age.get_texts()) == 10 and well is None

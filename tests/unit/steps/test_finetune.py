@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -87,6 +88,16 @@ def test_labels_of_whole_groups_are_trained_on_and_what_is_right_in_each_group_i
         assert by_group["images"] == [20, 20, 20]
         for metric in ("accuracy", "top_5_accuracy"):
             assert sum(by_group[metric]) == pytest.approx(60 * draw[name][metric])
+
+
+def test_each_draw_is_judged_per_image_of_tiles_as_well(tmp_path: Path, encoder: Path, data: Path) -> None:
+    table = pd.read_parquet(data / "test.rows.parquet")
+    parents = [f"{label}.{row % 2}" for row, label in enumerate(table["label"])]
+    table.assign(parent=parents, x="0", y="0", width="8", height="8").to_parquet(data / "test.rows.parquet")
+    metrics = train(tmp_path / "out", encoder, data, changed(labels=20, epochs=1, draws=2))
+    for draw in metrics["draws"]:
+        assert draw["test"]["parents"]["images"] == len(set(parents))
+        assert 0 <= draw["test"]["parents"]["accuracy"] <= 1 and "parents" not in draw["validation"]
 
 
 def test_keeping_the_best_without_a_labeled_hold_out_is_refused(

@@ -84,6 +84,7 @@ def test_results_without_labels_make_sentences_and_no_empty_panel(tmp_path: Path
             assert (tmp_path / "summary" / f"{name}.{kind}").stat().st_size > 1000
     page = (tmp_path / "summary.html").read_text()
     assert "Trustworthiness 0.90" in page
+    assert "Without labels, no accuracy" in page and "label draws" not in page
     headings = re.findall(r"<h2>(.*?)</h2>", page)
     assert "Hold-out metrics during pretraining" in headings
     assert not {"Accuracy by number of labels", "Confusion"} & set(headings), "a sentence says why, not an empty panel"

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from simclr_steps.data.packed import Description, Repeated, SplitCounts, read_description
 from simclr_steps.steps.summarize import COLUMNS
-from simclr_steps.summary.cautions import cautions
+from simclr_steps.summary import cautions as module
 from simclr_steps.summary.headline import Headline, group
+from simclr_steps.summary.notes import as_sentences
 from simclr_steps.summary.run_results import RunResults, read_run
 from tests.unit.summary.written_results import settings, write_run
+
+
+def cautions(
+    headlines: Sequence[Headline], descriptions: Mapping[str, Description], runs: Sequence[RunResults]
+) -> list[str]:
+    return as_sentences(module.cautions(headlines, descriptions, runs))
 
 
 def headlines(results: Path) -> list[Headline]:
@@ -46,6 +54,14 @@ def test_few_groups_are_said(tmp_path: Path, data: Path) -> None:
     assert said.startswith("digits: the test split has only 9 groups, too few to tell how the accuracy varies")
 
 
+def test_a_class_that_no_group_of_a_split_has_is_said(tmp_path: Path, data: Path) -> None:
+    lacking = described(data, [200, 0, *[20] * 8])
+    lacking.splits["validation"] = lacking.splits["validation"].model_copy(update={"groups": 12})
+    said, *_ = cautions([], {"digits": lacking}, [])
+    assert said.startswith('digits: no group in validation has images of "one", so its accuracy says nothing')
+    assert said.endswith("add groups, raise validation_fraction, or name the split of each image yourself.")
+
+
 def test_a_small_split_and_a_rare_class_are_mentioned(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
     said = cautions(headlines(tmp_path), {"digits": described(data, [4, 2, *[5] * 8])}, [])
@@ -59,7 +75,9 @@ def test_a_small_split_and_a_rare_class_are_mentioned(tmp_path: Path, data: Path
 def test_an_accuracy_at_chance_is_mentioned(tmp_path: Path, data: Path) -> None:
     write_run(tmp_path, 0)
     said = cautions(headlines(tmp_path), {"digits": described(data, [110, *[10] * 9])}, [])
-    random = "digits, simclr: random features with 10 labels cannot be distinguished from always predicting the most"
+    random = (
+        "digits/simclr: random features with 10, 100 labels cannot be distinguished from always predicting the most"
+    )
     assert any(sentence.startswith(random) and "55.0 %" in sentence for sentence in said)
     assert not any("SimCLR" in sentence for sentence in said)
 

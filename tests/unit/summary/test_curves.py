@@ -40,3 +40,19 @@ def test_an_accuracy_that_was_measured_every_few_epochs_is_one_line_with_dots() 
     lines = [line for axes in figure.axes for line in axes.lines]
     assert [line.get_marker() for line in lines] == ["", "", "", "o"]
     assert np.array_equal(lines[-1].get_xydata(), [[1, 20], [3, 30]])
+
+
+def test_a_measure_of_one_epoch_is_a_point_that_can_be_seen() -> None:
+    frame = pd.DataFrame({"epoch": [1, 2, 3], "loss": [5.0, 4.0, 3.0], "learning_rate": [0.1, 0.1, 0.0]})
+    once = curves.history({"digits": {0: frame.assign(validate_loss=[math.nan, math.nan, 3.0])}})
+    assert [line.get_marker() for line in once.axes[0].lines] == ["", "o"]
+    single = curves.history({"digits": {0: frame[:1]}})
+    assert [line.get_marker() for axes in single.axes for line in axes.lines] == ["o", "o"]
+
+
+@pytest.mark.parametrize("series", [1, 2, 7])
+def test_points_of_one_number_of_labels_stand_side_by_side_and_close_together(series: int) -> None:
+    factors = np.array(curves.side_by_side(series, 10, 1000))
+    places = np.log(factors) / np.log(100)
+    assert (np.diff(places) > 0.01).all() and np.ptp(places) < 0.08
+    assert places.mean() == pytest.approx(0, abs=1e-9), "around the number"

@@ -10,7 +10,8 @@ import pandas as pd
 
 from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.steps.summarize import COLUMNS
-from simclr_steps.summary.headline import as_markdown, group
+from simclr_steps.summary.headline import group
+from simclr_steps.summary.markdown import as_markdown
 from simclr_steps.summary.run_results import read_run
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 
@@ -19,12 +20,7 @@ def page(summarized: SummarySettings, results: Path) -> str:
     """Return summary.md."""
     rows = [row for run in summarized.runs for row in read_run(run, results).rows]
     table = pd.DataFrame(rows, columns=[*COLUMNS, "series", "by_group"]).astype({"labels": "Int64", "draw": "Int64"})
-    return as_markdown(group(table), [])
-
-
-def test_names_in_notes_are_text_on_one_line() -> None:
-    text = as_markdown([], ['class "<b>a\r\nx</b>\x1b[31m" is rare', "second"])
-    assert text.endswith('- class "&lt;b&gt;a x&lt;/b&gt;�[31m" is rare\n- second\n')
+    return as_markdown([], group(table), [], [])
 
 
 def test_a_single_value_has_no_deviation(tmp_path: Path) -> None:
@@ -93,3 +89,10 @@ def test_one_sentence_says_how_the_penalty_was_chosen(tmp_path: Path) -> None:
     assert page(settings(0), tmp_path).count("was chosen from five values on the hold-out") == 1
     file.write_text(file.read_text().replace('"C_chosen_on": "validation"', '"C_chosen_on": "train"'))
     assert "was chosen from five values by 5-fold cross-validation" in page(settings(0), tmp_path)
+
+
+def test_one_epoch_is_called_so(tmp_path: Path) -> None:
+    path = write_run(tmp_path, 0) / "pretrain" / "history.csv"
+    history = pd.read_csv(path)
+    history[:1].to_csv(path, index=False)
+    assert "Pretraining: 1 epoch in 1 min" in page(settings(0), tmp_path)

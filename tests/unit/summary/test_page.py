@@ -43,6 +43,7 @@ def test_the_format_of_the_images_is_said() -> None:
     two_ranges = of(2, bits=16, dtype="float32", channel_names=["DNA", "<b>"], value_range=[(-0.5, 1), (0, 65_535)])
     assert page._images(of(3)) == "6 × 5 pixels, 3 channels"
     assert page._images(one_range) == "6 × 5 pixels, 2 channels, 16 bits, range 180 to 4,095"
+    assert page._images(of(1)) == "6 × 5 pixels, 1 channel"
     said = "6 × 5 pixels, 2 channels (DNA, <b>), 16 bits, range DNA -0.5 to 1, <b> 0 to 65,535"
     assert page._images(two_ranges) == said
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from simclr_steps.steps.summarize import COLUMNS, summarize
-from simclr_steps.summary.headline import group
-from simclr_steps.summary.run_results import read_run
+from simclr_steps.summary.headline import Headline, group
+from simclr_steps.summary.notes import as_sentences
+from simclr_steps.summary.run_results import RunResults, read_run
 from simclr_steps.summary.verdicts import verdicts
 from tests.unit.conftest import WritePacked
 from tests.unit.summary.written_results import settings, write_run
 
 COLLAPSED = "collapsed: effective rank <2> of 512"
+
+
+def sentences(headlines: Sequence[Headline], runs: Sequence[RunResults]) -> list[str]:
+    return as_sentences(verdicts(headlines, runs))
 
 
 def edit(file: Path, **changes: object) -> None:
@@ -31,13 +37,13 @@ def test_a_failed_training_is_named_first_and_a_good_one_is_not(
         record = json.loads((folder / "pretrain" / "run.json").read_text())["run"]
         edit(folder / "pretrain" / "run.json", run=record | ({"verdict": COLLAPSED} if seed else {}))
     summarize(settings(0, 1), results=tmp_path, resources=resources, out=tmp_path)
-    sentence = "digits, simclr, seed 1: collapsed: effective rank <2> of 512."
+    sentence = "seed 1 of digits/simclr: collapsed: effective rank <2> of 512."
     page, text = ((tmp_path / f"summary.{kind}").read_text() for kind in ("html", "md"))
     escaped = sentence.replace("<", "&lt;").replace(">", "&gt;")
     assert page.index("<h1>") < page.index(escaped) < page.index("<p>") and page.count(escaped) == 1
     assert text.startswith(f"# Summary\n\n- {escaped}\n\n## digits") and f"warning: {sentence}" in caplog.text
     for where in (page, text, caplog.text):
-        assert "seed 0: collapsed" not in where and "did not learn" not in where
+        assert "seed 0 of" not in where and "did not learn" not in where
 
 
 def test_features_no_better_than_random_ones_for_any_number_of_labels_are_told(tmp_path: Path) -> None:
@@ -49,9 +55,9 @@ def test_features_no_better_than_random_ones_for_any_number_of_labels_are_told(t
             row["accuracy"] = 0.4 if row["input"] == "random" and row["labels"] == better_with else 0.5
         edit(file, results=results)
         rows = read_run(settings(0).runs[0], tmp_path).rows
-        told.append(verdicts(group(pd.DataFrame(rows, columns=[*COLUMNS, "series", "by_group"])), []))
+        told.append(sentences(group(pd.DataFrame(rows, columns=[*COLUMNS, "series", "by_group"])), []))
     assert told[:2] == [[], []] and told[2] == [
-        "digits, simclr: did not learn: random features are as good for any number of labels, such as 100: 50.0 % "
+        "digits/simclr: did not learn: random features are as good for any number of labels, such as 100: 50.0 % "
         "of the test split, where SimCLR features have 50.0 %."
     ]
 
@@ -60,7 +66,7 @@ def test_an_encoder_that_is_the_given_weights_is_told(tmp_path: Path) -> None:
     start = {"file": "initial.ckpt", "epoch": 0, "validate_loss": 5.0}
     file = write_run(tmp_path, 0) / "encoder" / "selection.json"
     edit(file, chosen="initial.ckpt", epoch=0, why="it is best", candidates=[start])
-    assert verdicts([], [read_run(settings(0).runs[0], tmp_path)]) == [
-        "digits, simclr, seed 0: the encoder is that of the given weights, as no checkpoint is better: initial.ckpt of "
-        "epoch 0 was chosen: it is best."
+    assert sentences([], [read_run(settings(0).runs[0], tmp_path)]) == [
+        "seed 0 of digits/simclr: the encoder is that of the given weights, as no checkpoint is better: initial.ckpt "
+        "of epoch 0 was chosen: it is best."
     ]

@@ -77,6 +77,13 @@ def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str =
     return folder
 
 
+def write_metadata(folder: Path, **accuracies: float) -> None:
+    """Write how well columns are predicted, where chance is 25 %."""
+    one = {"images": 50, "chance": 0.25, "chance_most": 0.3, "shuffled": 50, "least_p": 1e-9}
+    columns = {name: {**one, "accuracy": accuracy} for name, accuracy in accuracies.items()}
+    put(folder / "evaluate" / "metadata.json", {"columns": columns, "neighbors": 10})
+
+
 def write_finetune(folder: Path, name: str, init: str, accuracy: float) -> None:
     test: dict[str, Any] = {
         "images": 50,

@@ -1,0 +1,60 @@
+"""summary.md: a page that reads well as it is in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
+from simclr_steps.summary.headline import APART, BALANCED, Headline
+from simclr_steps.summary.notes import Note, grave, less_grave
+
+
+def as_markdown(
+    whose: Sequence[str], headlines: Sequence[Headline], effects: Sequence[BatchEffect], notes: Sequence[Note]
+) -> str:
+    """Return a page that reads well as it is in a terminal; `whose` are sentences on what it is a summary of."""
+    parts = [f"{_as_text(sentence)}\n" for sentence in whose]
+    if first := grave(notes):
+        parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in first) + "\n")
+    for one in headlines:
+        parts.append(f"## {one.title}\n")
+        if len(one.accuracy):
+            parts.append(f"Accuracy on the {one.split} split{one.judged} in %, {one.spread}\n")
+            parts.append(_aligned(one.cells()))
+            if len(one.apart):
+                parts.append(f"{APART}\n")
+                parts.append(_aligned(one.apart_cells()))
+            if len(one.balanced):
+                parts.append(f"{BALANCED}\n")
+                parts.append(_aligned(one.balanced_cells()))
+        else:
+            parts.append("Accuracy was not measured: it requires labels.\n")
+        sentences = filter(None, [*one.measures, *one.parents, one.penalty, one.cost])
+        parts.append("\n".join(f"- {sentence}" for sentence in sentences) + "\n")
+    meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
+    if meanings:
+        parts.append("What the columns mean\n")
+        parts.append("\n".join(f"- {line}" for line in meanings) + "\n")
+    if effects:
+        parts.append(f"## Metadata\n\n{MEANING}\n")
+        parts.append(_aligned([[_as_text(cell).replace("|", "\\|") for cell in row] for row in as_table(effects)]))
+    if others := less_grave(notes):
+        parts.append("## Notes\n")
+        parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in others) + "\n")
+    return "# Summary\n\n" + "\n".join(parts)
+
+
+def _as_text(written: str) -> str:
+    """Return a note or a cell as one line, whatever the names in it hold, of which nothing is markup."""
+    line = " ".join(written.split())
+    return escape("".join(letter if letter.isprintable() else "�" for letter in line), quote=False)
+
+
+def _aligned(table: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    lines = [
+        "| " + " | ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in table
+    ]
+    rule = "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
