@@ -87,11 +87,6 @@ def _leave_by(text: str) -> float:
 
 
 DATA = path("data", "folder of packed arrays and labels written by prepare and label")
-COMPARED = Option(
-    "--compared",
-    "compared",
-    {"type": Path, "nargs": "*", "default": [], "metavar": "PATH", "help": "files written by compare"},
-)
 ENCODER = path("encoder", "encoder.safetensors written by select")
 ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
 TRUST = Option(

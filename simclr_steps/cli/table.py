@@ -7,7 +7,6 @@ from pathlib import Path
 from simclr_steps.cli.options import (
     ANY_ENCODER,
     ANY_SPLIT,
-    COMPARED,
     COMPILATION,
     CONFIG,
     DATA,
@@ -135,9 +134,9 @@ _TABLE = (
         "compare",
         "evaluate a baseline that an encoder must beat: raw pixels, or a network with random weights",
         (
-            settings(ComparedSettings, "what to evaluate, {network: null or {encoder, seed}, labels, draws}"),
+            settings(ComparedSettings, "the evaluation block and network: null for raw pixels, or {encoder, seed}"),
             DATA,
-            out("JSON file to write"),
+            out("folder to write knn.json and linear.json to"),
             GPUS,
         ),
     ),
@@ -148,7 +147,6 @@ _TABLE = (
             settings(EvaluationSettings, "the evaluation block"),
             ENCODER,
             DATA,
-            COMPARED,
             SEED,
             out("folder to write knn.json and linear.json to"),
             GPUS,

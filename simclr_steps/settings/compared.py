@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from simclr_steps.settings.base import Seed, Settings
-from simclr_steps.settings.labels import LabelBudget
+from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.sizes import ViewSize
 
@@ -27,12 +27,10 @@ class RandomNetwork(Settings):
         return "-".join(["random", self.encoder.replace(":", "="), *stem, *sides, f"seed{self.seed}"])
 
 
-class ComparedSettings(Settings):
-    """The features that an encoder's are compared with, and on how many labels."""
+class ComparedSettings(EvaluationSettings):
+    """The features that an encoder's are compared with, and how they are evaluated, which is as its own are."""
 
     network: RandomNetwork | None  # None: the pixels themselves
-    labels: list[LabelBudget]
-    draws: int
 
     @property
     def encoder(self) -> str:
@@ -43,3 +41,9 @@ class ComparedSettings(Settings):
 def random_network(pretrain: PretrainSettings, seed: int) -> RandomNetwork:
     """Return the network of a pretraining with random weights."""
     return RandomNetwork(encoder=pretrain.encoder, stem=pretrain.asked_stem, view_size=pretrain.view_size, seed=seed)
+
+
+def compared(pretrain: PretrainSettings, seed: int) -> dict[str, RandomNetwork | None]:
+    """Return what a pretraining from a seed is compared with, by the names of folders."""
+    network = random_network(pretrain, seed)
+    return {"pixels": None, network.name: network}

@@ -13,7 +13,7 @@ from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.base import Settings
-from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
+from simclr_steps.settings.compared import ComparedSettings, compared
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.datasets import FolderDataset
 from simclr_steps.settings.display import Display
@@ -47,11 +47,17 @@ class Run(Settings):
     seed: int
     finetunes: list[str]
     grids: list[GridPoint] = Field([])  # what the run is in each grid that asks for it
+    compared: list[str] = Field([])  # what it is compared with, by the names of folders
 
     @property
     def folder(self) -> str:
         """Where the run's results are, below those of all runs."""
         return f"{self.dataset}/{self.pretrain}/seed{self.seed}"
+
+    @property
+    def folders_compared(self) -> list[str]:
+        """Where those of what it is compared with are, which other runs share."""
+        return [f"{self.dataset}/compare/{name}" for name in self.compared]
 
 
 class FinetuneDemands(Settings):
@@ -124,18 +130,12 @@ class Plan:
         display = self.config.datasets[dataset].display
         return UmapOfDataset(**dict(self.config.umap), display=display, columns=self.config.metadata)
 
-    def compared(self, pretrain: str, seed: int) -> dict[str, ComparedSettings]:
-        """Return what a pretraining from a seed is compared with, by name; runs share what has one name."""
-        networks: dict[str, RandomNetwork | None] = {"pixels": None}
-        network = random_network(self.pretrains[pretrain], seed)
-        networks[network.name] = network
-        labels, draws = self.config.evaluation.labels, self.config.evaluation.draws
-        return {name: ComparedSettings(network=one, labels=labels, draws=draws) for name, one in networks.items()}
-
-    def all_compared(self, dataset: str) -> dict[str, ComparedSettings]:
-        """Return what all runs on a data set are compared with, by name."""
+    def compared(self, dataset: str) -> dict[str, ComparedSettings]:
+        """Return what all runs on a data set are compared with, by name; runs share what has one name."""
+        evaluated = dict(self.config.evaluation)
         runs = [run for run in self.runs if run.dataset == dataset]
-        return {name: one for run in runs for name, one in self.compared(run.pretrain, run.seed).items()}
+        networks = {name: one for run in runs for name, one in compared(self.pretrains[run.pretrain], run.seed).items()}
+        return {name: ComparedSettings(network=one, **evaluated) for name, one in networks.items()}
 
     def demands(self, dataset: str) -> Demands:
         """Return what the experiments ask of a data set."""
@@ -262,7 +262,12 @@ def plan(config: Config) -> Plan:
             points = [GridPoint(pretrain=experiment.pretrain, values=values)] if values else []
             for seed in experiment.seeds:
                 run = Run(
-                    dataset=experiment.dataset, pretrain=name, seed=seed, finetunes=experiment.finetunes, grids=points
+                    dataset=experiment.dataset,
+                    pretrain=name,
+                    seed=seed,
+                    finetunes=experiment.finetunes,
+                    grids=points,
+                    compared=list(compared(settings, seed)),
                 )
                 key = experiment.dataset, name, seed
                 runs[key] = _joined(runs[key], run) if key in runs else run

@@ -180,7 +180,8 @@ def _measures(rows: pd.DataFrame, split: str) -> list[str]:
     """Say what kNN and linear probes measure."""
     sentences = []
     for what, (stage, metric) in _ON_ALL_LABELS.items():
-        asked = (rows["stage"] == stage) & (rows["metric"] == metric) & (rows["split"] == split)
+        measured = (rows["stage"] == stage) & (rows["metric"] == metric) & (rows["input"] == "simclr")
+        asked = measured & (rows["split"] == split)
         if asked.any():
             sentences.append(f"{what}, all labels, in %: {spread_of(rows[asked])}{_over_seeds(rows)}.")
     return sentences

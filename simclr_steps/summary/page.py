@@ -16,6 +16,7 @@ from jinja2 import Environment
 from simclr_steps.data.packed import Description
 from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
+from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.headline import APART, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
@@ -158,7 +159,8 @@ def _images(form: ImageFormat) -> str:
 
 def _provenance(runs: Sequence[RunResults], descriptions: Mapping[str, Description]) -> Table:
     """Return what made all results: what differs between steps is listed."""
-    records = [record for run in runs for stage, record in run.records.items() if stage != "linear"]
+    every = [record for run in runs for stage, record in run.records.items() if stage != "linear"]
+    records = list({canonical_json(record): record for record in every}.values())  # runs share what they are beside
     versions: dict[str, set[str]] = {}
     for record in records:
         for package, version in (record.get("versions") or {}).items():

@@ -99,7 +99,9 @@ def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults
     try:
         _read_pretrain(collected, folder)
         _read_selection(collected, folder)
-        _read_evaluation(collected, folder)
+        _read_evaluation(collected, folder / "evaluate", ("knn", "linear"))
+        for name in run.folders_compared:
+            _read_compared(collected, results / name)
         if columns:
             _read_metadata(collected, folder, columns)
         for name in run.finetunes:
@@ -166,15 +168,24 @@ def _read_selection(collected: RunResults, folder: Path) -> None:
         collected.add("select", "knn_accuracy", chosen.get("knn_accuracy"), split="validation")
 
 
-def _read_evaluation(collected: RunResults, folder: Path) -> None:
-    knn = _read(collected, "knn", folder / "evaluate" / "knn.json")
-    linear = _read(collected, "linear", folder / "evaluate" / "linear.json")
+def _read_compared(collected: RunResults, folder: Path) -> None:
+    stage = f"compare {folder.name}"
+    _read_evaluation(collected, folder, (stage, stage))
+    measured, own = (collected.records.get(name, {}).get("data_hash") for name in (stage, "knn"))
+    if measured and own and measured != own:
+        raise UserError(f"{folder} was measured on data other than the run's: run compare again")
+
+
+def _read_evaluation(collected: RunResults, folder: Path, stages: tuple[str, str]) -> None:
+    """Read what one input was measured to be worth; its records are kept as those of the stages."""
+    knn = _read(collected, stages[0], folder / "knn.json")
+    linear = _read(collected, stages[1], folder / "linear.json")
     images = {split: knn[split]["images"] for split in JUDGED if knn and split in knn}  # both judge the same
     for split, count in images.items():
         for metric in ("accuracy", "weighted_accuracy"):
             measured = knn[split]  # type: ignore[index]
-            keys = {"images": count, "by_group": _by_group(measured, metric), "input": "simclr", "split": split}
-            collected.add("knn", metric, measured[metric], **keys)
+            keys = {"images": count, "by_group": _by_group(measured, metric), "split": split}
+            collected.add("knn", metric, measured[metric], **keys, input=knn["input"])  # type: ignore[index]
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split", *_GROUPED) if key in row}
         keys |= {"images": images.get(row["split"]), "by_group": _by_group(row, "accuracy"), "series": row["input"]}
@@ -183,10 +194,11 @@ def _read_evaluation(collected: RunResults, folder: Path) -> None:
         for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
             measured = {"by_group": (linear.get(f"{key}_by_group") or {}).get(split)}  # type: ignore[union-attr]
             for_groups: dict[str, Any] = {"images": images.get(split), "by_group": _by_group(measured, "accuracy")}
-            collected.add("linear", f"{key}_accuracy", accuracy, **for_groups, input="simclr", split=split)
+            of_probe = {"input": linear["input"], "split": split}  # type: ignore[index]
+            collected.add("linear", f"{key}_accuracy", accuracy, **for_groups, **of_probe)
     if linear and linear["results"]:
         _read_penalties(collected, linear)
-    if linear and linear["note"]:
+    if linear and linear["note"] and linear["note"] not in collected.notes:
         collected.notes.append(linear["note"])
 
 
@@ -208,7 +220,7 @@ def _read_penalties(collected: RunResults, linear: dict[str, Any]) -> None:
         keys = {key: row[key] for key in ("input", "labels", "budget") if key in row}
         collected.add("linear", "C", row["C"], split=split, **keys)
     for key in ("probe", "probe_on_views"):
-        collected.add("linear", f"{key}_C", linear.get(f"{key}_C"), input="simclr", split=split)
+        collected.add("linear", f"{key}_C", linear.get(f"{key}_C"), input=linear["input"], split=split)
 
 
 def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:

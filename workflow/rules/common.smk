@@ -84,6 +84,7 @@ ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
 
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
+COMPARED = [f"results/{dataset}/compare/{name}" for dataset in PLAN.datasets for name in PLAN.compared(dataset)]
 
 
 wildcard_constraints:
@@ -227,7 +228,7 @@ def config_named(wildcards, output):
 
 def compared(wildcards):
     """Return the settings of one of the baselines that the encoders of a data set are compared with."""
-    return PLAN.all_compared(wildcards.dataset)[wildcards.compared]
+    return PLAN.compared(wildcards.dataset)[wildcards.compared]
 
 
 def work_folder(name):

@@ -2,7 +2,8 @@ rule compare:
     input:
         arrays_and_rows("train", "validation", "test"),
     output:
-        "results/{dataset}/compare/{compared}.json",
+        "results/{dataset}/compare/{compared}/knn.json",
+        "results/{dataset}/compare/{compared}/linear.json",
     log:
         "logs/{dataset}/compare/{compared}.log",
     benchmark:
@@ -16,12 +17,17 @@ rule compare:
         runtime=240,
     params:
         settings=lambda wildcards: compared(wildcards).as_json(),
-        code=lambda wildcards: [code_hash("compare"), *own_code(compared(wildcards).encoder)],
+        code=lambda wildcards: [
+            code_hash("compare"),
+            *own_code(compared(wildcards).encoder),
+            *augmentation_code(CONFIG.evaluation.augmentation),
+        ],
         data=subpath(input[0], parent=True),
+        out=subpath(output[0], parent=True),
         step=command("compare"),
         gpus=gpus,
     shell:
-        "{params.step} --settings {params.settings:q} --data {params.data:q} --out {output:q}"
+        "{params.step} --settings {params.settings:q} --data {params.data:q} --out {params.out:q}"
         " {params.gpus} --log {log:q}"
 
 
@@ -29,10 +35,6 @@ rule evaluate:
     input:
         arrays_and_rows("train", "validation", "test"),
         encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
-        compared=lambda wildcards: [
-            f"results/{wildcards.dataset}/compare/{name}.json"
-            for name in PLAN.compared(wildcards.pretrain, int(wildcards.seed))
-        ],
     output:
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/knn.json",
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/linear.json",
@@ -56,7 +58,7 @@ rule evaluate:
         gpus=gpus,
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
-        " --data {params.data:q} --compared {input.compared:q} --seed {wildcards.seed} --out {params.out:q}"
+        " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q}"
         " {params.gpus} --log {log:q}"
 
 
@@ -95,3 +97,4 @@ rule evaluate_all:
             run=RUNS,
             kind=["knn", "linear", *(["metadata"] if CONFIG.metadata else [])],
         ),
+        collect("{folder}/{kind}.json", folder=COMPARED, kind=["knn", "linear"]),
