@@ -87,6 +87,7 @@ def _leave_by(text: str) -> float:
 
 
 DATA = path("data", "folder of packed arrays and labels written by prepare and label")
+WEIGHTS = path("weights", "file written by download_weights, for published weights", required=False)
 ENCODER = path("encoder", "encoder.safetensors written by select")
 ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
 TRUST = Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch import Tensor
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split
 from simclr_steps.data.splits import JUDGED, labeled_rows
+from simclr_steps.durations import duration
 from simclr_steps.evaluation.few_labels import (
     Features,
     SplitGroups,
@@ -34,7 +36,7 @@ from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.networks.encoders import Encoder, hash_of_weights
-from simclr_steps.networks.features import compute_features
+from simclr_steps.networks.features import compute_features, images_at_a_time
 from simclr_steps.settings.evaluation import EvaluationSettings
 
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
@@ -105,6 +107,17 @@ def extract(network: Encoder, given: Labeled, device: torch.device, view_of: Vie
         plain = features_of(network, given.splits, device)
         views = _features_of_views(network, given.splits["train"], view_of, device) if view_of else None
     return Extracted(plain, views)
+
+
+def tell_time(network: Encoder, given: Labeled, device: torch.device, *, with_views: bool) -> None:
+    """Say in the log how long `extract` will take, judged by the first batch."""
+    train = given.splits["train"]
+    rows = labeled_rows(train.labels)[: images_at_a_time(train.images, network.architecture.image_size)]
+    started = time.monotonic()
+    compute_features(network, train.images, device, rows=rows)
+    each = (time.monotonic() - started) / len(rows)
+    images = len(given) + (VIEWS * len(given.labels["train"]) if with_views else 0)
+    log.info("features of %d images and views will take about %s", images, duration(each * images))
 
 
 def measure(

@@ -13,7 +13,7 @@ from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.base import Settings
-from simclr_steps.settings.compared import ComparedSettings, compared
+from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, compared, off_the_shelf
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.datasets import FolderDataset
 from simclr_steps.settings.display import Display
@@ -134,7 +134,8 @@ class Plan:
         """Return what all runs on a data set are compared with, by name; runs share what has one name."""
         evaluated = dict(self.config.evaluation)
         runs = [run for run in self.runs if run.dataset == dataset]
-        networks = {name: one for run in runs for name, one in compared(self.pretrains[run.pretrain], run.seed).items()}
+        pretrains = [(self.pretrains[run.pretrain], run.seed) for run in runs]
+        networks = {name: one for run in pretrains for name, one in compared(*run, self.config.compare).items()}
         return {name: ComparedSettings(network=one, **evaluated) for name, one in networks.items()}
 
     def demands(self, dataset: str) -> Demands:
@@ -197,8 +198,10 @@ class Plan:
 
     @property
     def published(self) -> dict[str, PublishedWeights]:
-        """The published weights that encoders start from, by their name; where one block has the file, all take it."""
-        asked = [weights for block in self.pretrains.values() if (weights := block.published_weights)]
+        """The published weights that are used, by their name; where one block has the file, all take it."""
+        others = off_the_shelf(self.config.compare).values()
+        asked = [weights for other in others if (weights := other.published)]
+        asked += [weights for block in self.pretrains.values() if (weights := block.published_weights)]
         return {weights.name: weights for weights in sorted(asked, key=lambda weights: weights.path is not None)}
 
     @property
@@ -208,6 +211,9 @@ class Plan:
         pretrains = self.pretrains.items()
         weights = {f"pretrains.{name}.init": block.own_weights for name, block in pretrains}
         weights |= {f"pretrains.{name}.weights_path": block.found_weights for name, block in pretrains}
+        weights |= {
+            f"compare.{number}": OffTheShelf(weights=one).file for number, one in enumerate(self.config.compare)
+        }
         return data | {key: path for key, path in weights.items() if path}
 
     def check_paths(self, written: Iterable[str]) -> None:
@@ -267,7 +273,7 @@ def plan(config: Config) -> Plan:
                     seed=seed,
                     finetunes=experiment.finetunes,
                     grids=points,
-                    compared=list(compared(settings, seed)),
+                    compared=list(compared(settings, seed, config.compare)),
                 )
                 key = experiment.dataset, name, seed
                 runs[key] = _joined(runs[key], run) if key in runs else run

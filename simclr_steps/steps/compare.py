@@ -1,4 +1,4 @@
-"""Measure what an encoder must beat: the pixels, or a network with random weights."""
+"""Measure what an encoder must beat: the pixels, a network with random weights, or an encoder off the shelf."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simclr_steps.data.packed import Description, Pixels, Split, read_description
+from simclr_steps.data.packed import Pixels, Split, read_description
 from simclr_steps.data.splits import labeled_rows
 from simclr_steps.evaluation.few_labels import Features
 from simclr_steps.evaluation.linear_probe import Array
@@ -19,50 +19,60 @@ from simclr_steps.evaluation.protocol import (
     extract,
     labeled_images,
     measure,
+    tell_time,
     unmeasured,
 )
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
+from simclr_steps.methods.off_the_shelf import off_the_shelf
 from simclr_steps.methods.probe_views import views_of
-from simclr_steps.networks.architecture import Architecture, resolve
+from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.user_code import augmentation_code
-from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
+from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, RandomNetwork
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 
 LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a linear model of pixels takes hours
 
 
-def compare(settings: ComparedSettings, *, data: Path, out: Path, hardware: Hardware) -> None:
-    """Measure the pixels, or the features of a network with random weights, as `evaluate` does an encoder's features.
+def compare(
+    settings: ComparedSettings, *, data: Path, weights: Path | None = None, out: Path, hardware: Hardware
+) -> None:
+    """Measure the pixels, or the features of another network, as `evaluate` does an encoder's features.
 
-    Writes into `out`, which all runs share that are compared with it, knn.json and linear.json, whose input is `pixels`
-    or `random`. Pixels have no probe on views.
+    The network has random weights or, off the shelf, those of a file; `weights` is what download_weights wrote of
+    published ones. Writes into `out`, which all runs share that are compared with it, knn.json and linear.json. Pixels
+    have no probe on views.
+
+    Raises
+    ------
+    UserError
+        When there are no such weights.
     """
     description = read_description(data)
-    network = settings.network
     own_code = augmentation_code(settings.augmentation)
-    record = Record("compare", settings, description.content_hash, network.seed if network else None, own_code)
+    record = Record("compare", settings, description.content_hash, settings.seed, own_code)
     given = labeled_images(data, description)
+    network = _network(settings.network, description.image_format, weights) if settings.network else None
     if not given:
-        measured = unmeasured("random" if network else "pixels", settings, NO_LABELS)
+        measured = unmeasured(settings.input, settings, NO_LABELS)
     elif network:
-        measured = _of_network(_built(network, description), network.seed, given, settings, hardware)
+        measured = _of_network(network, given, settings, hardware)
     else:
         measured = _of_pixels(given, settings, hardware)
-    built = {"architecture": _architecture(network, description).model_dump(mode="json")} if network else {}
+    built = {"architecture": network.architecture.model_dump(mode="json")} if network else {}
     measured.write(out, {"unlabeled_left_out": given.left_out, **built, "run": record.finish()})
 
 
-def _of_network(
-    network: Encoder, seed: int, given: Labeled, settings: ComparedSettings, hardware: Hardware
-) -> Measured:
+def _of_network(network: Encoder, given: Labeled, settings: ComparedSettings, hardware: Hardware) -> Measured:
     architecture, device = network.architecture, hardware.claim().device
     form = architecture.trained_on
     tell_left_out(settings.augmentation, form.channels, is_color=form.is_color)
-    features = extract(network, given, device, views_of(settings.augmentation, architecture, seed))
-    return measure("random", features, given, settings, device)
+    views = views_of(settings.augmentation, architecture, settings.seed or 0)
+    tell_time(network, given, device, with_views=views is not None)
+    return measure(settings.input, extract(network, given, device, views), given, settings, device)
 
 
 def _of_pixels(given: Labeled, settings: ComparedSettings, hardware: Hardware) -> Measured:
@@ -73,16 +83,14 @@ def _of_pixels(given: Labeled, settings: ComparedSettings, hardware: Hardware) -
     return measure("pixels", Extracted(_pixels(given.splits)), given, settings, device)
 
 
-def _built(network: RandomNetwork, data: Description) -> Encoder:
-    """Return the network, whose random weights depend on its seed alone."""
+def _network(network: RandomNetwork | OffTheShelf, form: ImageFormat, weights: Path | None) -> Encoder:
+    """Return the network; random weights depend on its seed alone."""
+    if isinstance(network, OffTheShelf):
+        return off_the_shelf(network, form, weights)
+    settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)
-        return Encoder(_architecture(network, data))
-
-
-def _architecture(network: RandomNetwork, data: Description) -> Architecture:
-    settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
-    return resolve(settings, data.image_format)
+        return Encoder(resolve(settings, form))
 
 
 def _pixels(splits: dict[str, Split]) -> Features:

@@ -17,6 +17,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.plan import Run
 from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.confusion import confusion
+from simclr_steps.summary.headline import SERIES
 from simclr_steps.summary.intervals import ByGroup, interval
 from simclr_steps.summary.parents import METRIC, of_parents
 
@@ -188,7 +189,8 @@ def _read_evaluation(collected: RunResults, folder: Path, stages: tuple[str, str
             collected.add("knn", metric, measured[metric], **keys, input=knn["input"])  # type: ignore[index]
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split", *_GROUPED) if key in row}
-        keys |= {"images": images.get(row["split"]), "by_group": _by_group(row, "accuracy"), "series": row["input"]}
+        keys |= {"images": images.get(row["split"]), "by_group": _by_group(row, "accuracy")}
+        keys["series"] = row["input"] if row["input"] in SERIES else "published"
         collected.add("linear", "accuracy", row["accuracy"], **keys)
     for key in ("probe", "probe_on_views") if linear else ():
         for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]

@@ -34,7 +34,8 @@ _WORST = 5  # classes
 
 def frozen(rows: pd.DataFrame) -> Table:
     """Return what is measured with all labels, on the test split and on the hold-out: a column for each input."""
-    inputs = {name: shown for name, shown in SERIES.items() if (rows["input"] == name).any()}
+    judged = rows[rows["stage"] == "knn"]["input"].unique()
+    inputs = {name: SERIES.get(name, name) for name in [*SERIES, *judged] if name in judged}
     table = [["", "split", *inputs.values()]]
     for (stage, metric), name in _FROZEN.items():
         measured = rows[(rows["stage"] == stage) & (rows["metric"] == metric)]

@@ -1,6 +1,7 @@
 rule compare:
     input:
         arrays_and_rows("train", "validation", "test"),
+        weights=lambda wildcards: file_of(compared(wildcards).published),
     output:
         "results/{dataset}/compare/{compared}/knn.json",
         "results/{dataset}/compare/{compared}/linear.json",
@@ -22,12 +23,14 @@ rule compare:
             *own_code(compared(wildcards).encoder),
             *augmentation_code(CONFIG.evaluation.augmentation),
         ],
+        own_weights=lambda wildcards: checksum_of(compared(wildcards).file),
+        weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("compare"),
         gpus=gpus,
     shell:
-        "{params.step} --settings {params.settings:q} --data {params.data:q} --out {params.out:q}"
+        "{params.step} --settings {params.settings:q} {params.weights:q} --data {params.data:q} --out {params.out:q}"
         " {params.gpus} --log {log:q}"
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from simclr_steps.data.packed import Split, read_description
+from simclr_steps.files import checksum
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
@@ -31,12 +32,12 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def test_random_weights_depend_on_the_seed_alone(write_packed: WritePacked, write_encoder: WriteEncoder) -> None:
-    network, data = load_network(write_encoder()), read_description(write_packed())
+    network, form = load_network(write_encoder()), read_description(write_packed()).image_format
     weights = []
     for number, seed in enumerate((1, 1, 2)):
         torch.rand(number + 1)  # another state of the global generator
         random = RandomNetwork(encoder="tests.own_encoders:smooth_with_batch_norm", seed=seed)
-        weights.append(module._built(random, data).state_dict()["backbone.0.weight"])
+        weights.append(module._network(random, form, None).state_dict()["backbone.0.weight"])
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert not torch.equal(weights[0], network.state_dict()["backbone.0.weight"])
@@ -86,3 +87,19 @@ def test_each_is_measured_as_an_encoder_is(
         assert keys[:2] == [of_simclr | OWN[name] for of_simclr in keys[2:]], name
     assert (found["pixels"][1]["probe_on_views"] is None) and found["random"][1]["probe_on_views"]["test"] > 0.2
     assert found["random"][0]["run"]["seed"] == 3
+
+
+def test_an_encoder_in_a_file_measures_as_it_does_by_itself_and_its_file_is_recorded(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, encoder, asked = write_packed(FEW), write_encoder(), EvaluationSettings(labels=[20], draws=1)
+    evaluate(asked, encoder=encoder, data=data, seed=0, out=tmp_path / "simclr", hardware=CPU)
+    settings = ComparedSettings.model_validate({**asked.model_dump(), "network": {"weights": str(encoder)}})
+    with caplog.at_level("INFO"):
+        compare(settings, data=data, out=tmp_path / "file", hardware=CPU)
+    assert "features of 330 images and views will take about" in caplog.text
+    (knn, linear), (own_knn, own_linear) = read(tmp_path / "file"), read(tmp_path / "simclr")
+    assert knn["input"] == "file encoder.safetensors" and knn["test"] == own_knn["test"]
+    assert linear["probe_on_views"] == own_linear["probe_on_views"]
+    assert [row["accuracy"] for row in linear["results"]] == [row["accuracy"] for row in own_linear["results"]]
+    assert knn["architecture"]["started_from"]["sha256"] == checksum(encoder)

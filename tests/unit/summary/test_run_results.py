@@ -61,7 +61,7 @@ def test_what_a_run_is_compared_with_is_measured_alike_and_on_the_same_data(tmp_
     rows = read_run(settings(0).runs[0], tmp_path).rows
     voted = {row["input"]: row["value"] for row in rows if row["stage"] == "knn" and row["metric"] == "accuracy"}
     assert voted == pytest.approx({"simclr": 0.9, "random": 0.6, "pixels": 0.7})
-    file = tmp_path / "digits" / "compare" / "pixels-seed0" / "knn.json"
+    file = tmp_path / "digits" / "compare" / "pixels-seed0" / "linear.json"
     file.write_text(file.read_text().replace("da7a", "0ther"))
     with pytest.raises(UserError, match="pixels-seed0 was measured on data other than the run's: run compare again"):
         read_run(settings(0).runs[0], tmp_path)
