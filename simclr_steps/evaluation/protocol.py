@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split
 from simclr_steps.data.splits import JUDGED, labeled_rows
@@ -74,13 +75,15 @@ class Extracted:
 
 @dataclass(frozen=True)
 class Measured:
-    """What knn.json and linear.json say; see `measure`."""
+    """What knn.json, linear.json and correct.npz say; see `measure`."""
 
     knn: dict[str, Any]
     linear: dict[str, Any]
+    correct: Correct
 
     def write(self, out: Path, facts: dict[str, Any]) -> None:
-        """Write both files into `out`, each with the facts."""
+        """Write both files into `out`, each with the facts, and correct.npz."""
+        write_correct(out / "correct.npz", self.correct)
         write_json(out / "knn.json", {**self.knn, **facts})
         write_json(out / "linear.json", {**self.linear, **facts})
         log.info("wrote %s and linear.json", out / "knn.json")
@@ -131,23 +134,28 @@ def measure(
     logistic regression on few labels. `C` is the penalty of each, chosen for its number of labels on the split
     `C_chosen_on`: the hold-out or, by cross-validation in the first draw, train. Where images have groups, `by_group`
     holds how many each judged group has and how many of them are right, and `label_groups` from how many groups few
-    labels come.
+    labels come. `correct` says which images of the test split, or of the hold-out where that has no labels, are right
+    with few labels.
     """
     labels, groups = given.labels, given.groups
     knn = _neighbors_vote(features.plain, labels, groups, settings.knn_neighbors, device)
     probes = _linear_probes(features, labels, device, groups)
     asked = (settings.labels, settings.draws, given.split_seed)
-    results, notes = few_labels(name, features.plain, labels, *asked, device, groups)
-    note = " ".join(dict.fromkeys(notes)) or None
-    linear = {"C_chosen_on": chosen_on(labels), **probes, "results": results, "note": note}
-    return Measured({"input": name, "neighbors": settings.knn_neighbors, **knn}, {"input": name, **linear})
+    few = few_labels(name, features.plain, labels, *asked, device, groups)
+    note = " ".join(dict.fromkeys(few.notes)) or None
+    linear = {"C_chosen_on": chosen_on(labels), **probes, "results": few.results, "note": note}
+    of_judged = groups.get(list(labels)[-1])
+    numbers = None if of_judged is None else np.unique(of_judged, return_inverse=True)[1].astype(np.int64)
+    knn = {"input": name, "neighbors": settings.knn_neighbors, **knn}
+    return Measured(knn, {"input": name, **linear}, Correct(few.right, numbers))
 
 
 def unmeasured(name: str, settings: EvaluationSettings, note: str) -> Measured:
     """Return what is written where nothing can be measured, with a sentence that says why."""
     log.warning("%s", note)
     of_both = {"input": name, "note": note}
-    return Measured({**of_both, "neighbors": settings.knn_neighbors}, {**of_both, "results": []})
+    knn = {**of_both, "neighbors": settings.knn_neighbors}
+    return Measured(knn, {**of_both, "results": []}, Correct({}, None))
 
 
 @contextmanager

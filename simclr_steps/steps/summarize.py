@@ -18,7 +18,7 @@ from simclr_steps.settings.display import in_words, legend_of, mix_of
 from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
-from simclr_steps.summary.compared import uncompared
+from simclr_steps.summary.compared import differences, uncompared
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import as_markdown, group
@@ -58,7 +58,15 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
     notes = list(dict.fromkeys(f"{run.run.dataset}: {note}" for run in runs for note in run.notes))
-    notes = [*whose, *batch_effects(table), *notes, *cautions(headlines, descriptions, runs), *uncompared(table)]
+    beside = list(map(str, differences(runs)))
+    notes = [
+        *beside,
+        *whose,
+        *batch_effects(table),
+        *notes,
+        *cautions(headlines, descriptions, runs),
+        *uncompared(table),
+    ]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}

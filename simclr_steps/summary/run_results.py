@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simclr_steps.data.correct import Correct, read_correct
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.points import quality_lines
 from simclr_steps.files import read_json
@@ -59,6 +60,7 @@ class RunResults:
     pictures: list[Picture] = field(default_factory=list)
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
+    correct: dict[str, Correct] = field(default_factory=dict)  # by input: which images are right
 
     def add(
         self,
@@ -187,6 +189,9 @@ def _read_evaluation(collected: RunResults, folder: Path, stages: tuple[str, str
             measured = knn[split]  # type: ignore[index]
             keys = {"images": count, "by_group": _by_group(measured, metric), "split": split}
             collected.add("knn", metric, measured[metric], **keys, input=knn["input"])  # type: ignore[index]
+    correct = folder / "correct.npz"
+    if linear and correct.exists():
+        collected.correct[linear["input"]] = read_correct(correct)
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split", *_GROUPED) if key in row}
         keys |= {"images": images.get(row["split"]), "by_group": _by_group(row, "accuracy")}

@@ -5,6 +5,7 @@ rule compare:
     output:
         "results/{dataset}/compare/{compared}/knn.json",
         "results/{dataset}/compare/{compared}/linear.json",
+        "results/{dataset}/compare/{compared}/correct.npz",
     log:
         "logs/{dataset}/compare/{compared}.log",
     benchmark:
@@ -41,6 +42,7 @@ rule evaluate:
     output:
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/knn.json",
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/linear.json",
+        "results/{dataset}/{pretrain}/seed{seed}/evaluate/correct.npz",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/evaluate.log",
     benchmark:
@@ -95,9 +97,9 @@ rule metadata:
 
 rule evaluate_all:
     input:
+        collect("{run}/evaluate/metadata.json", run=RUNS if CONFIG.metadata else []),
         collect(
-            "{run}/evaluate/{kind}.json",
-            run=RUNS,
-            kind=["knn", "linear", *(["metadata"] if CONFIG.metadata else [])],
+            "{folder}/{file}",
+            folder=[*(f"{run}/evaluate" for run in RUNS), *COMPARED],
+            file=["knn.json", "linear.json", "correct.npz"],
         ),
-        collect("{folder}/{kind}.json", folder=COMPARED, kind=["knn", "linear"]),

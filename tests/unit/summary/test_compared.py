@@ -2,12 +2,55 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pandas as pd
 
-from simclr_steps.summary.compared import uncompared
+from simclr_steps.data.correct import Correct
+from simclr_steps.settings.plan import Run
+from simclr_steps.summary.compared import differences, uncompared
+from simclr_steps.summary.run_results import RunResults
 
 
 def test_a_data_set_without_an_encoder_off_the_shelf_is_named() -> None:
     rows = [("a", "simclr"), ("a", "published"), ("b", "simclr"), ("b", "pixels"), ("unlabeled", None)]
     (sentence,) = uncompared(pd.DataFrame(rows, columns=["dataset", "series"]))
     assert sentence.startswith("b: no published encoder was compared, so")
+
+
+def results(**right: list[int]) -> RunResults:
+    """Return a run of which each input is right about the images with a 1, with 20 labels."""
+    run = RunResults(Run(dataset="digits", pretrain="simclr", seed=0, finetunes=[]))
+    for name, bits in right.items():
+        run.correct[name] = Correct({("20", 0): np.array(bits, dtype=bool)}, None)
+    return run
+
+
+def test_simclr_is_told_beside_the_best_of_what_comes_for_free() -> None:
+    (one,) = differences([results(simclr=[1] * 90 + [0] * 10, pixels=[1] * 70 + [0] * 30, random=[0] * 100)])
+    assert re.fullmatch(
+        r"digits, simclr: with 20 labels SimCLR features 90.0 %, raw pixels 70.0 %: 20.0 points better "
+        r"\(1[23].0 to 2[78].0\)\.",
+        str(one),
+    ), str(one)
+
+
+def test_what_is_worse_or_not_sure_comes_first_and_says_so() -> None:
+    free = [1] * 70 + [0] * 30
+    found = differences([results(simclr=[1] * 90 + [0] * 10, pixels=free)])
+    other = results(simclr=[1] * 50 + [0] * 50, pixels=free)
+    other.run = other.run.model_copy(update={"pretrain": "bad"})
+    even = results(simclr=free[::-1], pixels=free)
+    even.run = even.run.model_copy(update={"pretrain": "even"})
+    found = differences([results(simclr=[1] * 90 + [0] * 10, pixels=free), other, even])
+    assert [one.title for one in found] == ["digits, bad", "digits, even", "digits, simclr"]
+    assert "SimCLR features 50.0 %, raw pixels 70.0 %: 20.0 points worse (12.0 to 28.0)" in str(found[0])
+    assert "no difference that is sure, +0.0 points (-1" in str(found[1])
+
+
+def test_seeds_and_draws_are_means_over_the_same_images() -> None:
+    first, second = (results(simclr=bits, pixels=[0, 0, 0, 1]) for bits in ([1, 1, 0, 0], [1, 0, 0, 0]))
+    (one,) = differences([first, second])
+    assert (one.accuracy, one.of_other, one.mean) == (0.375, 0.25, 0.125)
+    assert differences([results(pixels=[1, 0])]) == []
