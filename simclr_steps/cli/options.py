@@ -90,11 +90,7 @@ ORIGINALS = path(
     "originals", "file written by download; not needed for source: folder or source: arrays", required=False
 )
 DATA = path("data", "folder of packed arrays and labels written by prepare and label")
-COMPARED = Option(
-    "--compared",
-    "compared",
-    {"type": Path, "nargs": "*", "default": [], "metavar": "PATH", "help": "files written by compare"},
-)
+WEIGHTS = path("weights", "file written by download_weights, for published weights", required=False)
 ENCODER = path("encoder", "encoder.safetensors written by select")
 ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
 TRUST = Option(
@@ -110,7 +106,7 @@ CONFIG = Option(
 )
 FEATURES = path("features", "folder written by gather for an encoder")
 STARTS = (
-    path("weights", "file written by download_weights, for init: published", required=False),
+    WEIGHTS,
     path(
         "parent",
         "folder written by the pretraining to continue, which `parent` in the settings describes",

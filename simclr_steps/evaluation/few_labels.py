@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from simclr_steps.data.correct import Mask
 from simclr_steps.data.groups import Groups, by_group
 from simclr_steps.data.packed import Description, Split, read_groups, read_split
 from simclr_steps.data.splits import JUDGED, Labels, Rows, labeled_rows, stratified_draw
@@ -25,6 +27,15 @@ Features = dict[str, Array]  # of the labeled images of each split, float32 [N, 
 Judged = dict[str, Any]  # accuracy, what balanced_accuracies returns, and by_group where there are groups
 SplitLabels = dict[str, Labels]  # int64 [N]
 SplitGroups = dict[str, Groups]  # of the same images, [N]; empty where they have no groups
+
+
+@dataclass
+class FewLabels:
+    """What logistic regression with few labels is worth."""
+
+    results: list[dict[str, Any]] = field(default_factory=list)  # one for each label budget, draw and split
+    notes: list[str] = field(default_factory=list)  # on what was left out
+    right: dict[tuple[str, int], Mask] = field(default_factory=dict)  # by budget and draw: on the split last judged
 
 
 def labeled_splits(folder: Path, data: Description) -> dict[str, Split]:
@@ -64,7 +75,15 @@ def hold_out(features: Features, labels: SplitLabels) -> tuple[Array, Labels] | 
 
 def judged(probe: LinearProbe, features: Features, labels: SplitLabels, groups: SplitGroups) -> dict[str, Judged]:
     """Return accuracy and balanced accuracy on each split but train and, with groups, what is right in each."""
-    right = {name: probe.right(values, labels[name]) for name, values in features.items() if name != "train"}
+    return _accuracies(_right(probe, features, labels), labels, groups)
+
+
+def _right(probe: LinearProbe, features: Features, labels: SplitLabels) -> dict[str, Mask]:
+    """Return which images are right of each split but train."""
+    return {name: probe.right(values, labels[name]) for name, values in features.items() if name != "train"}
+
+
+def _accuracies(right: dict[str, Mask], labels: SplitLabels, groups: SplitGroups) -> dict[str, Judged]:
     return {
         name: {
             "accuracy": float(np.mean(of_split)),
@@ -84,23 +103,22 @@ def few_labels(
     split_seed: int,
     device: torch.device,
     groups: SplitGroups | None = None,
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return one result for each label budget, draw and split of the input `name`, and notes on what was left out.
-
-    The penalty is chosen in the first draw of each budget.
-    """
-    results: list[dict[str, Any]] = []
-    notes: list[str] = []
+) -> FewLabels:
+    """Return the results of the input `name`; the penalty is chosen in the first draw of each budget."""
+    found = FewLabels()
     penalty = 0.0
     of_train = (groups or {}).get("train")
-    for budget, rows, draw in _draws(budgets, draws, labels["train"], of_train, split_seed, notes):
+    for budget, rows, draw in _draws(budgets, draws, labels["train"], of_train, split_seed, found.notes):
         few, drawn = features["train"][rows], labels["train"][rows]
         if draw == 0:
             within = None if of_train is None else of_train[rows]
             penalty, probe = choose_penalty(few[None], few, drawn, hold_out(features, labels), device, within)
         else:
             probe = LinearProbe(few[None], drawn, device).fit(penalty)
-        results += [
+        right = _right(probe, features, labels)
+        asked = str(budget) if isinstance(budget, WholeGroups) else str(len(rows))
+        found.right[asked, draw] = right[list(right)[-1]]
+        found.results += [
             {
                 "input": name,
                 "labels": len(rows),
@@ -110,11 +128,11 @@ def few_labels(
                 "draw": draw,
                 "C": penalty,
                 "split": split,
-                **found,
+                **measured,
             }
-            for split, found in judged(probe, features, labels, groups or {}).items()
+            for split, measured in _accuracies(right, labels, groups or {}).items()
         ]
-    return results, notes
+    return found
 
 
 def _draws(

@@ -36,9 +36,10 @@ def network_input(images: Tensor, image_size: Size) -> Tensor:
     return F.interpolate(x, size=image_size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def images_at_a_time(images: Images) -> int:
-    """Return how many images of this size, [N, H, W, C], make a batch."""
-    return max(1, min(_IMAGES_AT_A_TIME, _PIXELS_AT_A_TIME // (images.shape[1] * images.shape[2])))
+def images_at_a_time(images: Images, read_as: Size = (1, 1)) -> int:
+    """Return how many images of this size, [N, H, W, C], make a batch; larger ones may be made of them to be read."""
+    pixels = max(images.shape[1] * images.shape[2], read_as[0] * read_as[1])
+    return max(1, min(_IMAGES_AT_A_TIME, _PIXELS_AT_A_TIME // pixels))
 
 
 def check_images(network: Encoder | Classifier, images: Images) -> None:
@@ -84,7 +85,7 @@ def compute_features(
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = network.training
     network.eval()
-    batch_size = batch_size or images_at_a_time(images)
+    batch_size = batch_size or images_at_a_time(images, network.architecture.image_size)
     wanted = np.arange(len(images)) if rows is None else rows
     progress = Progress("features of", len(wanted))
     parts: list[tuple[Array, ...]] = []

@@ -11,10 +11,12 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.user_code import is_own
 from simclr_steps.settings.base import did_you_mean
 from simclr_steps.settings.network import PUBLISHED
+from simclr_steps.settings.sizes import Size
 
 Statistics = tuple[Sequence[float], Sequence[float]]  # mean and standard deviation of each channel, in [0, 1]
 
 _IMAGENET: Statistics = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of all weights that torchvision publishes
+_IMAGENET_SIZE = 224, 224  # that all of them are evaluated with
 _TORCHVISION_LICENSE = "BSD-3-Clause"
 _HUB = "https://huggingface.co/{}/resolve/main/{}"
 _HUB_FILE = "model.safetensors"  # where timm names no other
@@ -60,6 +62,17 @@ def _digits(address: str) -> str:
     """Return the first 8 digits of the SHA-256 that torchvision and, in old releases, timm put into a file's name."""
     found = re.search(r"-([0-9a-f]{8})\.\w+$", address)
     return found[1] if found else ""
+
+
+def input_size(encoder: str) -> Size:
+    """Return the height and width of images that the published weights of a network of torchvision or timm are for."""
+    if not encoder.startswith("timm:"):
+        return _IMAGENET_SIZE
+    import timm  # slow to import, and few need it
+
+    config: Any = timm.models.get_pretrained_cfg(encoder.removeprefix("timm:"))
+    _, height, width = config.input_size
+    return height, width
 
 
 def input_statistics(encoder: str) -> Statistics | None:

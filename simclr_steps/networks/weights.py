@@ -95,7 +95,7 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) ->
     used = {name: found[name] for name in wanted if name in found}
     _check_complete(backbone, used, path, encoder)
     _check_nothing_over(found, wanted, path, encoder)
-    first = next((name for name, parameter in backbone.named_parameters() if parameter.ndim > 2), None)
+    first = _first_kernel(backbone)
     if first in used and _differ_in_channels(used[first], wanted[first]):
         read, given = wanted[first].shape[1], used[first].shape[1]
         used[first] = for_channels(used[first], read)
@@ -116,6 +116,26 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) ->
         log.warning("warning: %s lacks %s, which stay random", path, _named(missing))
     if aside:
         log.info("left out of %s: %s", path, _named(aside))
+
+
+def are_of(weights: Weights, backbone: nn.Module) -> bool:
+    """Return whether a file holds each parameter of a backbone and no further blocks, for any number of channels."""
+    wanted = backbone.state_dict()
+    prefix = _prefix(weights.tensors, wanted)
+    found = {name.removeprefix(prefix): tensor for name, tensor in weights.tensors.items() if name.startswith(prefix)}
+    try:
+        _check_nothing_over(found, wanted, Path(), "")
+    except UserError:
+        return False
+    first = _first_kernel(backbone)
+    return all(
+        name in found and (found[name].shape == one.shape or (name == first and _differ_in_channels(found[name], one)))
+        for name, one in backbone.named_parameters()
+    )
+
+
+def _first_kernel(backbone: nn.Module) -> str | None:
+    return next((name for name, parameter in backbone.named_parameters() if parameter.ndim > 2), None)
 
 
 def _prefix(names: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:

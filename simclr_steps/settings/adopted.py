@@ -88,9 +88,9 @@ def results(plan: Plan) -> Iterator[Result]:
                 reads_labels=split == "unlabeled",
             )
     for name in plan.datasets:
-        for other, compared in plan.all_compared(name).items():
-            file, settings = f"results/{name}/compare/{other}.json", compared.model_dump(mode="json")
-            yield Result("compare", file, settings, dataset=name, encoder=compared.encoder)
+        for other, block in plan.compared(name).items():
+            file, settings = f"results/{name}/compare/{other}/knn.json", block.model_dump(mode="json")
+            yield Result("compare", file, settings, dataset=name, encoder=block.encoder)
     for name, weights in plan.published.items():
         yield Result("download_weights", _place_of(name), {"encoder": weights.encoder})
     yield Result("summary", "results/summary/run.json", plan.summary.model_dump(mode="json"))

@@ -20,6 +20,11 @@ NO_LABEL = -1  # of an image, in the place of its class
 LARGEST_SEED = 2**32 - 1  # that NumPy takes
 _LEAST_LETTERS, _MOST_OFFERED = 4, 3  # of a word that is looked for in longer ones, and how many of these are offered
 MODULE_AND_FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")  # of the user's own code
+_RESERVED = {  # names of folders beside those of blocks
+    "compare": "what encoders are compared with",
+    "summary": "the summary's files",
+    "weights": "published weights",
+}
 SCHEMES = ("https://", "http://", "file://")
 
 
@@ -38,13 +43,18 @@ Address = Annotated[str, AfterValidator(_check_address)]
 def _check_dataset_name(value: str) -> str:
     if value.partition(".")[0].lower() == "summary":  # such as summary.csv, which lies beside the data sets' folders
         raise ValueError("must not be summary or begin with summary., which are reserved for the summary's files")
-    if value.lower() == "weights":  # which lie beside the data sets' folders, too
-        raise ValueError("must not be weights, which is reserved for published weights")
     return value
 
 
-BlockName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-DatasetName = Annotated[BlockName, AfterValidator(_check_dataset_name)]
+def _check_block_name(value: str) -> str:
+    if value.lower() in _RESERVED:
+        raise ValueError(f"must not be {value.lower()}, which is reserved for {_RESERVED[value.lower()]}")
+    return value
+
+
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+BlockName = Annotated[_Name, AfterValidator(_check_block_name)]
+DatasetName = Annotated[_Name, AfterValidator(_check_dataset_name), AfterValidator(_check_block_name)]
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

@@ -1,13 +1,23 @@
-"""What an encoder is compared with: the pixels, and a network with random weights."""
+"""What an encoder is compared with: the pixels, a network with random weights, and encoders off the shelf."""
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
 
-from simclr_steps.settings.base import Seed, Settings
-from simclr_steps.settings.labels import LabelBudget
+from pydantic import AfterValidator
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import Seed, Settings, did_you_mean
+from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.network import ENCODERS
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.sizes import ViewSize
+from simclr_steps.settings.weights import PublishedWeights
+
+_PREFIX = re.compile(r"(\w+):[^/\\]*")  # of a name; a path has a separator, or no colon
 
 
 class RandomNetwork(Settings):
@@ -27,19 +37,118 @@ class RandomNetwork(Settings):
         return "-".join(["random", self.encoder.replace(":", "="), *stem, *sides, f"seed{self.seed}"])
 
 
-class ComparedSettings(Settings):
-    """The features that an encoder's are compared with, and on how many labels."""
+class OffTheShelf(Settings):
+    """An encoder that is to be had without a training: published, or in a file."""
 
-    network: RandomNetwork | None  # None: the pixels themselves
-    labels: list[LabelBudget]
-    draws: int
+    weights: str  # torchvision:NAME, timm:NAME.TAG or a path
+
+    @property
+    def published(self) -> PublishedWeights | None:
+        """The published weights, None of a file."""
+        is_published = self.weights.startswith(("torchvision:", "timm:"))
+        return PublishedWeights(encoder=self.weights.removeprefix("torchvision:")) if is_published else None
+
+    @property
+    def file(self) -> Path | None:
+        """The user's file, None of published weights."""
+        return None if self.published else Path(self.weights)
+
+    @property
+    def name(self) -> str:
+        """A name for a folder: resnet50.IMAGENET1K_V2, timm=vit_tiny_patch16_224.augreg_in21k, file=encoder."""
+        if self.published:
+            return self.published.name
+        return "file=" + re.sub(r"[^\w.-]", "_", Path(self.weights).stem)
+
+    @property
+    def title(self) -> str:
+        """A name for readers; torchvision's weights are all trained on ImageNet."""
+        kind, _, name = self.weights.partition(":")
+        if not self.published:
+            return f"file {Path(self.weights).name}"
+        return f"ImageNet ({name})" if kind == "torchvision" else name
+
+
+class ComparedSettings(EvaluationSettings):
+    """The features that an encoder's are compared with, and how they are evaluated, which is as its own are."""
+
+    network: RandomNetwork | OffTheShelf | None  # None: the pixels themselves
 
     @property
     def encoder(self) -> str:
-        """The name of the network's encoder, "" for the pixels."""
-        return self.network.encoder if self.network else ""
+        """The name of the encoder whose code may be the user's own, "" for the pixels and for what is off the shelf."""
+        return self.network.encoder if isinstance(self.network, RandomNetwork) else ""
+
+    @property
+    def input(self) -> str:
+        """What the features are called in results and tables."""
+        if isinstance(self.network, OffTheShelf):
+            return self.network.title
+        return "random" if self.network else "pixels"
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of random weights."""
+        return self.network.seed if isinstance(self.network, RandomNetwork) else None
+
+    @property
+    def published(self) -> PublishedWeights | None:
+        """The published weights that are to be downloaded, if any."""
+        return self.network.published if isinstance(self.network, OffTheShelf) else None
+
+    @property
+    def file(self) -> Path | None:
+        """The user's file of weights, if it is one."""
+        return self.network.file if isinstance(self.network, OffTheShelf) else None
+
+
+def _check_weights(value: str) -> str:
+    found = _PREFIX.fullmatch(value)
+    if value in ENCODERS:
+        raise ValueError(f"must be torchvision:{value}, or the path of a file of weights")
+    if not found:
+        return str(Path(value).expanduser())
+    if found[1] not in ("torchvision", "timm"):
+        raise ValueError("must be torchvision:NAME, timm:NAME.TAG or the path of a file of weights")
+    kind, _, name = value.partition(":")
+    if kind == "torchvision" and name not in ENCODERS:
+        raise ValueError(f"must name a ResNet of torchvision; {did_you_mean(name, ENCODERS)}")
+    if kind == "timm" and "." not in name:
+        raise ValueError(
+            f"needs the tag of the weights: write {value}.TAG, with one that timm.list_pretrained('{name}.*') lists"
+        )
+    return value
+
+
+WeightsToCompare = Annotated[str, AfterValidator(_check_weights)]
 
 
 def random_network(pretrain: PretrainSettings, seed: int) -> RandomNetwork:
     """Return the network of a pretraining with random weights."""
     return RandomNetwork(encoder=pretrain.encoder, stem=pretrain.asked_stem, view_size=pretrain.view_size, seed=seed)
+
+
+def off_the_shelf(weights: Iterable[str]) -> dict[str, OffTheShelf]:
+    """Return encoders off the shelf by the names of folders.
+
+    Raises
+    ------
+    UserError
+        When two of them would share a folder.
+    """
+    found: dict[str, OffTheShelf] = {}
+    for one in (OffTheShelf(weights=text) for text in weights):
+        if found.setdefault(one.name, one) != one:
+            raise UserError(
+                f"compare: {found[one.name].weights} and {one.weights} would share the folder {one.name}: rename one "
+                "of the files"
+            )
+    return found
+
+
+def compared(
+    pretrain: PretrainSettings, seed: int, weights: Iterable[str]
+) -> dict[str, RandomNetwork | OffTheShelf | None]:
+    """Return what a pretraining from a seed is compared with, by the names of folders."""
+    network = random_network(pretrain, seed)
+    return {"pixels": None, network.name: network, **off_the_shelf(weights)}

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import BlockName, DatasetName, Seed, Settings, did_you_mean
+from simclr_steps.settings.compared import WeightsToCompare
 from simclr_steps.settings.datasets import ArraysDataset, Dataset, FolderDataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetune import FinetuneSettings
@@ -41,6 +42,13 @@ class Config(Settings):
     finetunes: dict[BlockName, FinetuneSettings] = Field({}, description="Named fine-tuning settings.")
     selection: SelectionSettings = Field(SelectionSettings(), description="How the checkpoint is chosen.")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="How frozen features are evaluated.")
+    compare: list[WeightsToCompare] = Field(
+        [],
+        description="Encoders off the shelf that SimCLR's are compared with, each once per data set: "
+        "`torchvision:resnet50`, `timm:NAME.TAG`, or the path of a file of weights, an encoder that this workflow "
+        "trained or a state dict of a ResNet of torchvision. Raw pixels and random weights are always compared. See "
+        "[docs/weights.md](../docs/weights.md#compare).",
+    )
     prediction: PredictionSettings = Field(PredictionSettings(), description="Which splits get features.")
     umap: UmapSettings = Field(UmapSettings(), description="How features are plotted.")
     metadata: list[str] = Field(

@@ -12,7 +12,7 @@ from pydantic import Field
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import Settings
-from simclr_steps.settings.compared import ComparedSettings, RandomNetwork, random_network
+from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, compared, off_the_shelf
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
 from simclr_steps.settings.datasets import FolderDataset
@@ -47,11 +47,17 @@ class Run(Settings):
     finetunes: list[str]
     grids: list[GridPoint] = Field([])  # what the run is in each grid that asks for it
     continues: list[str] = Field([])  # the pretrainings from whose end this one goes on, the first one first
+    compared: list[str] = Field([])  # what it is compared with, by the names of folders
 
     @property
     def folder(self) -> str:
         """Where the run's results are, below those of all runs."""
         return self.folder_of(self.pretrain)
+
+    @property
+    def folders_compared(self) -> list[str]:
+        """Where those of what it is compared with are, which other runs share."""
+        return [f"{self.dataset}/compare/{name}" for name in self.compared]
 
     def folder_of(self, pretrain: str) -> str:
         """Return the same of another pretraining on the data set from the seed."""
@@ -115,18 +121,13 @@ class Plan:
         display = self.config.datasets[dataset].display
         return UmapOfDataset(**dict(self.config.umap), display=display, columns=self.config.metadata)
 
-    def compared(self, pretrain: str, seed: int) -> dict[str, ComparedSettings]:
-        """Return what a pretraining from a seed is compared with, by name; runs share what has one name."""
-        networks: dict[str, RandomNetwork | None] = {"pixels": None}
-        network = random_network(self.pretrains[pretrain], seed)
-        networks[network.name] = network
-        labels, draws = self.config.evaluation.labels, self.config.evaluation.draws
-        return {name: ComparedSettings(network=one, labels=labels, draws=draws) for name, one in networks.items()}
-
-    def all_compared(self, dataset: str) -> dict[str, ComparedSettings]:
-        """Return what all runs on a data set are compared with, by name."""
+    def compared(self, dataset: str) -> dict[str, ComparedSettings]:
+        """Return what all runs on a data set are compared with, by name; runs share what has one name."""
+        evaluated = dict(self.config.evaluation)
         runs = [run for run in self.runs if run.dataset == dataset]
-        return {name: one for run in runs for name, one in self.compared(run.pretrain, run.seed).items()}
+        pretrains = [(self.pretrains[run.pretrain], run.seed) for run in runs]
+        networks = {name: one for run in pretrains for name, one in compared(*run, self.config.compare).items()}
+        return {name: ComparedSettings(network=one, **evaluated) for name, one in networks.items()}
 
     def demands(self, dataset: str) -> Demands:
         """Return what the experiments ask of a data set."""
@@ -189,8 +190,10 @@ class Plan:
 
     @property
     def published(self) -> dict[str, PublishedWeights]:
-        """The published weights that encoders start from, by their name; where one block has the file, all take it."""
-        asked = [weights for block in self.pretrains.values() if (weights := block.published_weights)]
+        """The published weights that are used, by their name; where one block has the file, all take it."""
+        others = off_the_shelf(self.config.compare).values()
+        asked = [weights for other in others if (weights := other.published)]
+        asked += [weights for block in self.pretrains.values() if (weights := block.published_weights)]
         return {weights.name: weights for weights in sorted(asked, key=lambda weights: weights.path is not None)}
 
     @property
@@ -200,6 +203,9 @@ class Plan:
         pretrains = self.pretrains.items()
         weights = {f"pretrains.{name}.init": block.own_weights for name, block in pretrains}
         weights |= {f"pretrains.{name}.weights_path": block.found_weights for name, block in pretrains}
+        weights |= {
+            f"compare.{number}": OffTheShelf(weights=one).file for number, one in enumerate(self.config.compare)
+        }
         return data | {key: path for key, path in weights.items() if path}
 
     def check_paths(self, written: Iterable[str]) -> None:
@@ -255,7 +261,12 @@ def plan(config: Config) -> Plan:
             points = [GridPoint(pretrain=experiment.pretrain, values=values)] if values else []
             for seed in experiment.seeds:
                 run = Run(
-                    dataset=experiment.dataset, pretrain=name, seed=seed, finetunes=experiment.finetunes, grids=points
+                    dataset=experiment.dataset,
+                    pretrain=name,
+                    seed=seed,
+                    finetunes=experiment.finetunes,
+                    grids=points,
+                    compared=list(compared(settings, seed, config.compare)),
                 )
                 key = experiment.dataset, name, seed
                 runs[key] = _joined(runs[key], run) if key in runs else run

@@ -1,76 +1,99 @@
-"""Measure what an encoder must beat: the pixels, or a network with random weights."""
+"""Measure what an encoder must beat: the pixels, a network with random weights, or an encoder off the shelf."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from simclr_steps.data.packed import Description, Pixels, Split, read_description
+from simclr_steps.data.packed import Pixels, Split, read_description
 from simclr_steps.data.splits import labeled_rows
-from simclr_steps.evaluation.few_labels import (
-    Features,
-    chosen_on,
-    features_of,
-    few_labels,
-    groups_of,
-    labeled_splits,
-    labels_of,
-)
+from simclr_steps.evaluation.few_labels import Features
 from simclr_steps.evaluation.linear_probe import Array
-from simclr_steps.files import write_json
-from simclr_steps.machine.logs import log
+from simclr_steps.evaluation.protocol import (
+    NO_LABELS,
+    Extracted,
+    Labeled,
+    Measured,
+    extract,
+    labeled_images,
+    measure,
+    tell_time,
+    unmeasured,
+)
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
-from simclr_steps.networks.architecture import Architecture, resolve
+from simclr_steps.methods.augmenter import tell_left_out
+from simclr_steps.methods.off_the_shelf import off_the_shelf
+from simclr_steps.methods.probe_views import views_of
+from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.from_scratch import draw_brought_weights
-from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
+from simclr_steps.networks.user_code import augmentation_code
+from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, RandomNetwork
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 
 LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a linear model of pixels takes hours
 
 
-def compare(settings: ComparedSettings, *, data: Path, out: Path, hardware: Hardware) -> None:
-    """Fit logistic regression with few labels to the pixels or to the features of a network with random weights.
+def compare(
+    settings: ComparedSettings, *, data: Path, weights: Path | None = None, out: Path, hardware: Hardware
+) -> None:
+    """Measure the pixels, or the features of another network, as `evaluate` does an encoder's features.
 
-    Writes the JSON file `out`, which all runs share that are compared with it: `results`, as `evaluate` takes them into
-    linear.json, and `notes` on what was left out.
+    The network has random weights or, off the shelf, those of a file; `weights` is what download_weights wrote of
+    published ones. Writes into `out`, which all runs share that are compared with it, knn.json and linear.json. Pixels
+    have no probe on views.
+
+    Raises
+    ------
+    UserError
+        When there are no such weights.
     """
     description = read_description(data)
-    network = settings.network
-    record = Record("compare", settings, description.content_hash, network.seed if network else None)
-    splits = labeled_splits(data, description)
-    labels, groups = labels_of(splits), groups_of(data, description, splits)
-    results: list[dict[str, Any]] = []
-    notes: list[str] = []
-    if splits and network is None and np.prod(splits["train"].images.shape[1:]) > LARGEST_PIXEL_INPUT:
-        notes = [f"Raw pixels were skipped: an image has more than {LARGEST_PIXEL_INPUT:,} values."]
-    elif splits:
-        device = hardware.claim().device
-        features = _pixels(splits) if network is None else features_of(_built(network, description), splits, device)
-        asked = (settings.labels, settings.draws, description.split_seed)
-        results, notes = few_labels("random" if network else "pixels", features, labels, *asked, device, groups)
-    built = {"architecture": _architecture(network, description).model_dump(mode="json")} if network else {}
-    facts = {"C_chosen_on": chosen_on(labels), **built, "run": record.finish()}
-    write_json(out, {"results": results, "notes": notes, **facts})
-    log.info("wrote %s", out)
+    own_code = augmentation_code(settings.augmentation)
+    record = Record("compare", settings, description.content_hash, settings.seed, own_code)
+    given = labeled_images(data, description)
+    network = _network(settings.network, description.image_format, weights) if settings.network else None
+    if not given:
+        measured = unmeasured(settings.input, settings, NO_LABELS)
+    elif network:
+        measured = _of_network(network, given, settings, hardware)
+    else:
+        measured = _of_pixels(given, settings, hardware)
+    built = {"architecture": network.architecture.model_dump(mode="json")} if network else {}
+    measured.write(out, {"unlabeled_left_out": given.left_out, **built, "run": record.finish()})
 
 
-def _built(network: RandomNetwork, data: Description) -> Encoder:
-    """Return the network, whose random weights depend on its seed alone."""
+def _of_network(network: Encoder, given: Labeled, settings: ComparedSettings, hardware: Hardware) -> Measured:
+    architecture, device = network.architecture, hardware.claim().device
+    form = architecture.trained_on
+    tell_left_out(settings.augmentation, form.channels, is_color=form.is_color)
+    views = views_of(settings.augmentation, architecture, settings.seed or 0)
+    tell_time(network, given, device, with_views=views is not None)
+    return measure(settings.input, extract(network, given, device, views), given, settings, device)
+
+
+def _of_pixels(given: Labeled, settings: ComparedSettings, hardware: Hardware) -> Measured:
+    if np.prod(given.splits["train"].images.shape[1:]) > LARGEST_PIXEL_INPUT:
+        note = f"Raw pixels were skipped: an image has more than {LARGEST_PIXEL_INPUT:,} values."
+        return unmeasured("pixels", settings, note)
+    device = hardware.claim().device
+    return measure("pixels", Extracted(_pixels(given.splits)), given, settings, device)
+
+
+def _network(network: RandomNetwork | OffTheShelf, form: ImageFormat, weights: Path | None) -> Encoder:
+    """Return the network; random weights depend on its seed alone."""
+    if isinstance(network, OffTheShelf):
+        return off_the_shelf(network, form, weights)
+    settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)
-        encoder = Encoder(_architecture(network, data))
+        encoder = Encoder(resolve(settings, form))
         draw_brought_weights(encoder.backbone, encoder.architecture)
         return encoder
-
-
-def _architecture(network: RandomNetwork, data: Description) -> Architecture:
-    settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
-    return resolve(settings, data.image_format)
 
 
 def _pixels(splits: dict[str, Split]) -> Features:

@@ -19,6 +19,7 @@ from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
+from simclr_steps.summary.compared import compared, uncompared
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import group
@@ -66,9 +67,11 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     effects = list(batch_effects(table))
     notes = [
         *verdicts(headlines, runs),
+        *compared(runs),
         *cautions(headlines, descriptions, runs),
         *(one.note() for one in effects),
         *(Note(Weight.UNMEASURED, note, run.run.dataset) for run in runs for note in run.notes),
+        *uncompared(table),
     ]
     # A figure without axes is a sentence that says why there is none.
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]

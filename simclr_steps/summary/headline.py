@@ -21,6 +21,7 @@ SERIES = {
     "finetune-random-frozen": "random, new head",
     "random": "random features",
     "pixels": "raw pixels",
+    "published": "off the shelf",
 }
 MEANING = {
     "simclr": "logistic regression on the features of the frozen SimCLR encoder",
@@ -30,6 +31,7 @@ MEANING = {
     "finetune-random-frozen": "a head trained on the labels, on the same network with random weights",
     "random": "logistic regression on features of the same network with random weights",
     "pixels": "logistic regression on the pixels",
+    "published": "logistic regression on the features of this encoder off the shelf, which was not trained further",
 }
 
 _ON_ALL_LABELS = {  # what is measured of the frozen features, by stage and metric
@@ -178,10 +180,14 @@ def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add the name of each row's series, with its block's name where two fine-tunings differ in more than labels."""
+    """Add the name of each row's series, with its block's name where two fine-tunings differ in more than labels.
+
+    What is off the shelf has a name of its own.
+    """
     blocks = rows.groupby(["series", budgets(rows)])["input"].transform("nunique")
     several = set(rows.loc[blocks > 1, "series"])
-    name = rows["series"].map(SERIES)
+    several.discard("published")
+    name = rows["series"].map(SERIES).where(rows["series"] != "published", rows["input"])
     return rows.assign(name=name.where(~rows["series"].isin(several), name + " (" + rows["input"].astype(str) + ")"))
 
 
@@ -189,7 +195,8 @@ def _measures(rows: pd.DataFrame, split: str) -> list[str]:
     """Say what kNN and linear probes measure."""
     sentences = []
     for what, (stage, metric) in _ON_ALL_LABELS.items():
-        asked = (rows["stage"] == stage) & (rows["metric"] == metric) & (rows["split"] == split)
+        measured = (rows["stage"] == stage) & (rows["metric"] == metric) & (rows["input"] == "simclr")
+        asked = measured & (rows["split"] == split)
         if asked.any():
             sentences.append(f"{what}, all labels, in %: {spread_of(rows[asked])}{_over_seeds(rows)}.")
     return sentences

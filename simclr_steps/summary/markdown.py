@@ -7,7 +7,7 @@ from html import escape
 
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.headline import APART, BALANCED, Headline
-from simclr_steps.summary.notes import Note, grave, less_grave
+from simclr_steps.summary.notes import Note, first, others
 
 
 def as_markdown(
@@ -15,8 +15,8 @@ def as_markdown(
 ) -> str:
     """Return a page that reads well as it is in a terminal; `whose` are sentences on what it is a summary of."""
     parts = [f"{_as_text(sentence)}\n" for sentence in whose]
-    if first := grave(notes):
-        parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in first) + "\n")
+    if sentences := first(notes):
+        parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in sentences) + "\n")
     for one in headlines:
         parts.append(f"## {one.title}\n")
         if len(one.accuracy):
@@ -30,8 +30,8 @@ def as_markdown(
                 parts.append(_aligned(one.balanced_cells()))
         else:
             parts.append("Accuracy was not measured: it requires labels.\n")
-        sentences = filter(None, [*one.measures, *one.parents, one.penalty, one.cost])
-        parts.append("\n".join(f"- {sentence}" for sentence in sentences) + "\n")
+        measures = filter(None, [*one.measures, *one.parents, one.penalty, one.cost])
+        parts.append("\n".join(f"- {sentence}" for sentence in measures) + "\n")
     meanings = dict.fromkeys(line for one in headlines for line in one.meanings())
     if meanings:
         parts.append("What the columns mean\n")
@@ -39,9 +39,9 @@ def as_markdown(
     if effects:
         parts.append(f"## Metadata\n\n{MEANING}\n")
         parts.append(_aligned([[_as_text(cell).replace("|", "\\|") for cell in row] for row in as_table(effects)]))
-    if others := less_grave(notes):
+    if sentences := others(notes):
         parts.append("## Notes\n")
-        parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in others) + "\n")
+        parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in sentences) + "\n")
     return "# Summary\n\n" + "\n".join(parts)
 
 

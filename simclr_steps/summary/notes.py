@@ -16,8 +16,9 @@ class Weight(IntEnum):
     LEAKED = 0  # the images that are judged are not new, or their labels are wrong
     TOO_FEW = 1  # groups, to tell anything from
     FAILED = 2  # the training is worth nothing, or the comparison is lost
-    DOUBTFUL = 3
-    UNMEASURED = 4
+    COMPARED = 3  # SimCLR is better than what comes for free, by so much
+    DOUBTFUL = 4
+    UNMEASURED = 5
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,18 @@ def as_sentences(notes: Iterable[Note]) -> list[str]:
 
 
 def grave(notes: Iterable[Note]) -> list[str]:
-    """Return the sentences to read before any result."""
+    """Return the sentences that warn of the results."""
     return as_sentences(note for note in notes if note.weight <= Weight.FAILED)
 
 
-def less_grave(notes: Iterable[Note]) -> list[str]:
-    """Return the others, which may stand below the results."""
-    return as_sentences(note for note in notes if note.weight > Weight.FAILED)
+def first(notes: Iterable[Note]) -> list[str]:
+    """Return the sentences to read before any result."""
+    return as_sentences(note for note in notes if note.weight <= Weight.COMPARED)
+
+
+def others(notes: Iterable[Note]) -> list[str]:
+    """Return those that may stand below the results."""
+    return as_sentences(note for note in notes if note.weight > Weight.COMPARED)
 
 
 def _holders(notes: Sequence[Note]) -> str:

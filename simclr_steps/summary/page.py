@@ -16,12 +16,13 @@ from jinja2 import Environment
 from simclr_steps.data.packed import Description
 from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
+from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.plan import Run
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
-from simclr_steps.summary.notes import Note, grave, less_grave
+from simclr_steps.summary.notes import Note, first, others
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
@@ -99,8 +100,8 @@ def page(
         balanced=BALANCED,
         whose=whose,
         measured=any(len(one.accuracy) for one in headlines),
-        grave=grave(notes),
-        notes=less_grave(notes),
+        first=first(notes),
+        notes=others(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
         splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
         frozen={title: cells for title, part in rows.items() if (cells := frozen(part))},
@@ -172,7 +173,8 @@ def _images(form: ImageFormat) -> str:
 
 def _provenance(runs: Sequence[RunResults], descriptions: Mapping[str, Description]) -> Table:
     """Return what made all results: what differs between steps is listed."""
-    records = [record for run in runs for stage, record in run.records.items() if stage != "linear"]
+    every = [record for run in runs for stage, record in run.records.items() if stage != "linear"]
+    records = list({canonical_json(record): record for record in every}.values())  # runs share what they are beside
     versions: dict[str, set[str]] = {}
     for record in records:
         for package, version in (record.get("versions") or {}).items():

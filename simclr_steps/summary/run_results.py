@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simclr_steps.data.correct import Correct, read_correct
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.points import quality_lines
 from simclr_steps.files import read_json
@@ -18,6 +19,7 @@ from simclr_steps.settings.plan import Run
 from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.confusion import confusion
 from simclr_steps.summary.courses import course
+from simclr_steps.summary.headline import SERIES
 from simclr_steps.summary.intervals import ByGroup, interval
 from simclr_steps.summary.parents import METRIC
 
@@ -62,6 +64,7 @@ class RunResults:
     pictures: list[Picture] = field(default_factory=list)
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
+    correct: dict[str, Correct] = field(default_factory=dict)  # by input: which images are right
 
     def add(
         self,
@@ -104,7 +107,9 @@ def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults
         collected.history = course(run, results)
         _read_pretrain(collected, folder)
         _read_selection(collected, folder)
-        _read_evaluation(collected, folder)
+        _read_evaluation(collected, folder / "evaluate", ("knn", "linear"))
+        for name in run.folders_compared:
+            _read_compared(collected, results / name)
         if columns:
             _read_metadata(collected, folder, columns)
         for name in run.finetunes:
@@ -179,31 +184,45 @@ def _read_selection(collected: RunResults, folder: Path) -> None:
         collected.add("select", "knn_accuracy", chosen.get("knn_accuracy"), split="validation")
 
 
-def _read_evaluation(collected: RunResults, folder: Path) -> None:
-    knn = _read(collected, "knn", folder / "evaluate" / "knn.json")
-    linear = _read(collected, "linear", folder / "evaluate" / "linear.json")
+def _read_compared(collected: RunResults, folder: Path) -> None:
+    stage = f"compare {folder.name}"
+    _read_evaluation(collected, folder, (stage, stage))
+    measured, own = (collected.records.get(name, {}).get("data_hash") for name in (stage, "knn"))
+    if measured and own and measured != own:
+        raise UserError(f"{folder} was measured on data other than the run's: run compare again")
+
+
+def _read_evaluation(collected: RunResults, folder: Path, stages: tuple[str, str]) -> None:
+    """Read what one input was measured to be worth; its records are kept as those of the stages."""
+    knn = _read(collected, stages[0], folder / "knn.json")
+    linear = _read(collected, stages[1], folder / "linear.json")
     images = {split: knn[split]["images"] for split in JUDGED if knn and split in knn}  # both judge the same
     for split, count in images.items():
         for metric in ("accuracy", "weighted_accuracy", "balanced_accuracy", "balanced_weighted_accuracy"):
             measured = knn[split]  # type: ignore[index]
-            keys = {**_of_share(measured, metric, count), "input": "simclr", "split": split}
-            collected.add("knn", metric, measured.get(metric), **keys)
+            keys = {**_of_share(measured, metric, count), "split": split}
+            collected.add("knn", metric, measured.get(metric), **keys, input=knn["input"])  # type: ignore[index]
+    correct = folder / "correct.npz"
+    if linear and correct.exists():
+        collected.correct[linear["input"]] = read_correct(correct)
     for row in linear["results"] if linear else []:
         keys = {key: row[key] for key in ("input", "labels", "draw", "split", *_GROUPED) if key in row}
+        keys["series"] = row["input"] if row["input"] in SERIES else "published"
         for metric in ("accuracy", "balanced_accuracy"):
-            keys |= {**_of_share(row, metric, images.get(row["split"])), "series": row["input"]}
+            keys |= _of_share(row, metric, images.get(row["split"]))
             collected.add("linear", metric, row.get(metric), **keys)
     for key in ("probe", "probe_on_views") if linear else ():
         for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
             measured = {"by_group": (linear.get(f"{key}_by_group") or {}).get(split)}  # type: ignore[union-attr]
             for_groups: dict[str, Any] = {"images": images.get(split), "by_group": _by_group(measured, "accuracy")}
-            collected.add("linear", f"{key}_accuracy", accuracy, **for_groups, input="simclr", split=split)
+            of_probe = {"input": linear["input"], "split": split}  # type: ignore[index]
+            collected.add("linear", f"{key}_accuracy", accuracy, **for_groups, **of_probe)
         for split, measured in (linear.get(f"{key}_balanced") or {}).items():  # type: ignore[union-attr]
-            keys = {**_of_share(measured, "balanced_accuracy", None), "input": "simclr", "split": split}
+            keys = {**_of_share(measured, "balanced_accuracy", None), "input": linear["input"], "split": split}  # type: ignore[index]
             collected.add("linear", f"{_BALANCED}{key}_accuracy", measured["balanced_accuracy"], **keys)
     if linear and linear["results"]:
         _read_penalties(collected, linear)
-    if linear and linear["note"]:
+    if linear and linear["note"] and linear["note"] not in collected.notes:
         collected.notes.append(linear["note"])
 
 
@@ -225,7 +244,7 @@ def _read_penalties(collected: RunResults, linear: dict[str, Any]) -> None:
         keys = {key: row[key] for key in ("input", "labels", "budget") if key in row}
         collected.add("linear", "C", row["C"], split=split, **keys)
     for key in ("probe", "probe_on_views"):
-        collected.add("linear", f"{key}_C", linear.get(f"{key}_C"), input="simclr", split=split)
+        collected.add("linear", f"{key}_C", linear.get(f"{key}_C"), input=linear["input"], split=split)
 
 
 def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:

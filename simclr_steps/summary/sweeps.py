@@ -67,7 +67,8 @@ def _with_grids(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
     )
     points["sweep"] = points["title"] + [canonical_json(keys) for keys in points["keys"]]
     split = table["dataset"].map(lambda name: shown_split(table[table["dataset"] == name]))
-    knn, linear = (table["stage"] == "knn"), (table["series"] == "simclr")
+    of_simclr = table["input"] == "simclr"
+    knn, linear = of_simclr & (table["stage"] == "knn"), of_simclr & (table["stage"] == "linear")
     tuned = table["series"].astype(str).str.startswith("finetune-pretrained")
     chosen = table[(knn | linear | tuned) & (table["metric"] == "accuracy") & (table["split"] == split)]
     rows = chosen.merge(points, on=["dataset", "pretrain", "seed"])

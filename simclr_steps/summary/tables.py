@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from simclr_steps.summary.budgets import budgets, in_order, written
-from simclr_steps.summary.headline import shown_split
+from simclr_steps.summary.headline import SERIES, shown_split
 from simclr_steps.summary.intervals import spread_of
 from simclr_steps.summary.parents import METRIC as PER_IMAGE
 
@@ -38,13 +38,16 @@ _WORST = 5  # classes
 
 
 def frozen(rows: pd.DataFrame) -> Table:
-    """Return what is measured of the frozen features with all labels, on the test split and on the hold-out."""
-    splits = [split for split in SPLIT_NAMES if (rows["split"] == split).any()]
-    table = [["", *(SPLIT_NAMES[split] for split in splits)]]
+    """Return what is measured with all labels, on the test split and on the hold-out: a column for each input."""
+    judged = rows[rows["stage"] == "knn"]["input"].unique()
+    inputs = {name: SERIES.get(name, name) for name in [*SERIES, *judged] if name in judged}
+    table = [["", "split", *inputs.values()]]
     for (stage, metric), name in _FROZEN.items():
         measured = rows[(rows["stage"] == stage) & (rows["metric"] == metric)]
-        if len(measured):
-            table.append([name, *(_cell(measured[measured["split"] == split]) for split in splits)])
+        for split, shown in SPLIT_NAMES.items():
+            of_split = measured[measured["split"] == split]
+            if len(of_split):
+                table.append([name, shown, *(_cell(of_split[of_split["input"] == one]) for one in inputs)])
     return table if len(table) > 1 else []
 
 
@@ -68,9 +71,11 @@ def comparison(rows: pd.DataFrame) -> Table:
     """Return the accuracies of all pretrainings on one data set, a row for each; nothing for a single one."""
     names = list(dict.fromkeys(rows["pretrain"]))
     here = rows[rows["split"] == shown_split(rows)]
-    columns = {name: (here["stage"] == key[0]) & (here["metric"] == key[1]) for key, name in _FROZEN.items()}
+    of_simclr = here["input"] == "simclr"
+    columns = {
+        name: of_simclr & (here["stage"] == key[0]) & (here["metric"] == key[1]) for key, name in _FROZEN.items()
+    }
     accuracy, balanced = here["metric"] == "accuracy", here["metric"] == "balanced_accuracy"
-    of_simclr = here["series"] == "simclr"
     for budget in in_order(here[of_simclr]):
         chosen = of_simclr & (budgets(here) == budget)
         columns[f"{written(here[chosen])} labels"] = chosen & accuracy

@@ -106,7 +106,7 @@ def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project)
         ("umap", {"umap", "summary"}),
         ("galleries", {"galleries", "summary"}),
         ("evaluate", {"evaluate", "summary"}),
-        ("compare", {"compare", "evaluate", "summary"}),
+        ("compare", {"compare", "summary"}),
         ("finetune", {"finetune", "predict_classifier", "gather_predictions", "summary"}),
         (
             "predict",

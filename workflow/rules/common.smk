@@ -84,6 +84,7 @@ ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
 
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
+COMPARED = [f"results/{dataset}/compare/{name}" for dataset in PLAN.datasets for name in PLAN.compared(dataset)]
 
 
 wildcard_constraints:
@@ -186,7 +187,11 @@ def checksum_of(path):
 
 def published(wildcards):
     """Return what download_weights writes for a pretraining that starts from published weights."""
-    weights = PLAN.pretrains[wildcards.pretrain].published_weights
+    return file_of(PLAN.pretrains[wildcards.pretrain].published_weights)
+
+
+def file_of(weights):
+    """Return what download_weights writes of published weights, nothing where there are none."""
     return [f"resources/weights/{weights.name}.json"] if weights else []
 
 
@@ -232,8 +237,8 @@ def config_named(wildcards, output):
 
 
 def compared(wildcards):
-    """Return the settings of one of the baselines that the encoders of a data set are compared with."""
-    return PLAN.all_compared(wildcards.dataset)[wildcards.compared]
+    """Return the settings of one of those that the encoders of a data set are compared with."""
+    return PLAN.compared(wildcards.dataset)[wildcards.compared]
 
 
 def work_folder(name):

@@ -1,8 +1,11 @@
 rule compare:
     input:
         arrays_and_rows("train", "validation", "test"),
+        weights=lambda wildcards: file_of(compared(wildcards).published),
     output:
-        "results/{dataset}/compare/{compared}.json",
+        "results/{dataset}/compare/{compared}/knn.json",
+        "results/{dataset}/compare/{compared}/linear.json",
+        "results/{dataset}/compare/{compared}/correct.npz",
     log:
         "logs/{dataset}/compare/{compared}.log",
     benchmark:
@@ -16,12 +19,19 @@ rule compare:
         runtime=240,
     params:
         settings=lambda wildcards: compared(wildcards).as_json(),
-        code=lambda wildcards: [code_hash("compare"), *own_code(compared(wildcards).encoder)],
+        code=lambda wildcards: [
+            code_hash("compare"),
+            *own_code(compared(wildcards).encoder),
+            *augmentation_code(CONFIG.evaluation.augmentation),
+        ],
+        own_weights=lambda wildcards: checksum_of(compared(wildcards).file),
+        weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
         data=subpath(input[0], parent=True),
+        out=subpath(output[0], parent=True),
         step=command("compare"),
         gpus=gpus,
     shell:
-        "{params.step} --settings {params.settings:q} --data {params.data:q} --out {output:q}"
+        "{params.step} --settings {params.settings:q} {params.weights:q} --data {params.data:q} --out {params.out:q}"
         " {params.gpus} --log {log:q}"
 
 
@@ -29,13 +39,10 @@ rule evaluate:
     input:
         arrays_and_rows("train", "validation", "test"),
         encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
-        compared=lambda wildcards: [
-            f"results/{wildcards.dataset}/compare/{name}.json"
-            for name in PLAN.compared(wildcards.pretrain, int(wildcards.seed))
-        ],
     output:
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/knn.json",
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/linear.json",
+        "results/{dataset}/{pretrain}/seed{seed}/evaluate/correct.npz",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/evaluate.log",
     benchmark:
@@ -56,7 +63,7 @@ rule evaluate:
         gpus=gpus,
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
-        " --data {params.data:q} --compared {input.compared:q} --seed {wildcards.seed} --out {params.out:q}"
+        " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q}"
         " {params.gpus} --log {log:q}"
 
 
@@ -90,8 +97,9 @@ rule metadata:
 
 rule evaluate_all:
     input:
+        collect("{run}/evaluate/metadata.json", run=RUNS if CONFIG.metadata else []),
         collect(
-            "{run}/evaluate/{kind}.json",
-            run=RUNS,
-            kind=["knn", "linear", *(["metadata"] if CONFIG.metadata else [])],
+            "{folder}/{file}",
+            folder=[*(f"{run}/evaluate" for run in RUNS), *COMPARED],
+            file=["knn.json", "linear.json", "correct.npz"],
         ),

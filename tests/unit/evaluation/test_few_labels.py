@@ -16,9 +16,11 @@ def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason() -> None:
     splits = {"train": digits(60), "test": digits(30, 60)}
     features = {name: images.reshape(len(images), -1).astype(np.float32) for name, (images, _) in splits.items()}
     labels = {name: of_split for name, (_, of_split) in splits.items()}
-    results, notes = few_labels("pixels", features, labels, [4, 20, PerClass(per_class=2), 1000], 2, 0, CPU)
-    assert {(row["labels"], row["draw"]) for row in results} == {(20, 0), (20, 1)}
-    unmeasured, same, too_many = notes
+    found = few_labels("pixels", features, labels, [4, 20, PerClass(per_class=2), 1000], 2, 0, CPU)
+    accuracy = {(str(row["labels"]), row["draw"]): row["accuracy"] for row in found.results}
+    assert set(accuracy) == {("20", 0), ("20", 1)}
+    assert {key: mask.mean() for key, mask in found.right.items()} == accuracy
+    unmeasured, same, too_many = found.notes
     assert (
         "4 gives 4 of 60 labels" in unmeasured
         and "{per_class: 2} is 20 labels, as another is" in same
@@ -31,11 +33,11 @@ def test_labels_that_come_from_groups_say_from_how_many() -> None:
     features = {name: images.reshape(len(images), -1).astype(np.float32) for name, (images, _) in splits.items()}
     labels = {name: of_split for name, (_, of_split) in splits.items()}
     groups = {name: (np.arange(len(given)) // 20).astype(np.str_) for name, given in labels.items()}
-    results, _ = few_labels("pixels", features, labels, [20, 1.0], 1, 0, CPU, groups)
+    results = few_labels("pixels", features, labels, [20, 1.0], 1, 0, CPU, groups).results
     assert {row["labels"]: row["label_groups"] for row in results} == {20: 3, 60: 3}
     budgets: list[LabelBudget] = [20, WholeGroups(groups=1), WholeGroups(groups=2)]
-    results, _ = few_labels("pixels", features, labels, budgets, 2, 0, CPU, groups)
+    results = few_labels("pixels", features, labels, budgets, 2, 0, CPU, groups).results
     found = [(row.get("budget"), row["labels"], row["label_groups"]) for row in results if row["draw"] == 0]
     assert found == [(None, 20, 3), ("{groups: 1}", 20, 1), ("{groups: 2}", 40, 2)]
-    plain, _ = few_labels("pixels", features, labels, [20], 1, 0, CPU)
+    plain = few_labels("pixels", features, labels, [20], 1, 0, CPU).results
     assert "label_groups" not in plain[0]

@@ -17,7 +17,7 @@ from simclr_steps.settings.compared import RandomNetwork
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.steps.compare import _built
+from simclr_steps.steps.compare import _network
 from tests.unit.conftest import WriteEncoder
 from tests.unit.finetuning import changed
 from tests.unit.finetuning import train as finetune
@@ -66,7 +66,7 @@ def test_random_features_and_a_classifier_from_scratch_bring_nothing_either(
     tmp_path: Path, data: Path, write_encoder: WriteEncoder
 ) -> None:
     brought = build(TRAINED, 0, anew=False)["0.weight"]
-    random = _built(RandomNetwork(encoder=TRAINED, seed=0), read_description(data))
+    random = _network(RandomNetwork(encoder=TRAINED, seed=0), read_description(data).image_format, None)
     assert not torch.equal(random.backbone.state_dict()["0.weight"], brought)
     settings = changed(init="random", epochs=1, learning_rate=1e-12)
     finetune(tmp_path / "out", write_encoder(encoder=TRAINED), data, settings)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from simclr_steps.data.packed import Split, read_description
-from simclr_steps.machine.errors import UserError
+from simclr_steps.files import checksum
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
@@ -22,15 +23,21 @@ from tests.unit.conftest import WriteEncoder, WritePacked, deep_digits, digits
 
 CPU = Hardware(gpus=0)
 FEW = {"train": digits(60), "test": digits(30, 60)}
+OWN: dict[str, set[str]] = {"simclr": set(), "pixels": set(), "random": {"architecture"}}
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    knn, linear = (json.loads((folder / f"{name}.json").read_text()) for name in ("knn", "linear"))
+    return knn, linear
 
 
 def test_random_weights_depend_on_the_seed_alone(write_packed: WritePacked, write_encoder: WriteEncoder) -> None:
-    network, data = load_network(write_encoder()), read_description(write_packed())
+    network, form = load_network(write_encoder()), read_description(write_packed()).image_format
     weights = []
     for number, seed in enumerate((1, 1, 2)):
         torch.rand(number + 1)  # another state of the global generator
         random = RandomNetwork(encoder="tests.own_encoders:smooth_with_batch_norm", seed=seed)
-        weights.append(module._built(random, data).state_dict()["backbone.0.weight"])
+        weights.append(module._network(random, form, None).state_dict()["backbone.0.weight"])
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert not torch.equal(weights[0], network.state_dict()["backbone.0.weight"])
@@ -48,24 +55,51 @@ def test_pixels_of_large_images_are_left_out_with_a_note(
 ) -> None:
     monkeypatch.setattr(module, "LARGEST_PIXEL_INPUT", 63)
     settings = ComparedSettings(network=None, labels=[20], draws=1)
-    compare(settings, data=write_packed(FEW), out=tmp_path / "pixels.json", hardware=CPU)
-    content = json.loads((tmp_path / "pixels.json").read_text())
-    assert content["results"] == [] and "Raw pixels were skipped" in content["notes"][0]
+    compare(settings, data=write_packed(FEW), out=tmp_path, hardware=CPU)
+    for name in ("knn", "linear"):
+        content = json.loads((tmp_path / f"{name}.json").read_text())
+        assert "Raw pixels were skipped" in content["note"] and "test" not in content
+    assert content["results"] == []
 
 
-def test_one_comparison_serves_all_runs_and_is_refused_where_it_was_measured_on_other_data(
+def test_each_is_measured_as_an_encoder_is(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
-    pixels, encoder = tmp_path / "pixels.json", write_encoder()
-    data, other = write_packed(FEW), write_packed(FEW, name="other")
-    compare(ComparedSettings(network=None, labels=[20, 1000], draws=2), data=data, out=pixels, hardware=CPU)
-    settings, found = EvaluationSettings(labels=[20, 1000], draws=2, augmentation=None), []
-    for seed in (0, 1):
-        out = tmp_path / f"seed{seed}"
-        evaluate(settings, encoder=encoder, data=data, compared=[pixels], seed=seed, out=out, hardware=CPU)
-        linear = json.loads((out / "linear.json").read_text())
-        found.append([row for row in linear["results"] if row["input"] == "pixels"])
-        assert linear["note"].count("1000") == 1, "what was left out of both is said once"
-    assert found[0] == found[1] == json.loads(pixels.read_text())["results"] and len(found[0]) == 2
-    with pytest.raises(UserError, match=r"pixels\.json was measured on data other than .*other: run compare again"):
-        evaluate(settings, encoder=encoder, data=other, compared=[pixels], seed=0, out=tmp_path / "out", hardware=CPU)
+    data, asked = write_packed(FEW), {"labels": [20, 1000], "draws": 2}
+    evaluate(
+        EvaluationSettings.model_validate(asked),
+        encoder=write_encoder(),
+        data=data,
+        seed=0,
+        out=tmp_path / "simclr",
+        hardware=CPU,
+    )
+    network = {"encoder": "tests.own_encoders:smooth_with_batch_norm", "seed": 3}
+    for name, given in (("pixels", None), ("random", network)):
+        settings = ComparedSettings.model_validate({**asked, "network": given})
+        compare(settings, data=data, out=tmp_path / name, hardware=CPU)
+    found = {name: read(tmp_path / name) for name in ("simclr", "pixels", "random")}
+    for name, (knn, linear) in found.items():
+        assert knn["test"]["accuracy"] > 0.3 and knn["input"] == linear["input"] == name
+        assert {row["input"] for row in linear["results"]} == {name}
+        assert linear["probe"]["test"] > 0.3 and "1000" in linear["note"]
+        keys = [set(content) - {"probe_on_views_C"} for content in (knn, linear, *found["simclr"])]
+        assert keys[:2] == [of_simclr | OWN[name] for of_simclr in keys[2:]], name
+    assert (found["pixels"][1]["probe_on_views"] is None) and found["random"][1]["probe_on_views"]["test"] > 0.2
+    assert found["random"][0]["run"]["seed"] == 3
+
+
+def test_an_encoder_in_a_file_measures_as_it_does_by_itself_and_its_file_is_recorded(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, encoder, asked = write_packed(FEW), write_encoder(), EvaluationSettings(labels=[20], draws=1)
+    evaluate(asked, encoder=encoder, data=data, seed=0, out=tmp_path / "simclr", hardware=CPU)
+    settings = ComparedSettings.model_validate({**asked.model_dump(), "network": {"weights": str(encoder)}})
+    with caplog.at_level("INFO"):
+        compare(settings, data=data, out=tmp_path / "file", hardware=CPU)
+    assert "features of 330 images and views will take about" in caplog.text
+    (knn, linear), (own_knn, own_linear) = read(tmp_path / "file"), read(tmp_path / "simclr")
+    assert knn["input"] == "file encoder.safetensors" and knn["test"] == own_knn["test"]
+    assert linear["probe_on_views"] == own_linear["probe_on_views"]
+    assert [row["accuracy"] for row in linear["results"]] == [row["accuracy"] for row in own_linear["results"]]
+    assert knn["architecture"]["started_from"]["sha256"] == checksum(encoder)

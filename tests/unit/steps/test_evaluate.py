@@ -14,7 +14,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps.data.packed import read_split
 from simclr_steps.data.splits import stratified_draw
-from simclr_steps.evaluation import few_labels
+from simclr_steps.evaluation import few_labels, protocol
 from simclr_steps.evaluation.penalty import PENALTIES
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
@@ -23,9 +23,8 @@ from simclr_steps.methods.views import random_views
 from simclr_steps.networks.encoders import Encoder, load_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.augmentation import Augmentation
-from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
+from simclr_steps.settings.compared import ComparedSettings
 from simclr_steps.settings.evaluation import EvaluationSettings
-from simclr_steps.steps import evaluate as module
 from simclr_steps.steps.compare import compare
 from simclr_steps.steps.evaluate import evaluate
 from tests.unit.conftest import WriteEncoder, WritePacked, digits
@@ -35,15 +34,20 @@ LIGHT = Augmentation(preset="digits", jitter_probability=0)
 FEW = {"train": digits(60), "test": digits(30, 60)}
 
 
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    knn, linear = (json.loads((folder / f"{name}.json").read_text()) for name in ("knn", "linear"))
+    return knn, linear
+
+
 def run(data: Path, encoder: Path, out: Path, *, seed: int = 0, **keys: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     settings = EvaluationSettings(**{"labels": [20, 1.0], "draws": 2, **keys})
-    compared = [out.with_name(f"{out.name}.{name}.json") for name in ("random", "pixels")]
-    random = RandomNetwork(encoder="tests.own_encoders:smooth_with_batch_norm", seed=seed)
-    for network, file in zip((random, None), compared, strict=True):
-        others = ComparedSettings(network=network, labels=settings.labels, draws=settings.draws)
-        compare(others, data=data, out=file, hardware=CPU)
-    evaluate(settings, encoder=encoder, data=data, compared=compared, seed=seed, out=out, hardware=CPU)
-    knn, linear = (json.loads((out / f"{name}.json").read_text()) for name in ("knn", "linear"))
+    random = {"encoder": "tests.own_encoders:smooth_with_batch_norm", "seed": seed}
+    evaluate(settings, encoder=encoder, data=data, seed=seed, out=out, hardware=CPU)
+    knn, linear = read(out)
+    for name, network in (("random", random), ("pixels", None)):
+        others = ComparedSettings.model_validate({**settings.model_dump(), "augmentation": None, "network": network})
+        compare(others, data=data, out=out / name, hardware=CPU)
+        linear["results"] += read(out / name)[1]["results"]
     return knn, linear
 
 
@@ -242,7 +246,7 @@ def test_changed_statistics_are_an_error(
         network.backbone[1].running_mean += 1e-6  # as a forgotten eval() does
         return result
 
-    for place in (module, few_labels):
+    for place in (protocol, few_labels):
         monkeypatch.setattr(place, "compute_features", careless)
     with pytest.raises(RuntimeError, match="statistics"):
         evaluate(

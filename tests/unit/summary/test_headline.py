@@ -23,6 +23,11 @@ def page(summarized: SummarySettings, results: Path) -> str:
     return as_markdown([], group(table), [], [])
 
 
+def measured_of(folder: Path) -> list[Path]:
+    """Return the folders of what was measured of a run and of what it is compared with."""
+    return [folder / "evaluate", *(folder.parents[1] / "compare").iterdir()]
+
+
 def test_a_single_value_has_no_deviation(tmp_path: Path) -> None:
     write_run(tmp_path, 0)
     line = next(line for line in page(settings(0), tmp_path).splitlines() if line.startswith("|    100"))
@@ -46,19 +51,20 @@ def test_groups_are_counted_and_the_interval_is_said_to_be_over_them(tmp_path: P
     folder = write_run(tmp_path, 0)
     write_finetune(folder, "tuned", "pretrained", 0.8)
     by_group = {"images": [10, 10, 10, 10, 10], "accuracy": [10, 10, 10, 10, 0], "weighted_accuracy": [8] * 5}
-    for name, given in (("evaluate/knn.json", {}), ("evaluate/linear.json", {"label_groups": 4})):
-        content = json.loads((folder / name).read_text())
-        for measured in (content["test"],) if "test" in content else content["results"]:
-            measured |= {"by_group": by_group, **given}
-        (folder / name).write_text(json.dumps(content))
+    for place in measured_of(folder):
+        for name, given in (("knn.json", {}), ("linear.json", {"label_groups": 4})):
+            content = json.loads((place / name).read_text())
+            for measured in (content["test"],) if "test" in content else content["results"]:
+                measured |= {"by_group": by_group, **given}
+            (place / name).write_text(json.dumps(content))
     metrics = json.loads((folder / "finetune/tuned/metrics.json").read_text())
     metrics["draws"][0]["label_groups"] = 4
     metrics["draws"][0]["test"]["by_group"] = by_group
     (folder / "finetune/tuned/metrics.json").write_text(json.dumps(metrics))
     rows = read_run(settings(0, finetunes=("tuned",)).runs[0], tmp_path).rows
-    measured = [row for row in rows if row.get("images") and row["split"] == "test"]
-    assert measured and all(row["groups"] == 5 for row in measured)
-    assert {row["label_groups"] for row in measured if row["stage"] != "knn"} == {4}
+    judged = [row for row in rows if row.get("images") and row["split"] == "test"]
+    assert judged and all(row["groups"] == 5 for row in judged)
+    assert {row["label_groups"] for row in judged if row["stage"] != "knn"} == {4}
     text = page(settings(0, finetunes=("tuned",)), tmp_path)
     assert "of 50 images from 5 groups in %" in text and "(bootstrap over whole groups; Wilson if" in text
     assert "95 % Wilson interval" not in text
@@ -68,12 +74,13 @@ def test_groups_are_counted_and_the_interval_is_said_to_be_over_them(tmp_path: P
 def test_a_budget_of_groups_is_a_line_whatever_its_draws_labels_with_their_mean(tmp_path: Path) -> None:
     folder = write_run(tmp_path, 0)
     write_finetune(folder, "tuned", "pretrained", 0.8)
-    content = json.loads((folder / "evaluate/linear.json").read_text())
-    for row in content["results"]:
-        row["label_groups"] = 3
-        if row["labels"] == 10:
-            row |= {"labels": 50 + 11 * row["draw"], "budget": "{groups: 3}"}
-    (folder / "evaluate/linear.json").write_text(json.dumps(content))
+    for place in measured_of(folder):
+        content = json.loads((place / "linear.json").read_text())
+        for row in content["results"]:
+            row["label_groups"] = 3
+            if row["labels"] == 10:
+                row |= {"labels": 50 + 11 * row["draw"], "budget": "{groups: 3}"}
+        (place / "linear.json").write_text(json.dumps(content))
     metrics = json.loads((folder / "finetune/tuned/metrics.json").read_text())
     metrics["draws"][0] |= {"label_groups": 3, "budget": "{groups: 3}", "label_count": 50}
     (folder / "finetune/tuned/metrics.json").write_text(json.dumps(metrics))
@@ -85,9 +92,10 @@ def test_a_budget_of_groups_is_a_line_whatever_its_draws_labels_with_their_mean(
 
 def test_one_sentence_says_how_the_penalty_was_chosen(tmp_path: Path) -> None:
     folder = write_run(tmp_path, 0)
-    file = folder / "evaluate" / "linear.json"
     assert page(settings(0), tmp_path).count("was chosen from five values on the hold-out") == 1
-    file.write_text(file.read_text().replace('"C_chosen_on": "validation"', '"C_chosen_on": "train"'))
+    for place in measured_of(folder):
+        file = place / "linear.json"
+        file.write_text(file.read_text().replace('"C_chosen_on": "validation"', '"C_chosen_on": "train"'))
     assert "was chosen from five values by 5-fold cross-validation" in page(settings(0), tmp_path)
 
 

@@ -49,8 +49,19 @@ def test_the_caption_of_a_gallery_says_which_channels_it_shows(tmp_path: Path) -
 
 def test_what_was_not_run_is_left_out(tmp_path: Path) -> None:
     folder = write_run(tmp_path, 0)
-    for stage in ("evaluate", "umap", "encoder"):
+    for stage in ("evaluate", "umap", "encoder", "../../compare"):
         shutil.rmtree(folder / stage)
     found = read_run(settings(0, finetunes=("tuned",)).runs[0], tmp_path)
     assert {row["stage"] for row in found.rows} == {"pretrain"}
     assert (list(found.records), found.pictures, found.choice) == (["pretrain"], [], "")
+
+
+def test_what_a_run_is_compared_with_is_measured_alike_and_on_the_same_data(tmp_path: Path) -> None:
+    write_run(tmp_path, 0)
+    rows = read_run(settings(0).runs[0], tmp_path).rows
+    voted = {row["input"]: row["value"] for row in rows if row["stage"] == "knn" and row["metric"] == "accuracy"}
+    assert voted == pytest.approx({"simclr": 0.9, "random": 0.6, "pixels": 0.7})
+    file = tmp_path / "digits" / "compare" / "pixels-seed0" / "linear.json"
+    file.write_text(file.read_text().replace("da7a", "0ther"))
+    with pytest.raises(UserError, match="pixels-seed0 was measured on data other than the run's: run compare again"):
+        read_run(settings(0).runs[0], tmp_path)

@@ -13,6 +13,7 @@ from PIL import Image
 from simclr_steps.settings.plan import SummarySettings
 from tests.unit.conftest import DIGITS
 
+COMPARED = ("random", "pixels")
 RECORD = {
     "step": "s",
     "settings": {"split": "test"},
@@ -31,7 +32,7 @@ def put(path: Path, content: Any) -> None:
 
 
 def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str = "simclr") -> Path:
-    """Write the results of a run; its accuracies tell input, labels, draw and seed."""
+    """Write the results of a run and of what it is compared with; accuracies tell input, labels, draw and seed."""
     folder = results / "digits" / pretrain / f"seed{seed}"
     put(folder / "pretrain" / "run.json", {"hold_out_loss": 4.5})
     history = {"epoch": [1, 2], "step": [5, 10], "loss": [5.0, 4.0], "validate_loss": [5.5, 4.5]}
@@ -52,29 +53,39 @@ def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str =
     put(folder / "umap" / "quality.json", {**quality, "neighbors": 10})
     Image.new("RGB", (8, 8)).save(folder / "umap" / "backbone.png")
     (folder / "umap" / "backbone.html").touch()
+    inputs = {"simclr": folder / "evaluate"} | {
+        name: results / "digits" / "compare" / compared for name, compared in zip(COMPARED, compared(seed), strict=True)
+    }
     if not labeled:
-        put(folder / "evaluate" / "knn.json", {"neighbors": 10, "note": "No accuracy."})
-        put(folder / "evaluate" / "linear.json", {"results": [], "note": "No accuracy."})
+        for name, place in inputs.items():
+            put(place / "knn.json", {"input": name, "neighbors": 10, "note": "No accuracy."})
+            put(place / "linear.json", {"input": name, "results": [], "note": "No accuracy."})
         return folder
-    voted = {"accuracy": 0.9, "weighted_accuracy": 0.8, "images": 50}
-    put(folder / "evaluate" / "knn.json", {"neighbors": 10, "test": voted, "note": None})
-    linear = [
-        {
-            "input": name,
-            "labels": labels,
-            "fraction": 0.1,
-            "draw": draw,
-            "C": 0.01,
-            "split": split,
-            "accuracy": accuracy,
-        }
-        for name, base in (("simclr", 0.8), ("random", 0.5), ("pixels", 0.6))
-        for labels, draws in ((10, 2), (100, 1))
-        for draw in range(draws)
-        for split, accuracy in (("test", base + 0.02 * draw + 0.01 * seed), ("validation", 0.1))
-    ]
-    put(folder / "evaluate" / "linear.json", {"results": linear, "C_chosen_on": "validation", "note": None})
+    for (name, place), base in zip(inputs.items(), (0.8, 0.5, 0.6), strict=True):
+        voted = {"accuracy": base + 0.1, "weighted_accuracy": base, "images": 50}
+        put(place / "knn.json", {"input": name, "neighbors": 10, "test": voted, "note": None})
+        few = [
+            {
+                "input": name,
+                "labels": labels,
+                "fraction": 0.1,
+                "draw": draw,
+                "C": 0.01,
+                "split": split,
+                "accuracy": accuracy,
+            }
+            for labels, draws in ((10, 2), (100, 1))
+            for draw in range(draws)
+            for split, accuracy in (("test", base + 0.02 * draw + 0.01 * seed), ("validation", 0.1))
+        ]
+        linear = {"input": name, "results": few, "C_chosen_on": "validation", "note": None}
+        put(place / "linear.json", linear)
     return folder
+
+
+def compared(seed: int) -> list[str]:
+    """Return the folders of what a run is compared with, whose accuracies depend on the seed here."""
+    return [f"{name}-seed{seed}" for name in COMPARED]
 
 
 def write_metadata(folder: Path, **accuracies: float) -> None:
@@ -108,5 +119,6 @@ def write_finetune(folder: Path, name: str, init: str, accuracy: float) -> None:
 
 
 def settings(*seeds: int, finetunes: tuple[str, ...] = (), pretrain: str = "simclr") -> SummarySettings:
-    runs = [{"dataset": "digits", "pretrain": pretrain, "seed": seed, "finetunes": list(finetunes)} for seed in seeds]
+    of_all = {"dataset": "digits", "pretrain": pretrain, "finetunes": list(finetunes)}
+    runs = [{**of_all, "seed": seed, "compared": compared(seed)} for seed in seeds]
     return SummarySettings.model_validate({"runs": runs})
