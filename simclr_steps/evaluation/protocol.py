@@ -138,8 +138,8 @@ def measure(
     `C_chosen_on`: the hold-out or, by cross-validation in the first draw, train. Where images have groups, `by_group`
     holds how many each judged group has and how many of them are right, and `label_groups` from how many groups few
     labels come. Beside each accuracy stands the balanced one, with the number of images of a balanced set that tells as
-    much, `effective_images`. `correct` says which images of the test split, or of the hold-out where that has no labels,
-    are right with few labels.
+    much, `effective_images`. `correct` says which images of the test split are right with few labels, or of the
+    hold-out where that split has no labels.
     """
     labels, groups = given.labels, given.groups
     knn = _neighbors_vote(features.plain, labels, groups, settings.knn_neighbors, device)
