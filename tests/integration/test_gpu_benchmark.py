@@ -220,7 +220,14 @@ def test_some_training_batches_are_a_data_set_with_a_hold_out(
     some = tmp_path / "some/cifar-10-batches-py"
     some.mkdir(parents=True)
     (some / "data_batch_2").symlink_to(originals / "cifar-10-batches-py/data_batch_2")
-    parts = command.run("epochs", "accuracy", "--cifar10", some.parent, "--minutes", "1.2", "--fit-epochs")
+    asked = ("epochs", "accuracy", "--cifar10", some.parent, "--minutes", "1.2", "--fit-epochs")
+    for _ in range(3):  # on a machine that became busy the time runs out, and the next call goes on
+        process = command.start_parts(*asked)
+        said, _ = process.communicate()
+        if process.returncode != os.EX_TEMPFAIL:
+            break
+    assert process.returncode == 0, said
+    parts = command.parts()
     packed = command.folder / "work/cifar10-2/packed"
     train, test = (read_split(packed, split) for split in ("train", "test"))
     assert len(train) == 9_000 and len(test) == 1_000

@@ -38,7 +38,7 @@ def test_views_that_change_nothing_measure_what_plain_images_do(
     assert found.linear["probe_on_views"] == pytest.approx(found.linear["probe"], abs=0.05)
     assert found.linear["input"] == found.knn["input"] == found.linear["results"][0]["input"] == "mine"
     without = measure("mine", extract(network, given, CPU, None), given, settings, CPU)
-    of_views = {"probe_on_views", "probe_on_views_C"}
+    of_views = {"probe_on_views", "probe_on_views_C", "probe_on_views_balanced"}
     assert without.linear["probe_on_views"] is None and without.knn == found.knn
     assert all(without.linear[key] == value for key, value in found.linear.items() if key not in of_views)
 
