@@ -8,7 +8,6 @@ import yaml
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.config import Config, read_config
-from simclr_steps.settings.plan import plan
 from simclr_steps.settings.pretrain import FittedPretrain
 from tests.benchmarks.data import REPOSITORY
 
@@ -30,7 +29,7 @@ def read_pretrain(file: Path, name: str) -> FittedPretrain:
 
     Raises UserError when there is none of this name.
     """
-    pretrains = plan(read_recipe(file)).pretrains
+    pretrains = read_recipe(file).pretrains
     if name not in pretrains:
         raise UserError(f"--pretrain {name}: {file} has no such block")
-    return FittedPretrain.model_validate(dict(pretrains[name]))
+    return FittedPretrain.model_validate({key: value for key, value in pretrains[name] if key != "continues"})

@@ -30,8 +30,16 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
     [
         ("pretrain", {}, 'unknown key "pretrain"; did you mean "pretrains"?'),
         ("pretrains.simclr.temperature", 0, "pretrains.simclr.temperature: 0 is wrong: it must be greater than 0"),
-        ("pretrains.simclr.epochs", -3, "pretrains.simclr.epochs: -3 is wrong: it must be greater than 0"),
-        ("pretrains.simclr.epochs", "many", 'pretrains.simclr.epochs: "many" is wrong: it must be a valid integer'),
+        (
+            "pretrains.simclr.epochs",
+            -3,
+            "epochs: -3 is wrong: it must be a whole number above 0, or auto",
+        ),
+        (
+            "pretrains.simclr.epochs",
+            "many",
+            'epochs: "many" is wrong: it must be a whole number above 0, or auto',
+        ),
         ("pretrains.simclr.encoder", "resnet19", 'MODULE:FUNCTION; did you mean "resnet18"?'),
         ("finetunes.scratch.labels", 1.5, "finetunes.scratch.labels: 1.5 is wrong"),
         ("experiments.0.seeds", [], "experiments.0.seeds: [] is wrong: it must contain at least 1"),

@@ -118,7 +118,7 @@ def test_named_config_stands_alone(fresh: Project, tmp_path: Path) -> None:
     own.write_text(json.dumps({**block, "experiments": [{"dataset": "d", "pretrain": "simclr"}]}))
     done = fresh.dry_run("--cores", "2", "--printshellcmds", "--configfile", str(own))
     assert done.returncode == 0, done.stderr
-    assert '"epochs":100,' in done.stdout  # the settings' default, not the other config's 1
+    assert '"epochs":"auto",' in done.stdout  # the settings' default, not the other config's 1
     assert "rule finetune" not in done.stdout
 
 
