@@ -3,11 +3,13 @@
 import shutil
 
 import pandas as pd
+import pytest
 
 from simclr_steps.files import checksum, read_json
 from tests.workflow.conftest import Project
 
 
+@pytest.mark.slow(30)
 def test_a_changed_list_measures_what_is_new_and_its_figures_stand_in_the_summary(project: Project) -> None:
     run = project.folder / "results/digits/simclr/seed0"
     shutil.copy(run / "encoder/encoder.safetensors", project.folder / "mine.safetensors")
