@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.data.groups import Mask
 from simclr_steps.files import whole_file
 from simclr_steps.machine.errors import UserError
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

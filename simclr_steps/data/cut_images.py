@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -13,10 +13,9 @@ from simclr_steps.data.image_index import ImageFile
 from simclr_steps.data.listing import Listing
 from simclr_steps.data.packed import read_origins, read_packed
 from simclr_steps.data.pieces import cutting_of, reading_of, sizes_of
-from simclr_steps.data.tiles import cut_up
+from simclr_steps.data.tiles import Sizes, cut_up
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import FolderDataset
-from simclr_steps.settings.sizes import Size
 
 
 def list_cut(dataset: FolderDataset, workers: int) -> Listing:
@@ -65,20 +64,15 @@ def list_as_packed(dataset: FolderDataset, data: Path) -> Listing:
     return replace(listing_of(replace(found, files=files), dataset), uncut=uncut) if files else uncut
 
 
-def _sizes(found: Found, dataset: FolderDataset, workers: int) -> dict[str, Size | str]:
-    """Return height and width of each file by its path as it is listed, or why it cannot be read."""
+def _sizes(found: Found, dataset: FolderDataset, workers: int) -> Sizes:
+    """Return the sizes of files by their paths as they are listed."""
     paths = {file.parent: path_of(found.base, file) for file in found.files}
     cutting = cutting_of(dataset, reading_of(dataset, found.channel_names))
     return dict(zip(paths, sizes_of(list(paths.values()), cutting, workers), strict=True))
 
 
-def _check_boxes(table: Path, files: Sequence[ImageFile], sizes: Mapping[str, Size | str]) -> None:
+def _check_boxes(table: Path, files: Sequence[ImageFile], sizes: Sizes) -> None:
     """Check that boxes lie in their images and that all of one image are in one group and on one side of a split.
-
-    Parameters
-    ----------
-    sizes
-        Height and width of each image by its path, or why it cannot be read.
 
     Raises
     ------

@@ -18,16 +18,13 @@ from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.sizes import Size, as_size
 from simclr_steps.settings.tiles import Tiles
 
+Sizes = Mapping[str, Size | str]  # height and width of each image by its path, or why it cannot be read
 
-def cut_up(files: Sequence[ImageFile], sizes: Mapping[str, Size | str], tiles: Tiles) -> list[ImageFile]:
+
+def cut_up(files: Sequence[ImageFile], sizes: Sizes, tiles: Tiles) -> list[ImageFile]:
     """Return the tiles of all images, row by row; an image that cannot be read is one that is nowhere.
 
     The log says what falls off.
-
-    Parameters
-    ----------
-    sizes
-        Height and width of each image by its path, or why it cannot be read.
 
     Raises
     ------

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from simclr_steps.data.correct import Mask
-from simclr_steps.data.groups import Groups, by_group
+from simclr_steps.data.groups import Groups, Mask, by_group
 from simclr_steps.data.packed import Description, Split, read_groups, read_split
 from simclr_steps.data.splits import JUDGED, Labels, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.balanced import balanced_accuracies
