@@ -18,6 +18,7 @@ def assert_results(run: Path, finetunes: Sequence[str], *, split: str = "test") 
         "encoder/selection.json",
         "evaluate/knn.json",
         "evaluate/linear.json",
+        "evaluate/correct.npz",
         f"features/{split}/backbone.npy",
         f"features/{split}/projection_head.npy",
         f"features/{split}/rows.parquet",
@@ -33,7 +34,10 @@ def assert_results(run: Path, finetunes: Sequence[str], *, split: str = "test") 
         *(
             f"finetune/{name}/{file}"
             for name in finetunes
-            for file in ("model.safetensors", "metrics.json", "history.csv", "predictions.parquet", "predictions.json")
+            for file in (
+                *("model.safetensors", "metrics.json", "history.csv", "correct.npz"),
+                *("predictions.parquet", "predictions.json"),
+            )
         ),
     ]
     assert [name for name in expected if not (run / name).stat().st_size] == []

@@ -167,7 +167,7 @@ _TABLE = (
             ENCODER,
             DATA,
             SEED,
-            out("folder to write model.safetensors, metrics.json and history.csv to"),
+            out("folder to write model.safetensors, metrics.json, history.csv and correct.npz to"),
             WORK,
             GPUS,
             *SAVING,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.groups import Mask
+from simclr_steps.data.groups import Groups, Mask
 from simclr_steps.files import whole_file
 from simclr_steps.machine.errors import UserError
 
@@ -19,6 +19,12 @@ class Correct:
 
     right: dict[tuple[str, int], Mask]  # by budget of labels, as tables have it, and draw: [N]
     groups: npt.NDArray[np.int64] | None  # the number of each image's group, [N]; None where they have none
+
+    @classmethod
+    def of(cls, right: dict[tuple[str, int], Mask], groups: Groups | None) -> Correct:
+        """Return the same, given the name of each image's group."""
+        numbers = None if groups is None else np.unique(groups, return_inverse=True)[1].astype(np.int64)
+        return cls(right, numbers)
 
 
 def write_correct(path: Path, correct: Correct) -> None:

@@ -148,10 +148,8 @@ def measure(
     few = few_labels(name, features.plain, labels, *asked, device, groups)
     note = " ".join(dict.fromkeys(few.notes)) or None
     linear = {"C_chosen_on": chosen_on(labels), **probes, "results": few.results, "note": note}
-    of_judged = groups.get(list(labels)[-1])
-    numbers = None if of_judged is None else np.unique(of_judged, return_inverse=True)[1].astype(np.int64)
     knn = {"input": name, "neighbors": settings.knn_neighbors, **knn}
-    return Measured(knn, {"input": name, **linear}, Correct(few.right, numbers))
+    return Measured(knn, {"input": name, **linear}, Correct.of(few.right, groups.get(list(labels)[-1])))
 
 
 def unmeasured(name: str, settings: EvaluationSettings, note: str) -> Measured:

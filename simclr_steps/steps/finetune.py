@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from simclr_steps.data.correct import Correct, read_correct, write_correct
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_rows, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
@@ -37,7 +38,7 @@ from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
-_OWN = ("model.safetensors", "history.csv", "metrics.json")  # of `out`, metrics.json last
+_OWN = ("model.safetensors", "history.csv", "correct.npz", "metrics.json")  # of `out`, metrics.json last
 
 
 def finetune(
@@ -53,7 +54,8 @@ def finetune(
 ) -> None:
     """Train one classifier for each draw of the labels and judge it on the hold-out and, at the end, on the test split.
 
-    Writes into `out`: model.safetensors (the first draw's classifier), history.csv and metrics.json.
+    Writes into `out`: model.safetensors (the first draw's classifier), history.csv, metrics.json and correct.npz (which
+    images of the test split each draw's classifier is right about, or of the hold-out where that split has no labels).
 
     Raises
     ------
@@ -162,6 +164,7 @@ def _judge(
     """
     classes, draw = description.classes, drawn["draw"]
     result = drawn | {"epochs": module.epochs, "epoch": module.kept_epoch}
+    correct = Correct({}, None)
     for name in JUDGED:
         split = read_split(data, name)
         logits, labels = labeled_logits(module.network, split, device)
@@ -177,9 +180,12 @@ def _judge(
         of_parents = by_parent(rows, logits.double().softmax(dim=1).numpy(), labels.numpy())
         metrics = classification_metrics(logits, labels, classes)
         result[name] = metrics | by_group(groups, **right) | balanced | of_parents
+        budget = drawn.get("budget", str(drawn["label_count"]))
+        correct = Correct.of({(budget, draw): right["accuracy"]}, groups)  # of the split last judged
     if draw == 0:
         save_network(folder / "model.safetensors", module.network, classes)
-    write_json(folder / f"draw{draw}.json", result)
+    write_correct(folder / f"draw{draw}.correct.npz", correct)
+    write_json(folder / f"draw{draw}.json", result)  # last, as the draw is then done
 
 
 def _write(
@@ -194,6 +200,9 @@ def _write(
     shutil.copyfile(folder / "model.safetensors", published / "model.safetensors")
     tables = [read_table(folder / f"draw{draw}.history.csv") for draw in range(settings.draws)]
     write_table(published / "history.csv", [row for table in tables for row in table])
+    correct = [read_correct(folder / f"draw{draw}.correct.npz") for draw in range(settings.draws)]
+    right = {key: mask for of_draw in correct for key, mask in of_draw.right.items()}
+    write_correct(published / "correct.npz", Correct(right, correct[0].groups))
     metrics = {
         "labels": settings.model_dump()["labels"],
         "label_count": draws[0]["label_count"],

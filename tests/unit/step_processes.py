@@ -113,6 +113,8 @@ def content(out: Path) -> dict[str, Any]:
             found[file.name] = {name: tensor.numpy().tobytes() for name, tensor in weights(file).items()}
         elif file.name == "metrics.json":
             found[file.name] = {**read_json(file), "run": None}
+        elif file.suffix == ".npz":
+            found[file.name] = file.read_bytes()
         else:
             found[file.name] = None
     return found

@@ -6,6 +6,7 @@ rule finetune:
         "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/model.safetensors",
         "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/metrics.json",
         "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/history.csv",
+        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/correct.npz",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.log",
     benchmark:

@@ -14,7 +14,7 @@ rule summary:
         collect(
             "{classifier}/{file}",
             classifier=CLASSIFIERS,
-            file=["metrics.json", "history.csv", "predictions.parquet"],
+            file=["metrics.json", "history.csv", "correct.npz", "predictions.parquet"],
         ),
         collect(
             "resources/{dataset}/{file}",

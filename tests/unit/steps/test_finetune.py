@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
+from simclr_steps.data.correct import read_correct
 from simclr_steps.data.packed import read_split
 from simclr_steps.data.splits import stratified_draw
 from simclr_steps.files import read_table
@@ -40,6 +41,8 @@ def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder:
         assert ours["auroc"] == pytest.approx(roc_auc_score(split.labels, chances, multi_class="ovr"), abs=1e-4)
         assert ours["confusion_matrix"] == confusion_matrix(split.labels, guesses).tolist()
     assert metrics["draws"][0]["test"]["images"] == 60
+    [(key, right)] = read_correct(tmp_path / "out" / "correct.npz").right.items()
+    assert key == ("40", 0) and right.tolist() == (split.labels == guesses).tolist(), "of the test split, judged last"
 
 
 def test_random_init_takes_nothing_from_the_encoder(tmp_path: Path, encoder: Path, data: Path) -> None:
@@ -73,6 +76,9 @@ def test_draws_use_other_labels_and_the_first_is_kept(tmp_path: Path, encoder: P
     kept, expected = (load_file(tmp_path / name / "model.safetensors") for name in ("several", "one"))
     assert all(torch.equal(kept[name], expected[name]) for name in kept)
     assert [row["draw"] for row in read_table(tmp_path / "several" / "history.csv")] == ["0", "1"]
+    right = read_correct(tmp_path / "several" / "correct.npz").right
+    shares = {key: pytest.approx(mask.mean()) for key, mask in right.items()}
+    assert shares == {("40", draw): several["draws"][draw]["test"]["accuracy"] for draw in (0, 1)}
 
 
 def test_labels_of_whole_groups_are_trained_on_and_what_is_right_in_each_group_is_counted(
@@ -88,6 +94,21 @@ def test_labels_of_whole_groups_are_trained_on_and_what_is_right_in_each_group_i
         assert by_group["images"] == [20, 20, 20]
         for metric in ("accuracy", "top_5_accuracy"):
             assert sum(by_group[metric]) == pytest.approx(60 * draw[name][metric])
+    correct = read_correct(tmp_path / "out" / "correct.npz")
+    assert list(correct.right) == [("{groups: 3}", 0)]
+    assert correct.groups is not None and correct.groups.tolist() == [row // 20 for row in range(60)]
+
+
+def test_where_the_test_split_has_no_labels_the_hold_out_tells_which_images_are_right(
+    tmp_path: Path, encoder: Path, write_packed: Callable[..., Path]
+) -> None:
+    images, labels = digits(60, 260)
+    for name, hold_out in {"labeled": digits(60, 200), "unlabeled": (images, 0 * labels - 1)}.items():
+        splits = {"train": digits(200), "validation": hold_out, "test": (images, 0 * labels - 1)}
+        metrics = train(tmp_path / name, encoder, write_packed(splits, name=f"{name}.data"), changed(epochs=1))
+        right = read_correct(tmp_path / name / "correct.npz").right
+        judged = metrics["draws"][0]["validation"]
+        assert [mask.mean() for mask in right.values()] == ([pytest.approx(judged["accuracy"])] if judged else [])
 
 
 def test_each_draw_is_judged_per_image_of_tiles_as_well(tmp_path: Path, encoder: Path, data: Path) -> None:
