@@ -19,7 +19,7 @@ from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
-from simclr_steps.summary.compared import compared, uncompared
+from simclr_steps.summary.compared import compared, paired, uncompared
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import group
@@ -60,6 +60,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
         table[COLUMNS].to_csv(partial, index=False)
     shown = uncluttered(table, descriptions)
     headlines = group(shown)
+    differences = {one.title: cells for one in headlines if (cells := paired(one, runs))}
     figures = _figures(settings, runs, table, resources, descriptions)
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
@@ -77,8 +78,9 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
     of_page = [*notes, *(Note(Weight.UNMEASURED, sentence) for sentence in sentences)]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
-    write_text(out / "summary.md", as_markdown(whose, headlines, effects, notes))
-    write_text(out / "summary.html", page(whose, headlines, runs, shown, effects, descriptions, plots, of_page, out))
+    write_text(out / "summary.md", as_markdown(whose, headlines, differences, effects, notes))
+    of_all = shown, effects, descriptions, plots, of_page, out
+    write_text(out / "summary.html", page(whose, headlines, differences, runs, *of_all))
     write_json(out / "summary" / "run.json", record.finish())
     for line in grave(notes):
         log.warning("warning: %s", line)

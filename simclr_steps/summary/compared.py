@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simclr_steps.summary.headline import SERIES
+from simclr_steps.data.correct import Correct
+from simclr_steps.summary.budgets import budgets, in_order, written
+from simclr_steps.summary.headline import SERIES, Headline, named
 from simclr_steps.summary.notes import Note, Weight
 from simclr_steps.summary.paired import difference
 from simclr_steps.summary.run_results import RunResults
+
+PAIRED = (
+    "Differences in percentage points, on the same images, draws of labels and seeds; in brackets, the 95 % interval "
+    "by bootstrap over the judged images or, where they have any, groups"
+)
+
+Pair = tuple[Correct | None, Correct | None]  # of one run, where it has both
+Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -70,27 +80,82 @@ def differences(runs: Sequence[RunResults]) -> list[Difference]:
     others = [name for name in dict.fromkeys(name for run in runs for name in run.correct) if name != "simclr"]
     found = []
     for budget in dict.fromkeys(budget for budget, _ in own[0].right):
-        shares = {name: _share(runs, name, budget) for name in ("simclr", *others)}
-        measured = {name: share for name, share in shares.items() if len(share)}
-        mine = measured.pop("simclr")
+        shares = {name: _shares(_beside(runs, name), budget) for name in others}
+        measured = {name: both for name, both in shares.items() if both}
         if measured:
-            best = max(measured, key=lambda name: float(measured[name].mean()))
-            accuracies = float(mine.mean()), float(measured[best].mean())
-            apart = difference(mine - measured[best], own[0].groups)
+            best = max(measured, key=lambda name: float(measured[name][1].mean()))
+            mine, of_best = measured[best]
+            accuracies = float(mine.mean()), float(of_best.mean())
+            apart = difference(mine - of_best, own[0].groups)
             found.append(Difference(budget, SERIES.get(best, best), *accuracies, *apart))
     return found
 
 
-def _share(runs: Sequence[RunResults], name: str, budget: str) -> npt.NDArray[np.float64]:
-    """Return the share of an input's classifiers that are right about each image, [N], empty without any."""
+def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:
+    """Return by how much SimCLR's features differ from every other input, and fine-tuning from training from scratch.
+
+    A header, then a row for each budget of labels of the headline; nothing where no two inputs share one.
+    """
+    of_one = [run for run in runs if (run.run.dataset, run.run.pretrain) == (one.dataset, one.pretrain)]
+    others = dict.fromkeys(name for run in of_one for name in run.correct if name != "simclr")
+    pairs = {f"SimCLR minus {SERIES.get(name, name)}": _beside(of_one, name) for name in others} | _tuned(of_one)
+    rows = []
+    for label in in_order(one.accuracy):
+        of_budget = one.accuracy[budgets(one.accuracy) == label]
+        budget = of_budget["budget"].iloc[0]
+        key = f"{of_budget['labels'].iloc[0]:.0f}" if pd.isna(budget) else budget
+        rows.append([written(of_budget), *(_cell(of_column, key) for of_column in pairs.values())])
+    table = [["labels", *pairs], *(row for row in rows if any(row[1:]))]
+    kept = [number for number in range(len(table[0])) if any(row[number] for row in table[1:])]
+    return [[row[number] for number in kept] for row in table] if kept else []
+
+
+def _beside(runs: Sequence[RunResults], name: str) -> list[Pair]:
+    return [(run.correct.get("simclr"), run.correct.get(name)) for run in runs]
+
+
+def _tuned(runs: Sequence[RunResults]) -> dict[str, list[Pair]]:
+    """Return the fine-tunings of the pretrained network, each beside those from random weights that freeze as much.
+
+    Those of several budgets share a name, as they do in the headline.
+    """
+    rows = [row for run in runs for row in run.rows if row["stage"] == "finetune" and row["metric"] == "accuracy"]
+    if not rows:
+        return {}
+    blocks = named(pd.DataFrame(rows)).drop_duplicates("input")[["input", "series", "name"]].to_dict("records")
+    pairs: dict[str, list[Pair]] = {}
+    for one in blocks:
+        for other in blocks:
+            is_pretrained = one["series"] != other["series"]
+            if is_pretrained and one["series"].replace("pretrained", "random") == other["series"]:
+                of_runs = [(run.tuned.get(one["input"]), run.tuned.get(other["input"])) for run in runs]
+                pairs.setdefault(f"{one['name']} minus {other['name']}", []).extend(of_runs)
+    return pairs
+
+
+def _cell(pairs: Iterable[Pair], budget: str) -> str:
+    """Return a difference and its interval in points, "+3.1 [+2.2, +4.0]", or nothing."""
+    both = _shares(pairs, budget)
+    if not both:
+        return ""
+    groups = next(one.groups for one, _ in pairs if one)
+    mean, low, high = difference(both[0] - both[1], groups)
+    return f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
+def _shares(pairs: Iterable[Pair], budget: str) -> tuple[Shares, Shares] | None:
+    """Return the shares of both inputs' classifiers that are right about each image, [N], over the draws of both."""
     masks = [
-        mask
-        for run in runs
-        if name in run.correct
-        for (asked, _), mask in run.correct[name].right.items()
-        if asked == budget
+        (mask, other.right[key])
+        for one, other in pairs
+        if one and other
+        for key, mask in one.right.items()
+        if key[0] == budget and key in other.right
     ]
-    return np.mean(masks, axis=0) if masks else np.zeros(0)
+    if not masks:
+        return None
+    ours, others = zip(*masks, strict=True)
+    return np.mean(ours, axis=0), np.mean(others, axis=0)
 
 
 def uncompared(rows: pd.DataFrame) -> Iterator[Note]:

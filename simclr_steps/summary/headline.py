@@ -169,8 +169,8 @@ def headline(rows: pd.DataFrame) -> Headline:
 def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each series and budget of labels."""
     rows = []
-    named = _named(accuracies[accuracies["series"].notna()])
-    for (series, name, _), group in named.groupby(["series", "name", budgets(named)]):
+    of_series = named(accuracies[accuracies["series"].notna()])
+    for (series, name, _), group in of_series.groupby(["series", "name", budgets(of_series)]):
         seeds, draws = of_seeds_and_draws(group)
         numbers = {column: group[column].astype(float).mean() for column in ("labels", "label_groups")}
         budget = {"series": series, "name": name, "budget": group["budget"].iloc[0], **numbers}
@@ -179,7 +179,7 @@ def _means(accuracies: pd.DataFrame) -> pd.DataFrame:
     return table.assign(order=table["series"].map(list(SERIES).index)).sort_values("labels", kind="stable")
 
 
-def _named(rows: pd.DataFrame) -> pd.DataFrame:
+def named(rows: pd.DataFrame) -> pd.DataFrame:
     """Add the name of each row's series, with its block's name where two fine-tunings differ in more than labels.
 
     What is off the shelf has a name of its own.

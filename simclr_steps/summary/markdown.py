@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
+from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.headline import APART, BALANCED, Headline
 from simclr_steps.summary.notes import Note, first, others
+from simclr_steps.summary.tables import Table
 
 
 def as_markdown(
-    whose: Sequence[str], headlines: Sequence[Headline], effects: Sequence[BatchEffect], notes: Sequence[Note]
+    whose: Sequence[str],
+    headlines: Sequence[Headline],
+    differences: Mapping[str, Table],
+    effects: Sequence[BatchEffect],
+    notes: Sequence[Note],
 ) -> str:
-    """Return a page that reads well as it is in a terminal; `whose` are sentences on what it is a summary of."""
+    """Return a page that reads well as it is in a terminal.
+
+    `whose` are sentences on what it is a summary of, `differences` the paired ones by the headline's title.
+    """
     parts = [f"{_as_text(sentence)}\n" for sentence in whose]
     if sentences := first(notes):
         parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in sentences) + "\n")
@@ -22,6 +31,9 @@ def as_markdown(
         if len(one.accuracy):
             parts.append(f"Accuracy on the {one.split} split{one.judged} in %, {one.spread}\n")
             parts.append(_aligned(one.cells()))
+            if one.title in differences:
+                parts.append(f"{PAIRED}\n")
+                parts.append(_aligned(differences[one.title]))
             if len(one.apart):
                 parts.append(f"{APART}\n")
                 parts.append(_aligned(one.apart_cells()))

@@ -21,6 +21,7 @@ from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.plan import Run
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
+from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
 from simclr_steps.summary.notes import Note, first, others
 from simclr_steps.summary.run_results import RunResults
@@ -64,6 +65,7 @@ _MOST_CLASSES = 20  # whose images are counted in a row
 def page(
     whose: Sequence[str],
     headlines: Sequence[Headline],
+    differences: Mapping[str, Table],
     runs: Sequence[RunResults],
     table: pd.DataFrame,
     effects: Sequence[BatchEffect],
@@ -74,8 +76,8 @@ def page(
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
-    Takes sentences on whose summary it is, the tidy rows, what was found of columns, the data sets by name, the SVG
-    files of the plots and notes, also on what could not be measured.
+    Takes sentences on whose summary it is, the paired differences by the headlines' titles, the tidy rows, what was
+    found of columns, the data sets by name, the SVG files of the plots and notes, also on what could not be measured.
     Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
@@ -96,6 +98,8 @@ def page(
         headlines=headlines,
         runs=runs,
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
+        paired=PAIRED,
+        differences=differences,
         apart=APART,
         balanced=BALANCED,
         whose=whose,

@@ -65,6 +65,7 @@ class RunResults:
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
     correct: dict[str, Correct] = field(default_factory=dict)  # by input: which images are right
+    tuned: dict[str, Correct] = field(default_factory=dict)  # by fine-tuning: the same
 
     def add(
         self,
@@ -187,9 +188,14 @@ def _read_selection(collected: RunResults, folder: Path) -> None:
 def _read_compared(collected: RunResults, folder: Path) -> None:
     stage = f"compare {folder.name}"
     _read_evaluation(collected, folder, (stage, stage))
+    _check_data(collected, stage, folder)
+
+
+def _check_data(collected: RunResults, stage: str, folder: Path) -> None:
+    """Raise UserError unless the data are those on which the run's own features were judged."""
     measured, own = (collected.records.get(name, {}).get("data_hash") for name in (stage, "knn"))
     if measured and own and measured != own:
-        raise UserError(f"{folder} was measured on data other than the run's: run compare again")
+        raise UserError(f"{folder} was measured on data other than the run's: run {stage.split()[0]} again")
 
 
 def _read_evaluation(collected: RunResults, folder: Path, stages: tuple[str, str]) -> None:
@@ -248,14 +254,18 @@ def _read_penalties(collected: RunResults, linear: dict[str, Any]) -> None:
 
 
 def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
-    metrics = _read(collected, f"finetune {name}", folder / "finetune" / name / "metrics.json")
+    stage, place = f"finetune {name}", folder / "finetune" / name
+    metrics = _read(collected, stage, place / "metrics.json")
     if not metrics:
         return
-    predictions = folder / "finetune" / name / "predictions.parquet"
+    _check_data(collected, stage, place)
+    if (place / "correct.npz").exists():
+        collected.tuned[name] = read_correct(place / "correct.npz")
+    predictions = place / "predictions.parquet"
     if predictions.exists():
         collected.confusions[name] = confusion(pd.read_parquet(predictions))
         collected.predictions[name] = predictions
-    history = folder / "finetune" / name / "history.csv"
+    history = place / "history.csv"
     if history.exists():
         collected.finetune_histories[name] = pd.read_csv(history)
     of_draws = [draw["test"].get("per_class", []) for draw in metrics["draws"] if draw["test"]]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from simclr_steps.data.correct import Correct
+from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.settings.plan import Run
-from simclr_steps.summary.compared import compared, differences, uncompared
+from simclr_steps.steps.summarize import COLUMNS
+from simclr_steps.summary.compared import compared, differences, paired, uncompared
+from simclr_steps.summary.headline import group
 from simclr_steps.summary.notes import as_sentences, grave
-from simclr_steps.summary.run_results import RunResults
+from simclr_steps.summary.paired import difference
+from simclr_steps.summary.run_results import RunResults, read_run
+from tests.unit.summary.written_results import compared as compared_with
+from tests.unit.summary.written_results import settings, write_finetune, write_run
 
 
 def test_a_data_set_without_an_encoder_off_the_shelf_is_named() -> None:
@@ -54,3 +60,48 @@ def test_seeds_and_draws_are_means_over_the_same_images() -> None:
     (one,) = differences([first, second])
     assert (one.accuracy, one.of_other, one.mean) == (0.375, 0.25, 0.125)
     assert differences([results(pixels=[1, 0])]) == []
+
+
+def test_every_other_input_and_training_from_scratch_are_subtracted_on_the_draws_that_both_share(
+    tmp_path: Path,
+) -> None:
+    generator, groups = np.random.default_rng(0), np.repeat(np.arange(10), 5)
+
+    def written(folder: Path, chance: float, *keys: tuple[str, int]) -> Correct:
+        correct = Correct({key: generator.random(50) < chance for key in keys}, groups)
+        write_correct(folder / "correct.npz", correct)
+        return correct
+
+    found: dict[str, list[Correct]] = {}
+    for seed in (0, 1):
+        folder = write_run(tmp_path, seed)
+        of_compared = [folder.parents[1] / "compare" / name for name in compared_with(seed)]
+        for name, place in zip(("simclr", "random", "pixels"), (folder / "evaluate", *of_compared), strict=True):
+            found.setdefault(name, []).append(written(place, 0.6, ("10", 0), ("10", 1), ("100", 0)))
+        for name, init, draws in (("tuned", "pretrained", 2), ("scratch", "random", 1), ("slow", "random", 1)):
+            write_finetune(folder, name, init, 0.8)
+            keys = [("10", draw) for draw in range(draws)]
+            found.setdefault(name, []).append(written(folder / "finetune" / name, 0.7, *keys))
+
+    def cell(one: str, other: str, *keys: tuple[str, int]) -> str:
+        both = zip(found[one], found[other], strict=True)
+        values = [mine.right[key] * 1.0 - its.right[key] for mine, its in both for key in keys]
+        mean, low, high = (100 * share for share in difference(np.mean(values, axis=0), groups))
+        return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+    of_ten = ("10", 0), ("10", 1)
+    expected = [
+        ["labels", "SimCLR minus random features", "SimCLR minus raw pixels"],
+        ["10", cell("simclr", "random", *of_ten), cell("simclr", "pixels", *of_ten)],
+        ["100", cell("simclr", "random", ("100", 0)), cell("simclr", "pixels", ("100", 0))],
+    ]
+    for name in ("scratch", "slow"):
+        column = [f"fine-tuned minus from scratch ({name})", cell("tuned", name, of_ten[0]), ""]
+        expected = [[*row, more] for row, more in zip(expected, column, strict=True)]
+    runs = [read_run(run, tmp_path) for run in settings(0, 1, finetunes=("tuned", "scratch", "slow")).runs]
+    [one] = group(pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series", "by_group"]))
+    assert paired(one, runs) == expected
+    for run in runs:
+        run.correct.clear()
+        run.tuned.clear()
+    assert paired(one, runs) == []

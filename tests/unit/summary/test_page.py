@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.data.packed import read_description
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary import page
@@ -23,9 +25,15 @@ def resources(write_packed: WritePacked) -> Path:
 
 
 def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path, resources: Path) -> None:
-    write_run(tmp_path, 0)
+    folder = write_run(tmp_path, 0)
+    for place, right in ((folder / "evaluate", 45), (tmp_path / "digits/compare/pixels-seed0", 30)):
+        write_correct(place / "correct.npz", Correct({("10", 0): np.arange(50) < right}, None))
     summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)
     page = (tmp_path / "summary.html").read_text()
+    for text in (page, (tmp_path / "summary.md").read_text()):
+        assert re.search(
+            r"Differences in percentage points.*SimCLR minus raw pixels.*\D\+30.0\s\[\+18.0, \+4", text, re.S
+        )
     assert all(link.startswith("data:") for link in re.findall(r'(?:src|<link[^>]*href)="([^"]*)"', page))
     assert re.findall(r'<a href="([^"]*)"', page) == ["digits/simclr/seed0/umap/backbone.html"]
     assert "<script" not in page

@@ -11,7 +11,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.run_results import read_run
 from tests.unit.conftest import WritePacked
-from tests.unit.summary.written_results import put, settings, write_run
+from tests.unit.summary.written_results import put, settings, write_finetune, write_run
 
 
 @pytest.fixture
@@ -65,3 +65,12 @@ def test_what_a_run_is_compared_with_is_measured_alike_and_on_the_same_data(tmp_
     file.write_text(file.read_text().replace("da7a", "0ther"))
     with pytest.raises(UserError, match="pixels-seed0 was measured on data other than the run's: run compare again"):
         read_run(settings(0).runs[0], tmp_path)
+
+
+def test_a_fine_tuning_on_other_data_than_the_features_is_named(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    write_finetune(folder, "tuned", "pretrained", 0.8)
+    file = folder / "finetune" / "tuned" / "metrics.json"
+    file.write_text(file.read_text().replace("da7a", "0ther"))
+    with pytest.raises(UserError, match="finetune/tuned was measured on data other than the run's: run finetune again"):
+        read_run(settings(0, finetunes=("tuned",)).runs[0], tmp_path)
