@@ -10,6 +10,7 @@ import pandas as pd
 
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.splits import Labels
+from simclr_steps.evaluation.balanced import balanced_accuracies
 
 _PLACE = {"parent", "x", "y", "width", "height"}  # columns that tiles and boxes have
 
@@ -17,9 +18,10 @@ _PLACE = {"parent", "x", "y", "width", "height"}  # columns that tiles and boxes
 def by_parent(rows: pd.DataFrame, probabilities: npt.NDArray[np.float64], labels: Labels) -> dict[str, Any]:
     """Return under `parents` how many images there are that were cut, and which share of them is classified right.
 
-    Takes what is known of N tiles, their probabilities of each class, [N, C], and their labels, int64 [N]. If several
-    images are a group, `by_group` tells it of each. Nothing is returned where there are no tiles, where each image has
-    one, or where the tiles of an image differ in label.
+    Beside it stand the balanced accuracy and what its interval is computed from. Takes what is known of N tiles, their
+    probabilities of each class, [N, C], and their labels, int64 [N]. If several images are a group, `by_group` tells it
+    of each. Nothing is returned where there are no tiles, where each image has one, or where the tiles of an image
+    differ in label.
     """
     if not set(rows) >= _PLACE or not len(rows):
         return {}
@@ -32,4 +34,6 @@ def by_parent(rows: pd.DataFrame, probabilities: npt.NDArray[np.float64], labels
     groups = rows["group"].to_numpy(dtype=np.str_)[first] if "group" in rows else None
     if groups is not None and len(np.unique(groups)) == len(groups):
         groups = None
-    return {"parents": {"images": len(right), "accuracy": float(right.mean()), **by_group(groups, accuracy=right)}}
+    balanced = balanced_accuracies(labels[first], groups, accuracy=right)
+    shares = {"accuracy": float(right.mean()), **by_group(groups, accuracy=right), **balanced}
+    return {"parents": {"images": len(right), **shares}}

@@ -8,6 +8,7 @@ import pandas as pd
 
 from simclr_steps.data.packed import Description
 from simclr_steps.summary.headline import shown_split
+from simclr_steps.summary.parents import METRICS
 
 _UNEQUAL = 1.5  # times as many images as the smallest class of the judged split
 _VISIBLE = 0.02  # between the two accuracies, of one measure
@@ -25,8 +26,10 @@ def _is_shown(rows: pd.DataFrame, data: Description) -> bool:
     if counts and max(counts) > _UNEQUAL * min(counts):
         return True
     here = rows[rows["split"] == split]
-    accuracy, balanced = (
-        here[here["metric"] == metric].groupby(["pretrain", "stage", "input"])["value"].mean()
-        for metric in ("accuracy", "balanced_accuracy")
-    )
-    return bool(((accuracy - balanced).abs() > _VISIBLE).any())
+    means = here.groupby(["metric", "pretrain", "stage", "input"])["value"].mean()
+    of_metric = {str(metric): part.droplevel("metric") for metric, part in means.groupby("metric")}
+    for pair in (METRICS, METRICS.values()):
+        accuracy, balanced = (of_metric.get(metric) for metric in pair)
+        if accuracy is not None and balanced is not None and ((accuracy - balanced).abs() > _VISIBLE).any():
+            return True
+    return False

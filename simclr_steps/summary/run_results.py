@@ -21,7 +21,7 @@ from simclr_steps.summary.confusion import confusion
 from simclr_steps.summary.courses import course
 from simclr_steps.summary.headline import SERIES
 from simclr_steps.summary.intervals import ByGroup, interval
-from simclr_steps.summary.parents import METRIC
+from simclr_steps.summary.parents import METRICS
 
 Row = dict[str, Any]
 
@@ -278,9 +278,10 @@ def _read_finetune(collected: RunResults, folder: Path, name: str) -> None:
         collected.add("finetune", "epochs", draw["epochs"], **keys)
         for split in JUDGED:
             measured = draw[split] or {}
-            if of_parents := measured.get("parents"):
-                judged = {"images": of_parents["images"], "by_group": _by_group(of_parents, "accuracy")}
-                collected.add("finetune", METRIC, of_parents["accuracy"], split=split, **judged, **keys)
+            of_parents = measured.get("parents") or {}
+            for metric, named in METRICS.items():
+                judged = {**_of_share(of_parents, metric, of_parents.get("images")), "split": split}
+                collected.add("finetune", named, of_parents.get(metric), **judged, **keys)
             for metric, value in measured.items():
                 if isinstance(value, float):  # a confusion matrix and the number of images are not metrics
                     of_images = _of_share(measured, metric, measured["images"]) if metric in _SHARES else {}

@@ -10,7 +10,7 @@ import pandas as pd
 from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.headline import SERIES, shown_split
 from simclr_steps.summary.intervals import spread_of
-from simclr_steps.summary.parents import METRIC as PER_IMAGE
+from simclr_steps.summary.parents import METRICS as PER_IMAGE
 
 Table = list[list[str]]  # a header and rows
 
@@ -28,7 +28,8 @@ _FROZEN = {
 _FINETUNED = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
-    PER_IMAGE: "accuracy per image",
+    PER_IMAGE["accuracy"]: "accuracy per image",
+    PER_IMAGE["balanced_accuracy"]: "balanced accuracy per image",
     "top_5_accuracy": "top-5",
     "macro_f1": "macro F1",
     "auroc": "AUROC",

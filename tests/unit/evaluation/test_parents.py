@@ -33,8 +33,16 @@ def test_the_class_of_an_image_is_that_of_the_largest_mean_probability() -> None
         ("a", 1, [0.4, 0.4, 0.9]), ("b", 0, [0.6, 0.6, 0.1]), ("c", 0, [0.9, 0.9]), ("d", 1, [0.1, 0.8, 0.8])
     )
     # where four of eleven tiles are right by themselves
-    assert of_parents(sure) == {"images": 4, "accuracy": 3 / 4}
-    assert of_parents(sure.sample(frac=1, random_state=0)) == {"images": 4, "accuracy": 3 / 4}
+    expected = {"images": 4, "accuracy": 3 / 4, "balanced_accuracy": 3 / 4, "effective_images": 4}
+    assert of_parents(sure) == expected
+    assert of_parents(sure.sample(frac=1, random_state=0)) == expected
+
+
+def test_images_of_all_classes_count_alike_in_balanced_accuracy() -> None:
+    images = [*((f"a{number}", 0, [0.1, 0.2]) for number in range(8)), ("b0", 1, [0.1, 0.2]), ("b1", 1, [0.9, 0.8])]
+    found = of_parents(predictions(*images))
+    assert found is not None and (found["accuracy"], found["balanced_accuracy"]) == (0.9, 0.75)
+    assert found["effective_images"] == 6  # 10² / (8 (10 / 16)² + 2 (10 / 4)²) = 6.4
 
 
 def test_images_of_one_group_are_not_independent() -> None:
@@ -42,6 +50,7 @@ def test_images_of_one_group_are_not_independent() -> None:
     found = of_parents(predictions(*images, group="g"))
     assert found is not None and found["images"] == 12
     assert found["by_group"] == {"images": [2] * 6, "accuracy": [2] * 6}
+    assert found["balanced_by_group"] == {"images": [2] * 6, "balanced_accuracy": [2] * 6}
 
 
 @pytest.mark.parametrize(

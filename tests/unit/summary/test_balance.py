@@ -14,6 +14,7 @@ from simclr_steps.steps.summarize import COLUMNS, summarize
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.intervals import ByGroup, interval
 from simclr_steps.summary.page import _data
+from simclr_steps.summary.parents import METRICS
 from simclr_steps.summary.run_results import read_run
 from tests.unit.conftest import WritePacked, digits
 from tests.unit.summary.written_results import settings, write_finetune, write_run
@@ -81,10 +82,11 @@ def test_they_are_left_out_where_they_would_repeat_the_accuracy(
     per_class: list[int], balanced: float, is_shown: bool, data: Path
 ) -> None:
     keys = {"dataset": "digits", "pretrain": "simclr", "stage": "knn", "input": "simclr", "split": "test"}
-    values = {"accuracy": 0.9, "balanced_accuracy": balanced}
-    table = pd.DataFrame([{**keys, "metric": metric, "value": value} for metric, value in values.items()])
-    left = uncluttered(table, {"digits": described(data, *per_class)})
-    assert list(left["metric"]) == ["accuracy", "balanced_accuracy"][: 1 + is_shown]
+    for names in (("accuracy", "balanced_accuracy"), METRICS.values()):  # per tile, and per image
+        values = {"accuracy": 0.9, **dict(zip(names, (0.9, balanced), strict=True))}
+        table = pd.DataFrame([{**keys, "metric": metric, "value": value} for metric, value in values.items()])
+        left = uncluttered(table, {"digits": described(data, *per_class)})
+        assert list(left["metric"]) == list(values)[: len(values) - 1 + is_shown]
 
 
 def test_with_groups_the_interval_is_a_bootstrap_of_their_weights(tmp_path: Path) -> None:
