@@ -97,7 +97,8 @@ def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:
     A header, then a row for each budget of labels of the headline; nothing where no two inputs share one.
     """
     of_one = [run for run in runs if (run.run.dataset, run.run.pretrain) == (one.dataset, one.pretrain)]
-    others = dict.fromkeys(name for run in of_one for name in run.correct if name != "simclr")
+    measured = dict.fromkeys(name for run in of_one for name in run.correct)
+    others = [name for name in dict.fromkeys([*SERIES, *measured]) if name in measured and name != "simclr"]
     pairs = {f"SimCLR minus {SERIES.get(name, name)}": _beside(of_one, name) for name in others} | _tuned(of_one)
     rows = []
     for label in in_order(one.accuracy):
