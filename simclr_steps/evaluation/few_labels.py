@@ -17,7 +17,7 @@ from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import log
+from simclr_steps.machine.logs import Progress, log
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.labels import LabelBudget, WholeGroups
@@ -54,10 +54,10 @@ def groups_of(folder: Path, data: Description, splits: dict[str, Split]) -> Spli
     return {name: groups[labeled_rows(splits[name].labels)] for name, groups in read.items() if groups is not None}
 
 
-def features_of(network: Encoder, splits: dict[str, Split], device: torch.device) -> Features:
-    """Return the features of the labeled images of each split."""
+def features_of(network: Encoder, splits: dict[str, Split], device: torch.device, progress: Progress) -> Features:
+    """Return the features of the labeled images of each split, counted by `progress`."""
     return {
-        name: compute_features(network, split.images, device, rows=labeled_rows(split.labels))[0]
+        name: compute_features(network, split.images, device, rows=labeled_rows(split.labels), progress=progress)[0]
         for name, split in splits.items()
     }
 

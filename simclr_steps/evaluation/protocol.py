@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split
 from simclr_steps.data.splits import JUDGED, labeled_rows
-from simclr_steps.durations import duration
 from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.few_labels import (
     Features,
@@ -36,9 +34,9 @@ from simclr_steps.evaluation.linear_probe import Array
 from simclr_steps.evaluation.neighbors import knn_right
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import write_json
-from simclr_steps.machine.logs import log
+from simclr_steps.machine.logs import Progress, log
 from simclr_steps.networks.encoders import Encoder, hash_of_weights
-from simclr_steps.networks.features import compute_features, images_at_a_time
+from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.evaluation import EvaluationSettings
 
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
@@ -109,21 +107,12 @@ def extract(network: Encoder, given: Labeled, device: torch.device, view_of: Vie
         When the network is not what it was before, batch-norm statistics included.
     """
     log.info("features of %d images", len(given))
+    images_and_views = len(given) + (VIEWS * len(given.labels["train"]) if view_of else 0)
+    progress = Progress("features of", images_and_views, unit="images and views" if view_of else "images")
     with _unchanged(network):
-        plain = features_of(network, given.splits, device)
-        views = _features_of_views(network, given.splits["train"], view_of, device) if view_of else None
+        plain = features_of(network, given.splits, device, progress)
+        views = _features_of_views(network, given.splits["train"], view_of, device, progress) if view_of else None
     return Extracted(plain, views)
-
-
-def tell_time(network: Encoder, given: Labeled, device: torch.device, *, with_views: bool) -> None:
-    """Say in the log how long `extract` will take, judged by the first batch."""
-    train = given.splits["train"]
-    rows = labeled_rows(train.labels)[: images_at_a_time(train.images, network.architecture.image_size)]
-    started = time.monotonic()
-    compute_features(network, train.images, device, rows=rows)
-    each = (time.monotonic() - started) / len(rows)
-    images = len(given) + (VIEWS * len(given.labels["train"]) if with_views else 0)
-    log.info("features of %d images and views will take about %s", images, duration(each * images))
 
 
 def measure(
@@ -170,12 +159,14 @@ def _unchanged(network: Encoder) -> Iterator[None]:
         raise RuntimeError("evaluation changed the encoder's weights or statistics")
 
 
-def _features_of_views(network: Encoder, train: Split, view_of: ViewOf, device: torch.device) -> Array:
+def _features_of_views(
+    network: Encoder, train: Split, view_of: ViewOf, device: torch.device, progress: Progress
+) -> Array:
     """Return the features of random views of the labeled training images, float32 [V, N, D]."""
     labeled = labeled_rows(train.labels)
     return np.stack(
         [
-            compute_features(network, train.images, device, view=view_of(number), rows=labeled)[0]
+            compute_features(network, train.images, device, view=view_of(number), rows=labeled, progress=progress)[0]
             for number in range(VIEWS)
         ]
     )
