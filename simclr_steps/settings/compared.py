@@ -15,7 +15,7 @@ from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.network import ENCODERS
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.sizes import ViewSize
-from simclr_steps.settings.weights import PublishedWeights
+from simclr_steps.settings.weights import PublishedWeights, require_tag
 
 _PREFIX = re.compile(r"(\w+):[^/\\]*")  # of a name; a path has a separator, or no colon
 
@@ -113,10 +113,7 @@ def _check_weights(value: str) -> str:
     kind, _, name = value.partition(":")
     if kind == "torchvision" and name not in ENCODERS:
         raise ValueError(f"must name a ResNet of torchvision; {did_you_mean(name, ENCODERS)}")
-    if kind == "timm" and "." not in name:
-        raise ValueError(
-            f"needs the tag of the weights: write {value}.TAG, with one that timm.list_pretrained('{name}.*') lists"
-        )
+    require_tag(value)
     return value
 
 
