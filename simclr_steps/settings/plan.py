@@ -12,7 +12,7 @@ from pydantic import Field
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import Settings
-from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, compared, off_the_shelf
+from simclr_steps.settings.compared import ComparedSettings, compared, off_the_shelf
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
 from simclr_steps.settings.datasets import FolderDataset
@@ -203,9 +203,7 @@ class Plan:
         pretrains = self.pretrains.items()
         weights = {f"pretrains.{name}.init": block.own_weights for name, block in pretrains}
         weights |= {f"pretrains.{name}.weights_path": block.found_weights for name, block in pretrains}
-        weights |= {
-            f"compare.{number}": OffTheShelf(weights=one).file for number, one in enumerate(self.config.compare)
-        }
+        weights |= {f"compare.{number}": one.file for number, one in enumerate(self.config.compare)}
         return data | {key: path for key, path in weights.items() if path}
 
     def check_paths(self, written: Iterable[str]) -> None:
