@@ -16,7 +16,7 @@ from simclr_steps.settings.compared import ComparedSettings, compared, off_the_s
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
 from simclr_steps.settings.datasets import FolderDataset
-from simclr_steps.settings.demands import Demands, FinetuneDemands, written_of_color
+from simclr_steps.settings.demands import Demands, FinetuneDemands, PretrainDemands, written_of_color
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.grid import combinations, written
@@ -140,12 +140,9 @@ class Plan:
             "evaluation": self.config.evaluation.augmentation,
         }
         return Demands(
-            batch_sizes={name: settings.global_batch_size for name, settings in trained.items()},
+            pretrains={name: PretrainDemands.of(settings) for name, settings in trained.items()},
             criterion=self.config.selection.criterion,
-            finetunes={
-                name: FinetuneDemands(labels=block.labels, draws=block.draws, keep=block.keep)
-                for name, block in blocks.items()
-            },
+            finetunes={name: FinetuneDemands.of(block) for name, block in blocks.items()},
             drawn=self.config.umap.split,
             display=self.config.datasets[dataset].display,
             supervised=self.config.umap.supervised,
