@@ -24,6 +24,7 @@ from simclr_steps.evaluation.few_labels import (
     chosen_on,
     features_of,
     few_labels,
+    fitted_budgets,
     groups_of,
     hold_out,
     judged,
@@ -126,17 +127,23 @@ def measure(
     logistic regression on few labels. `C` is the penalty of each, chosen for its number of labels on the split
     `C_chosen_on`: the hold-out or, by cross-validation in the first draw, train. Where images have groups, `by_group`
     holds how many each judged group has and how many of them are right, and `label_groups` from how many groups few
-    labels come. Beside each accuracy stands the balanced one, with the number of images of a balanced set that tells as
-    much, `effective_images`. `correct` says which images of the test split are right with few labels, or of the
-    hold-out where that split has no labels.
+    labels come. `fitted` holds the budgets of labels where the settings leave them to the data. Beside each accuracy
+    stands the balanced one, with the number of images of a balanced set that tells as much, `effective_images`.
+    `correct` says which images of the test split are right with few labels, or of the hold-out where that split has no
+    labels.
     """
     labels, groups = given.labels, given.groups
     knn = _neighbors_vote(features.plain, labels, groups, settings.knn_neighbors, device)
     probes = _linear_probes(features, labels, device, groups)
-    asked = (settings.labels, settings.draws, given.split_seed)
+    budgets = settings.labels
+    if budgets == "auto":
+        budgets = fitted_budgets(labels["train"])
+        log.info("fitted to the %d labels: budgets of %s", len(labels["train"]), ", ".join(map(str, budgets)))
+    asked = (budgets, settings.draws, given.split_seed)
     few = few_labels(name, features.plain, labels, *asked, device, groups)
     note = " ".join(dict.fromkeys(few.notes)) or None
-    linear = {"C_chosen_on": chosen_on(labels), **probes, "results": few.results, "note": note}
+    fitted = {"fitted": {"labels": budgets}} if settings.labels == "auto" else {}
+    linear = {"C_chosen_on": chosen_on(labels), **probes, **fitted, "results": few.results, "note": note}
     of_judged = groups.get(list(labels)[-1])
     numbers = None if of_judged is None else np.unique(of_judged, return_inverse=True)[1].astype(np.int64)
     knn = {"input": name, "neighbors": settings.knn_neighbors, **knn}
