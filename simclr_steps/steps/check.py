@@ -24,6 +24,7 @@ from simclr_steps.settings.demands import Demands, PretrainDemands
 from simclr_steps.settings.display import mix_of
 
 _SMALL_BATCH, _FEW_UPDATES = 32, 10  # in an epoch
+_FEW_POINTS = 50  # of which UMAP shows little
 
 
 def check(demands: Demands, *, data: Path) -> None:
@@ -55,7 +56,7 @@ def check(demands: Demands, *, data: Path) -> None:
         if block.epochs != "auto":
             _tell_long_warmup(f"finetunes.{finetune}", block.warmup_epochs, block.epochs, "epochs")
     mix_of(demands.display, description.image_format, data.name)
-    _require_images_to_draw(description, data.name, demands.drawn)
+    _check_images_to_draw(description, data.name, demands.drawn)
     require_labels_for_umap(description, data.name, demands.drawn, supervised=demands.supervised)
 
 
@@ -84,10 +85,15 @@ def _named(block: str) -> Iterator[None]:
         raise UserError(f"{block}{error}") from None
 
 
-def _require_images_to_draw(description: Description, name: str, split: str) -> None:
-    """Raise UserError if UMAP has nothing to draw; the step itself would write that into an empty plot."""
-    if not description.splits[split].images:
+def _check_images_to_draw(description: Description, name: str, split: str) -> None:
+    """Raise UserError if UMAP has nothing to draw, as the step would write into an empty plot; warn of few images."""
+    images, in_train = description.splits[split].images, description.splits["train"].images
+    if not images:
         raise UserError(
             f"umap.split: {split} of {name} has no images to draw: choose another split, or raise "
             f"datasets.{name}.{split}_fraction"
+        )
+    if images < min(_FEW_POINTS, in_train):
+        log.warning(
+            "warning: umap.split: %s of %s has only %d images to draw: train has %d", split, name, images, in_train
         )

@@ -120,3 +120,14 @@ def test_a_warm_up_that_is_longer_than_the_training_is_warned_of(
         "warning: b: the warm-up takes 1003 updates, but training has only 1002",
         "warning: finetunes.few: the warm-up takes 4 epochs, but training has only 3",
     ]
+
+
+def test_a_split_of_few_images_to_draw_is_warned_of_where_train_has_more(
+    write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = write_packed({**SPLITS, "test": digits(49)})
+    ask(data, pretrains={})
+    assert caplog.messages == ["warning: umap.split: test of data has only 49 images to draw: train has 200"]
+    caplog.clear()
+    ask(data, pretrains={}, drawn="validation")
+    assert caplog.messages == []
