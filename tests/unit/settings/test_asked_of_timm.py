@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,20 @@ def ask(folder: Path, compare: list[Any], **block: Any) -> None:
     check_timm_names(asked, lambda path: str(folder / path))
 
 
-def test_a_network_of_timm_that_is_misspelled_is_told_by_another_process(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match='^compare.1: timm .* has no network "resnet81"; did you mean "timm:resnet'):
-        wrong = {"encoder": "timm:resnet81", "weights": "a.pth"}
-        ask(tmp_path, ["timm:test_vit.r160_in1k", wrong], encoder="timm:test_vit")
-
-
-def test_nothing_is_asked_where_no_name_is_timms_or_finished_steps_used_them(
+def test_networks_and_tags_are_asked_about_by_their_keys_until_finished_steps_used_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    python = tmp_path / "python"  # which answers with what it is asked
+    python.write_text('#!/bin/sh\necho "$3"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
     ask(tmp_path, ["torchvision:resnet18", "a.pth"])
-    with pytest.raises(FileNotFoundError):
-        ask(tmp_path, ["timm:resnet18.a1_in1k"], encoder="timm:test_vit")
+    compare = ["timm:resnet18.a1_in1k", "a.pth", {"encoder": "timm:resnet34", "weights": "b.pth"}]
+    with pytest.raises(UserError) as asked:
+        ask(tmp_path, compare, encoder="timm:test_vit")
+    names = [["pretrains.p.encoder", "timm:test_vit", False]]
+    names += [["compare.0", "timm:resnet18.a1_in1k", True], ["compare.2", "timm:resnet34", False]]
+    assert json.loads(str(asked.value)) == names
     write_json(tmp_path / "resources/weights/timm=resnet18.a1_in1k.json", {})
     write_json(tmp_path / "results/d/p/seed0/pretrain/run.json", {"settings": {"encoder": "timm:test_vit"}})
-    ask(tmp_path, ["timm:resnet18.a1_in1k"], encoder="timm:test_vit")
+    ask(tmp_path, compare[:2], encoder="timm:test_vit")
