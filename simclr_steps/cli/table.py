@@ -90,7 +90,7 @@ _TABLE = (
         (
             settings(
                 Demands,
-                "the requirements, {batch_sizes, criterion, finetunes, drawn, supervised, display}",
+                "the requirements, {pretrains, criterion, finetunes, drawn, supervised, display}",
                 to="demands",
             ),
             DATA,

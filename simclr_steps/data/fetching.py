@@ -136,17 +136,15 @@ def _transfer_once(address: str, partial: Path, size: int | None) -> None:
     with response, partial.open("ab" if is_rest else "wb") as stream:
         length = int(response.headers.get("Content-Length", 0))
         expected = size or (length + start if is_rest else length)
-        progress = Progress(f"fetched of {partial.stem}", length // 1000, unit="kB")
-        received = 0
+        progress = Progress(f"fetched of {partial.stem}", length / 1000, unit="kB")
         while block := response.read1(_BLOCK):
             stream.write(block)
             stream.flush()  # so that the file shows how far it is
-            received += len(block)
             if size and stream.tell() > size:
                 partial.unlink()
                 raise _UnusableError(f"it sent more than the file's {size} bytes")
             if length:
-                progress.update(received // 1000)
+                progress.add(len(block) / 1000)
     if missing := max(0, expected - _size(partial)):
         raise ConnectionError(f"it broke off {missing} bytes before the end")
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from simclr_steps.data.image_files import images_below
@@ -40,35 +39,39 @@ def fingerprints_to_plan(dataset: OwnDataset) -> Fingerprints:
     return fingerprints(dataset)
 
 
+def state_of(file: str) -> str:
+    """Return a file's path, size and time of change in nanoseconds; of one that is missing, its path only."""
+    try:
+        status = os.stat(file)  # noqa: PTH116 - far quicker than by Path, for a million of them
+    except OSError:
+        return file
+    return f"{file}\0{status.st_size}\0{status.st_mtime_ns}"
+
+
 def state_of_files(dataset: OwnDataset) -> str:
     """Return 16 hexadecimal digits that change when a file that a data set is made from does, without reading it.
 
-    What counts is the place, the size and the time of change of each image, array, or CSV file and what it lists.
+    What counts is the state of each image, array, or CSV file and what it lists.
     """
     digest = hashlib.sha256()
     with contextlib.suppress(OSError):  # the step names what cannot be read
-        for name, size, changed in sorted(_states(Path(dataset.path), arrays=isinstance(dataset, ArraysDataset))):
-            digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
+        for state in sorted(map(state_of, _files(Path(dataset.path), arrays=isinstance(dataset, ArraysDataset)))):
+            digest.update(f"{state}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
-def _states(path: Path, *, arrays: bool) -> Iterator[tuple[str, int, int]]:
-    """Yield each file's path in its data set, its size and its time of change in nanoseconds."""
-    files: Iterable[tuple[str, os.DirEntry[str] | str]]
+def _files(path: Path, *, arrays: bool) -> Iterator[str]:
     if path.is_dir() and arrays:
-        files = ((file.name, str(file)) for file in path.glob("*.npy"))
+        yield from map(str, path.glob("*.npy"))
     elif path.is_dir():
-        start = len(os.path.join(path, ""))  # noqa: PTH118
-        files = ((file.path[start:], file) for file in images_below(path)[0])
+        yield from (image.path for image in images_below(path)[0])
     else:
-        files = chain([(path.name, str(path))], [] if arrays else _listed(path))
-    for name, file in files:
-        with contextlib.suppress(OSError):  # one that is missing changes nothing but itself
-            status = os.stat(file)  # noqa: PTH116 - far quicker than by Path, for a million of them
-            yield name, status.st_size, status.st_mtime_ns
+        yield str(path)
+        if not arrays:
+            yield from _listed(path)
 
 
-def _listed(table: Path) -> Iterator[tuple[str, str]]:
+def _listed(table: Path) -> Iterator[str]:
     seen = set[str]()  # as many lines may list parts of one file
     with contextlib.suppress(UserError):
         lines = read_lines(table)
@@ -77,4 +80,4 @@ def _listed(table: Path) -> Iterator[tuple[str, str]]:
             for column in columns:
                 if (name := cells[column]) not in seen:
                     seen.add(name)
-                    yield name, os.path.join(folder, name)  # noqa: PTH118 - as with os.stat
+                    yield os.path.join(folder, name)  # noqa: PTH118 - as with os.stat

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from simclr_steps.data.array_listing import list_arrays
-from simclr_steps.data.file_states import Fingerprints, OwnDataset
+from simclr_steps.data.file_states import Fingerprints, OwnDataset, state_of
 from simclr_steps.data.folder_listing import list_folder
 from simclr_steps.data.listing import Listing, places
 from simclr_steps.data.parts_of_images import COLUMNS as OF_PARTS
@@ -77,27 +76,18 @@ def of_labels(listing: Listing) -> str:
 def _of_files(dataset: OwnDataset, listing: Listing, splits: SplitNames) -> str:
     digest = hashlib.sha256()
     if listing.files:
-        state_of = lru_cache(maxsize=64)(_state_of)  # as neighboring rows may be parts of one file
+        recent_state_of = lru_cache(maxsize=64)(state_of)  # as neighboring rows may be parts of one file
         columns = [places(listing.base, names) for names in listing.files.values()]
         split_of = splits.tolist()
         for row in np.flatnonzero(splits != "").tolist():
-            states = "\0".join(state_of(column[row]) for column in columns)
+            states = "\0".join(recent_state_of(column[row]) for column in columns)
             digest.update(f"{listing.keys[row]}\0{split_of[row]}\0{states}\n".encode(errors="surrogateescape"))
     else:
         path = Path(dataset.path)
         for file in sorted(path.glob("*_images.npy")) if path.is_dir() else [path]:
-            digest.update(f"{file.name}\0{_state_of(str(file))}\n".encode(errors="surrogateescape"))
+            digest.update(f"{file.name}\0{state_of(str(file))}\n".encode(errors="surrogateescape"))
         digest.update("\0".join(splits.tolist()).encode())
     return digest.hexdigest()[:_DIGITS]
-
-
-def _state_of(path: str) -> str:
-    """Return a file's path, size and time of change in nanoseconds; one that is missing changes nothing but itself."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a million of these take a second
-    except OSError:
-        return path
-    return f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
 @contextmanager

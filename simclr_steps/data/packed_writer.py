@@ -131,11 +131,10 @@ def _with_range(
 
 def _watched(what: str, parts: Iterable[tuple[Rows, Values]], count: int) -> Iterator[tuple[Rows, Values]]:
     """Yield what is given, and say how far it is."""
-    progress, done = Progress(what, count), 0
+    progress = Progress(what, count)
     for rows, images in parts:
         yield rows, images
-        done += len(rows)
-        progress.update(done)
+        progress.add(len(rows))
 
 
 def _write_splits(

@@ -17,10 +17,12 @@ from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import log
+from simclr_steps.machine.logs import Progress, log
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.labels import LabelBudget, WholeGroups
+
+_SHARES, _LEAST_PER_CLASS = (0.01, 0.1), 5
 
 Features = dict[str, Array]  # of the labeled images of each split, float32 [N, D]
 Judged = dict[str, Any]  # accuracy, what balanced_accuracies returns, and by_group where there are groups
@@ -54,10 +56,10 @@ def groups_of(folder: Path, data: Description, splits: dict[str, Split]) -> Spli
     return {name: groups[labeled_rows(splits[name].labels)] for name, groups in read.items() if groups is not None}
 
 
-def features_of(network: Encoder, splits: dict[str, Split], device: torch.device) -> Features:
-    """Return the features of the labeled images of each split."""
+def features_of(network: Encoder, splits: dict[str, Split], device: torch.device, progress: Progress) -> Features:
+    """Return the features of the labeled images of each split, counted by `progress`."""
     return {
-        name: compute_features(network, split.images, device, rows=labeled_rows(split.labels))[0]
+        name: compute_features(network, split.images, device, rows=labeled_rows(split.labels), progress=progress)[0]
         for name, split in splits.items()
     }
 
@@ -91,6 +93,16 @@ def _accuracies(right: dict[str, Mask], labels: SplitLabels, groups: SplitGroups
         }
         for name, of_split in right.items()
     }
+
+
+def fitted_budgets(labels: Labels) -> list[LabelBudget]:
+    """Return the budgets of `auto`: two shares of the labels, or 5 per class where a share is fewer, and all labels.
+
+    Fewer labels than these show chance more than features.
+    """
+    least = _LEAST_PER_CLASS * len(np.unique(labels))
+    few: list[LabelBudget] = [share if round(share * len(labels)) > least else least for share in _SHARES]
+    return [*dict.fromkeys(budget for budget in few if budget != least or least < len(labels)), 1.0]
 
 
 def few_labels(

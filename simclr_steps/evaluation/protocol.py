@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split
 from simclr_steps.data.splits import JUDGED, labeled_rows
-from simclr_steps.durations import duration
 from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.few_labels import (
     Features,
@@ -26,6 +24,7 @@ from simclr_steps.evaluation.few_labels import (
     chosen_on,
     features_of,
     few_labels,
+    fitted_budgets,
     groups_of,
     hold_out,
     judged,
@@ -36,9 +35,9 @@ from simclr_steps.evaluation.linear_probe import Array
 from simclr_steps.evaluation.neighbors import knn_right
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import write_json
-from simclr_steps.machine.logs import log
+from simclr_steps.machine.logs import Progress, log
 from simclr_steps.networks.encoders import Encoder, hash_of_weights
-from simclr_steps.networks.features import compute_features, images_at_a_time
+from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.evaluation import EvaluationSettings
 
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
@@ -109,21 +108,12 @@ def extract(network: Encoder, given: Labeled, device: torch.device, view_of: Vie
         When the network is not what it was before, batch-norm statistics included.
     """
     log.info("features of %d images", len(given))
+    images_and_views = len(given) + (VIEWS * len(given.labels["train"]) if view_of else 0)
+    progress = Progress("features of", images_and_views, unit="images and views" if view_of else "images")
     with _unchanged(network):
-        plain = features_of(network, given.splits, device)
-        views = _features_of_views(network, given.splits["train"], view_of, device) if view_of else None
+        plain = features_of(network, given.splits, device, progress)
+        views = _features_of_views(network, given.splits["train"], view_of, device, progress) if view_of else None
     return Extracted(plain, views)
-
-
-def tell_time(network: Encoder, given: Labeled, device: torch.device, *, with_views: bool) -> None:
-    """Say in the log how long `extract` will take, judged by the first batch."""
-    train = given.splits["train"]
-    rows = labeled_rows(train.labels)[: images_at_a_time(train.images, network.architecture.image_size)]
-    started = time.monotonic()
-    compute_features(network, train.images, device, rows=rows)
-    each = (time.monotonic() - started) / len(rows)
-    images = len(given) + (VIEWS * len(given.labels["train"]) if with_views else 0)
-    log.info("features of %d images and views will take about %s", images, duration(each * images))
 
 
 def measure(
@@ -137,17 +127,23 @@ def measure(
     logistic regression on few labels. `C` is the penalty of each, chosen for its number of labels on the split
     `C_chosen_on`: the hold-out or, by cross-validation in the first draw, train. Where images have groups, `by_group`
     holds how many each judged group has and how many of them are right, and `label_groups` from how many groups few
-    labels come. Beside each accuracy stands the balanced one, with the number of images of a balanced set that tells as
-    much, `effective_images`. `correct` says which images of the test split are right with few labels, or of the
-    hold-out where that split has no labels.
+    labels come. `fitted` holds the budgets of labels where the settings leave them to the data. Beside each accuracy
+    stands the balanced one, with the number of images of a balanced set that tells as much, `effective_images`.
+    `correct` says which images of the test split are right with few labels, or of the hold-out where that split has no
+    labels.
     """
     labels, groups = given.labels, given.groups
     knn = _neighbors_vote(features.plain, labels, groups, settings.knn_neighbors, device)
     probes = _linear_probes(features, labels, device, groups)
-    asked = (settings.labels, settings.draws, given.split_seed)
+    budgets = settings.labels
+    if budgets == "auto":
+        budgets = fitted_budgets(labels["train"])
+        log.info("fitted to the %d labels: budgets of %s", len(labels["train"]), ", ".join(map(str, budgets)))
+    asked = (budgets, settings.draws, given.split_seed)
     few = few_labels(name, features.plain, labels, *asked, device, groups)
     note = " ".join(dict.fromkeys(few.notes)) or None
-    linear = {"C_chosen_on": chosen_on(labels), **probes, "results": few.results, "note": note}
+    fitted = {"fitted": {"labels": budgets}} if settings.labels == "auto" else {}
+    linear = {"C_chosen_on": chosen_on(labels), **probes, **fitted, "results": few.results, "note": note}
     knn = {"input": name, "neighbors": settings.knn_neighbors, **knn}
     return Measured(knn, {"input": name, **linear}, Correct.of(few.right, groups.get(list(labels)[-1])))
 
@@ -168,12 +164,14 @@ def _unchanged(network: Encoder) -> Iterator[None]:
         raise RuntimeError("evaluation changed the encoder's weights or statistics")
 
 
-def _features_of_views(network: Encoder, train: Split, view_of: ViewOf, device: torch.device) -> Array:
+def _features_of_views(
+    network: Encoder, train: Split, view_of: ViewOf, device: torch.device, progress: Progress
+) -> Array:
     """Return the features of random views of the labeled training images, float32 [V, N, D]."""
     labeled = labeled_rows(train.labels)
     return np.stack(
         [
-            compute_features(network, train.images, device, view=view_of(number), rows=labeled)[0]
+            compute_features(network, train.images, device, view=view_of(number), rows=labeled, progress=progress)[0]
             for number in range(VIEWS)
         ]
     )

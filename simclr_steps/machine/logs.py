@@ -50,17 +50,18 @@ class _LogFile(logging.FileHandler):
 class Progress:
     """Says how far a long piece of work is, at most every `every` seconds: done, rate and time left."""
 
-    def __init__(self, what: str, total: int, unit: str = "images", every: float = 5.0) -> None:
+    def __init__(self, what: str, total: float, unit: str = "images", every: float = 5.0) -> None:
         self._what, self._total, self._unit, self._every = what, total, unit, every
         self._started = self._last = time.monotonic()
+        self._done = 0.0
 
-    def update(self, done: int) -> None:
-        """Say how far it is, if the last time was long enough ago."""
+    def add(self, count: float) -> None:
+        """Count what was done since the last time; say how far it is, if that was last said long enough ago."""
+        self._done += count
         now = time.monotonic()
-        if now - self._last >= self._every and done:
+        if now - self._last >= self._every and self._done:
             self._last = now
-            rate = done / (now - self._started)
-            left = duration((self._total - done) / rate)
-            log.info(
-                "%s %d of %d %s, %.0f %s/s, %s left", self._what, done, self._total, self._unit, rate, self._unit, left
-            )
+            rate = self._done / (now - self._started)
+            left = duration((self._total - self._done) / rate)
+            of_all = self._what, self._done, self._total, self._unit
+            log.info("%s %d of %d %s, %.0f %s/s, %s left", *of_all, rate, self._unit, left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from simclr_steps.settings.pretrain import FittedPretrain, PretrainSettings
 
@@ -14,13 +15,17 @@ _UPDATES = 1_000
 
 def fitted_to(images: int, settings: PretrainSettings) -> FittedPretrain:
     """Return the settings with numbers in place of `auto`, for a number of images to train on."""
-    size = _batch_size(images) if settings.global_batch_size == "auto" else settings.global_batch_size
-    epochs = settings.epochs
-    if epochs == "auto":
-        epochs = min(_MOST_EPOCHS, epochs_of(_EPOCHS, _UPDATES, max(1, images // size)))
+    size, epochs = fitted_numbers(images, settings.global_batch_size, settings.epochs)
     parent = fitted_to(images, settings.parent) if settings.parent else None
     fitted = {"global_batch_size": size, "epochs": epochs, "parent": parent}
     return FittedPretrain.model_construct(settings.model_fields_set, **{**dict(settings), **fitted})
+
+
+def fitted_numbers(images: int, batch_size: int | Literal["auto"], epochs: int | Literal["auto"]) -> tuple[int, int]:
+    """Return the number of images in a batch and that of epochs, fitted where they are `auto`."""
+    size = _batch_size(images) if batch_size == "auto" else batch_size
+    fitting = min(_MOST_EPOCHS, epochs_of(_EPOCHS, _UPDATES, max(1, images // size)))
+    return size, fitting if epochs == "auto" else epochs
 
 
 def epochs_of(least: int, updates: int, steps_per_epoch: int) -> int:

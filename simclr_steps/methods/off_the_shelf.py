@@ -13,6 +13,7 @@ from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.encoders import Encoder, load_encoder
 from simclr_steps.networks.published import input_size, published
+from simclr_steps.networks.timm_names import check_timm_name
 from simclr_steps.networks.weights import are_of, read_weights
 from simclr_steps.settings.compared import OffTheShelf
 from simclr_steps.settings.image_format import ImageFormat
@@ -59,6 +60,10 @@ def _as_start(network: OffTheShelf) -> PretrainSettings:
         published(encoder)  # which tells names that are unknown
         return PretrainSettings(encoder=encoder, init="published", view_size=input_size(encoder))
     path = Path(network.weights)
+    if network.encoder:
+        if network.encoder.startswith("timm:"):
+            check_timm_name(network.encoder, weights=False)
+        return PretrainSettings(encoder=network.encoder, init=str(path), view_size=input_size(network.encoder))
     weights = read_weights(path)
     if weights.are_ours and path.suffix == ".safetensors":
         ours = load_encoder(path).architecture
@@ -73,6 +78,6 @@ def _as_start(network: OffTheShelf) -> PretrainSettings:
         if are_of(weights, backbone):
             return settings
     raise UserError(
-        f"{path} is neither an encoder of this workflow nor a ResNet of torchvision: give such a file, or "
-        "name published weights as timm:NAME.TAG"
+        f"{path} is neither an encoder of this workflow nor a ResNet of torchvision: give such a file, or name the "
+        f"network of timm whose weights it holds, as in {{encoder: timm:NAME, weights: {path}}}"
     )

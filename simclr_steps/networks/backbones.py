@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-
 import torch
 import torchvision
 from torch import nn
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture
+from simclr_steps.networks.timm_names import check_timm_name
 from simclr_steps.networks.user_code import call_own
 
 
@@ -44,15 +43,10 @@ def _from_torchvision(architecture: Architecture) -> tuple[nn.Module, int]:
 
 def _from_timm(architecture: Architecture) -> nn.Module:
     """Return a network of timm without its classifier."""
-    try:
-        import timm  # slow to import, and few need it
-    except ImportError as error:
-        raise UserError(f"encoder: {architecture.encoder} needs timm, which is not installed: install it") from error
+    check_timm_name(architecture.encoder, weights=False)
+    import timm  # slow to import, and few need it
+
     name = architecture.encoder.removeprefix("timm:")
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=1)
-        advice = f'did you mean "timm:{near[0]}"?' if near else "timm.list_models() lists all"
-        raise UserError(f'encoder: timm {timm.__version__} has no network "{name}"; {advice}')
     # Networks such as vision transformers are made for one size of images.
     size = architecture.image_size if timm.get_pretrained_cfg_value(name, "fixed_input_size") else None
     try:

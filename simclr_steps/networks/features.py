@@ -60,6 +60,7 @@ def compute_features(
     batch_size: int | None = None,
     view: Callable[[Tensor, Tensor], Tensor] | None = None,
     rows: npt.NDArray[np.int64] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Array, Array]:
     """Run a network over images, in fp32 and evaluation mode, without touching its weights and statistics.
 
@@ -76,6 +77,8 @@ def compute_features(
         leaves them plain.
     rows
         Of the images to run over, int64 [n]; None takes all.
+    progress
+        Of several calls together, which counts the images; None shows that of this call.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def compute_features(
     network.eval()
     batch_size = batch_size or images_at_a_time(images, network.architecture.image_size)
     wanted = np.arange(len(images)) if rows is None else rows
-    progress = Progress("features of", len(wanted))
+    progress = progress or Progress("features of", len(wanted))
     parts: list[tuple[Array, ...]] = []
     try:
         with torch.inference_mode(), ieee_fp32(device):
@@ -103,7 +106,7 @@ def compute_features(
                     x = network_input(batch, network.architecture.image_size)
                 outputs = network(x.contiguous(memory_format=torch.channels_last))
                 parts.append(tuple(output.cpu().numpy() for output in outputs))
-                progress.update(start + len(batch))
+                progress.add(len(batch))
     finally:
         network.train(training)
     features, second = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))

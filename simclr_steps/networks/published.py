@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simclr_steps.machine.errors import UserError
+from simclr_steps.networks.timm_names import check_timm_name
 from simclr_steps.networks.user_code import is_own
-from simclr_steps.settings.base import did_you_mean
 from simclr_steps.settings.network import PUBLISHED
 from simclr_steps.settings.sizes import Size
 
@@ -44,15 +43,10 @@ def published(encoder: str) -> Published:
 
         address = torchvision.models.get_model_weights(encoder)[PUBLISHED[encoder]].url
         return Published(address, _digits(address), _TORCHVISION_LICENSE)
+    check_timm_name(encoder, weights=True)
     import timm  # slow to import, and few need it
 
-    name = encoder.removeprefix("timm:")
-    network = name.partition(".")[0]
-    tags = timm.list_pretrained(f"{network}.*")
-    if name not in tags:
-        advice = did_you_mean(name, tags) if tags else "write init: random, or the path of a file of weights"
-        raise UserError(f'encoder: timm {timm.__version__} has no published weights "{name}"; {advice}')
-    config: Any = timm.models.get_pretrained_cfg(name)
+    config: Any = timm.models.get_pretrained_cfg(encoder.removeprefix("timm:"))
     file = config.hf_hub_filename or _HUB_FILE
     address = _HUB.format(config.hf_hub_id, file) if config.hf_hub_id else config.url
     return Published(address, _digits(address), config.license)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import Seed, Settings, did_you_mean
@@ -15,9 +15,10 @@ from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.network import ENCODERS
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.sizes import ViewSize
-from simclr_steps.settings.weights import PublishedWeights
+from simclr_steps.settings.weights import PublishedWeights, require_tag
 
 _PREFIX = re.compile(r"(\w+):[^/\\]*")  # of a name; a path has a separator, or no colon
+_TIMM = re.compile(r"timm:[\w.]+")
 
 
 class RandomNetwork(Settings):
@@ -38,9 +39,39 @@ class RandomNetwork(Settings):
 
 
 class OffTheShelf(Settings):
-    """An encoder that is to be had without a training: published, or in a file."""
+    """An encoder that is to be had without a training: published, or in a file. Text is short for `{weights: text}`."""
 
-    weights: str  # torchvision:NAME, timm:NAME.TAG or a path
+    weights: str = Field(description="`torchvision:NAME`, `timm:NAME.TAG`, or the path of a file of weights.")
+    encoder: str | None = Field(
+        None,
+        description="The network whose weights a file holds: `timm:NAME`, or a torchvision network. null recognizes "
+        "encoders of this workflow and torchvision's networks by their tensors.",
+    )
+
+    @field_validator("weights")
+    @classmethod
+    def _check_weights(cls, value: str) -> str:
+        found = _PREFIX.fullmatch(value)
+        if value in ENCODERS:
+            raise ValueError(f"must be torchvision:{value}, or the path of a file of weights")
+        if not found:
+            return str(Path(value).expanduser())
+        if found[1] not in ("torchvision", "timm"):
+            raise ValueError("must be torchvision:NAME, timm:NAME.TAG or the path of a file of weights")
+        kind, _, name = value.partition(":")
+        if kind == "torchvision" and name not in ENCODERS:
+            raise ValueError(f"must name a ResNet of torchvision; {did_you_mean(name, ENCODERS)}")
+        require_tag(value)
+        return value
+
+    @field_validator("encoder")
+    @classmethod
+    def _check_encoder(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is not None and not (value in ENCODERS or _TIMM.fullmatch(value)):
+            raise ValueError(f"must be timm:NAME or a ResNet of torchvision; {did_you_mean(value, ENCODERS)}")
+        if value is not None and _PREFIX.fullmatch(others.data.get("weights", "")):
+            raise ValueError("must be omitted, as published weights name their network, or weights must be a path")
+        return value
 
     @property
     def published(self) -> PublishedWeights | None:
@@ -102,25 +133,12 @@ class ComparedSettings(EvaluationSettings):
         return self.network.file if isinstance(self.network, OffTheShelf) else None
 
 
-def _check_weights(value: str) -> str:
-    found = _PREFIX.fullmatch(value)
-    if value in ENCODERS:
-        raise ValueError(f"must be torchvision:{value}, or the path of a file of weights")
-    if not found:
-        return str(Path(value).expanduser())
-    if found[1] not in ("torchvision", "timm"):
-        raise ValueError("must be torchvision:NAME, timm:NAME.TAG or the path of a file of weights")
-    kind, _, name = value.partition(":")
-    if kind == "torchvision" and name not in ENCODERS:
-        raise ValueError(f"must name a ResNet of torchvision; {did_you_mean(name, ENCODERS)}")
-    if kind == "timm" and "." not in name:
-        raise ValueError(
-            f"needs the tag of the weights: write {value}.TAG, with one that timm.list_pretrained('{name}.*') lists"
-        )
-    return value
+def _as_block(value: Any) -> Any:
+    """Return an entry as a block, which a text is the weights of."""
+    return {"weights": value} if isinstance(value, str) else value
 
 
-WeightsToCompare = Annotated[str, AfterValidator(_check_weights)]
+WeightsToCompare = Annotated[OffTheShelf, BeforeValidator(_as_block, json_schema_input_type=str | OffTheShelf)]
 
 
 def random_network(pretrain: PretrainSettings, seed: int) -> RandomNetwork:
@@ -128,7 +146,7 @@ def random_network(pretrain: PretrainSettings, seed: int) -> RandomNetwork:
     return RandomNetwork(encoder=pretrain.encoder, stem=pretrain.asked_stem, view_size=pretrain.view_size, seed=seed)
 
 
-def off_the_shelf(weights: Iterable[str]) -> dict[str, OffTheShelf]:
+def off_the_shelf(weights: Iterable[OffTheShelf]) -> dict[str, OffTheShelf]:
     """Return encoders off the shelf by the names of folders.
 
     Raises
@@ -137,7 +155,7 @@ def off_the_shelf(weights: Iterable[str]) -> dict[str, OffTheShelf]:
         When two of them would share a folder.
     """
     found: dict[str, OffTheShelf] = {}
-    for one in (OffTheShelf(weights=text) for text in weights):
+    for one in weights:
         if found.setdefault(one.name, one) != one:
             raise UserError(
                 f"compare: {found[one.name].weights} and {one.weights} would share the folder {one.name}: rename one "
@@ -147,7 +165,7 @@ def off_the_shelf(weights: Iterable[str]) -> dict[str, OffTheShelf]:
 
 
 def compared(
-    pretrain: PretrainSettings, seed: int, weights: Iterable[str]
+    pretrain: PretrainSettings, seed: int, weights: Iterable[OffTheShelf]
 ) -> dict[str, RandomNetwork | OffTheShelf | None]:
     """Return what a pretraining from a seed is compared with, by the names of folders."""
     network = random_network(pretrain, seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -14,18 +14,38 @@ from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.selection import Criterion
 
 
-class FinetuneDemands(Settings):
-    """What a block of `finetunes` asks of a data set."""
+class _DemandsOfBlock(Settings):
+    """Some keys of a block."""
+
+    @classmethod
+    def of(cls, block: Settings) -> Self:
+        """Return what a block asks."""
+        return cls(**{name: getattr(block, name) for name in cls.model_fields})
+
+
+class PretrainDemands(_DemandsOfBlock):
+    """What a block of `pretrains` asks of a data set, and what must fit its number of images."""
+
+    global_batch_size: WholeOrAuto = "auto"
+    epochs: WholeOrAuto = "auto"
+    warmup_epochs: float = 0
+    warmup_steps: int | None = None
+
+
+class FinetuneDemands(_DemandsOfBlock):
+    """What a block of `finetunes` asks of a data set, and how long it trains."""
 
     labels: LabelBudget
     draws: int
     keep: Literal["last", "best"]
+    epochs: WholeOrAuto = "auto"
+    warmup_epochs: float = 0
 
 
 class Demands(Settings):
     """What the experiments ask of a data set, whatever they make of it."""
 
-    batch_sizes: dict[str, WholeOrAuto]  # images in a global batch, by the pretraining's name
+    pretrains: dict[str, PretrainDemands]  # by the pretraining's name
     criterion: Criterion
     finetunes: dict[str, FinetuneDemands]
     drawn: str  # the split that UMAP draws

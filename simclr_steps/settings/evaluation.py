@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from simclr_steps.settings.augmentation import Augmentation
@@ -13,11 +15,11 @@ class EvaluationSettings(Settings):
     """How frozen features are evaluated on the hold-out and the test split."""
 
     knn_neighbors: int = Field(10, gt=0, description="Number of neighbors that vote, by cosine similarity.")
-    labels: list[LabelBudget] = Field(
-        [0.01, 0.1, 1.0],
-        min_length=1,
+    labels: Annotated[list[LabelBudget], Field(min_length=1)] | Literal["auto"] = Field(
+        "auto",
         description="Label budgets for logistic regression, given like a fine-tuning's `labels`: a fraction, a whole "
-        "number, `{per_class: number}`, or `{groups: number}`.",
+        "number, `{per_class: number}`, or `{groups: number}`. `auto` is 1 %, 10 % and all of the labels, the "
+        "former two at least 5 per class.",
     )
     draws: int = Field(3, gt=0, description="Independent draws of the labels per budget.")
     augmentation: Augmentation | None = Field(

@@ -12,11 +12,11 @@ from pydantic import Field
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import Settings
-from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, compared, off_the_shelf
+from simclr_steps.settings.compared import ComparedSettings, compared, off_the_shelf
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
 from simclr_steps.settings.datasets import FolderDataset
-from simclr_steps.settings.demands import Demands, FinetuneDemands, written_of_color
+from simclr_steps.settings.demands import Demands, FinetuneDemands, PretrainDemands, written_of_color
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.grid import combinations, written
@@ -140,12 +140,9 @@ class Plan:
             "evaluation": self.config.evaluation.augmentation,
         }
         return Demands(
-            batch_sizes={name: settings.global_batch_size for name, settings in trained.items()},
+            pretrains={name: PretrainDemands.of(settings) for name, settings in trained.items()},
             criterion=self.config.selection.criterion,
-            finetunes={
-                name: FinetuneDemands(labels=block.labels, draws=block.draws, keep=block.keep)
-                for name, block in blocks.items()
-            },
+            finetunes={name: FinetuneDemands.of(block) for name, block in blocks.items()},
             drawn=self.config.umap.split,
             display=self.config.datasets[dataset].display,
             supervised=self.config.umap.supervised,
@@ -203,9 +200,7 @@ class Plan:
         pretrains = self.pretrains.items()
         weights = {f"pretrains.{name}.init": block.own_weights for name, block in pretrains}
         weights |= {f"pretrains.{name}.weights_path": block.found_weights for name, block in pretrains}
-        weights |= {
-            f"compare.{number}": OffTheShelf(weights=one).file for number, one in enumerate(self.config.compare)
-        }
+        weights |= {f"compare.{number}": one.file for number, one in enumerate(self.config.compare)}
         return data | {key: path for key, path in weights.items() if path}
 
     def check_paths(self, written: Iterable[str]) -> None:

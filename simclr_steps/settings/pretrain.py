@@ -13,7 +13,7 @@ from simclr_steps.settings.base import Address, LocalPath, did_you_mean
 from simclr_steps.settings.network import _ENCODER_ELSEWHERE, ENCODERS, ProjectionHead
 from simclr_steps.settings.optimization import Optimization
 from simclr_steps.settings.sizes import ViewSize
-from simclr_steps.settings.weights import PublishedWeights, Sha256
+from simclr_steps.settings.weights import PublishedWeights, Sha256, require_tag
 
 
 class _Pretraining(Optimization):
@@ -142,13 +142,10 @@ class _Pretraining(Optimization):
     @classmethod
     def _check_init(cls, value: str, others: ValidationInfo) -> str:
         encoder = others.data.get("encoder", "")
-        if value == "published" and encoder.startswith("timm:") and "." not in encoder:
-            raise ValueError(
-                f"needs the tag of the weights: write encoder: {encoder}.TAG, with one that "
-                f"timm.list_pretrained('{encoder.removeprefix('timm:')}.*') lists"
-            )
-        if value == "published" and encoder not in ENCODERS and not encoder.startswith("timm:"):
-            raise ValueError("must be random or a path, as nothing is published of your own encoder")
+        if value == "published":
+            require_tag(encoder, "encoder: ")
+            if encoder not in ENCODERS and not encoder.startswith("timm:"):
+                raise ValueError("must be random or a path, as nothing is published of your own encoder")
         return value
 
     @field_validator("weights_path", "weights_mirrors", "weights_sha256")

@@ -12,6 +12,16 @@ from simclr_steps.settings.network import PUBLISHED
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def require_tag(encoder: str, key: str = "") -> None:
+    """Raise ValueError if a network of timm is named without the tag of its weights; `key` says how names are given."""
+    name = encoder.removeprefix("timm:")
+    if name != encoder and "." not in name:
+        raise ValueError(
+            f"needs the tag of the weights: write {key}{encoder}.TAG, with one that timm.list_pretrained('{name}.*') "
+            "lists"
+        )
+
+
 class PublishedWeights(Settings):
     """What download_weights is given."""
 

@@ -19,10 +19,12 @@ from simclr_steps.data.requirements import (
 )
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
-from simclr_steps.settings.demands import Demands
+from simclr_steps.methods.fitting import fitted_numbers
+from simclr_steps.settings.demands import Demands, PretrainDemands
 from simclr_steps.settings.display import mix_of
 
 _SMALL_BATCH, _FEW_UPDATES = 32, 10  # in an epoch
+_FEW_POINTS = 50  # of which UMAP shows little
 
 
 def check(demands: Demands, *, data: Path) -> None:
@@ -36,11 +38,10 @@ def check(demands: Demands, *, data: Path) -> None:
         If an experiment would fail for lack of images, labels or channels, naming the key to fix.
     """
     description = read_description(data)
-    for pretrain, batch_size in demands.batch_sizes.items():
+    for pretrain, settings in demands.pretrains.items():
         with _named(f"{pretrain}: "):
-            require_batch(description.trained_on, data.name, batch_size)
-        if batch_size != "auto":
-            _tell_few_updates(pretrain, description.trained_on, batch_size)
+            require_batch(description.trained_on, data.name, settings.global_batch_size)
+        _tell_what_does_not_fit(pretrain, settings, description.trained_on)
     for augmented, keys in demands.color_keys.items():
         with _named(f"{augmented}: "):
             require_color(description.image_format.channels, keys, is_color=description.image_format.is_color)
@@ -52,16 +53,27 @@ def check(demands: Demands, *, data: Path) -> None:
         with _named(f"finetunes.{finetune}."):
             require_labels(data, description, block.labels, block.draws)
             require_labeled_hold_out(description, data.name, block.keep)
+        if block.epochs != "auto":
+            _tell_long_warmup(f"finetunes.{finetune}", block.warmup_epochs, block.epochs, "epochs")
     mix_of(demands.display, description.image_format, data.name)
-    _require_images_to_draw(description, data.name, demands.drawn)
+    _check_images_to_draw(description, data.name, demands.drawn)
     require_labels_for_umap(description, data.name, demands.drawn, supervised=demands.supervised)
 
 
-def _tell_few_updates(pretrain: str, images: int, batch_size: int) -> None:
+def _tell_what_does_not_fit(pretrain: str, settings: PretrainDemands, images: int) -> None:
+    batch_size, epochs = fitted_numbers(images, settings.global_batch_size, settings.epochs)
     updates = images // batch_size
-    if updates < _FEW_UPDATES and batch_size > _SMALL_BATCH:
+    warmup = settings.warmup_steps or settings.warmup_epochs * updates
+    _tell_long_warmup(pretrain, warmup, epochs * updates, "updates")
+    if settings.global_batch_size != "auto" and updates < _FEW_UPDATES and batch_size > _SMALL_BATCH:
         what = f"an epoch has {updates} update{'s' * (updates != 1)}, with batches of {batch_size} of {images} images"
         log.warning("warning: %s: %s: global_batch_size: auto makes more of them", pretrain, what)
+
+
+def _tell_long_warmup(block: str, warmup: float, training: int, unit: str) -> None:
+    if warmup > training:
+        what = f"the warm-up takes {warmup:g} {unit}, but training has only {training}"
+        log.warning("warning: %s: %s: it never reaches learning_rate, so shorten the warm-up", block, what)
 
 
 @contextmanager
@@ -73,10 +85,15 @@ def _named(block: str) -> Iterator[None]:
         raise UserError(f"{block}{error}") from None
 
 
-def _require_images_to_draw(description: Description, name: str, split: str) -> None:
-    """Raise UserError if UMAP has nothing to draw; the step itself would write that into an empty plot."""
-    if not description.splits[split].images:
+def _check_images_to_draw(description: Description, name: str, split: str) -> None:
+    """Raise UserError if UMAP has nothing to draw, as the step would write into an empty plot; warn of few images."""
+    images, in_train = description.splits[split].images, description.splits["train"].images
+    if not images:
         raise UserError(
             f"umap.split: {split} of {name} has no images to draw: choose another split, or raise "
             f"datasets.{name}.{split}_fraction"
+        )
+    if images < min(_FEW_POINTS, in_train):
+        log.warning(
+            "warning: umap.split: %s of %s has only %d images to draw: train has %d", split, name, images, in_train
         )

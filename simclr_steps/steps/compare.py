@@ -19,7 +19,6 @@ from simclr_steps.evaluation.protocol import (
     extract,
     labeled_images,
     measure,
-    tell_time,
     unmeasured,
 )
 from simclr_steps.machine.options import Hardware
@@ -72,7 +71,6 @@ def _of_network(network: Encoder, given: Labeled, settings: ComparedSettings, ha
     form = architecture.trained_on
     tell_left_out(settings.augmentation, form.channels, is_color=form.is_color)
     views = views_of(settings.augmentation, architecture, settings.seed or 0)
-    tell_time(network, given, device, with_views=views is not None)
     return measure(settings.input, extract(network, given, device, views), given, settings, device)
 
 

@@ -109,7 +109,7 @@ def _batches(
     paths = (path_of(base, file) for file in files)
     images = (_counted(image, form, seen) for image in decode_all(paths, form, workers))
     decoded = zip(files, images, strict=True)
-    progress, done = Progress("embedded", len(files)), 0
+    progress = Progress("embedded", len(files))
     while part := list(islice(decoded, images_at_a_time(blank))):
         readable = []
         for file, image in part:
@@ -120,8 +120,7 @@ def _batches(
                 readable.append((file.name, image))
         if readable:
             yield [name for name, _ in readable], np.stack([image for _, image in readable], dtype=form.packed_dtype)
-        done += len(part)
-        progress.update(done)
+        progress.add(len(part))
 
 
 def _counted(image: Decoded | str, form: ImageFormat, seen: SeenValues) -> Pixels | str:

@@ -67,7 +67,6 @@ class Prediction(L.LightningModule):
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._images, self._workers = images, workers
-        self._done = 0
 
     @property
     def rows(self) -> Rows:
@@ -92,8 +91,7 @@ class Prediction(L.LightningModule):
         """Return the rows of a batch and the network's two outputs."""
         rows, images = batch
         features, second = self.network(network_input(images, self.network.architecture.image_size))
-        self._done += len(rows)
-        self._progress.update(self._done)
+        self._progress.add(len(rows))
         return rows, features, second
 
 

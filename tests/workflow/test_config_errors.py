@@ -68,6 +68,16 @@ def test_experiment_that_names_no_block_is_refused(fresh: Project) -> None:
     assert 'there is no block "digit" in datasets; did you mean "digits"?' in refuse(fresh)
 
 
+def test_a_tag_that_timm_does_not_know_is_told_before_anything_runs(fresh: Project) -> None:
+    put(fresh.config, "compare", ["timm:resnet18.a1_in1"])
+    fresh.write_config()
+    done = fresh.forked_snakemake("--cores", "1")
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    sentence = done.stderr.splitlines()[-1]
+    assert sentence.startswith("config error: compare.0: timm ") and 'did you mean "resnet18.a1_in1k"' in sentence
+    assert not (fresh.folder / "resources").exists()
+
+
 def test_missing_config_is_named(fresh: Project) -> None:
     (fresh.folder / "config/config.yaml").unlink()
     assert "create config/config.yaml, or pass a file with --configfile" in refuse(fresh)

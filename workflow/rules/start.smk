@@ -4,6 +4,7 @@ from snakemake.logging import logger
 
 from simclr_steps.machine.clock import bring_to_present
 from simclr_steps.settings.adopted import check_adopted
+from simclr_steps.settings.asked_of_timm import check_timm_names
 from simclr_steps.settings.raised_epochs import raised_epochs
 
 
@@ -34,6 +35,9 @@ def start():
     if IS_MAIN_PROCESS:
         warn_of_triggers()
         bring_results_to_present()
+        with one_sentence("config error"):
+            if not (IN_CONTAINER or IN_CONDA):  # whose timm may know other names
+                check_timm_names(PLAN, undeclared)
         with one_sentence("error"):
             check_adopted(PLAN, undeclared, knows_or_forces, recorded_files, own_code)
         for sentence in raised_epochs(PLAN, undeclared):

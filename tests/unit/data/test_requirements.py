@@ -26,7 +26,7 @@ from simclr_steps.steps.umap import umap
 from tests.unit.conftest import WriteEncoder, WritePacked, digits
 
 CPU = Hardware(gpus=0)
-MODEST = {"batch_sizes": {}, "criterion": "last", "finetunes": {}, "drawn": "test", "supervised": False}
+MODEST = {"pretrains": {}, "criterion": "last", "finetunes": {}, "drawn": "test", "supervised": False}
 UNLABELED = digits(60)[0], np.full(60, -1, dtype=np.int64)
 
 
@@ -69,7 +69,7 @@ def drawn(data: Path, folder: Path, encoder: Path) -> None:
 @pytest.mark.parametrize(
     ("splits", "demands", "block", "step"),
     [
-        ({}, {"batch_sizes": {"large": 256}}, "large: ", trained(global_batch_size=256)),
+        ({}, {"pretrains": {"large": {"global_batch_size": 256}}}, "large: ", trained(global_batch_size=256)),
         ({"validation": digits(1)}, {"criterion": "validate_loss"}, "", selected("validate_loss")),
         ({"validation": digits(1)}, {"criterion": "rankme"}, "", selected("rankme")),
         ({"validation": UNLABELED}, {"criterion": "knn"}, "", selected("knn")),

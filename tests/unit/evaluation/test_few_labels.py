@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
-from simclr_steps.evaluation.few_labels import few_labels
+from simclr_steps.evaluation.few_labels import few_labels, fitted_budgets
 from simclr_steps.settings.labels import LabelBudget, PerClass, WholeGroups
 from tests.unit.conftest import digits
 
@@ -26,6 +27,22 @@ def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason() -> None:
         and "{per_class: 2} is 20 labels, as another is" in same
         and "1000" in too_many
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "budgets"),
+    [
+        (45_000, 10, [0.01, 0.1, 1.0]),
+        (5_000, 10, [50, 0.1, 1.0]),
+        (320, 2, [10, 0.1, 1.0]),
+        (300, 10, [50, 1.0]),
+        (50, 10, [1.0]),
+    ],
+)
+def test_budgets_that_fit_the_labels_are_shares_of_them_but_at_least_five_per_class(
+    images: int, classes: int, budgets: list[LabelBudget]
+) -> None:
+    assert fitted_budgets(np.arange(images) % classes) == budgets
 
 
 def test_labels_that_come_from_groups_say_from_how_many() -> None:

@@ -43,6 +43,19 @@ def test_views_that_change_nothing_measure_what_plain_images_do(
     assert all(without.linear[key] == value for key, value in found.linear.items() if key not in of_views)
 
 
+def test_budgets_that_are_left_to_the_data_are_recorded_and_said(
+    write_packed: WritePacked, write_encoder: WriteEncoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, network = write_packed({"train": digits(100), "test": digits(60, 100)}), load_encoder(write_encoder())
+    given = labeled_images(data, read_description(data))
+    features = extract(network, given, CPU, None)
+    with caplog.at_level("INFO"):
+        fitted = measure("mine", features, given, EvaluationSettings(draws=1), CPU).linear
+    assert fitted.pop("fitted") == {"labels": [50, 1.0]} and "the 100 labels: budgets of 50, 1.0" in caplog.text
+    written = measure("mine", features, given, EvaluationSettings(labels=[50, 1.0], draws=1), CPU).linear
+    assert written == fitted
+
+
 def test_without_labels_both_files_say_why(tmp_path: Path) -> None:
     unmeasured("mine", EvaluationSettings(), "There are none.").write(tmp_path, {"fact": 1})
     for name in ("knn", "linear"):

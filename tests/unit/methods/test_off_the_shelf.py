@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import timm
 import torch
 import torchvision
+from safetensors.torch import save_file
 
 from simclr_steps.files import checksum, write_json
 from simclr_steps.machine.errors import UserError
@@ -62,8 +65,36 @@ def test_published_weights_are_those_that_were_downloaded_for_the_size_that_is_p
 
 def test_a_file_of_another_network_is_named(tmp_path: Path) -> None:
     torch.save({"layer.weight": torch.ones(2, 2)}, tmp_path / "net.pth")
-    with pytest.raises(UserError, match=r"^compare: .*net\.pth is neither an encoder of this workflow nor a ResNet"):
+    way_out = r"in {encoder: timm:NAME, weights: .*net\.pth}$"
+    with pytest.raises(UserError, match=rf"^compare: .*net\.pth is neither .* {way_out}"):
         off_the_shelf(OffTheShelf(weights=str(tmp_path / "net.pth")), COLOR, None)
+
+
+def test_a_file_of_a_network_of_timm_is_read_as_that_network_with_its_mean(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    network: Any = timm.create_model("test_vit")
+    save_file({f"module.{name}": tensor for name, tensor in network.state_dict().items()}, path)
+    encoder = off_the_shelf(OffTheShelf(weights=str(path), encoder="timm:test_vit"), COLOR, None)
+    assert (encoder.architecture.encoder, encoder.architecture.image_size) == ("timm:test_vit", (160, 160))
+    assert encoder.normalization.mean.tolist() == [0.5, 0.5, 0.5]
+    images = torch.rand(2, 3, 160, 160)
+    network.eval().reset_classifier(0)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder.eval()(images)[0], network((images - 0.5) / 0.5), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("timm:test_vit2", r"net\.pth has .* of the parameters of timm:test_vit2"),
+        ("timm:test_vitt", 'has no network "test_vitt"; did you mean "timm:test_vit'),
+        ("resnet50", r"net\.pth has .* of the parameters of resnet50"),
+    ],
+)
+def test_a_file_of_another_network_than_named_is_one_sentence(name: str, sentence: str, tmp_path: Path) -> None:
+    torch.save({"layer.weight": torch.ones(2, 2)}, tmp_path / "net.pth")
+    with pytest.raises(UserError, match=f"^compare: .*{sentence}"):
+        off_the_shelf(OffTheShelf(weights=str(tmp_path / "net.pth"), encoder=name), COLOR, None)
 
 
 @pytest.mark.parametrize(

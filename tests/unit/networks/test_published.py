@@ -31,7 +31,7 @@ def test_timms_weights_are_those_of_the_tag() -> None:
     [
         ("timm:resnet18.a1_in1", 'did you mean "resnet18.a1_in1k"'),
         ("timm:tf_efficientnet_lite0.other", r'did you mean "tf_efficientnet_lite0\.in1k"'),
-        ("timm:resnet14t_unknown.c3_in1k", "write init: random, or the path"),
+        ("timm:coatnet_0_224.in1k", "write init: random, or the path"),
     ],
 )
 def test_what_is_not_published_is_told(encoder: str, advice: str) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.compared import off_the_shelf, random_network
+from simclr_steps.settings.compared import OffTheShelf, off_the_shelf, random_network
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import plan
 from simclr_steps.settings.pretrain import PretrainSettings
+
+FILE = {"encoder": "timm:test_vit", "weights": "own.safetensors"}
 
 
 def name(seed: int = 0, **keys: Any) -> str:
@@ -41,7 +43,7 @@ def test_given_weights_are_compared_with_random_ones_below_the_same_stem() -> No
 
 def test_what_is_off_the_shelf_has_a_folder_and_a_name_for_readers() -> None:
     names = ["torchvision:resnet50", "timm:resnet18.a1_in1k", "~/my nets/encoder 1.safetensors"]
-    found = off_the_shelf(names)
+    found = off_the_shelf(OffTheShelf(weights=name) for name in names)
     assert list(found) == ["resnet50.IMAGENET1K_V2", "timm=resnet18.a1_in1k", "file=encoder_1"]
     assert [one.title for one in found.values()] == [
         "ImageNet (resnet50)",
@@ -49,7 +51,7 @@ def test_what_is_off_the_shelf_has_a_folder_and_a_name_for_readers() -> None:
         "file encoder 1.safetensors",
     ]
     with pytest.raises(UserError, match=r"compare: a/net\.pth and b/net\.pth would share the folder file=net: rename"):
-        off_the_shelf(["a/net.pth", "b/net.pth"])
+        off_the_shelf([OffTheShelf(weights="a/net.pth"), OffTheShelf(weights="b/net.pth")])
 
 
 @pytest.mark.parametrize(
@@ -59,9 +61,13 @@ def test_what_is_off_the_shelf_has_a_folder_and_a_name_for_readers() -> None:
         ("torchvision:resnet5O", 'compare.0: .* must name a ResNet of torchvision; did you mean "resnet50"'),
         ("timm:resnet18", r"compare.0: .*write timm:resnet18.TAG, with one that timm.list_pretrained\('resnet18"),
         ("torchvison:resnet50", "compare.0: .* must be torchvision:NAME, timm:NAME.TAG or the path of a file"),
+        ({"encoder": "resnet5O", "weights": "a.pth"}, 'compare.0.encoder: .* did you mean "resnet50"'),
+        ({"encoder": "mine:net", "weights": "a.pth"}, "compare.0.encoder: .* must be timm:NAME or a ResNet of torch"),
+        ({"encoder": "resnet50", "weights": "timm:vit.tag"}, "compare.0.encoder: .* or weights must be a path"),
+        ({"encoder": "resnet50"}, "compare.0.weights: this key is required"),
     ],
 )
-def test_a_name_that_is_wrong_is_one_sentence(name: str, sentence: str) -> None:
+def test_a_name_that_is_wrong_is_one_sentence(name: str | dict[str, str], sentence: str) -> None:
     blocks = {"datasets": {"d": {"source": "digits"}}, "pretrains": {"p": {}}}
     with pytest.raises(UserError, match=sentence):
         read_config({**blocks, "compare": [name], "experiments": [{"dataset": "d", "pretrain": "p"}]})
@@ -79,7 +85,7 @@ def test_names_of_folders_beside_those_of_blocks_are_refused(block: str, name: s
 def test_every_run_is_compared_with_what_is_off_the_shelf_and_its_weights_are_fetched_once() -> None:
     blocks: dict[str, Any] = {"datasets": {"d": {"source": "digits"}}}
     start = {"encoder": "resnet50", "init": "published", "weights_path": "net.pth"}
-    blocks |= {"pretrains": {"p": {}, "q": start}, "compare": ["torchvision:resnet50", "own.safetensors"]}
+    blocks |= {"pretrains": {"p": {}, "q": start}, "compare": ["torchvision:resnet50", FILE]}
     runs = [{"dataset": "d", "pretrain": "p", "seeds": [0, 1]}, {"dataset": "d", "pretrain": "q"}]
     asked = plan(read_config({**blocks, "experiments": runs}))
     shelf = {"resnet50.IMAGENET1K_V2", "file=own"}
@@ -88,3 +94,4 @@ def test_every_run_is_compared_with_what_is_off_the_shelf_and_its_weights_are_fe
     assert set(asked.compared("d")) == {*others, *shelf}
     assert [weights.path for weights in asked.published.values()] == ["net.pth"]
     assert asked.own_files["compare.1"] == Path("own.safetensors")
+    assert asked.compared("d")["file=own"].network == OffTheShelf.model_validate(FILE)

@@ -47,7 +47,7 @@ def test_an_experiment_that_names_the_last_of_a_chain_plans_all_of_it() -> None:
     assert result.runs[0].continues == ["simclr", "longer"] and result.parents == {"last": "longer", "longer": "simclr"}
     assert list(result.trainings) == [f"digits/{name}/seed0" for name in ("simclr", "longer", "last")]
     assert fitted_to(1_000, result.pretrains["last"]).epochs_before == 100
-    assert set(result.demands("digits").batch_sizes) == {"simclr", "longer", "last"}
+    assert set(result.demands("digits").pretrains) == {"simclr", "longer", "last"}
 
 
 def test_a_parent_from_a_grid_is_named_by_its_folder_and_a_grid_may_vary_children_and_parents() -> None:

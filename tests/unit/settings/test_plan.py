@@ -155,10 +155,18 @@ def test_every_run_and_classifier_has_a_folder() -> None:
 def test_demands_are_those_of_the_data_sets_own_experiments() -> None:
     result = planned(*EXPERIMENTS, **BLOCKS)
     digits, mnist = result.demands("digits"), result.demands("mnist")
-    assert digits.batch_sizes == {"simclr": result.pretrains["simclr"].global_batch_size}
+    block = result.pretrains["simclr"]
+    assert {name: dict(one) for name, one in digits.pretrains.items()} == {
+        "simclr": {
+            "global_batch_size": block.global_batch_size,
+            "epochs": block.epochs,
+            "warmup_epochs": block.warmup_epochs,
+            "warmup_steps": None,
+        }
+    }
     assert (digits.finetunes["few"].labels, digits.finetunes["few"].keep) == (10, "last")
     assert (digits.criterion, digits.drawn, digits.supervised) == ("auto", "train", False)
-    assert set(mnist.batch_sizes) == {"longer"} and not mnist.finetunes
+    assert set(mnist.pretrains) == {"longer"} and not mnist.finetunes
 
 
 def test_packing_ignores_where_verified_originals_come_from_and_download_where_they_go() -> None:

@@ -14,7 +14,12 @@ from simclr_steps.settings.demands import Demands
 from simclr_steps.steps.check import check
 from tests.unit.conftest import digits
 
-MODEST = {"batch_sizes": {"simclr": 64}, "criterion": "validate_loss", "drawn": "test", "supervised": False}
+MODEST = {
+    "pretrains": {"simclr": {"global_batch_size": 64}},
+    "criterion": "validate_loss",
+    "drawn": "test",
+    "supervised": False,
+}
 
 
 def ask(data: Path, **demands: Any) -> None:
@@ -49,7 +54,11 @@ SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60
 @pytest.mark.parametrize(
     ("splits", "demands", "sentence"),
     [
-        ({}, {"batch_sizes": {"a": 9, "b": 256}}, "b: global_batch_size 256 exceeds the 200 training images of data"),
+        (
+            {},
+            {"pretrains": {"a": {"global_batch_size": 9}, "b": {"global_batch_size": 256}}},
+            "b: global_batch_size 256 exceeds the 200 training images of data",
+        ),
         ({"validation": digits(1)}, {}, "selection.criterion: validate_loss needs a hold-out of at least two images"),
         ({"validation": digits(0)}, {"criterion": "rankme"}, "selection.criterion: rankme needs a hold-out"),
         ({"validation": without_labels(9)}, {"criterion": "knn"}, "selection.criterion: knn needs labels"),
@@ -93,3 +102,32 @@ def test_what_is_missing_is_one_sentence_that_names_the_key(
     with pytest.raises(UserError) as error:
         ask(data, **demands)
     assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_warm_up_that_is_longer_than_the_training_is_warned_of(
+    write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = write_packed(SPLITS)
+    fits = {"global_batch_size": 20, "epochs": 5, "warmup_epochs": 5}
+    ask(data, pretrains={"fits": fits, "auto": {"warmup_epochs": 100}}, finetunes=finetune())
+    assert caplog.messages == []
+    few = {"few": {**finetune()["few"], "epochs": 3, "warmup_epochs": 4}}
+    ask(data, pretrains={"a": {**fits, "warmup_epochs": 6}, "b": {"warmup_steps": 1003}}, finetunes=few)
+    assert [
+        message.removesuffix(": it never reaches learning_rate, so shorten the warm-up") for message in caplog.messages
+    ] == [
+        "warning: a: the warm-up takes 60 updates, but training has only 50",
+        "warning: b: the warm-up takes 1003 updates, but training has only 1002",
+        "warning: finetunes.few: the warm-up takes 4 epochs, but training has only 3",
+    ]
+
+
+def test_a_split_of_few_images_to_draw_is_warned_of_where_train_has_more(
+    write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = write_packed({**SPLITS, "test": digits(49)})
+    ask(data, pretrains={})
+    assert caplog.messages == ["warning: umap.split: test of data has only 49 images to draw: train has 200"]
+    caplog.clear()
+    ask(data, pretrains={}, drawn="validation")
+    assert caplog.messages == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,10 @@ import pytest
 import torch
 
 from simclr_steps.data.packed import Split, read_description
+from simclr_steps.evaluation import protocol
+from simclr_steps.evaluation.protocol import VIEWS
 from simclr_steps.files import checksum
+from simclr_steps.machine.logs import Progress
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
@@ -93,14 +98,23 @@ def test_each_is_measured_as_an_encoder_is(
 
 
 def test_an_encoder_in_a_file_measures_as_it_does_by_itself_and_its_file_is_recorded(
-    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    write_packed: WritePacked,
+    write_encoder: WriteEncoder,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data, encoder, asked = write_packed(FEW), write_encoder(), EvaluationSettings(labels=[20], draws=1)
     evaluate(asked, encoder=encoder, data=data, seed=0, out=tmp_path / "simclr", hardware=CPU)
     settings = ComparedSettings.model_validate({**asked.model_dump(), "network": {"weights": str(encoder)}})
+    monkeypatch.setattr(protocol, "Progress", partial(Progress, every=0))
     with caplog.at_level("INFO"):
         compare(settings, data=data, out=tmp_path / "file", hardware=CPU)
-    assert "features of 330 images and views will take about" in caplog.text
+    said = re.findall(r"features of (\d+) of 330 images and views, \d+ images and views/s, .+ left", caplog.text)
+    counts = [int(number) for number in said]
+    assert (
+        len(counts) == 2 + VIEWS and counts == sorted(counts) and counts[-1] == 330
+    )  # train, test, and the views of train
     (knn, linear), (own_knn, own_linear) = read(tmp_path / "file"), read(tmp_path / "simclr")
     assert knn["input"] == "file encoder.safetensors" and knn["test"] == own_knn["test"]
     assert linear["probe_on_views"] == own_linear["probe_on_views"]

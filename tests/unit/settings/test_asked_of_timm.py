@@ -1,0 +1,41 @@
+"""Networks and weights that timm does not know are told before anything runs, and timm is asked no more than needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simclr_steps.files import write_json
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.asked_of_timm import check_timm_names
+from simclr_steps.settings.config import read_config
+from simclr_steps.settings.plan import plan
+
+
+def ask(folder: Path, compare: list[Any], **block: Any) -> None:
+    content = {"datasets": {"d": {"source": "digits"}}, "pretrains": {"p": block}, "compare": compare}
+    asked = plan(read_config({**content, "experiments": [{"dataset": "d", "pretrain": "p"}]}))
+    check_timm_names(asked, lambda path: str(folder / path))
+
+
+def test_networks_and_tags_are_asked_about_by_their_keys_until_finished_steps_used_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"  # which answers with what it is asked
+    python.write_text('#!/bin/sh\necho "$3"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    ask(tmp_path, ["torchvision:resnet18", "a.pth"])
+    compare = ["timm:resnet18.a1_in1k", "a.pth", {"encoder": "timm:resnet34", "weights": "b.pth"}]
+    with pytest.raises(UserError) as asked:
+        ask(tmp_path, compare, encoder="timm:test_vit")
+    names = [["pretrains.p.encoder", "timm:test_vit", False]]
+    names += [["compare.0", "timm:resnet18.a1_in1k", True], ["compare.2", "timm:resnet34", False]]
+    assert json.loads(str(asked.value)) == names
+    write_json(tmp_path / "resources/weights/timm=resnet18.a1_in1k.json", {})
+    write_json(tmp_path / "results/d/p/seed0/pretrain/run.json", {"settings": {"encoder": "timm:test_vit"}})
+    ask(tmp_path, compare[:2], encoder="timm:test_vit")
