@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -19,12 +19,19 @@ PACKAGE = Path(__file__).parents[1]
 WITHOUT_EFFECT = frozenset({"settings", "machine"})
 
 
+class _Source(NamedTuple):
+    """What is kept of a file: a syntax tree is so many objects that Python's collector would take half of the time."""
+
+    bare: str
+    imports: frozenset[str]  # modules of this package that it imports, anywhere in it, but those without effect
+
+
 @cache
 def code_hash(step: str) -> str:
     """Return 16 hexadecimal digits for a step's module and all modules of this package that it imports in turn."""
     digest = hashlib.sha256()
     for module in sorted(import_closure(f"steps.{step}")):
-        digest.update(f"{module}\n{bare_source(_file(module))}\n".encode())
+        digest.update(f"{module}\n{_read(_file(module)).bare}\n".encode())
         for template in sorted(_file(module).parent.glob(f"{module.split('.')[-1]}.*.j2")):
             digest.update(template.read_bytes())
     return digest.hexdigest()[:16]
@@ -38,8 +45,13 @@ def import_closure(module: str) -> set[str]:
         module = waiting.pop()
         if module not in closure:
             closure.add(module)
-            waiting.extend(_imports(module))
+            waiting.extend(_read(_file(module)).imports)
     return closure
+
+
+def bare_source(file: Path) -> str:
+    """Return the code of a Python file without comments, docstrings and layout, alike in every version of Python."""
+    return _read(file).bare
 
 
 def _file(module: str) -> Path:
@@ -47,19 +59,17 @@ def _file(module: str) -> Path:
 
 
 @cache
-def _tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
-
-
-@cache
-def _imports(module: str) -> frozenset[str]:
-    """Return the modules of this package that a module imports, anywhere in it, but those without effect."""
+def _read(file: Path) -> _Source:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     names: set[str] = set()
-    for node in _statements(_tree(_file(module))):
+    for node in [tree, *_statements(tree)]:
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{PACKAGE.name}."):
             origin = f"{node.module}.".removeprefix(f"{PACKAGE.name}.")  # of a wing, "data.", or of a module
             names.update([origin.rstrip("."), *(f"{origin}{alias.name}" for alias in node.names)])
-    return frozenset(name for name in names if name.split(".")[0] not in WITHOUT_EFFECT and _file(name).exists())
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = node.body[_has_docstring(node) :]
+    imports = (name for name in names if name.split(".")[0] not in WITHOUT_EFFECT and _file(name).exists())
+    return _Source(repr(_described(tree)), frozenset(imports))
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
@@ -70,20 +80,9 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from _statements(statement)
 
 
-@cache
-def bare_source(file: Path) -> str:
-    """Return the code of a Python file without comments, docstrings and layout, alike in every version of Python."""
-    tree = _tree(file)
-    for node in [tree, *_statements(tree)]:
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
-    return repr(_described(tree))
+def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    first = node.body[0] if node.body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
 def _described(node: Any) -> Any:
