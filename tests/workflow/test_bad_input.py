@@ -23,13 +23,17 @@ NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0
 
 def refuse(project: Project, target: str, *arguments: str, **environment: str) -> str:
     """Return the one sentence with which the run that fails explains itself."""
+    [sentence] = failures(project, target, *arguments, **environment)
+    return sentence
+
+
+def failures(project: Project, target: str, *arguments: str, **environment: str) -> list[str]:
+    """Return the sentences, one of each step that fails, with which the run explains itself."""
     done = project.forked_snakemake(target, "--cores", "2", *arguments, warm=True, **environment)
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Traceback" not in said
-    sentences = [line.partition("error: ")[2] for line in said.splitlines() if ": error: " in line]
-    assert len(sentences) == 1, said
-    return sentences[0]
+    return [line.partition("error: ")[2] for line in said.splitlines() if ": error: " in line]
 
 
 def use_folder(project: Project, path: Path) -> None:
@@ -52,12 +56,6 @@ def photos(write_images: Write) -> Path:
     return write_images("cat", "4.jpg").parents[1]
 
 
-def test_empty_folder(fresh: Project, tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    use_folder(fresh, tmp_path / "photos")
-    assert f"{tmp_path / 'photos'} contains no images (" in refuse(fresh, "prepare_all")
-
-
 def test_images_among_the_results_are_refused_before_anything_runs(fresh: Project) -> None:
     (fresh.folder / "results/photos").mkdir(parents=True)
     fresh.config["datasets"]["digits"] = {"source": "folder", "path": "results/photos", "image_size": 8}
@@ -69,37 +67,43 @@ def test_images_among_the_results_are_refused_before_anything_runs(fresh: Projec
     )
 
 
-def test_class_without_images(fresh: Project, photos: Path) -> None:
-    (photos / "bird").mkdir()
-    use_folder(fresh, photos)
-    assert f"{photos / 'bird'} contains no images" in refuse(fresh, "prepare_all")
-
-
-def test_csv_row_whose_file_is_missing(fresh: Project, photos: Path) -> None:
-    table = photos / "table.csv"
+def test_data_that_cannot_be_read_are_named_in_one_sentence_each_and_leave_nothing(
+    fresh: Project, photos: Path, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / name for name in ("empty", "gap", "listed", "corrupt", "truncated")}
+    for folder in folders.values():
+        shutil.copytree(photos, folder)
+    shutil.rmtree(folders["empty"])
+    folders["empty"].mkdir()
+    (folders["gap"] / "bird").mkdir()
+    table = folders["listed"] / "table.csv"
     table.write_text("path,label,split\ncat/0.jpg,cat,train\ncat/nine.jpg,cat,train\n")
-    use_folder(fresh, table)
-    assert "line 3" in (said := refuse(fresh, "prepare_all")) and "nine.jpg" in said
-
-
-@pytest.mark.parametrize("content", [b"no image at all", None], ids=["corrupt", "truncated"])
-def test_unreadable_image(content: bytes | None, fresh: Project, photos: Path) -> None:
-    image = photos / "dog/2.jpg"
-    image.write_bytes(content or image.read_bytes()[:-200])
-    use_folder(fresh, photos)
-    said = refuse(fresh, "prepare_all")
-    assert "dog/2.jpg" in said and "skip" in said
-    assert not (fresh.folder / "resources/digits/dataset.json").exists()
-
-
-def test_arrays_of_mismatched_length(fresh: Project) -> None:
-    use_arrays(fresh, train_images=np.zeros((9, 8, 8), np.uint8), train_labels=np.zeros(8, np.int64))
-    assert "train_labels" in (said := refuse(fresh, "prepare_all")) and "9" in said and "8" in said
-
-
-def test_arrays_of_another_type(fresh: Project) -> None:
-    use_arrays(fresh, train_images=np.zeros((9, 8, 8), np.float64))
-    assert "train_images" in (said := refuse(fresh, "prepare_all")) and "float64" in said
+    (folders["corrupt"] / "dog/2.jpg").write_bytes(b"no image at all")
+    image = folders["truncated"] / "dog/2.jpg"
+    image.write_bytes(image.read_bytes()[:-200])
+    arrays = {name: tmp_path / f"{name}.npz" for name in ("lengths", "types")}
+    np.savez(arrays["lengths"], train_images=np.zeros((9, 8, 8), np.uint8), train_labels=np.zeros(8, np.int64))
+    np.savez(arrays["types"], train_images=np.zeros((9, 8, 8), np.float64))
+    paths = {**folders, "listed": table}
+    fresh.config["datasets"] = {
+        **{name: {"source": "folder", "path": str(path), "image_size": 8} for name, path in paths.items()},
+        **{name: {"source": "arrays", "path": str(path)} for name, path in arrays.items()},
+    }
+    fresh.config["experiments"] = [{"dataset": name, "pretrain": "simclr"} for name in fresh.config["datasets"]]
+    fresh.write_config()
+    said = failures(fresh, "prepare_all", "--keep-going")
+    expected = [
+        f"{tmp_path}/empty contains no images (",
+        f"{tmp_path}/gap/bird contains no images",
+        f"{table} line 3 names cat/nine.jpg, which is missing",
+        f"{tmp_path}/corrupt/dog/2.jpg is unreadable",
+        f"{tmp_path}/truncated/dog/2.jpg is unreadable",
+        "train_labels has shape (8,), but train_images has 9 images",
+        "train_images is float64 but must be uint8",
+    ]
+    assert [[part in sentence for sentence in said].count(True) for part in expected] == [1] * len(said), said
+    assert all("skip" in sentence for sentence in said if "unreadable" in sentence)
+    assert not list((fresh.folder / "resources").glob("*/dataset.json"))
 
 
 @pytest.fixture
@@ -154,7 +158,7 @@ def test_full_disk_and_the_run_goes_on_when_there_is_room(fresh: Project) -> Non
         assert "the disk is full while writing" in refuse(fresh, "prepare_all")
         assert not list(disk.rglob("*.npy"))
         subprocess.run(["mount", "-o", "remount,size=9m", str(disk)], check=True)
-        assert fresh.forked_snakemake("prepare_all", "--cores", "2").returncode == 0
+        assert fresh.forked_snakemake("prepare_all", "--cores", "2", warm=True).returncode == 0
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

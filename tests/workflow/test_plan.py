@@ -126,7 +126,7 @@ def test_workflow_runs_from_another_folder(fresh: Project, tmp_path: Path) -> No
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
     options = ("--configfile", "config/config.yaml", "--directory", str(elsewhere))
-    prepared = fresh.forked_snakemake("--cores", "2", *options, "prepare_all")
+    prepared = fresh.forked_snakemake("--cores", "2", *options, "prepare_all", warm=True)
     assert prepared.returncode == 0, prepared.stderr
     assert (elsewhere / "resources/digits/dataset.json").exists()
 
@@ -145,7 +145,7 @@ def outer_workflow(folder: Path, snakefile: str) -> Project:
 
 def test_another_workflow_uses_this_one_from_a_folder(fresh: Project, tmp_path: Path) -> None:
     outer = outer_workflow(tmp_path / "outer", repr(str(fresh.folder / "workflow/Snakefile")))
-    done = outer.forked_snakemake("--cores", "2", "simclr_prepare_all")
+    done = outer.forked_snakemake("--cores", "2", "simclr_prepare_all", warm=True)
     assert done.returncode == 0, done.stderr
     assert (outer.folder / "resources/digits/dataset.json").exists()
 
