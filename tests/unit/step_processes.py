@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -39,6 +40,16 @@ def _start(arguments: list[str], folder: Path, environment: Mapping[str, str], *
     process = SERVER.Process(target=_run, args=(arguments, folder, environment, in_own_group))
     process.start()
     return process
+
+
+def start_all(count: int, command: list[str], folder: Path) -> list[BaseProcess]:
+    """Start the processes of one step on one machine, the leading one first."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+    command = [*command, "--processes", str(count)]
+    return [start(command, folder, LOCAL_RANK=str(rank), **where) for rank in range(count)]
 
 
 def run(arguments: list[str], folder: Path) -> None:

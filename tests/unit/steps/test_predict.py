@@ -21,7 +21,8 @@ from simclr_steps.networks.encoders import load_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.steps.gather import gather
 from simclr_steps.steps.predict import predict
-from tests.unit.conftest import DIGITS, WriteEncoder, WritePacked, digits
+from tests.unit.conftest import DIGITS, Images, Labels, WriteEncoder, WritePacked, digits
+from tests.unit.step_processes import said, start_all
 
 CPU = Hardware(gpus=0)
 ROOT = Path(__file__).parents[3]
@@ -46,31 +47,54 @@ def test_every_row_is_predicted_once_with_a_last_batch_of_one(
     assert facts["run"]["data_hash"] == "pixels-of-data"
 
 
-@pytest.mark.parametrize(
-    ("processes", "count"), [(2, 2049), (3, 7)]
-)  # of the 2,049 one process has a last batch of one
-def test_several_processes_predict_every_row_exactly_once_and_as_one_does(
-    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path, processes: int, count: int
+def test_two_processes_predict_every_row_exactly_once_and_as_one_does_and_one_speaks(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
-    images, labels = (np.concatenate([part, part])[:count] for part in digits(1797))
-    data, model, out = write_packed({"test": (images, labels)}), write_encoder(classes=DIGITS), tmp_path / "parts"
-    options = ["--model", model, "--data", data, "--split", "test", "--out", out, "--gpus", "0"]
-    command = [sys.executable, "-m", "simclr_steps", "predict", *map(str, options), "--processes", str(processes)]
+    data, model = write_packed({"test": twice(2049)}), write_encoder(classes=DIGITS)  # of one a last batch of one row
+    command = [sys.executable, "-m", "simclr_steps", *arguments(data, model, tmp_path / "parts"), "--processes", "2"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    rows = [np.load(out / f"part-{rank}.rows.npy") for rank in range(processes)]
-    assert all(len(part) for part in rows)
-    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(count))
-    assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
     progress = re.compile(r"predicted \d+ of \d+ images, \d+ images/s, .* left$")  # every 5 s, on a slow machine
-    said = [line for line in done.stderr.splitlines() if not progress.search(line)]
-    assert len(said) == 1, done.stderr  # one process speaks, and Lightning advertises nothing
-    gather(out, data=data, split="test", out=tmp_path / "gathered")
-    found = pd.read_parquet(tmp_path / "gathered" / "predictions.parquet")
-    logits = torch.from_numpy(compute_features(load_network(model), images, torch.device("cpu"))[1])
+    spoken = [line for line in done.stderr.splitlines() if not progress.search(line)]
+    assert len(spoken) == 1, done.stderr  # and Lightning advertises nothing
+    assert_gathered_as_one(tmp_path, data, model, processes=2)
+
+
+def test_three_processes_share_a_few_rows(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    data, model = write_packed({"test": twice(7)}), write_encoder(classes=DIGITS)
+    processes = start_all(3, arguments(data, model, tmp_path / "parts"), tmp_path)
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0], said(tmp_path)
+    assert_gathered_as_one(tmp_path, data, model, processes=3)
+
+
+def twice(count: int) -> tuple[Images, Labels]:
+    """Return digits, of which there are fewer than some tests ask for."""
+    images, labels = (np.concatenate([part, part])[:count] for part in digits(1797))
+    return images, labels
+
+
+def arguments(data: Path, model: Path, out: Path) -> list[str]:
+    places = {"--model": model, "--data": data, "--out": out}
+    return ["predict", *(str(word) for pair in places.items() for word in pair), "--split", "test", "--gpus", "0"]
+
+
+def assert_gathered_as_one(folder: Path, data: Path, model: Path, processes: int) -> None:
+    """Assert that the parts below a folder hold each row once, and what one process computes."""
+    split = read_split(data, "test")
+    rows = [np.load(folder / f"parts/part-{rank}.rows.npy") for rank in range(processes)]
+    assert all(len(part) for part in rows)
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(len(split)))
+    assert [path.name for path in folder.iterdir() if "partial" in path.name] == []
+    gather(folder / "parts", data=data, split="test", out=folder / "gathered")
+    found = pd.read_parquet(folder / "gathered" / "predictions.parquet")
+    logits = torch.from_numpy(compute_features(load_network(model), split.images, torch.device("cpu"))[1])
     probabilities = found[[f"probability_{name}" for name in DIGITS]].to_numpy()
     np.testing.assert_allclose(probabilities, logits.softmax(dim=1), rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(found["label"], labels)
+    np.testing.assert_array_equal(found["label"], split.labels)
 
 
 HELD: list[int] = []  # the private memory at each batch, in bytes

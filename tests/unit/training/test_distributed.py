@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ import torch
 from simclr_steps.files import read_table
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
-from tests.unit.step_processes import OWN_ENCODERS, content, run, said, start, wait_for_saves, weights
+from tests.unit.step_processes import OWN_ENCODERS, content, run, said, start, start_all, wait_for_saves, weights
 
 SETTINGS = PretrainSettings(
     encoder="own_encoders:smooth_with_batch_norm",
@@ -44,16 +42,6 @@ def folder_for(tmp_path: Path, name: str) -> Path:
     folder = tmp_path / name
     folder.mkdir()
     return folder
-
-
-def start_all(count: int, command: list[str], folder: Path) -> list[BaseProcess]:
-    """Start the processes of one training on one machine, the leading one first."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    where = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
-    command = [*command, "--processes", str(count)]
-    return [start(command, folder, LOCAL_RANK=str(rank), **where) for rank in range(count)]
 
 
 def wait_for_checkpoint(folder: Path, is_alive: Callable[[], bool]) -> None:
