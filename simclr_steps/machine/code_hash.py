@@ -20,7 +20,7 @@ WITHOUT_EFFECT = frozenset({"settings", "machine"})
 
 
 class _Source(NamedTuple):
-    """What is kept of a file: a syntax tree is so many objects that Python's collector would take half of the time."""
+    """What is kept of a file. Its syntax tree is not: its objects would keep Python's garbage collector busy."""
 
     bare: str
     imports: frozenset[str]  # modules of this package that it imports, anywhere in it, but those without effect
@@ -31,7 +31,7 @@ def code_hash(step: str) -> str:
     """Return 16 hexadecimal digits for a step's module and all modules of this package that it imports in turn."""
     digest = hashlib.sha256()
     for module in sorted(import_closure(f"steps.{step}")):
-        digest.update(f"{module}\n{_read(_file(module)).bare}\n".encode())
+        digest.update(f"{module}\n{bare_source(_file(module))}\n".encode())
         for template in sorted(_file(module).parent.glob(f"{module.split('.')[-1]}.*.j2")):
             digest.update(template.read_bytes())
     return digest.hexdigest()[:16]

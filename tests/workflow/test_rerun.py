@@ -102,6 +102,7 @@ def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project)
 @pytest.mark.parametrize(
     ("step", "rules"),
     [
+        ("umap", {"umap", "summary"}),
         ("galleries", {"galleries", "summary"}),
         ("evaluate", {"evaluate", "summary"}),
         ("compare", {"compare", "summary"}),
@@ -110,6 +111,7 @@ def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project)
             "predict",
             set(AFTER_ENCODER) - {"evaluate", "finetune"},
         ),
+        ("pretrain", SEED),
     ],
 )
 def test_code_of_a_step_plans_the_step_and_what_follows(step: str, rules: set[str], project: Project) -> None:
@@ -128,7 +130,14 @@ def test_code_that_changes_no_result_plans_nothing(project: Project) -> None:
 
 @pytest.mark.parametrize(
     ("file", "rules"),
-    [("methods/loss.py", SEED), ("figures/interactive.html.j2", {"umap", "summary"})],
+    [
+        ("methods/loss.py", SEED),
+        ("figures/scatter.py", {"umap", "summary"}),
+        ("figures/thumbnails.py", {"umap", "galleries", "summary"}),
+        ("figures/interactive.html.j2", {"umap", "summary"}),
+        ("summary/tables.py", {"summary"}),
+        ("summary/page.html.j2", {"summary"}),
+    ],
 )
 def test_code_behind_a_step_plans_the_step_and_what_follows(file: str, rules: set[str], project: Project) -> None:
     path = project.folder / "simclr_steps" / file

@@ -1,7 +1,6 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,6 @@ import pytest
 from simclr_steps.machine import code_hash
 
 PACKAGE = code_hash.PACKAGE
-STEPS = ("evaluate", "finetune", "galleries", "gather", "summarize", "umap")
-
-
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    """Let no test see what another computed of a package that is gone."""
-    yield
-    code_hash.code_hash.cache_clear()
-    code_hash._read.cache_clear()
 
 
 @pytest.fixture
@@ -58,32 +48,6 @@ def test_modules_that_a_step_does_not_import_leave_its_hash_alone(package: Path)
     before = hash_of("umap", package)
     edit(package / "methods/loss.py", "import torch", "import torch\n\nUNUSED = 1\n")
     assert hash_of("umap", package) == before
-
-
-@pytest.mark.parametrize(
-    ("file", "steps"),
-    [
-        ("figures/scatter.py", {"umap"}),
-        ("figures/thumbnails.py", {"umap", "galleries", "summarize"}),
-        ("summary/tables.py", {"summarize"}),
-        ("summary/page.html.j2", {"summarize"}),
-    ],
-)
-def test_what_only_some_steps_use_changes_no_other_steps_hash(
-    file: str, steps: set[str], package: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(code_hash, "PACKAGE", package)
-    before = hashes()
-    (package / file).write_text((package / file).read_text() + "\n\nCHANGED = True\n")
-    after = hashes()
-    assert {step for step in STEPS if before[step] != after[step]} == steps
-
-
-def hashes() -> dict[str, str]:
-    """Return the hash of each of the steps, computed anew."""
-    code_hash.code_hash.cache_clear()
-    code_hash._read.cache_clear()
-    return {step: code_hash.code_hash(step) for step in STEPS}
 
 
 def test_settings_and_machine_are_left_out() -> None:

@@ -54,9 +54,7 @@ def test_two_processes_predict_every_row_exactly_once_and_as_one_does_and_one_sp
     command = [sys.executable, "-m", "simclr_steps", *arguments(data, model, tmp_path / "parts"), "--processes", "2"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
-    progress = re.compile(r"predicted \d+ of \d+ images, \d+ images/s, .* left$")  # every 5 s, on a slow machine
-    spoken = [line for line in done.stderr.splitlines() if not progress.search(line)]
-    assert len(spoken) == 1, done.stderr  # and Lightning advertises nothing
+    assert_one_speaks(done.stderr)
     assert_gathered_as_one(tmp_path, data, model, processes=2)
 
 
@@ -68,6 +66,7 @@ def test_three_processes_share_a_few_rows(
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0], said(tmp_path)
+    assert_one_speaks(said(tmp_path))
     assert_gathered_as_one(tmp_path, data, model, processes=3)
 
 
@@ -80,6 +79,12 @@ def twice(count: int) -> tuple[Images, Labels]:
 def arguments(data: Path, model: Path, out: Path) -> list[str]:
     places = {"--model": model, "--data": data, "--out": out}
     return ["predict", *(str(word) for pair in places.items() for word in pair), "--split", "test", "--gpus", "0"]
+
+
+def assert_one_speaks(text: str) -> None:
+    """Assert that one process of several speaks, and that Lightning advertises nothing."""
+    progress = re.compile(r"predicted \d+ of \d+ images, \d+ images/s, .* left$")  # every 5 s, on a slow machine
+    assert len([line for line in text.splitlines() if not progress.search(line)]) == 1, text
 
 
 def assert_gathered_as_one(folder: Path, data: Path, model: Path, processes: int) -> None:
