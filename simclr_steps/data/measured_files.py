@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -100,6 +99,8 @@ def _of_npy(path: Path, reading: Reading) -> Values:
 
 
 def _of_png(path: Path, reading: Reading) -> Values:
+    import imagecodecs  # slow to import, and few need it
+
     values: npt.NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
     values = _native(values.reshape(*values.shape[:2], -1))
     if reading.is_picture:
