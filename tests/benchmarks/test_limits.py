@@ -17,7 +17,9 @@ from tests.benchmarks.turns import in_turns
 from tests.benchmarks.waiting import wait_until
 
 
-def test_a_contestant_that_hangs_dies_with_all_that_it_started(tmp_path: Path) -> None:
+def test_a_contestant_that_hangs_tells_where_and_dies_with_all_that_it_started(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     started = tmp_path / "started"
     contestants = {
         "hangs": (os.system, f"echo $$ > {started}; while true; do sleep 1; done"),
@@ -36,6 +38,9 @@ def test_a_contestant_that_hangs_dies_with_all_that_it_started(tmp_path: Path) -
         ("returns", 7, ""),
     ]
     wait_until(lambda: not is_running(int(started.read_text())))
+    told = capfd.readouterr().err
+    assert told.count("Timeout (") == 1
+    assert "in _serve" in told
 
 
 BENCHMARK = """

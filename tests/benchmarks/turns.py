@@ -5,6 +5,7 @@ In turns, so that timings that drift do so for all alike.
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,7 @@ from simclr_steps.machine.errors import UserError
 
 Call = tuple[Any, ...]  # a function and its arguments
 _SECONDS_TO_DIE = 10
+_SHARE_UNTIL_TOLD = 0.9  # of the seconds left to a contestant, which then writes where it stands
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def in_turns(contestants: Mapping[str, Call], rounds: int = 1, limit: float | No
 
     A process serves one contestant for all rounds, forked from a server that has imported torch. A contestant fails
     when it raises, when its process dies, or when its turns take more than `limit` seconds in all: then its process is
-    killed, and all that it started.
+    killed, and all that it started, after it has written to stderr where it stands.
     """
     with ExitStack() as stack:
         processes = {name: stack.enter_context(closing(_Process(call, limit))) for name, call in contestants.items()}
@@ -77,7 +79,7 @@ class _Process:
         started = time.monotonic()
         left = None if self._limit is None else max(0.0, self._limit - self._spent)
         try:
-            self._pipe.send(None)
+            self._pipe.send(left)
             if not self._pipe.poll(left):
                 return None, f"took more than {self._limit:.0f} s and was killed"
             value, failure = self._pipe.recv()
@@ -101,7 +103,9 @@ def _serve(pipe: Connection, function: Callable[..., Any], *arguments: Any) -> N
     os.setsid()
     threading.Thread(target=_die_with_benchmark, daemon=True).start()
     while True:
-        pipe.recv()
+        left = pipe.recv()
+        if left:
+            faulthandler.dump_traceback_later(_SHARE_UNTIL_TOLD * left)
         try:
             answer = function(*arguments), ""
         except UserError as error:
@@ -109,6 +113,7 @@ def _serve(pipe: Connection, function: Callable[..., Any], *arguments: Any) -> N
         except Exception as error:
             traceback.print_exc()
             answer = None, repr(error)
+        faulthandler.cancel_dump_traceback_later()
         pipe.send(answer)
 
 
