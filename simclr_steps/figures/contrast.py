@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.settings.image_format import ImageFormat
+
 Packed = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+BRIGHTENED = "all images brightened alike"
 
 _INNER = (0.5, 99.5)  # percentiles that become black and the most light
 _LEAST_RANGE = 0.25  # between the two, so that no image becomes more than 4 times as bright and noise stays dim
 _DIM = 0.5  # share of the largest value that the upper one reaches where images are bright enough as they are
+_LOOKED_AT = 256  # images of a split
+_MOST_VALUES = 32 << 20  # of these images; of larger ones every second, third or further pixel is looked at
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,20 @@ class Contrast:
         largest = np.float32(np.iinfo(images.dtype).max)
         shares = np.clip((images / largest - self.low) / (self.high - self.low), 0, 1)
         return np.rint(shares * largest).astype(images.dtype)
+
+
+def contrast_of_split(images: Packed, form: ImageFormat) -> Contrast | None:
+    """Return how all images of a split, [N, H, W, C], are stretched, by looking at some of them."""
+    if is_photo(form) or not len(images):
+        return None
+    rows = np.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).astype(np.int64)
+    step = int(np.ceil(np.sqrt(len(rows) * images[0].size / _MOST_VALUES)))
+    return contrast_for(images[rows, ::step, ::step])
+
+
+def is_photo(form: ImageFormat) -> bool:
+    """Return whether images are gray levels or colors of 8 bits, which are shown as they are, however dark."""
+    return form.is_picture and form.dtype == "uint8"
 
 
 def contrast_for(images: Packed) -> Contrast | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,10 @@ background-size:{sheet}px auto;background-position:@{{left}}px @{{top}}px"></div
 <div style="overflow-wrap:anywhere">{facts}</div></div>"""
 
 
-def interactive(points: Points, tile: tuple[int, int], channels: str = "") -> str:
+def interactive(points: Points, tile: tuple[int, int], of_images: Sequence[str] = ()) -> str:
     """Return a page that holds the plot and all that it needs but the points' images, each of `tile` pixels.
 
-    `with_images` puts them in. `channels` says in words which of them the images show, if that needs words.
+    `with_images` puts them in. `of_images` are sentences on how they are shown, if that needs words.
     """
     plot = bokeh.plotting.figure(
         width=900,
@@ -96,7 +97,7 @@ def interactive(points: Points, tile: tuple[int, int], channels: str = "") -> st
             "color": _color,
             "signs": SIGNS,
             "turns": _TURNS,
-            "help": _help(points, folder, channels),
+            "help": _help(points, folder, of_images),
         },
     )
     # Bokeh, in the head, holds what it needs for these plots; what else it might fetch from afar stays away.
@@ -169,14 +170,14 @@ def _common_folder(sources: pd.Series[str]) -> str:
     return str(least[: least.rfind("/", 0, same) + 1])
 
 
-def _help(points: Points, folder: str, channels: str) -> list[str]:
+def _help(points: Points, folder: str, of_images: Sequence[str]) -> list[str]:
     text = "Scroll to zoom, drag to pan; hover over a point to see its image."
     if points.labeled:
         text += (
             " A black outline marks a point whose 10 nearest neighbors in feature space vote for a class other than"
             " its own. This vote involves no classifier; the summary shows the mistakes of trained ones."
         )
-    lines = [text, *([f"Images show {channels}."] if channels else [])]
+    lines = [text, *of_images]
     if len(points.classes) > DISTINCT:
         lines.append(f"There are more than {DISTINCT} classes, so colors and shapes repeat.")
     for one in points.columns:

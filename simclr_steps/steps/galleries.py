@@ -17,7 +17,7 @@ from simclr_steps.data.packed import Pixels, read_description, read_split
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw, rows_of_split
 from simclr_steps.evaluation.neighbors import nearest, vote
-from simclr_steps.figures.contrast import contrast_for
+from simclr_steps.figures.contrast import BRIGHTENED, contrast_for, is_photo
 from simclr_steps.figures.mosaic import LARGEST_TILE, add_legend, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
 from simclr_steps.figures.thumbnails import thumbnails
@@ -38,7 +38,7 @@ ROWS = 8
 VIEWS = 7
 NEIGHBORS = 8
 _OWN = ("augmentation.*", "neighbors.*", "run.json")  # of `out`
-_BRIGHTER = " (all images brightened alike)"
+_BRIGHTER = f" ({BRIGHTENED})"
 _SAME, _OTHER = COLORS[0], COLORS[2]
 
 
@@ -69,15 +69,15 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
         settings.augmentation, as_size(settings.view_size), is_color=description.image_format.is_color
     )
     shown = views_of(train.images, rows, augmenter, seed)
-    is_photo = description.image_format.is_picture and description.image_format.dtype == "uint8"
+    may_stretch = not is_photo(description.image_format)
     with whole_folder(out, _OWN) as folder:
-        save(draw_views(train.images[rows], shown, mix, legend, may_stretch=not is_photo), folder / "augmentation")
+        save(draw_views(train.images[rows], shown, mix, legend, may_stretch=may_stretch), folder / "augmentation")
         if len(split) < 2:
             figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
         else:
             around = neighborhoods(np.array(read_features(features, "backbone")), split.labels, seed)
             figure = draw_neighbors(
-                around, split.images, split.labels, description.classes, mix, legend, may_stretch=not is_photo
+                around, split.images, split.labels, description.classes, mix, legend, may_stretch=may_stretch
             )
         save(figure, folder / "neighbors")
         write_json(folder / "run.json", {"split": name, "channels": in_words(legend), "run": record.finish()})

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simclr_steps.data.packed import Description, read_description, read_images
+from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.plots import save
 from simclr_steps.files import whole_file, write_json, write_text
 from simclr_steps.machine.errors import UserError
@@ -141,5 +142,6 @@ def _mistakes(
             if title not in mistakes:
                 images = read_images(resources / dataset, "test")
                 channels = in_words(legend_of(mix, form))
-                mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels)
+                contrast = contrast_of_split(images, form)  # the same for all panels of a data set
+                mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels, contrast)
     return mistakes

@@ -24,6 +24,7 @@ from simclr_steps.evaluation.umap_layout import (
     neighbors_kept,
     own_votes,
 )
+from simclr_steps.figures.contrast import Contrast, contrast_of_split
 from simclr_steps.figures.interactive import interactive, with_images
 from simclr_steps.figures.plots import save, sentence
 from simclr_steps.figures.points import Coloring, Points, quality_lines, shuffled
@@ -76,8 +77,13 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
         else:
             require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, split, len(drawn), labels)
-            images = _tiles(read_images(data, split), drawn, mix)
+            packed = read_images(data, split)
+            contrast = contrast_of_split(packed, description.image_format)
+            images = _tiles(packed, drawn, mix, contrast)
             pages, channels = {}, in_words(legend_of(mix, description.image_format))
+            of_images = [f"Images show {channels}."] if channels else []
+            if contrast:
+                of_images.append("All images are brightened alike.")
             for layer in LAYERS:
                 values = read_features(features, layer)[drawn]
                 log.info("%s: %d points of %d values", layer, *values.shape)
@@ -87,7 +93,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
                 save(draw(points), folder / layer)
                 if layer == LAYERS[0] and points.columns:
                     save(draw_columns(points), folder / "metadata")
-                pages[layer] = interactive(points, images.shape[1:3], channels)
+                pages[layer] = interactive(points, images.shape[1:3], of_images)
             for layer, page in with_images(pages, images).items():
                 write_text(folder / f"{layer}.html", page)
         write_json(folder / "quality.json", {**quality, "neighbors": VOTERS, "run": record.finish()})
@@ -134,11 +140,12 @@ def _say_too_few(rows: pd.DataFrame, split: str, folder: Path, columns: list[str
     return {layer: {**quality, "note": text} for layer in LAYERS}
 
 
-def _tiles(images: Pixels, drawn: Rows, mix: Mix | None) -> npt.NDArray[np.uint8]:
+def _tiles(images: Pixels, drawn: Rows, mix: Mix | None, contrast: Contrast | None) -> npt.NDArray[np.uint8]:
     """Return small copies of the drawn images; where they are many they are smaller."""
     side = min(_LARGEST_TILE, int(_LARGEST_TILE * np.sqrt(_MOST_LARGE_TILES / len(drawn))))
     parts = np.array_split(drawn, -(-len(drawn) // _IMAGES_AT_A_TIME))
-    return np.concatenate([thumbnails(images[part], max(side, 4), mix) for part in parts])
+    shown = (contrast.stretched(images[part]) if contrast else images[part] for part in parts)
+    return np.concatenate([thumbnails(some, max(side, 4), mix) for some in shown])
 
 
 def _title(settings: UmapSettings, dataset: str, split: str, points: int, labels: Labels) -> list[str]:

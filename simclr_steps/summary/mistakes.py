@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.data.packed import Pixels
+from simclr_steps.figures.contrast import BRIGHTENED, Contrast
 from simclr_steps.figures.mosaic import LARGEST_TILE, name_below, place
 from simclr_steps.figures.plots import as_title, draw_each
 from simclr_steps.figures.thumbnails import thumbnails
@@ -25,18 +26,25 @@ _PITCH = 1.15, 1.75  # of tiles of side 1, to the right and down
 class Mistakes:
     """What a classifier got wrong, the surest first."""
 
-    images: Pixels  # [M, H, W, C]
+    images: Pixels  # [M, H, W, C], as they are shown
     names: list[str]  # lines: the class, what it was taken for, and how surely
     count: int  # of all wrong predictions
     labeled: int  # images
     mix: Mix | None  # the colors of the channels that are shown
-    channels: str  # the same in words
+    notes: list[str]  # how images are shown
 
 
-def surest_mistakes(predictions: pd.DataFrame, images: Pixels, mix: Mix | None = None, channels: str = "") -> Mistakes:
+def surest_mistakes(
+    predictions: pd.DataFrame,
+    images: Pixels,
+    mix: Mix | None = None,
+    channels: str = "",
+    contrast: Contrast | None = None,
+) -> Mistakes:
     """Choose up to MOST wrong predictions of highest probability.
 
-    Takes what gather writes for a classifier, and the images of its split, [N, H, W, C].
+    Takes what gather writes for a classifier, the images of its split, [N, H, W, C], which of their channels are shown,
+    also in words, and how the images are brightened.
     """
     labeled = predictions.dropna(subset="label")
     wrong = labeled[labeled["label"] != labeled["prediction"]]
@@ -48,7 +56,8 @@ def surest_mistakes(predictions: pd.DataFrame, images: Pixels, mix: Mix | None =
         for label, guess, chance in zip(shown["class"], shown["predicted_class"], sure[order], strict=True)
     ]
     chosen = np.asarray(images[shown["row"].to_numpy(dtype=np.int64)])
-    return Mistakes(chosen, names, len(wrong), len(labeled), mix, channels)
+    notes = [*([channels] if channels else []), *([BRIGHTENED] if contrast else [])]
+    return Mistakes(contrast.stretched(chosen) if contrast else chosen, names, len(wrong), len(labeled), mix, notes)
 
 
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
@@ -66,4 +75,4 @@ def _draw(title: str, one: Mistakes, axes: Axes) -> None:
         place(axes, image, x, y)
         name_below(axes, name, x, y)
     lines = [as_title(title), f"{one.count:,} of {one.labeled:,} images wrong"]
-    axes.set_title("\n".join([*lines, *([as_title(one.channels)] if one.channels else [])]))
+    axes.set_title("\n".join([*lines, *map(as_title, one.notes)]))

@@ -41,10 +41,9 @@ def test_a_class_name_that_looks_like_a_part_of_the_page_stays_text(name: str) -
     assert f"</i>{escape(name.format(1))}</label>" in page
 
 
-def test_the_page_says_which_channels_its_images_show() -> None:
-    page = interactive(points(2), (4, 4), "<DNA> in blue, ER in green")
-    assert "<p>Images show &lt;DNA&gt; in blue, ER in green.</p>" in page
-    assert "Images show" not in page_of(points(2))
+def test_the_page_says_how_its_images_are_shown() -> None:
+    page = interactive(points(2), (4, 4), ["Images show <DNA> in blue.", "Brightened."])
+    assert "<p>Images show &lt;DNA&gt; in blue.</p><p>Brightened.</p>" in page
 
 
 def test_no_id_in_the_page_is_random() -> None:

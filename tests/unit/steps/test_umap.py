@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
 from sklearn.model_selection import LeaveOneOut, cross_val_score
@@ -52,9 +55,22 @@ def run(features: Path, data: Path, out: Path, **keys: Any) -> dict[str, Any]:
 
 def test_pictures_of_points_show_the_channels_that_are_asked_for() -> None:
     images, rows = deep_digits(300, channels=5)[0], np.arange(299, -1, -1)
-    shown = module._tiles(images, rows, {3: (0, 1, 0)})
+    shown = module._tiles(images, rows, {3: (0, 1, 0)}, None)
     np.testing.assert_array_equal(shown[..., 1], np.rint(images[::-1, ..., 3] / 257))
     assert shown.shape == (300, 8, 8, 3) and not shown[..., [0, 2]].any()
+
+
+def test_dim_pictures_of_points_are_brightened_alike_which_the_page_says(
+    write_packed: WritePacked, tmp_path: Path
+) -> None:
+    images, labels = deep_digits(60, 260)
+    data = write_packed({"train": deep_digits(9), "test": (images // 4, labels)})
+    run(write_features(tmp_path / "features", labels), data, tmp_path / "out")
+    page = (tmp_path / "out" / "backbone.html").read_text()
+    (sheet,) = re.findall(r"--images: url\(data:image/png;base64,([\w+/=]+)", page)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet))))[..., 0]
+    np.testing.assert_allclose(shown[:8, :8], images[0, ..., 0] / 257, atol=4)
+    assert "<p>All images are brightened alike.</p>" in page
 
 
 def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from simclr_steps.figures.contrast import contrast_of_split
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.summary.mistakes import MOST, draw_mistakes, surest_mistakes
 from tests.unit.conftest import DIGITS, deep_digits, digits
 
@@ -34,6 +36,20 @@ def test_mistakes_show_the_channels_that_are_asked_for() -> None:
     picture = np.asarray(axes.images[0].get_array())
     np.testing.assert_array_equal(picture[..., 2], np.rint(images[0, ..., 4] / 257))
     assert not picture[..., :2].any()
+
+
+def test_dim_images_are_brightened_which_the_figure_says() -> None:
+    images = deep_digits(40)[0] // 8
+    table = pd.DataFrame({"row": [7], "label": [0], "prediction": [1], "class": ["a"], "predicted_class": ["b"]})
+    table = table.assign(probability_a=0.1, probability_b=0.9)
+    form = ImageFormat.of_8_bits((8, 8), 1).model_copy(update={"dtype": "uint16", "bits": 16})
+    contrast = contrast_of_split(images, form)
+    assert contrast is not None
+    axes = draw_mistakes({"tuned": surest_mistakes(table, images, contrast=contrast)}).axes[0]
+    assert axes.get_title().endswith("images wrong\nall images brightened alike")
+    picture = np.asarray(axes.images[0].get_array())
+    np.testing.assert_allclose(picture[..., 0], contrast.stretched(images[7])[..., 0] / 257, atol=1)
+    assert picture.max() > 3 * images[7].max() / 257
 
 
 def test_no_mistake_at_all_makes_an_empty_gallery() -> None:
