@@ -1,17 +1,12 @@
 """Compile for an H100, on a machine without a GPU, the kernels that torch.compile makes of this project's functions.
 
 Inductor generates Triton code for a stand-in of the device, and Triton compiles it to machine code; nothing is run.
-
-    python -m tests.gpu_codegen views PRESET SIDE CHANNELS
-    python -m tests.gpu_codegen network SIDE CHANNELS
 """
 
 from __future__ import annotations
 
 import ast
-import json
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -222,16 +217,15 @@ def _channels_last(tensor: Tensor) -> Tensor:
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
-def main(kind: str, *arguments: str) -> None:
-    """Print the error of each kernel, null where it compiles, as JSON."""
+def compiled(kind: str, *arguments: str) -> dict[str, str | None]:
+    """Return the error of each kernel of a case, None where it compiles; afterwards torch believes in the stand-in.
+
+    A case is `views`, PRESET, SIDE, CHANNELS or `network`, SIDE, CHANNELS.
+    """
     if kind == "views":
         preset, *shape = arguments
         traced = views(preset, *map(int, shape))
     else:
         traced = network(*map(int, arguments))
     stand_in_for_the_device()
-    print(json.dumps(compile_kernels(traced.generate())))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return compile_kernels(traced.generate())

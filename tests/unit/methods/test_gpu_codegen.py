@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from multiprocessing.connection import Connection
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[3]
+from tests.forked import SERVER
 
 pytest.importorskip("triton", reason="needs Triton, which torch brings where it supports GPUs")
 
 
 def kernels(*case: str) -> dict[str, str | None]:
     """Return the error of each kernel of a case, None where it compiles."""
-    command = [sys.executable, "-m", "tests.gpu_codegen", *case]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
+    receiver, sender = SERVER.Pipe(duplex=False)
+    process = SERVER.Process(target=_compile, args=(sender, case))  # all of which then believes in the stand-in
+    process.start()
+    sender.close()
+    found: dict[str, str | None] = receiver.recv()  # raises EOFError where the process failed, which has said why
+    process.join()
     return found
+
+
+def _compile(sender: Connection, case: tuple[str, ...]) -> None:
+    from tests.gpu_codegen import compiled
+
+    sender.send(compiled(*case))
 
 
 # Each preset with each side and each number of channels, and each side with each number: half of all combinations.
