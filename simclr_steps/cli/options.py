@@ -91,6 +91,14 @@ ORIGINALS = path(
 )
 DATA = path("data", "folder of packed arrays and labels written by prepare and label")
 WEIGHTS = path("weights", "file written by download_weights, for published weights", required=False)
+WEIGHTS_SHA256 = Option(
+    "--weights-sha256",
+    "weights_sha256",
+    {
+        "metavar": "DIGEST",
+        "help": "SHA-256 that your own file of weights must have, as it had when the run was planned",
+    },
+)
 ENCODER = path("encoder", "encoder.safetensors written by select")
 ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
 TRUST = Option(
@@ -107,6 +115,7 @@ CONFIG = Option(
 FEATURES = path("features", "folder written by gather for an encoder")
 STARTS = (
     WEIGHTS,
+    WEIGHTS_SHA256,
     path(
         "parent",
         "folder written by the pretraining to continue, which `parent` in the settings describes",

@@ -23,15 +23,18 @@ class FirstWeights:
     origin: StartedFrom
 
 
-def first_weights(settings: PretrainSettings, downloaded: Path | None = None) -> FirstWeights | None:
+def first_weights(
+    settings: PretrainSettings, downloaded: Path | None = None, planned: str | None = None
+) -> FirstWeights | None:
     """Return the file that a pretraining starts from, None for random weights.
 
-    `downloaded` is what download_weights wrote of published weights.
+    `downloaded` is what download_weights wrote of published weights, and `planned` the SHA-256 that the user's file had
+    when the run was planned.
 
     Raises
     ------
     UserError
-        When the file does not exist, or is not the one that was downloaded.
+        When the file does not exist, or is not the one that was downloaded or planned with.
     """
     if settings.init == "published":
         return _published(downloaded)
@@ -44,7 +47,10 @@ def first_weights(settings: PretrainSettings, downloaded: Path | None = None) ->
         return None
     if not path.is_file():
         raise UserError(f"init: {path} does not exist: write random, published or the path of a file of weights")
-    return FirstWeights(path, StartedFrom(name=path.name, source=str(path), sha256=checksum(path)))
+    sha256 = checksum(path)
+    if planned and sha256 != planned:
+        raise UserError(f"init: {path} has changed since the run was planned: plan again, or put the former file back")
+    return FirstWeights(path, StartedFrom(name=path.name, source=str(path), sha256=sha256))
 
 
 def _published(downloaded: Path | None) -> FirstWeights:

@@ -21,19 +21,22 @@ from simclr_steps.settings.network import ENCODERS
 from simclr_steps.settings.pretrain import PretrainSettings
 
 
-def off_the_shelf(network: OffTheShelf, form: ImageFormat, downloaded: Path | None) -> Encoder:
+def off_the_shelf(
+    network: OffTheShelf, form: ImageFormat, downloaded: Path | None, planned: str | None = None
+) -> Encoder:
     """Return an encoder off the shelf, for packed images of a format, which it reads at the size that it is made for.
 
     Its mean, its standard deviation and its first kernel for other numbers of channels are those of a training that
-    starts from these weights. `downloaded` is what download_weights wrote of published ones.
+    starts from these weights. `downloaded` is what download_weights wrote of published ones, and `planned` the
+    SHA-256 that the user's file had when the run was planned.
 
     Raises
     ------
     UserError
-        When the file is absent, damaged or of an unknown network, or is not the one that was downloaded.
+        When the file is absent, damaged, of an unknown network, or not the one that was downloaded or planned with.
     """
     try:
-        encoder = _started(_as_start(network), form, downloaded)
+        encoder = _started(_as_start(network), form, downloaded, planned)
     except UserError as error:
         raise UserError(f"compare: {str(error).removeprefix('init: ')}") from error
     height, width = encoder.architecture.image_size
@@ -43,8 +46,8 @@ def off_the_shelf(network: OffTheShelf, form: ImageFormat, downloaded: Path | No
     return encoder
 
 
-def _started(settings: PretrainSettings, form: ImageFormat, downloaded: Path | None) -> Encoder:
-    first = first_weights(settings, downloaded)
+def _started(settings: PretrainSettings, form: ImageFormat, downloaded: Path | None, planned: str | None) -> Encoder:
+    first = first_weights(settings, downloaded, planned)
     with torch.random.fork_rng():
         torch.manual_seed(0)  # of the projection head, which nothing reads
         encoder = Encoder(resolve(settings, form, first.origin if first else None))

@@ -36,8 +36,8 @@ class Result:
     dataset: str = ""  # whose images it was made of
     reads_labels: bool = True  # and not the images only
     encoder: str = ""  # that it was made with, of which the code may be the user's own
-    own_weights: Path | None = None  # the user's file that it started from
-    weights: str = ""  # the record of the published weights that it started from
+    own_weights: Path | None = None  # the user's file that it was made from
+    weights: str = ""  # the record of the published weights that it was made from
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -90,9 +90,16 @@ def results(plan: Plan) -> Iterator[Result]:
     for name in plan.datasets:
         for other, block in plan.compared(name).items():
             file, settings = f"results/{name}/compare/{other}/knn.json", block.model_dump(mode="json")
-            yield Result("compare", file, settings, dataset=name, encoder=block.encoder)
+            yield Result(
+                *("compare", file, settings),
+                dataset=name,
+                encoder=block.encoder,
+                own_weights=block.file,
+                weights=_place_of(block.published.name) if block.published else "",
+            )
     for name, weights in plan.published.items():
-        yield Result("download_weights", _place_of(name), {"encoder": weights.encoder})
+        own = Path(weights.unknown_file) if weights.unknown_file else None
+        yield Result("download_weights", _place_of(name), {"encoder": weights.encoder}, own_weights=own)
     yield Result("summary", "results/summary/run.json", plan.summary.model_dump(mode="json"))
 
 
@@ -138,7 +145,7 @@ def check_adopted(
             data = _hash(described.get(result.dataset, {}), "content_hash")
         else:
             data = _hash(packed.get(result.dataset, {}), "pixel_hash")
-        if result.own_weights:
+        if result.own_weights and result.own_weights.is_file():  # of a folder download_weights knows which it takes
             weights = [checksum_of(result.own_weights)]
         else:
             weights = _hash(_content(place(result.weights)), "sha256") if result.weights else []
@@ -191,11 +198,12 @@ def _is_made_so(
     if not all(isinstance(record, dict) for record in records.values()):
         return False
     settings, architecture = records[step].get("settings") or {}, content.get("architecture") or {}
+    of_weights = architecture.get("started_from") or content  # which is download_weights' own
     return (
         all(key in settings and settings[key] == value for key, value in result.settings.items())
         and all(record.get("code_hash") == code_hash(name) for name, record in records.items())
         and data_hash in ([], [records[step].get("data_hash")])
         and own_encoder in ([], [architecture.get("own_code_hash")])
-        and weights in ([], [(architecture.get("started_from") or {}).get("sha256")])
+        and weights in ([], [of_weights.get("sha256")])
         and own_augmentation in ([], [records[step].get("own_augmentation_hash")])
     )

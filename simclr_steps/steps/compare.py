@@ -38,13 +38,19 @@ LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a line
 
 
 def compare(
-    settings: ComparedSettings, *, data: Path, weights: Path | None = None, out: Path, hardware: Hardware
+    settings: ComparedSettings,
+    *,
+    data: Path,
+    weights: Path | None = None,
+    weights_sha256: str | None = None,
+    out: Path,
+    hardware: Hardware,
 ) -> None:
     """Measure the pixels, or the features of another network, as `evaluate` does an encoder's features.
 
     The network has random weights or, off the shelf, those of a file; `weights` is what download_weights wrote of
-    published ones. Writes into `out`, which all runs share that are compared with it, knn.json and linear.json. Pixels
-    have no probe on views.
+    published ones, and `weights_sha256` what the user's file must have. Writes into `out`, which all runs share that
+    are compared with it, knn.json and linear.json. Pixels have no probe on views.
 
     Raises
     ------
@@ -55,7 +61,8 @@ def compare(
     own_code = augmentation_code(settings.augmentation)
     record = Record("compare", settings, description.content_hash, settings.seed, own_code)
     given = labeled_images(data, description)
-    network = _network(settings.network, description.image_format, weights) if settings.network else None
+    form = description.image_format
+    network = _network(settings.network, form, weights, weights_sha256) if settings.network else None
     if not given:
         measured = unmeasured(settings.input, settings, NO_LABELS)
     elif network:
@@ -82,10 +89,12 @@ def _of_pixels(given: Labeled, settings: ComparedSettings, hardware: Hardware) -
     return measure("pixels", Extracted(_pixels(given.splits)), given, settings, device)
 
 
-def _network(network: RandomNetwork | OffTheShelf, form: ImageFormat, weights: Path | None) -> Encoder:
+def _network(
+    network: RandomNetwork | OffTheShelf, form: ImageFormat, weights: Path | None = None, sha256: str | None = None
+) -> Encoder:
     """Return the network; random weights depend on its seed alone."""
     if isinstance(network, OffTheShelf):
-        return off_the_shelf(network, form, weights)
+        return off_the_shelf(network, form, weights, sha256)
     settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)

@@ -55,6 +55,7 @@ def pretrain(
     out: Path,
     work: Path,
     weights: Path | None = None,
+    weights_sha256: str | None = None,
     parent: Path | None = None,
     hardware: Hardware,
     saving: Saving = NORMAL_SAVING,
@@ -71,8 +72,9 @@ def pretrain(
     made given weights worse. Labels serve the kNN accuracy and that draw, and never training: they are those in the
     folder `labels` (None: `data`) when it begins, which `labels_hash` tells. Never reads the test split.
 
-    `weights` is what download_weights wrote, for `init: published`. `parent` is the folder of the pretraining that
-    `settings.parent` describes, on the same images from the same seed: the training goes on from its end.
+    `weights` is what download_weights wrote, for `init: published`, and `weights_sha256` what the user's file must have
+    that `init` names. `parent` is the folder of the pretraining that `settings.parent` describes, on the same images
+    from the same seed: the training goes on from its end.
     """
     check_replaceable(out, _OWN)
     packed = read_packed(data)
@@ -84,7 +86,7 @@ def pretrain(
     devices = hardware.claim()
     _check_processes(fitted, devices.processes)
     end = read_end(parent, settings, packed.image_format, packed.pixel_hash, seed)
-    first = None if end else first_weights(settings, weights)
+    first = None if end else first_weights(settings, weights, weights_sha256)
     origin = first.origin if first else None
     architecture = end.encoder.architecture if end else resolve(settings, packed.image_format, origin)
     log.info("%s, %d images", architecture, len(images))

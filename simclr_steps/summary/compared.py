@@ -13,12 +13,13 @@ from simclr_steps.data.correct import Correct
 from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.headline import SERIES, Headline, named
 from simclr_steps.summary.notes import Note, Weight
-from simclr_steps.summary.paired import difference
+from simclr_steps.summary.paired import LEAST_UNITS, difference
 from simclr_steps.summary.run_results import RunResults
 
 PAIRED = (
     "Differences in percentage points, on the same images, draws of labels and seeds; in brackets, the 95 % interval "
-    "by bootstrap over the judged images or, where they have any, groups"
+    "by bootstrap over the judged images or, where they have any, groups; fewer than "
+    f"{LEAST_UNITS} are too few to tell"
 )
 
 Pair = tuple[Correct | None, Correct | None]  # of one run, where it has both
@@ -34,24 +35,27 @@ class Difference:
     accuracy: float
     of_other: float
     mean: float
-    low: float
-    high: float
+    interval: tuple[float, float] | None  # None of too few images or groups
+    judged: str  # the interval's units
 
     @property
     def is_better(self) -> bool:
         """Return whether SimCLR is better, whatever images were drawn for the split."""
-        return self.low > 0
+        return self.interval is not None and self.interval[0] > 0
 
     def __str__(self) -> str:
         """Return the words "with 50 labels 84.1 %, ImageNet (resnet50) 81.0 %: 3.1 points better (2.2 to 4.0)"."""
-        low, high = 100 * self.low, 100 * self.high
+        accuracies = f"{100 * self.accuracy:.1f} %, {self.other} {100 * self.of_other:.1f} %"
+        beside = f"with {self.labels} labels {accuracies}"
+        if self.interval is None:
+            return f"{beside}: {100 * self.mean:+.1f} points, too few {self.judged} to tell"
+        low, high = (100 * end for end in self.interval)
         verdict, interval = f"{100 * self.mean:.1f} points better", f"{low:.1f} to {high:.1f}"
-        if self.high < 0:
+        if high < 0:
             verdict, interval = f"{-100 * self.mean:.1f} points worse", f"{-high:.1f} to {-low:.1f}"
         elif not self.is_better:
             verdict, interval = f"no clear difference, {100 * self.mean:+.1f} points", f"{low:+.1f} to {high:+.1f}"
-        accuracies = f"{100 * self.accuracy:.1f} %, {self.other} {100 * self.of_other:.1f} %"
-        return f"with {self.labels} labels {accuracies}: {verdict} ({interval})"
+        return f"{beside}: {verdict} ({interval})"
 
 
 def compared(runs: Sequence[RunResults]) -> Iterator[Note]:
@@ -87,7 +91,7 @@ def differences(runs: Sequence[RunResults]) -> list[Difference]:
             mine, of_best = measured[best]
             accuracies = float(mine.mean()), float(of_best.mean())
             apart = difference(mine - of_best, own[0].groups)
-            found.append(Difference(budget, SERIES.get(best, best), *accuracies, *apart))
+            found.append(Difference(budget, SERIES.get(best, best), *accuracies, *apart, _units(own[0])))
     return found
 
 
@@ -139,19 +143,29 @@ def _cell(pairs: Iterable[Pair], budget: str) -> str:
     both = _shares(pairs, budget)
     if not both:
         return ""
-    groups = next(one.groups for one, _ in pairs if one)
-    mean, low, high = difference(both[0] - both[1], groups)
-    return f"{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    judged = next(one for one, _ in pairs if one)
+    mean, interval = difference(both[0] - both[1], judged.groups)
+    if interval is None:
+        return f"{100 * mean:+.1f} (too few {_units(judged)} to tell)"
+    return f"{100 * mean:+.1f} [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]"
+
+
+def _units(judged: Correct) -> str:
+    """Return what is resampled."""
+    return "images" if judged.groups is None else "groups"
 
 
 def _shares(pairs: Iterable[Pair], budget: str) -> tuple[Shares, Shares] | None:
-    """Return the shares of both inputs' classifiers that are right about each image, [N], over the draws of both."""
+    """Return the shares of both inputs' classifiers that are right about each image, [N], over the draws of both.
+
+    Nothing where they share no draw, or no image was judged.
+    """
     masks = [
         (mask, other.right[key])
         for one, other in pairs
         if one and other
         for key, mask in one.right.items()
-        if key[0] == budget and key in other.right
+        if key[0] == budget and key in other.right and len(mask)
     ]
     if not masks:
         return None

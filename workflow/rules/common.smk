@@ -185,6 +185,11 @@ def checksum_of(path):
     return [checksum(Path(path))] if path and Path(path).is_file() else []
 
 
+def sha256_option(path):
+    """Return the option that makes a step refuse another file of weights than the user's that is there now."""
+    return ["--weights-sha256", *checksum_of(path)] if checksum_of(path) else []
+
+
 def published(wildcards):
     """Return what download_weights writes for a pretraining that starts from published weights."""
     return file_of(PLAN.pretrains[wildcards.pretrain].published_weights)

@@ -24,15 +24,15 @@ rule compare:
             *own_code(compared(wildcards).encoder),
             *augmentation_code(CONFIG.evaluation.augmentation),
         ],
-        own_weights=lambda wildcards: checksum_of(compared(wildcards).file),
+        own_weights=lambda wildcards: sha256_option(compared(wildcards).file),
         weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("compare"),
         gpus=gpus,
     shell:
-        "{params.step} --settings {params.settings:q} {params.weights:q} --data {params.data:q} --out {params.out:q}"
-        " {params.gpus} --log {log:q}"
+        "{params.step} --settings {params.settings:q} {params.weights:q} {params.own_weights:q} --data {params.data:q}"
+        " --out {params.out:q} {params.gpus} --log {log:q}"
 
 
 rule evaluate:

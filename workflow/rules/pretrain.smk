@@ -26,7 +26,7 @@ rule pretrain:
     params:
         settings=lambda wildcards: PLAN.pretrains[wildcards.pretrain].trained.as_json(),
         code=lambda wildcards: [code_hash("pretrain"), *code_of_pretrain(PLAN.pretrains[wildcards.pretrain])],
-        own_weights=lambda wildcards: checksum_of(PLAN.pretrains[wildcards.pretrain].own_weights),
+        own_weights=lambda wildcards: sha256_option(PLAN.pretrains[wildcards.pretrain].own_weights),
         weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
         parent=lambda wildcards, input: ["--parent", *input.parent] if input.parent else [],
         label=label_beside,
@@ -44,7 +44,8 @@ rule pretrain:
         "{params.label} --settings {params.of_data} --data {params.data:q}"
         " --out {params.labels:q} --quiet --log {log.label:q} &&"
         " {params.check} --settings {params.demands} --data {params.labels:q} --log {log.check:q} &&"
-        " {params.step} --settings {params.settings:q} {params.weights:q} {params.parent:q} --data {params.data:q}"
+        " {params.step} --settings {params.settings:q} {params.weights:q} {params.own_weights:q} {params.parent:q}"
+        " --data {params.data:q}"
         " --labels {params.labels:q} --seed {wildcards.seed}"
         " --out {output:q} --work {params.work:q}"
         " {params.gpus} --processes {resources.processes} --nodes {resources.nodes} {params.time_budget}"

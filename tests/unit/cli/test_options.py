@@ -37,6 +37,7 @@ def test_a_step_is_given_what_the_command_line_says() -> None:
         "work": Path("w"),
         "labels": None,
         "weights": None,
+        "weights_sha256": None,
         "parent": None,
         "hardware": Hardware(gpus=0, nodes=2),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ def test_a_file_of_the_user_is_recorded_with_its_checksum_and_one_that_is_absent
     found = first_weights(settings(init=str(path)))
     assert found is not None and found.path == path
     assert found.origin == StartedFrom(name="weights.pth", source=str(path), sha256=checksum(path))
+    assert first_weights(settings(init=str(path)), planned=checksum(path)) == found
+    with pytest.raises(UserError, match=r"^init: .*weights\.pth has changed since the run was planned: "):
+        first_weights(settings(init=str(path)), planned=hashlib.sha256(b"planned").hexdigest())
 
 
 def test_published_weights_are_the_file_that_was_downloaded_and_no_other(tmp_path: Path) -> None:

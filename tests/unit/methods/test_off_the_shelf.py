@@ -42,6 +42,8 @@ def test_a_file_of_torchvision_is_recognized_and_read_at_its_size_with_its_mean(
     assert encoder.normalization.mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
     assert architecture.started_from is not None and architecture.started_from.sha256 == checksum(path)
     gray = off_the_shelf(OffTheShelf(weights=str(path)), DIGITS, None)
+    with pytest.raises(UserError, match=r"^compare: .*net\.pth has changed since the run was planned"):
+        off_the_shelf(OffTheShelf(weights=str(path)), DIGITS, None, "0" * 64)
     summed = weights["conv1.weight"].sum(dim=1, keepdim=True)
     assert torch.equal(gray.backbone.state_dict()["conv1.weight"], summed)
     assert gray.normalization.mean.tolist() == [0.5], "the images' own, as none is published for one channel"

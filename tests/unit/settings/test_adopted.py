@@ -19,8 +19,9 @@ from simclr_steps.settings.plan import Plan, plan
 FIRST = hashlib.sha256(b"first").hexdigest()  # of the weights that trainings started from
 
 
-def planned(seeds: int, **pretrain: str) -> Plan:
+def planned(seeds: int, compare: list[str] | None = None, **pretrain: str) -> Plan:
     blocks: dict[str, Any] = {
+        "compare": compare or [],
         "datasets": {"digits": {"source": "digits"}},
         "pretrains": {"simclr": {"epochs": 1, **pretrain}},
         "finetunes": {"tuned": {"labels": 0.1}},
@@ -137,3 +138,35 @@ def test_a_training_from_other_weights_is_noticed(tmp_path: Path) -> None:
             file.write_text(json.dumps({**json.loads(file.read_text()), "sha256": "other"}))
         with pytest.raises(UserError, match=rf"^{both} were made .* or weights, .* adding -R pretrain, or"):
             check(tmp_path, asked)
+
+
+def test_a_comparison_with_other_weights_is_noticed(tmp_path: Path) -> None:
+    own = tmp_path / "own.pth"
+    for asked, folder in (
+        (planned(1, [str(own)]), "file=own"),
+        (planned(1, ["torchvision:resnet18"]), "resnet18.IMAGENET1K_V1"),
+    ):
+        for result in results(asked):
+            write(tmp_path, result)
+        own.write_bytes(b"first")
+        check(tmp_path, asked)
+        own.write_bytes(b"other")
+        for file in (tmp_path / "resources/weights").glob("*.json"):
+            file.write_text(json.dumps({**json.loads(file.read_text()), "sha256": "other"}))
+        with pytest.raises(UserError, match=rf"^results/digits/compare/{folder}/knn\.json were .* -R compare, or"):
+            check(tmp_path, asked)
+
+
+def test_a_file_of_published_weights_that_has_changed_is_noticed(tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    asked = planned(1, init="published", encoder="timm:test_resnet.r160_in1k", weights_path=str(own))
+    for result in results(asked):
+        write(tmp_path, result)
+    own.write_bytes(b"first")
+    check(tmp_path, asked)
+    own.write_bytes(b"other")
+    with pytest.raises(UserError, match=r"^resources/weights/timm=test_resnet\.r160_in1k\.json .* -R download_weights"):
+        check(tmp_path, asked)
+    own.unlink()
+    own.mkdir()
+    check(tmp_path, asked)

@@ -55,6 +55,25 @@ def test_what_is_worse_or_not_clear_warns_and_comes_first() -> None:
     assert better.startswith(f"digits/simclr: {beside}90.0 %") and grave(notes) == [worse, unclear]
 
 
+def test_too_few_images_or_groups_are_said_to_be_too_few_and_no_image_is_no_difference(tmp_path: Path) -> None:
+    beside = "SimCLR features beside the best that comes for free: with 20 labels 100.0 %, raw pixels 0.0 %: "
+    write_run(tmp_path, 0)
+    for groups, units in ((None, "images"), (np.zeros(1, dtype=np.int64), "groups")):
+        run = results(simclr=[1], pixels=[0])
+        run.correct = {name: Correct(one.right, groups) for name, one in run.correct.items()}
+        notes = list(compared([run]))
+        [sentence] = as_sentences(notes)
+        assert sentence == f"digits/simclr: {beside}+100.0 points, too few {units} to tell." and grave(notes) == [
+            sentence
+        ]
+        [read] = [read_run(one, tmp_path) for one in settings(0).runs]
+        for name, right in (("simclr", True), ("pixels", False)):
+            read.correct[name] = Correct({("10", 0): np.array([right])}, groups)
+        [one] = group(pd.DataFrame(read.rows, columns=[*COLUMNS, "series", "by_group"]))
+        assert paired(one, [read])[1] == ["10", f"+100.0 (too few {units} to tell)"]
+    assert differences([results(simclr=[], pixels=[])]) == []
+
+
 def test_seeds_and_draws_are_means_over_the_same_images() -> None:
     first, second = (results(simclr=bits, pixels=[0, 0, 0, 1]) for bits in ([1, 1, 0, 0], [1, 0, 0, 0]))
     (one,) = differences([first, second])
@@ -86,8 +105,9 @@ def test_every_other_input_and_training_from_scratch_are_subtracted_on_the_draws
     def cell(one: str, other: str, *keys: tuple[str, int]) -> str:
         both = zip(found[one], found[other], strict=True)
         values = [mine.right[key] * 1.0 - its.right[key] for mine, its in both for key in keys]
-        mean, low, high = (100 * share for share in difference(np.mean(values, axis=0), groups))
-        return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+        mean, interval = difference(np.mean(values, axis=0), groups)
+        assert interval is not None
+        return f"{100 * mean:+.1f} [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]"
 
     of_ten = ("10", 0), ("10", 1)
     expected = [
