@@ -28,7 +28,8 @@ from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistak
 from simclr_steps.summary.notes import Note, Weight, grave
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
-from simclr_steps.summary.run_results import RunResults, read_run
+from simclr_steps.summary.reading import read_run
+from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.sweeps import draw_sweeps
 from simclr_steps.summary.verdicts import verdicts
 

@@ -15,7 +15,8 @@ from simclr_steps.summary.compared import compared, differences, paired, uncompa
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.notes import as_sentences, grave
 from simclr_steps.summary.paired import difference
-from simclr_steps.summary.run_results import RunResults, read_run
+from simclr_steps.summary.reading import read_run
+from simclr_steps.summary.run_results import RunResults
 from tests.unit.summary.written_results import compared as compared_with
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 
