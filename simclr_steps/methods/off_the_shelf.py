@@ -33,7 +33,7 @@ def off_the_shelf(network: OffTheShelf, form: ImageFormat, downloaded: Path | No
         When the file is absent, damaged or of an unknown network, or is not the one that was downloaded.
     """
     try:
-        encoder = _started(_as_start(network), form, downloaded)
+        encoder = started(_as_start(network), form, downloaded)
     except UserError as error:
         raise UserError(f"compare: {str(error).removeprefix('init: ')}") from error
     height, width = encoder.architecture.image_size
@@ -43,7 +43,14 @@ def off_the_shelf(network: OffTheShelf, form: ImageFormat, downloaded: Path | No
     return encoder
 
 
-def _started(settings: PretrainSettings, form: ImageFormat, downloaded: Path | None) -> Encoder:
+def started(settings: PretrainSettings, form: ImageFormat, downloaded: Path | None) -> Encoder:
+    """Return the encoder that a pretraining from given weights begins with, but for its random projection head.
+
+    Raises
+    ------
+    UserError
+        As `first_weights` and `start_from` do.
+    """
     first = first_weights(settings, downloaded)
     with torch.random.fork_rng():
         torch.manual_seed(0)  # of the projection head, which nothing reads

@@ -15,7 +15,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.display import in_words, legend_of, mix_of
-from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions

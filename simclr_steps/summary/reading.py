@@ -12,7 +12,7 @@ from simclr_steps.data.correct import read_correct
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.points import quality_lines
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.plan import Run
+from simclr_steps.settings.runs import Run
 from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.courses import course
 from simclr_steps.summary.finetunings import read_finetuning
@@ -46,8 +46,8 @@ def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults
             _read_compared(collected, results / name)
         if columns:
             _read_metadata(collected, folder, columns)
-        for name in run.finetunes:
-            read_finetuning(collected, folder / "finetune" / name, name)
+        for name, place in run.classifiers.items():
+            read_finetuning(collected, results / place, name)
         quality = _read_umap(collected, folder)
         gallery = collected.read("galleries", folder / "galleries" / "run.json") or {}
         collected.pictures = _pictures(folder, quality, gallery.get("channels", ""))

@@ -12,7 +12,7 @@ import pandas as pd
 from simclr_steps.data.correct import Correct
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.plan import Run
+from simclr_steps.settings.runs import Run
 from simclr_steps.summary.intervals import ByGroup, interval
 
 Row = dict[str, Any]

@@ -8,7 +8,8 @@ import pytest
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.config import read_config
-from simclr_steps.settings.plan import Run, plan
+from simclr_steps.settings.plan import plan
+from simclr_steps.settings.runs import Run
 from simclr_steps.summary import curves
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import _pretrains

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.markdown import as_markdown
