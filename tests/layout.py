@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+SCRATCH = "compare/random-resnet18-seed0"  # in the data set's folder: what fine-tunings from scratch of a run share
 
-def assert_results(run: Path, finetunes: Sequence[str], *, split: str = "test") -> None:
-    """Assert that every file of the results layout is there for one run."""
+
+def assert_results(
+    run: Path, finetunes: Sequence[str], *, split: str = "test", shared: Sequence[str] = (), start: str = SCRATCH
+) -> None:
+    """Assert that every file of the results layout is there for one run, and for the fine-tunings that runs share."""
     expected = [
         "pretrain/last.ckpt",
         "pretrain/checkpoints.csv",
@@ -32,8 +36,11 @@ def assert_results(run: Path, finetunes: Sequence[str], *, split: str = "test") 
         *(f"galleries/{gallery}.{kind}" for gallery in ("augmentation", "neighbors") for kind in ("png", "svg")),
         "galleries/run.json",
         *(
-            f"finetune/{name}/{file}"
-            for name in finetunes
+            f"{folder}/{file}"
+            for folder in (
+                *(f"finetune/{name}" for name in finetunes),
+                *(f"../../{start}/finetune/{name}" for name in shared),
+            )
             for file in (
                 *("model.safetensors", "metrics.json", "history.csv", "correct.npz"),
                 *("predictions.parquet", "predictions.json"),

@@ -37,11 +37,11 @@ from simclr_steps.settings.compared import ComparedSettings
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.demands import Demands
 from simclr_steps.settings.evaluation import EvaluationSettings
-from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.metadata import MetadataSettings
-from simclr_steps.settings.plan import SummarySettings
 from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
@@ -165,9 +165,10 @@ _TABLE = (
         "finetune",
         "train a classifier on a fraction of the labels",
         (
-            settings(FinetuneSettings, "a block under finetunes"),
-            ENCODER,
+            settings(FinetunedSettings, "a block under finetunes and, unless pretrained, network: {encoder}"),
+            path("encoder", "encoder.safetensors written by select, for init: pretrained", required=False),
             DATA,
+            WEIGHTS,
             SEED,
             out("folder to write model.safetensors, metrics.json, history.csv and correct.npz to"),
             WORK,

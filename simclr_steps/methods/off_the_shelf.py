@@ -36,7 +36,7 @@ def off_the_shelf(
         When the file is absent, damaged, of an unknown network, or not the one that was downloaded or planned with.
     """
     try:
-        encoder = _started(_as_start(network), form, downloaded, planned)
+        encoder = started(_as_start(network), form, downloaded, planned)
     except UserError as error:
         raise UserError(f"compare: {str(error).removeprefix('init: ')}") from error
     height, width = encoder.architecture.image_size
@@ -46,7 +46,16 @@ def off_the_shelf(
     return encoder
 
 
-def _started(settings: PretrainSettings, form: ImageFormat, downloaded: Path | None, planned: str | None) -> Encoder:
+def started(
+    settings: PretrainSettings, form: ImageFormat, downloaded: Path | None, planned: str | None = None
+) -> Encoder:
+    """Return the encoder that a pretraining from given weights begins with, but for its random projection head.
+
+    Raises
+    ------
+    UserError
+        As `first_weights` and `start_from` do.
+    """
     first = first_weights(settings, downloaded, planned)
     with torch.random.fork_rng():
         torch.manual_seed(0)  # of the projection head, which nothing reads

@@ -76,17 +76,21 @@ def results(plan: Plan) -> Iterator[Result]:
         yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)
         for rule, (file, block) in of_step.items():
             yield Result(rule, f"{folder}/{file}", block.model_dump(mode="json"), dataset=run.dataset)
-        for name in run.finetunes:
-            tuned = config.finetunes[name].model_dump(mode="json")
-            yield Result("finetune", f"{folder}/finetune/{name}/metrics.json", tuned, dataset=run.dataset)
-            predictions = f"{folder}/finetune/{name}/predictions.json"
-            yield Result("gather_predictions", predictions, {}, dataset=run.dataset)
         for split in sorted({config.umap.split, *config.prediction.splits}):
             yield Result(
                 *("gather_features", f"{folder}/features/{split}/run.json", {}),
                 dataset=run.dataset,
                 reads_labels=split == "unlabeled",
             )
+    for folder, tuned in plan.finetunings.items():
+        dataset, published = folder.partition("/")[0], tuned.published
+        yield Result(
+            *("finetune", f"results/{folder}/metrics.json", tuned.model_dump(mode="json")),
+            dataset=dataset,
+            encoder=tuned.network.encoder if tuned.network else "",
+            weights=_place_of(published.name) if published else "",
+        )
+        yield Result("gather_predictions", f"results/{folder}/predictions.json", {}, dataset=dataset)
     for name in plan.datasets:
         for other, block in plan.compared(name).items():
             file, settings = f"results/{name}/compare/{other}/knn.json", block.model_dump(mode="json")

@@ -48,6 +48,9 @@ def _named(plan: Plan) -> Iterator[_Name]:
     for name, block in plan.pretrains.items():
         if block.encoder.startswith("timm:"):
             yield f"pretrains.{name}.encoder", block.encoder, block.published_weights is not None
+    for folder, tuned in plan.finetunings.items():
+        if tuned.published and tuned.published.encoder.startswith("timm:"):
+            yield f"finetunes.{Path(folder).name}.init", tuned.published.encoder, True
     for number, entry in enumerate(plan.config.compare):
         for name, weights in ((entry.weights, True), (entry.encoder or "", False)):
             if name.startswith("timm:"):

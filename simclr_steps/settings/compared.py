@@ -21,21 +21,30 @@ _PREFIX = re.compile(r"(\w+):[^/\\]*")  # of a name; a path has a separator, or 
 _TIMM = re.compile(r"timm:[\w.]+")
 
 
-class RandomNetwork(Settings):
-    """A network with random weights, which depends on nothing else of a pretraining."""
+class Network(Settings):
+    """The network of a pretraining, whatever its weights are."""
 
     encoder: str
     stem: Literal["auto", "small", "imagenet"] = "auto"
     view_size: ViewSize | None = None
+
+    def named(self, weights: str, seed: int) -> str:
+        """Return a name for a folder, which no other network has: random-resnet18-seed0."""
+        size = self.view_size
+        sides = [] if size is None else ["x".join(map(str, size)) if isinstance(size, tuple) else str(size)]
+        stem = [] if self.stem == "auto" else [self.stem]
+        return "-".join([weights, self.encoder.replace(":", "="), *stem, *sides, f"seed{seed}"])
+
+
+class RandomNetwork(Network):
+    """A network with random weights, which depends on nothing else of a pretraining."""
+
     seed: Seed
 
     @property
     def name(self) -> str:
-        """A name for a folder, which no other network has: random-resnet18-seed0."""
-        size = self.view_size
-        sides = [] if size is None else ["x".join(map(str, size)) if isinstance(size, tuple) else str(size)]
-        stem = [] if self.stem == "auto" else [self.stem]
-        return "-".join(["random", self.encoder.replace(":", "="), *stem, *sides, f"seed{self.seed}"])
+        """A name for a folder."""
+        return self.named("random", self.seed)
 
 
 class OffTheShelf(Settings):

@@ -26,8 +26,12 @@ class FinetuneSettings(Optimization):
         gt=0,
         description="Independent draws of the labels, with one training per draw; the first draw's classifier is kept.",
     )
-    init: Literal["pretrained", "random"] = Field(
-        "pretrained", description="Start from the pretrained encoder or from random weights."
+    init: Literal["pretrained", "random", "published"] = Field(
+        "pretrained",
+        description="Start from the pretrained encoder (`pretrained`) or, with the same network, from random weights "
+        "(`random`) or from those that `init: published` of a pretraining takes (`published`). The latter two are "
+        "trained once for all pretrainings of a network. See "
+        "[docs/weights.md](../docs/weights.md#what-fine-tuning-starts-from).",
     )
     freeze: bool = Field(
         False, description="Train only the head; weights and batch-norm statistics of the encoder are frozen."

@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.base import Settings
 from simclr_steps.settings.compared import ComparedSettings, compared, off_the_shelf
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
 from simclr_steps.settings.datasets import FolderDataset
 from simclr_steps.settings.demands import Demands, FinetuneDemands, PretrainDemands, written_of_color
-from simclr_steps.settings.display import Display
+from simclr_steps.settings.finetuned import FinetunedSettings, finetuned
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.grid import combinations, written
 from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.runs import GridPoint, Run, SummarySettings
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
 
@@ -31,47 +29,6 @@ _OF_SPLITS_AND_LABELS = frozenset(
 _LONGEST_NAME = 240  # of a folder; file systems allow 255 bytes, and logs add an ending
 
 
-class GridPoint(Settings):
-    """One combination of a grid's values."""
-
-    pretrain: str  # the block that the grid is laid over
-    values: dict[str, Any]
-
-
-class Run(Settings):
-    """One pretraining on one data set from one seed, and the fine-tunings that start from it."""
-
-    dataset: str
-    pretrain: str  # the block's name and, after it, the grid's values if there are any: simclr-temperature=0.2
-    seed: int
-    finetunes: list[str]
-    grids: list[GridPoint] = Field([])  # what the run is in each grid that asks for it
-    continues: list[str] = Field([])  # the pretrainings from whose end this one goes on, the first one first
-    compared: list[str] = Field([])  # what it is compared with, by the names of folders
-
-    @property
-    def folder(self) -> str:
-        """Where the run's results are, below those of all runs."""
-        return self.folder_of(self.pretrain)
-
-    @property
-    def folders_compared(self) -> list[str]:
-        """Where those of what it is compared with are, which other runs share."""
-        return [f"{self.dataset}/compare/{name}" for name in self.compared]
-
-    def folder_of(self, pretrain: str) -> str:
-        """Return the same of another pretraining on the data set from the seed."""
-        return f"{self.dataset}/{pretrain}/seed{self.seed}"
-
-
-class SummarySettings(Settings):
-    """The runs that a summary is about."""
-
-    runs: list[Run]
-    displays: dict[str, Display] = Field({})  # by data set, where the images are not shown as they are
-    metadata: list[str] = Field([])
-
-
 @dataclass(frozen=True)
 class Plan:
     """Everything that a config asks for, each run once, and the slice of it that each step is given."""
@@ -80,6 +37,7 @@ class Plan:
     runs: tuple[Run, ...]
     pretrains: dict[str, PretrainSettings]  # by the name in Run.pretrain and Run.continues
     parents: dict[str, str]  # the name of the pretraining that each one continues, if it does
+    finetunings: dict[str, FinetunedSettings]  # by folder: what each one is given, once for all runs that share it
 
     @property
     def datasets(self) -> list[str]:
@@ -95,7 +53,7 @@ class Plan:
     @property
     def classifiers(self) -> list[str]:
         """The folders of all fine-tunings, below those of all runs."""
-        return [f"{run.folder}/finetune/{name}" for run in self.runs for name in run.finetunes]
+        return list(self.finetunings)
 
     @property
     def summary_plots(self) -> list[str]:
@@ -190,6 +148,7 @@ class Plan:
         """The published weights that are used, by their name; where one block has the file, all take it."""
         others = off_the_shelf(self.config.compare).values()
         asked = [weights for other in others if (weights := other.published)]
+        asked += [weights for one in self.finetunings.values() if (weights := one.published)]
         asked += [weights for block in self.pretrains.values() if (weights := block.published_weights)]
         return {weights.name: weights for weights in sorted(asked, key=lambda weights: weights.path is not None)}
 
@@ -229,8 +188,8 @@ def plan(config: Config) -> Plan:
     Raises
     ------
     UserError
-        If two different pretrainings would share a name, a name is too long, a criterion is not measured, or one
-        continues what it cannot.
+        If two different pretrainings would share a name, a name is too long, a criterion is not measured, one continues
+        what it cannot, or a fine-tuning has no published weights to start from.
     """
     numbers = range(len(config.experiments))
     known = {name: content for number in numbers for name, _, content in combinations(config, number)}
@@ -278,8 +237,16 @@ def plan(config: Config) -> Plan:
             raise UserError(
                 f"selection.criterion: rankme is not measured for {name}, whose monitor_epochs is 0: set 1 or more"
             )
-    planned = [run.model_copy(update={"continues": _ancestors(run.pretrain, parents)}) for run in runs.values()]
-    return Plan(config, tuple(planned), pretrains, parents)
+    planned: list[Run] = []
+    finetunings: dict[str, FinetunedSettings] = {}
+    for run in runs.values():
+        blocks = {name: config.finetunes[name] for name in run.finetunes}
+        given = {name: finetuned(name, one, run.pretrain, pretrains[run.pretrain]) for name, one in blocks.items()}
+        starts = {name: start for name, one in given.items() if (start := one.start(run.seed))}
+        run = run.model_copy(update={"continues": _ancestors(run.pretrain, parents), "starts": starts})
+        planned.append(run)
+        finetunings |= {folder: given[name] for name, folder in run.classifiers.items()}
+    return Plan(config, tuple(planned), pretrains, parents, finetunings)
 
 
 def _ancestors(name: str, parents: dict[str, str]) -> list[str]:

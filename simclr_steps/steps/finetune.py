@@ -1,8 +1,9 @@
-"""Train a classifier, from the pretrained encoder or from random weights, on a share of the labels."""
+"""Train a classifier, from the pretrained encoder or from random or published weights, on a share of the labels."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,16 +21,20 @@ from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.evaluation.parents import by_parent
 from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
+from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
+from simclr_steps.methods.off_the_shelf import started
+from simclr_steps.networks.architecture import Architecture, resolve
 from simclr_steps.networks.encoders import Classifier, Encoder, hash_of_weights, load_encoder, save_network
 from simclr_steps.networks.features import check_images
 from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
-from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.finetuned import FinetunedSettings
+from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.labels import WholeGroups
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
@@ -42,10 +47,11 @@ _OWN = ("model.safetensors", "history.csv", "correct.npz", "metrics.json")  # of
 
 
 def finetune(
-    settings: FinetuneSettings,
+    settings: FinetunedSettings,
     *,
-    encoder: Path,
     data: Path,
+    encoder: Path | None = None,
+    weights: Path | None = None,
     seed: int,
     out: Path,
     work: Path,
@@ -54,14 +60,17 @@ def finetune(
 ) -> None:
     """Train one classifier for each draw of the labels and judge it on the hold-out and, at the end, on the test split.
 
+    `encoder` is the pretrained one, where the settings name no network. `weights` is what download_weights wrote, for
+    `init: published`.
+
     Writes into `out`: model.safetensors (the first draw's classifier), history.csv, metrics.json and correct.npz (which
     images of the test split each draw's classifier is right about, or of the hold-out where that split has no labels).
 
     Raises
     ------
     UserError
-        When fewer than two classes have labels, when the hold-out lacks the labels that `keep` needs, or when the
-        images are of another kind than the encoder was made for.
+        When fewer than two classes have labels, when the hold-out lacks the labels that `keep` needs, when the images
+        are of another kind than the encoder was made for, or when encoder or published weights are not given.
     """
     check_folder(out)
     description = read_description(data)
@@ -75,19 +84,20 @@ def finetune(
         stratified_draw(train.labels, settings.labels, (description.split_seed, draw), groups)
         for draw in range(settings.draws)
     ]
-    pretrained = load_encoder(encoder)
-    check_images(pretrained, train.images)
     form = description.image_format
+    architecture, begins_with = _start(settings, encoder, weights, form, train)
     tell_left_out(settings.augmentation, form.channels, is_color=form.is_color)
     claimed = hardware.claim()
     devices = replace(claimed, gpus=min(1, claimed.gpus), processes=1, nodes=1)
 
-    data_hash = description.content_hash
-    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, data_hash, checksum(encoder))
+    built = {} if encoder else {"architecture": architecture.model_dump(mode="json")}
+    start = checksum(encoder) if encoder else built
+    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash, start)
     with work_folder(work, *made_of, place=partial(place_files, out=out, names=_OWN)) as folder:
         for draw, rows in enumerate(rows_of_draws):
             if not (folder / f"draw{draw}.json").exists():
-                module = _train(settings, pretrained, classes, train, rows, data, (seed, draw), folder, devices, saving)
+                network = partial(_classifier, settings, architecture, begins_with, len(classes))
+                module = _train(settings, network, train, rows, data, (seed, draw), folder, devices, saving)
                 drawn: dict[str, Any] = {"draw": draw, "label_count": len(rows)}
                 if groups is not None:
                     drawn["label_groups"] = len(np.unique(groups[rows]))
@@ -97,17 +107,47 @@ def finetune(
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
         with kept(folder) as published:
-            origin = pretrained.architecture.origin if settings.init == "pretrained" else {}
-            _write(settings, classes, draws, folder, published, record.finish() | origin)
+            facts = {**built, "run": record.finish() | architecture.origin}
+            _write(settings, classes, draws, folder, published, facts)
     for draw in draws:
         shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in JUDGED if draw[name])
         log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")
 
 
+def _start(
+    settings: FinetunedSettings, encoder: Path | None, weights: Path | None, form: ImageFormat, train: Split
+) -> tuple[Architecture, Encoder | None]:
+    """Return the network's architecture and the encoder that it starts from, None for random weights."""
+    if settings.as_pretraining:
+        if encoder:
+            raise UserError(f"--encoder: init: {settings.init} starts from no encoder: omit it")
+        if settings.init == "random":
+            return resolve(settings.as_pretraining, form), None
+        published = started(settings.as_pretraining, form, weights)
+        return published.architecture, published
+    if encoder is None:
+        raise UserError("init: pretrained needs an encoder: name the encoder.safetensors of select by --encoder")
+    pretrained = load_encoder(encoder)
+    check_images(pretrained, train.images)
+    return pretrained.architecture, pretrained
+
+
+def _classifier(
+    settings: FinetunedSettings, architecture: Architecture, begins_with: Encoder | None, classes: int
+) -> Classifier:
+    """Return an untrained classifier, whose random weights are drawn from torch's random state."""
+    network = Classifier(architecture, classes, settings.head)
+    if begins_with:
+        network.backbone.load_state_dict(begins_with.backbone.state_dict())
+        network.normalization.load_state_dict(begins_with.normalization.state_dict())
+    else:
+        draw_brought_weights(network.backbone, architecture)
+    return network
+
+
 def _train(
-    settings: FinetuneSettings,
-    pretrained: Encoder,
-    classes: list[str],
+    settings: FinetunedSettings,
+    build: Callable[[], Classifier],
     train: Split,
     rows: Rows,
     data: Path,
@@ -119,16 +159,7 @@ def _train(
     """Train the classifier of one draw's rows; `seed` is the run's seed and the draw's number."""
     number = int(np.random.SeedSequence(seed).generate_state(1)[0])
     torch.manual_seed(number)
-    is_pretrained = settings.init == "pretrained"
-    architecture = pretrained.architecture
-    if not is_pretrained:
-        architecture = architecture.model_copy(update={"started_from": None})
-    network = Classifier(architecture, len(classes), settings.head)
-    if is_pretrained:
-        network.backbone.load_state_dict(pretrained.backbone.state_dict())
-        network.normalization.load_state_dict(pretrained.normalization.state_dict())
-    else:
-        draw_brought_weights(network.backbone, architecture)
+    network = build()
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
     given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs, "s" * (module.epochs != 1))
     log.info("draw %d of %d: %d labels, %s weights, %d epoch%s", *given)
@@ -189,12 +220,12 @@ def _judge(
 
 
 def _write(
-    settings: FinetuneSettings,
+    settings: FinetunedSettings,
     classes: list[str],
     draws: list[dict[str, Any]],
     folder: Path,
     published: Path,
-    run: dict[str, Any],
+    facts: dict[str, Any],
 ) -> None:
     """Write the draws' results, of which `folder` holds the classifier and the histories."""
     shutil.copyfile(folder / "model.safetensors", published / "model.safetensors")
@@ -210,6 +241,6 @@ def _write(
         "freeze": settings.freeze,
         "classes": classes,
         "draws": draws,
-        "run": run,
+        **facts,
     }
     write_json(published / "metrics.json", metrics)

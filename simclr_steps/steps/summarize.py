@@ -16,7 +16,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.display import in_words, legend_of, mix_of
-from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
@@ -29,7 +29,8 @@ from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistak
 from simclr_steps.summary.notes import Note, Weight, grave
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
-from simclr_steps.summary.run_results import RunResults, read_run
+from simclr_steps.summary.reading import read_run
+from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.sweeps import draw_sweeps
 from simclr_steps.summary.verdicts import verdicts
 

@@ -96,7 +96,7 @@ def differences(runs: Sequence[RunResults]) -> list[Difference]:
 
 
 def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:
-    """Return by how much SimCLR's features differ from every other input, and fine-tuning from training from scratch.
+    """Return by how much SimCLR's features differ from every other input, and fine-tuning from that of other weights.
 
     A header, then a row for each budget of labels of the headline; nothing where no two inputs share one.
     """
@@ -120,7 +120,7 @@ def _beside(runs: Sequence[RunResults], name: str) -> list[Pair]:
 
 
 def _tuned(runs: Sequence[RunResults]) -> dict[str, list[Pair]]:
-    """Return the fine-tunings of the pretrained network, each beside those from random weights that freeze as much.
+    """Return the fine-tunings of the pretrained network, each beside those from other weights that freeze as much.
 
     Those of several budgets share a name, as they do in the headline.
     """
@@ -131,8 +131,8 @@ def _tuned(runs: Sequence[RunResults]) -> dict[str, list[Pair]]:
     pairs: dict[str, list[Pair]] = {}
     for one in blocks:
         for other in blocks:
-            is_pretrained = one["series"] != other["series"]
-            if is_pretrained and one["series"].replace("pretrained", "random") == other["series"]:
+            others = [one["series"].replace("pretrained", start) for start in ("random", "published")]
+            if one["series"] not in others and other["series"] in others:
                 of_runs = [(run.tuned.get(one["input"]), run.tuned.get(other["input"])) for run in runs]
                 pairs.setdefault(f"{one['name']} minus {other['name']}", []).extend(of_runs)
     return pairs

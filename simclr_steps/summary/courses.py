@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.plan import Run
+from simclr_steps.settings.runs import Run
 
 
 def course(run: Run, results: Path) -> pd.DataFrame:

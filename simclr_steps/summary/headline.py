@@ -22,6 +22,8 @@ SERIES = {
     "random": "random features",
     "pixels": "raw pixels",
     "published": "off the shelf",
+    "finetune-published": "published, fine-tuned",
+    "finetune-published-frozen": "published, new head",
 }
 MEANING = {
     "simclr": "logistic regression on the features of the frozen SimCLR encoder",
@@ -32,6 +34,8 @@ MEANING = {
     "random": "logistic regression on features of the same network with random weights",
     "pixels": "logistic regression on the pixels",
     "published": "logistic regression on the features of this encoder off the shelf, which was not trained further",
+    "finetune-published": "the same network trained on the labels, from published weights",
+    "finetune-published-frozen": "a head trained on the labels, on the same network with published weights, frozen",
 }
 
 _ON_ALL_LABELS = {  # what is measured of the frozen features, by stage and metric

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from simclr_steps.settings.plan import Run
+from simclr_steps.settings.runs import Run
 
 _NAMED = 10  # folders in a sentence
 
@@ -26,15 +26,9 @@ def origin(runs: Sequence[Run], results: Path, config: str) -> list[str]:
 
 def _others(runs: Sequence[Run], results: Path) -> list[str]:
     """Return the folders of trainings that are of no run, below `results` and sorted."""
-    finetunes = {run.folder: set(run.finetunes) for run in runs}
-    continued = {run.folder_of(name) for run in runs for name in run.continues}
-    trained = {file.parents[1].relative_to(results).as_posix() for file in results.glob("*/*/seed*/pretrain/run.json")}
-    tuned = [file.parent for folder in finetunes for file in (results / folder).glob("finetune/*/metrics.json")]
-    return sorted(
-        (trained - continued - set(finetunes))
-        | {
-            folder.relative_to(results).as_posix()
-            for folder in tuned
-            if folder.name not in finetunes[folder.parents[1].relative_to(results).as_posix()]
-        }
-    )
+    own = {run.folder_of(name) for run in runs for name in (run.pretrain, *run.continues)}
+    own |= {folder for run in runs for folder in run.classifiers.values()}
+    trained = [file.parents[1] for file in results.glob("*/*/seed*/pretrain/run.json")]
+    places = [*(results / run.folder for run in runs), *results.glob("*/compare/*")]
+    tuned = [file.parent for place in places for file in place.glob("finetune/*/metrics.json")]
+    return sorted({folder.relative_to(results).as_posix() for folder in (*trained, *tuned)} - own)

@@ -18,7 +18,7 @@ from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat
-from simclr_steps.settings.plan import Run
+from simclr_steps.settings.runs import Run
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.compared import PAIRED
@@ -217,7 +217,8 @@ def _config(runs: Sequence[RunResults], descriptions: Mapping[str, Description])
             if stage == "pretrain":
                 config["pretrains"] |= _pretrains(run.run, settings or {})
             elif stage.startswith("finetune "):
-                config["finetunes"][stage.removeprefix("finetune ")] = settings
+                block = {key: value for key, value in (settings or {}).items() if key != "network"}  # a pretraining's
+                config["finetunes"][stage.removeprefix("finetune ")] = block
             elif stage == "metadata":
                 config["metadata"] = (settings or {}).get("columns")
             elif stage in blocks:

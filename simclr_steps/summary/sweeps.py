@@ -23,7 +23,7 @@ from simclr_steps.figures.plots import (
     share_y,
 )
 from simclr_steps.files import canonical_json
-from simclr_steps.settings.plan import Run
+from simclr_steps.settings.runs import Run
 from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.headline import shown_split
 

@@ -21,6 +21,7 @@ from simclr_steps.methods.candidates import read_candidate
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.finetuned import finetuned
 from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.steps.finetune import finetune
 from simclr_steps.steps.pretrain import pretrain
@@ -148,9 +149,10 @@ def _finetuned(session: Session, encoder: Path, name: str, block: FinetuneSettin
     """Fine-tune unless an earlier run has; return the accuracy on the test split."""
     place = session.trained / f"finetune-{name}-{share:g}-seed{seed}"
     if not (place / "metrics.json").exists():
+        settings = finetuned(name, block, "simclr", session.chosen).model_copy(update={"labels": share, "draws": 1})
         finetune(
-            block.model_copy(update={"labels": share, "draws": 1}),
-            encoder=encoder,
+            settings,
+            encoder=None if settings.network else encoder,
             data=session.packed,
             seed=seed,
             out=place,

@@ -7,17 +7,25 @@ from typing import Any
 
 from simclr_steps.files import read_json
 from simclr_steps.machine.options import Hardware
-from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.steps.finetune import finetune
 
-SMALL = FinetuneSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
+SMALL = FinetunedSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
 
 
-def train(out: Path, encoder: Path, data: Path, settings: FinetuneSettings = SMALL, seed: int = 0) -> dict[str, Any]:
+def train(
+    out: Path,
+    encoder: Path | None,
+    data: Path,
+    settings: FinetunedSettings = SMALL,
+    seed: int = 0,
+    weights: Path | None = None,
+) -> dict[str, Any]:
     hardware = Hardware(gpus=0)
     finetune(
         settings,
         encoder=encoder,
+        weights=weights,
         data=data,
         seed=seed,
         out=out,
@@ -28,5 +36,5 @@ def train(out: Path, encoder: Path, data: Path, settings: FinetuneSettings = SMA
     return metrics
 
 
-def changed(settings: FinetuneSettings = SMALL, **changes: Any) -> FinetuneSettings:
-    return FinetuneSettings.model_validate(settings.model_dump() | changes)
+def changed(settings: FinetunedSettings = SMALL, **changes: Any) -> FinetunedSettings:
+    return FinetunedSettings.model_validate(settings.model_dump() | changes)

@@ -14,7 +14,7 @@ import torch
 
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
-from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
@@ -29,7 +29,7 @@ PRETRAIN = PretrainSettings(
     learning_rate_scaling="none",
     projection_head=ProjectionHead(hidden_size=16, output_size=8),
 )
-FINETUNE = FinetuneSettings(labels=100, epochs=8, batch_size=20, learning_rate=0.02, draws=2, keep="best")
+FINETUNE = FinetunedSettings(labels=100, epochs=8, batch_size=20, learning_rate=0.02, draws=2, keep="best")
 GIVEN = PRETRAIN.model_copy(update={"freeze_epochs": 2, "backbone_learning_rate_factor": 0.5})  # weights, by init
 FIRST = PRETRAIN.model_copy(update={"epochs": 2})
 CONTINUED = PRETRAIN.model_copy(update={"parent": FIRST, "warmup_epochs": 2})

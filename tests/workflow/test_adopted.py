@@ -52,7 +52,7 @@ def test_other_code_and_other_images_stop_too(copied: Project) -> None:
         done.stderr
     )
     assert (
-        "-R pretrain select evaluate umap galleries finetune gather_predictions gather_features compare" in done.stderr
+        "-R pretrain select evaluate umap galleries gather_features finetune gather_predictions compare" in done.stderr
     )
 
 

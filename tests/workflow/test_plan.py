@@ -24,7 +24,8 @@ def test_equal_pretrainings_of_two_experiments_are_planned_once(fresh: Project) 
     fresh.write_config()
     jobs = fresh.plan()
     assert [job for job in jobs if job[0] == "pretrain"] == [("pretrain", "digits", "simclr", "0")]
-    assert {job[-1] for job in jobs if job[0] == "finetune"} == {"pretrained", "scratch"}
+    starts = {job[2:] for job in jobs if job[0] == "finetune"}
+    assert starts == {("simclr/seed0", "pretrained"), ("compare/random-resnet18-seed0", "scratch")}
 
 
 def test_grid_plans_one_pretraining_for_each_combination(fresh: Project) -> None:
@@ -90,6 +91,22 @@ def test_published_weights_are_downloaded_once_for_all_pretrainings(fresh: Proje
     assert re.search(r"^download_weights +1$", shown, re.MULTILINE) and re.search(r"^pretrain +4$", shown, re.MULTILINE)
     assert "--weights resources/weights/resnet18.IMAGENET1K_V1.json" in shown
     assert "download_weights" in fresh.planned_rules("download_all")
+
+
+def test_all_pretrainings_share_what_is_trained_from_scratch_and_from_published_weights(fresh: Project) -> None:
+    fresh.config["finetunes"]["given"] = {"labels": 20, "epochs": 1, "init": "published"}
+    experiment = fresh.config["experiments"][0] | {"seeds": [0, 1], "grid": {"temperature": [0.1, 0.5]}}
+    fresh.config["experiments"] = [experiment | {"finetunes": ["pretrained", "scratch", "given"]}]
+    fresh.write_config()
+    shown = fresh.dry_run("--cores", "2", "--printshellcmds").stdout
+    counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", shown, re.MULTILINE)}
+    tuned = ("finetune", "predict_classifier", "gather_predictions")
+    assert [counts[rule] for rule in tuned] == [4 + 2 + 2] * 3 and counts["download_weights"] == 1
+    commands = re.findall(r"simclr_steps finetune (.*)", shown)
+    given = [command for command in commands if "compare/published-resnet18-seed1/finetune/given" in command]
+    assert len(given) == 1 and "--weights resources/weights/resnet18.IMAGENET1K_V1.json" in given[0]
+    assert "--seed 1" in given[0] and "--encoder" not in given[0]
+    assert sum("--encoder results/" in command for command in commands) == 4
 
 
 def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:

@@ -92,6 +92,7 @@ wildcard_constraints:
     pretrain="[^/]+",
     seed=r"\d+",
     finetune="[^/]+",
+    start=r"[^/]+/seed\d+|compare/(random|published)-[^/]+-seed\d+",
     compared="[^/]+",
     split="train|validation|test",
 
@@ -232,7 +233,8 @@ def label_beside(wildcards, resources):
 def labels_beside(wildcards, input, output):
     """Return the folder with the labels that a pretraining begins with."""
     is_known = CONFIG.datasets[wildcards.dataset].is_downloaded
-    return str(Path(input[0]).parent) if is_known else work_folder("labels/{dataset}")(wildcards, output)
+    own = work_folder("{dataset}/{pretrain}/seed{seed}/labels/{dataset}")
+    return str(Path(input[0]).parent) if is_known else own(wildcards, output)
 
 
 def config_named(wildcards, output):
@@ -246,10 +248,27 @@ def compared(wildcards):
     return PLAN.compared(wildcards.dataset)[wildcards.compared]
 
 
+def finetuned(wildcards):
+    """Return the settings of a fine-tuning, which starts from a run's encoder or from what runs share in compare."""
+    return PLAN.finetunings["{dataset}/{start}/finetune/{finetune}".format(**wildcards)]
+
+
+def encoder_to_finetune(wildcards):
+    """Return the encoder that a fine-tuning starts from, if it does."""
+    is_pretrained = finetuned(wildcards).network is None
+    return ["results/{dataset}/{start}/encoder/encoder.safetensors".format(**wildcards)] if is_pretrained else []
+
+
+def code_of_finetune(wildcards):
+    """Return the hashes of the user's own code that a fine-tuning runs; an encoder's changes with its weights."""
+    settings = finetuned(wildcards)
+    own = own_code(settings.network.encoder) if settings.network else []
+    return [*own, *augmentation_code(settings.augmentation)]
+
+
 def work_folder(name):
-    """Return a param: where a run's training keeps what it needs to go on, which is no output, and triggers no rerun."""
-    pattern = f"work/{{dataset}}/{{pretrain}}/seed{{seed}}/{name}"
-    return lambda wildcards, output: undeclared(pattern.format(**wildcards))
+    """Return a param: where a training keeps what it needs to go on, which is no output, and triggers no rerun."""
+    return lambda wildcards, output: undeclared(f"work/{name}".format(**wildcards))
 
 
 def split_predicted(wildcards, output):

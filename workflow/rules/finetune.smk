@@ -1,16 +1,17 @@
 rule finetune:
     input:
         arrays_and_rows("train", "validation", "test"),  # test is read once, when the training has ended
-        encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
+        encoder=encoder_to_finetune,
+        weights=lambda wildcards: file_of(finetuned(wildcards).published),
     output:
-        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/model.safetensors",
-        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/metrics.json",
-        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/history.csv",
-        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/correct.npz",
+        "results/{dataset}/{start}/finetune/{finetune}/model.safetensors",
+        "results/{dataset}/{start}/finetune/{finetune}/metrics.json",
+        "results/{dataset}/{start}/finetune/{finetune}/history.csv",
+        "results/{dataset}/{start}/finetune/{finetune}/correct.npz",
     log:
-        "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.log",
+        "logs/{dataset}/{start}/finetune/{finetune}.log",
     benchmark:
-        "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.tsv"
+        "benchmarks/{dataset}/{start}/finetune/{finetune}.tsv"
     conda:
         "../envs/simclr.yaml"
     threads: THREADS
@@ -19,34 +20,34 @@ rule finetune:
         mem_mb=16000,
         runtime=480,
     params:
-        settings=lambda wildcards: CONFIG.finetunes[wildcards.finetune].as_json(),
-        code=lambda wildcards: [
-            code_hash("finetune"),
-            *augmentation_code(CONFIG.finetunes[wildcards.finetune].augmentation),
-        ],
+        settings=lambda wildcards: finetuned(wildcards).as_json(),
+        code=lambda wildcards: [code_hash("finetune"), *code_of_finetune(wildcards)],
+        encoder=lambda wildcards, input: ["--encoder", *input.encoder] if input.encoder else [],
+        weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
+        seed=lambda wildcards: wildcards.start.rpartition("seed")[2],
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
-        work=work_folder("finetune/{finetune}"),
+        work=work_folder("{dataset}/{start}/finetune/{finetune}"),
         step=command("finetune"),
         gpus=gpus,
         time_budget=time_budget,
         options=options("save_minutes"),
     shell:
-        "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
-        " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q} --work {params.work:q}"
+        "{params.step} --settings {params.settings:q} {params.encoder:q} {params.weights:q}"
+        " --data {params.data:q} --seed {params.seed} --out {params.out:q} --work {params.work:q}"
         " {params.gpus} {params.time_budget} {params.options} --log {log:q}"
 
 
 use rule predict_features as predict_classifier with:
     input:
         images("test"),
-        model="results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/model.safetensors",
+        model="results/{dataset}/{start}/finetune/{finetune}/model.safetensors",
     output:
-        temp(directory("results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/parts")),
+        temp(directory("results/{dataset}/{start}/finetune/{finetune}/parts")),
     log:
-        "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.predict.log",
+        "logs/{dataset}/{start}/finetune/{finetune}.predict.log",
     benchmark:
-        "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.predict.tsv"
+        "benchmarks/{dataset}/{start}/finetune/{finetune}.predict.tsv"
     priority: 0
 
 
@@ -56,12 +57,12 @@ use rule gather_features as gather_predictions with:
         "resources/{dataset}/images.json",
         parts=rules.predict_classifier.output,
     output:
-        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/predictions.parquet",
-        "results/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}/predictions.json",
+        "results/{dataset}/{start}/finetune/{finetune}/predictions.parquet",
+        "results/{dataset}/{start}/finetune/{finetune}/predictions.json",
     log:
-        "logs/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.log",
+        "logs/{dataset}/{start}/finetune/{finetune}.gather.log",
     benchmark:
-        "benchmarks/{dataset}/{pretrain}/seed{seed}/finetune/{finetune}.gather.tsv"
+        "benchmarks/{dataset}/{start}/finetune/{finetune}.gather.tsv"
     priority: 0
     resources:
         mem_mb=8000,

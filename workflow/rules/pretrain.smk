@@ -35,7 +35,7 @@ rule pretrain:
         demands=given(lambda wildcards: demands_json(wildcards.dataset)),
         labels=labels_beside,
         data=subpath(input[0], parent=True),
-        work=work_folder("pretrain"),
+        work=work_folder("{dataset}/{pretrain}/seed{seed}/pretrain"),
         step=command("pretrain"),
         gpus=gpus,
         time_budget=time_budget,

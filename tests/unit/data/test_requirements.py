@@ -14,7 +14,7 @@ from simclr_steps.files import read_json, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.settings.demands import Demands
-from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.settings.umap import UmapOfDataset
@@ -50,7 +50,7 @@ def selected(criterion: str) -> Callable[..., None]:
 def finetuned(**settings: Any) -> Callable[..., None]:
     def run(data: Path, folder: Path, encoder: Path) -> None:
         places: dict[str, Any] = {"data": data, "out": folder / "out", "work": folder / "work"}
-        finetune(FinetuneSettings(**settings), encoder=encoder, seed=0, hardware=CPU, **places)
+        finetune(FinetunedSettings(**settings), encoder=encoder, seed=0, hardware=CPU, **places)
 
     return run
 

@@ -14,7 +14,7 @@ from simclr_steps.machine.errors import Stopped
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.machine.signals import end_on_sigterm
 from simclr_steps.methods.simclr import SimCLR
-from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps import finetune as finetune_step
@@ -88,7 +88,7 @@ def test_sigterm_while_a_training_starts_or_is_published_is_reported_and_loses_n
 def test_sigterm_while_a_classifier_is_evaluated_is_reported_and_loses_nothing(
     tmp_path: Path, data: Path, write_encoder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = FinetuneSettings(labels=40, epochs=1, batch_size=20)
+    settings = FinetunedSettings(labels=40, epochs=1, batch_size=20)
     encoder = write_encoder()
 
     def run(folder: Path) -> dict[str, Any]:

@@ -75,14 +75,14 @@ def test_after_an_epoch_a_part_of_the_hold_out_is_judged_and_at_the_end_all_of_i
 @pytest.mark.parametrize(
     ("labels", "batch_size", "epochs"), [(20, 128, 1000), (50, 16, 250), (80, 2, 30), (7, 2, 334), (200, 2, 30)]
 )
-@pytest.mark.parametrize("init", ["pretrained", "random"])
+@pytest.mark.parametrize(("init", "network"), [("pretrained", None), ("random", {"encoder": "resnet18"})])
 def test_automatic_epochs_are_thirty_or_make_a_thousand_updates(
-    encoder: Path, data: Path, labels: int, batch_size: int, epochs: int, init: str
+    encoder: Path, data: Path, labels: int, batch_size: int, epochs: int, init: str, network: dict[str, str] | None
 ) -> None:
-    settings = changed(epochs="auto", batch_size=batch_size, init=init)
+    settings = changed(epochs="auto", batch_size=batch_size, init=init, network=network)
     train_split, hold_out = read_split(data, "train"), read_split(data, "validation")
-    network = Classifier(load_encoder(encoder).architecture, 10, "linear")
-    module = Supervised(settings, network, train_split, hold_out, np.arange(labels), seed=0)
+    classifier = Classifier(load_encoder(encoder).architecture, 10, "linear")
+    module = Supervised(settings, classifier, train_split, hold_out, np.arange(labels), seed=0)
     assert module.epochs == epochs
 
 

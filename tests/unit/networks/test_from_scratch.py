@@ -18,7 +18,6 @@ from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.compare import _network
-from tests.unit.conftest import WriteEncoder
 from tests.unit.finetuning import changed
 from tests.unit.finetuning import train as finetune
 
@@ -62,13 +61,11 @@ def test_weights_that_no_module_draws_are_refused_in_one_sentence() -> None:
         build("tests.own_encoders:trained_for_good", 0)
 
 
-def test_random_features_and_a_classifier_from_scratch_bring_nothing_either(
-    tmp_path: Path, data: Path, write_encoder: WriteEncoder
-) -> None:
+def test_random_features_and_a_classifier_from_scratch_bring_nothing_either(tmp_path: Path, data: Path) -> None:
     brought = build(TRAINED, 0, anew=False)["0.weight"]
     random = _network(RandomNetwork(encoder=TRAINED, seed=0), read_description(data).image_format, None)
     assert not torch.equal(random.backbone.state_dict()["0.weight"], brought)
-    settings = changed(init="random", epochs=1, learning_rate=1e-12)
-    finetune(tmp_path / "out", write_encoder(encoder=TRAINED), data, settings)
+    settings = changed(init="random", network={"encoder": TRAINED}, epochs=1, learning_rate=1e-12)
+    finetune(tmp_path / "out", None, data, settings)
     classifier = load_file(tmp_path / "out" / "model.safetensors")
     assert not torch.allclose(classifier["backbone.0.weight"], brought, atol=1e-3)

@@ -19,12 +19,12 @@ from simclr_steps.settings.plan import Plan, plan
 FIRST = hashlib.sha256(b"first").hexdigest()  # of the weights that trainings started from
 
 
-def planned(seeds: int, compare: list[str] | None = None, **pretrain: str) -> Plan:
+def planned(seeds: int, compare: list[str] | None = None, tuned: str = "pretrained", **pretrain: str) -> Plan:
     blocks: dict[str, Any] = {
         "compare": compare or [],
         "datasets": {"digits": {"source": "digits"}},
         "pretrains": {"simclr": {"epochs": 1, **pretrain}},
-        "finetunes": {"tuned": {"labels": 0.1}},
+        "finetunes": {"tuned": {"labels": 0.1, "init": tuned}},
     }
     runs = {"dataset": "digits", "pretrain": "simclr", "finetunes": ["tuned"], "seeds": list(range(seeds))}
     return plan(read_config({**blocks, "experiments": [runs]}))
@@ -170,3 +170,20 @@ def test_a_file_of_published_weights_that_has_changed_is_noticed(tmp_path: Path)
     own.unlink()
     own.mkdir()
     check(tmp_path, asked)
+
+
+def test_a_classifier_of_other_published_weights_or_of_other_own_code_from_scratch_is_noticed(tmp_path: Path) -> None:
+    asked = planned(1, tuned="published")
+    for result in results(asked):
+        write(tmp_path, result)
+    check(tmp_path, asked)
+    [file] = (tmp_path / "resources/weights").glob("*.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "sha256": "other"}))
+    place = "results/digits/compare/published-resnet18-seed0/finetune/tuned/metrics.json"
+    with pytest.raises(UserError, match=f"^{place} were made .* adding -R finetune, or"):
+        check(tmp_path, asked)
+    asked = planned(1, tuned="random", encoder="mine:net")
+    for result in results(asked):
+        write(tmp_path, result)
+    with pytest.raises(UserError, match="random-mine=net-seed0/finetune/tuned.* adding -R pretrain finetune compare"):
+        check(tmp_path, asked, own_code="changed")

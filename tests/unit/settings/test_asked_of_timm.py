@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import plan
 
 
-def ask(folder: Path, compare: list[Any], **block: Any) -> None:
+def ask(folder: Path, compare: list[Any], finetunes: Sequence[str] = (), **block: Any) -> None:
     content = {"datasets": {"d": {"source": "digits"}}, "pretrains": {"p": block}, "compare": compare}
-    asked = plan(read_config({**content, "experiments": [{"dataset": "d", "pretrain": "p"}]}))
+    blocks = {"finetunes": {name: {"init": name} for name in finetunes}}
+    experiment = {"dataset": "d", "pretrain": "p", "finetunes": [*finetunes]}
+    asked = plan(read_config({**content, **blocks, "experiments": [experiment]}))
     check_timm_names(asked, lambda path: str(folder / path))
 
 
@@ -35,6 +38,11 @@ def test_networks_and_tags_are_asked_about_by_their_keys_until_finished_steps_us
         ask(tmp_path, compare, encoder="timm:test_vit")
     names = [["pretrains.p.encoder", "timm:test_vit", False]]
     names += [["compare.0", "timm:resnet18.a1_in1k", True], ["compare.2", "timm:resnet34", False]]
+    assert json.loads(str(asked.value)) == names
+    with pytest.raises(UserError) as asked:
+        ask(tmp_path, [], ["random", "published"], encoder="timm:resnet18.a1_in1k")
+    names = [["pretrains.p.encoder", "timm:resnet18.a1_in1k", False]]
+    names += [["finetunes.published.init", "timm:resnet18.a1_in1k", True]]
     assert json.loads(str(asked.value)) == names
     write_json(tmp_path / "resources/weights/timm=resnet18.a1_in1k.json", {})
     write_json(tmp_path / "results/d/p/seed0/pretrain/run.json", {"settings": {"encoder": "timm:test_vit"}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,22 +10,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from simclr_steps.data.correct import read_correct
-from simclr_steps.data.packed import read_split
+from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.splits import stratified_draw
-from simclr_steps.files import read_table
+from simclr_steps.files import checksum, read_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.methods.classifier import Supervised
-from simclr_steps.networks.encoders import load_encoder, load_network, save_network
+from simclr_steps.methods.off_the_shelf import started
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Classifier, load_network
 from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.finetune import finetune
 from tests.unit.conftest import digits
 from tests.unit.finetuning import changed, train
+
+OWN: dict[str, Any] = {"encoder": "tests.own_encoders:smooth_with_batch_norm"}
 
 
 def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder: Path, data: Path) -> None:
@@ -45,16 +52,46 @@ def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder:
     assert key == ("40", 0) and right.tolist() == (split.labels == guesses).tolist(), "of the test split, judged last"
 
 
-def test_random_init_takes_nothing_from_the_encoder(tmp_path: Path, encoder: Path, data: Path) -> None:
-    other, network = tmp_path / "other.safetensors", load_encoder(encoder)
-    for weight in network.state_dict().values():
-        weight.fill_(1)
-    save_network(other, network)
-    settings = changed(init="random", epochs=1)
-    for name, source in {"one": encoder, "two": other}.items():
-        train(tmp_path / name, source, data, settings)
-    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+def test_from_scratch_depends_on_network_and_seed_only(tmp_path: Path, data: Path) -> None:
+    settings = changed(init="random", network=OWN, epochs=1, learning_rate=1e-12)
+    metrics = [train(tmp_path / str(number), None, data, settings, seed=number // 2) for number in range(3)]
+    one, again, other = (load_file(tmp_path / str(number) / "model.safetensors") for number in range(3))
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    first = "backbone.0.weight"
+    assert (one[first] - other[first]).norm() > 0.1
+    torch.manual_seed(int(np.random.SeedSequence((0, 0)).generate_state(1)[0]))
+    untrained = Classifier(resolve(PretrainSettings(**OWN), read_description(data).image_format), 10, "linear")
+    assert torch.allclose(one[first], untrained.state_dict()[first], atol=1e-8), "as it was before a folder was shared"
+    assert metrics[0]["architecture"]["encoder"] == OWN["encoder"] and metrics[0]["init"] == "random"
+
+
+def test_published_weights_are_trained_as_a_pretraining_would_begin_with_them(tmp_path: Path, data: Path) -> None:
+    torch.manual_seed(1)
+    file, described = tmp_path / "weights.pth", tmp_path / "weights.json"
+    torch.save(timm.create_model("test_resnet").state_dict(), file)
+    facts = {"name": "timm=test_resnet.r160_in1k", "source": "s", "sha256": checksum(file), "license": None}
+    described.write_text(json.dumps({**facts, "path": str(file)}))
+    network: dict[str, Any] = {"encoder": "timm:test_resnet.r160_in1k", "view_size": 32}
+    still = changed(init="published", network=network, epochs=1, learning_rate=1e-12, freeze=True)
+    metrics = train(tmp_path / "out", None, data, still, weights=described)
+    model = load_network(tmp_path / "out" / "model.safetensors")
+    form = read_description(data).image_format
+    expected = started(PretrainSettings(**network, init="published"), form, described)
+    for name in ("backbone", "normalization"):
+        ours, theirs = (getattr(one, name).state_dict() for one in (model, expected))
+        assert ours and all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert metrics["run"]["started_from"] == metrics["architecture"]["started_from"] == facts
+    with pytest.raises(UserError, match="init: published needs what download_weights writes"):
+        train(tmp_path / "none", None, data, still)
+
+
+def test_an_encoder_is_named_where_it_is_started_from_and_nowhere_else(
+    tmp_path: Path, encoder: Path, data: Path
+) -> None:
+    with pytest.raises(UserError, match="^init: pretrained needs an encoder: .* by --encoder$"):
+        train(tmp_path / "out", None, data)
+    with pytest.raises(UserError, match="^--encoder: init: random starts from no encoder: omit it$"):
+        train(tmp_path / "out", encoder, data, changed(init="random", network=OWN))
 
 
 def test_labels_of_the_test_split_change_nothing_but_the_judgment(tmp_path: Path, encoder: Path, data: Path) -> None:

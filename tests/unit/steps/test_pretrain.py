@@ -21,7 +21,7 @@ from simclr_steps.networks import architecture
 from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network, save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.evaluation import EvaluationSettings
-from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.selection import SelectionSettings
 from simclr_steps.steps.evaluate import evaluate
@@ -171,7 +171,7 @@ def test_full_memory_is_one_sentence_that_names_the_key(
     save_network(encoder, Encoder(architecture.resolve(hungry, ImageFormat.of_8_bits((8, 8), 1))))
     with pytest.raises(UserError, match="the GPU ran out of memory at step 1: lower batch_size, which is 20"):
         finetune(
-            FinetuneSettings(labels=40, batch_size=20),
+            FinetunedSettings(labels=40, batch_size=20),
             encoder=encoder,
             data=data,
             seed=0,
@@ -228,7 +228,7 @@ def test_training_starts_from_given_weights_and_a_head_that_is_random(
     select(SelectionSettings(), candidates=out, data=data, out=tmp_path / "chosen", hardware=CPU)
     chosen, few = tmp_path / "chosen/encoder.safetensors", EvaluationSettings(labels=[20], draws=1, augmentation=None)
     evaluate(few, encoder=chosen, data=data, seed=0, out=tmp_path / "evaluate", hardware=CPU)
-    tune(tmp_path / "tuned", chosen, data, FinetuneSettings(labels=20, epochs=1))
+    tune(tmp_path / "tuned", chosen, data, FinetunedSettings(labels=20, epochs=1))
     for file in ("chosen/selection.json", "evaluate/knn.json", "evaluate/linear.json", "tuned/metrics.json"):
         assert read_json(tmp_path / file)["run"]["started_from"] == origin
 

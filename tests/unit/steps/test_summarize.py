@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.steps.summarize import COLUMNS, summarize
 from tests.unit.conftest import WritePacked
 from tests.unit.summary.written_results import settings, write_finetune, write_run

@@ -15,7 +15,7 @@ from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.intervals import ByGroup, interval
 from simclr_steps.summary.page import _data
 from simclr_steps.summary.parents import METRICS
-from simclr_steps.summary.run_results import read_run
+from simclr_steps.summary.reading import read_run
 from tests.unit.conftest import WritePacked, digits
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 

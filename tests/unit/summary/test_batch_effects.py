@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from simclr_steps.settings.plan import Run
+from simclr_steps.settings.runs import Run
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.intervals import interval

@@ -12,7 +12,8 @@ from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary import cautions as module
 from simclr_steps.summary.headline import Headline, group
 from simclr_steps.summary.notes import as_sentences
-from simclr_steps.summary.run_results import RunResults, read_run
+from simclr_steps.summary.reading import read_run
+from simclr_steps.summary.run_results import RunResults
 from tests.unit.summary.written_results import settings, write_run
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from simclr_steps.data.correct import Correct, write_correct
-from simclr_steps.settings.plan import Run
+from simclr_steps.settings.runs import Run
 from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.compared import compared, differences, paired, uncompared
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.notes import as_sentences, grave
 from simclr_steps.summary.paired import difference
-from simclr_steps.summary.run_results import RunResults, read_run
+from simclr_steps.summary.reading import read_run
+from simclr_steps.summary.run_results import RunResults
 from tests.unit.summary.written_results import compared as compared_with
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 
@@ -97,9 +98,10 @@ def test_every_other_input_and_training_from_scratch_are_subtracted_on_the_draws
         of_compared = [folder.parents[1] / "compare" / name for name in compared_with(seed)]
         for name, place in zip(("simclr", "random", "pixels"), (folder / "evaluate", *of_compared), strict=True):
             found.setdefault(name, []).append(written(place, 0.6, ("10", 0), ("10", 1), ("100", 0)))
-        for name, init, draws in (("tuned", "pretrained", 2), ("scratch", "random", 1), ("slow", "random", 1)):
+        inits = {"tuned": "pretrained", "scratch": "random", "slow": "random", "given": "published"}
+        for name, init in inits.items():
             write_finetune(folder, name, init, 0.8)
-            keys = [("10", draw) for draw in range(draws)]
+            keys = [("10", draw) for draw in range(1 + (name == "tuned"))]
             found.setdefault(name, []).append(written(folder / "finetune" / name, 0.7, *keys))
 
     def cell(one: str, other: str, *keys: tuple[str, int]) -> str:
@@ -115,10 +117,11 @@ def test_every_other_input_and_training_from_scratch_are_subtracted_on_the_draws
         ["10", cell("simclr", "random", *of_ten), cell("simclr", "pixels", *of_ten)],
         ["100", cell("simclr", "random", ("100", 0)), cell("simclr", "pixels", ("100", 0))],
     ]
-    for name in ("scratch", "slow"):
-        column = [f"fine-tuned minus from scratch ({name})", cell("tuned", name, of_ten[0]), ""]
+    others = {name: f"from scratch ({name})" for name in ("scratch", "slow")} | {"given": "published, fine-tuned"}
+    for name, written_as in others.items():
+        column = [f"fine-tuned minus {written_as}", cell("tuned", name, of_ten[0]), ""]
         expected = [[*row, more] for row, more in zip(expected, column, strict=True)]
-    runs = [read_run(run, tmp_path) for run in settings(0, 1, finetunes=("tuned", "scratch", "slow")).runs]
+    runs = [read_run(run, tmp_path) for run in settings(0, 1, finetunes=("tuned", "scratch", "slow", "given")).runs]
     for run in runs:
         run.correct = dict(reversed(run.correct.items()))  # whose order is not that of the headline
     [one] = group(pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series", "by_group"]))

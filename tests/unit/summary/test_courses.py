@@ -8,11 +8,12 @@ import pytest
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.config import read_config
-from simclr_steps.settings.plan import Run, plan
+from simclr_steps.settings.plan import plan
+from simclr_steps.settings.runs import Run
 from simclr_steps.summary import curves
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import _pretrains
-from simclr_steps.summary.run_results import read_run
+from simclr_steps.summary.reading import read_run
 from tests.unit.summary.written_results import write_run
 
 RUN = Run(dataset="digits", pretrain="third", seed=0, finetunes=[], continues=["first", "second"])

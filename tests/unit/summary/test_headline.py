@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.markdown import as_markdown
-from simclr_steps.summary.run_results import read_run
+from simclr_steps.summary.reading import read_run
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 
 

@@ -16,6 +16,19 @@ def test_a_summary_of_all_results_names_its_config_and_nothing_else(tmp_path: Pa
     assert origin(runs, tmp_path, "") == []
 
 
+def test_fine_tunings_from_scratch_are_known_where_runs_share_them_and_named_elsewhere(tmp_path: Path) -> None:
+    """They were in the run's own folder in earlier versions."""
+    folder, shared = write_run(tmp_path, 0), tmp_path / "digits/compare/random-resnet18-seed0"
+    for place in (folder, shared):
+        write_finetune(place, "scratch", "random", 0.5)
+    (run,) = settings(0, finetunes=("scratch",)).runs
+    asked = run.model_copy(update={"starts": {"scratch": shared.name}})
+    (sentence,) = origin([asked], tmp_path, "")
+    assert sentence.endswith("that are not part of this summary: digits/simclr/seed0/finetune/scratch.")
+    (sentence,) = origin([run], tmp_path, "")
+    assert sentence.endswith(": digits/compare/random-resnet18-seed0/finetune/scratch.")
+
+
 @pytest.mark.parametrize(
     ("seeds", "end"), [([1, 2], "digits/simclr/seed1, digits/simclr/seed2."), (range(1, 11), "seed8 and 1 more.")]
 )

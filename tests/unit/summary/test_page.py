@@ -12,7 +12,7 @@ from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.data.packed import read_description
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary import page
-from simclr_steps.summary.run_results import read_run
+from simclr_steps.summary.reading import read_run
 from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import WritePacked
 from tests.unit.settings.test_image_format import of

@@ -1,76 +1,62 @@
-"""Results that are absent, damaged or of another version are named."""
+"""Rows have the interval of what they are a share of, and no row is written without a value."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.steps.summarize import summarize
-from simclr_steps.summary.run_results import read_run
-from tests.unit.conftest import WritePacked
-from tests.unit.summary.written_results import put, settings, write_finetune, write_run
+from simclr_steps.summary.intervals import ByGroup
+from simclr_steps.summary.run_results import RunResults, groups_of
+from tests.unit.summary.written_results import put, settings
 
 
 @pytest.fixture
-def resources(write_packed: WritePacked) -> Path:
-    return write_packed(name="digits").parent
+def collected() -> RunResults:
+    return RunResults(settings(3).runs[0])
 
 
-def test_a_run_that_has_not_run_is_named(tmp_path: Path, resources: Path) -> None:
-    with pytest.raises(UserError, match=r"seed7/pretrain/history\.csv does not exist"):
-        summarize(settings(7), results=tmp_path, resources=resources, out=tmp_path)
+def test_a_row_names_its_run_and_has_an_interval_if_it_is_a_share_of_images(collected: RunResults) -> None:
+    by_group = ByGroup(np.full(6, 10.0), np.array([8.0, 9.0, 7.0, 8.0, 10.0, 6.0]))
+    collected.add("knn", "loss", 4.5, split="test")
+    collected.add("knn", "accuracy", 0.8, images=60)
+    collected.add("knn", "accuracy", 0.8, images=60, by_group=by_group)
+    plain, share, grouped = collected.rows
+    assert plain == {
+        **{"dataset": "digits", "pretrain": "simclr", "seed": 3, "stage": "knn", "split": "test"},
+        **{"metric": "loss", "value": 4.5},
+    }
+    assert share["images"] == 60 and share["low"] < 0.8 < share["high"] and "groups" not in share
+    assert grouped["groups"] == 6 and (grouped["low"], grouped["high"]) != (share["low"], share["high"])
 
 
-def test_a_damaged_result_is_named(tmp_path: Path, resources: Path) -> None:
-    folder = write_run(tmp_path, 0)
-    (folder / "evaluate" / "knn.json").write_text('{"neighbors": ')
-    with pytest.raises(UserError, match=r"knn\.json is not valid JSON"):
-        summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_no_row_is_added_without_a_value(collected: RunResults, value: float | None) -> None:
+    collected.add("knn", "accuracy", value, images=60)
+    assert collected.rows == []
 
 
-def test_results_of_another_version_are_named(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, 0)
-    put(folder / "evaluate" / "knn.json", {"neighbors": 10, "test": {"share": 0.9}})
-    with pytest.raises(UserError, match=r"seed0 contains results from a different version \(KeyError\('images'\)\)"):
-        read_run(settings(0).runs[0], tmp_path)
+def test_the_record_of_what_is_read_is_kept_and_its_data_are_compared_with_the_runs_own(
+    collected: RunResults, tmp_path: Path
+) -> None:
+    assert collected.read("knn", tmp_path / "absent.json") is None and collected.records == {}
+    put(tmp_path / "knn.json", {"input": "simclr"})
+    for stage in ("knn", "finetune tuned"):
+        content = collected.read(stage, tmp_path / "knn.json")
+        assert content and content["input"] == "simclr" and collected.records[stage] == content["run"]
+        collected.check_data(stage, tmp_path)
+    collected.records["finetune tuned"]["data_hash"] = "0ther"
+    with pytest.raises(UserError, match=f"{tmp_path} was measured on data other than the run's: run finetune again"):
+        collected.check_data("finetune tuned", tmp_path)
 
 
-def test_the_caption_of_a_gallery_says_which_channels_it_shows(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, 0)
-    put(folder / "galleries" / "run.json", {"split": "test", "channels": "DNA in blue, ER in green", "run": {}})
-    (folder / "galleries" / "neighbors.png").touch()
-    captions = {picture.file.stem: picture.caption for picture in read_run(settings(0).runs[0], tmp_path).pictures}
-    assert captions["neighbors"].endswith(" Images show DNA in blue, ER in green.")
-    assert "Images show" not in captions.get("backbone", "")
-
-
-def test_what_was_not_run_is_left_out(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, 0)
-    for stage in ("evaluate", "umap", "encoder", "../../compare"):
-        shutil.rmtree(folder / stage)
-    found = read_run(settings(0, finetunes=("tuned",)).runs[0], tmp_path)
-    assert {row["stage"] for row in found.rows} == {"pretrain"}
-    assert (list(found.records), found.pictures, found.choice) == (["pretrain"], [], "")
-
-
-def test_what_a_run_is_compared_with_is_measured_alike_and_on_the_same_data(tmp_path: Path) -> None:
-    write_run(tmp_path, 0)
-    rows = read_run(settings(0).runs[0], tmp_path).rows
-    voted = {row["input"]: row["value"] for row in rows if row["stage"] == "knn" and row["metric"] == "accuracy"}
-    assert voted == pytest.approx({"simclr": 0.9, "random": 0.6, "pixels": 0.7})
-    file = tmp_path / "digits" / "compare" / "pixels-seed0" / "linear.json"
-    file.write_text(file.read_text().replace("da7a", "0ther"))
-    with pytest.raises(UserError, match="pixels-seed0 was measured on data other than the run's: run compare again"):
-        read_run(settings(0).runs[0], tmp_path)
-
-
-def test_a_fine_tuning_on_other_data_than_the_features_is_named(tmp_path: Path) -> None:
-    folder = write_run(tmp_path, 0)
-    write_finetune(folder, "tuned", "pretrained", 0.8)
-    file = folder / "finetune" / "tuned" / "metrics.json"
-    file.write_text(file.read_text().replace("da7a", "0ther"))
-    with pytest.raises(UserError, match="finetune/tuned was measured on data other than the run's: run finetune again"):
-        read_run(settings(0, finetunes=("tuned",)).runs[0], tmp_path)
+def test_balanced_measures_are_of_the_groups_balanced_counts() -> None:
+    measured = {
+        "by_group": {"images": [4], "accuracy": [3]},
+        "balanced_by_group": {"images": [2], "balanced_accuracy": [1]},
+    }
+    plain, balanced = groups_of(measured, "accuracy"), groups_of(measured, "balanced_accuracy")
+    assert plain is not None and balanced is not None and (plain.images[0], balanced.images[0]) == (4, 2)
+    assert groups_of({}, "accuracy") is None

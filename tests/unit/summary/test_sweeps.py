@@ -8,7 +8,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from simclr_steps.settings.config import read_config
-from simclr_steps.settings.plan import Run, plan
+from simclr_steps.settings.plan import plan
+from simclr_steps.settings.runs import Run
 from simclr_steps.summary.sweeps import draw_sweeps
 
 TEMPERATURES = [0.1, 0.5, 1.0]

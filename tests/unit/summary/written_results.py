@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from simclr_steps.settings.plan import SummarySettings
+from simclr_steps.settings.runs import SummarySettings
 from tests.unit.conftest import DIGITS
 
 COMPARED = ("random", "pixels")

@@ -198,7 +198,7 @@ def test_a_training_leaves_before_an_epochs_end_that_is_known_not_to_fit(
     monkeypatch.setattr(SimCLR, "training_step", takes(1, SimCLR.training_step))
     monkeypatch.setattr(SimCLR, "validate", takes(100, SimCLR.validate))
     settings = PRETRAIN.model_copy(update={"encoder": "tests.own_encoders:with_batch_norm"})
-    places = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
+    places: dict[str, Any] = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
     saving = Saving(every_minutes=60, leave_by=390)  # with epoch 0 two take 310 s, and a third would end after 415 s
     with pytest.raises(Stopped, match=r"stopped \(the time budget ran out\), saved at step 14 of 40") as stopped:
         pretrain(settings, seed=0, hardware=Hardware(gpus=0), saving=saving, **places)

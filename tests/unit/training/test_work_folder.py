@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_any_change_of_what_a_result_is_made_of_leads_to_another_work_folder(
 
     def begin(settings: PretrainSettings = OWN, seed: int = 0) -> None:
         with pytest.raises(Stopped):
-            places = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
+            places: dict[str, Any] = {"data": data, "out": tmp_path / "out", "work": tmp_path / "work"}
             pretrain(settings, seed=seed, hardware=CPU, saving=Saving(leave_by=0.0), **places)
 
     begin()

@@ -1,0 +1,58 @@
+"""The runs that experiments ask for, and the summary of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from simclr_steps.settings.base import Settings
+from simclr_steps.settings.display import Display
+
+
+class GridPoint(Settings):
+    """One combination of a grid's values."""
+
+    pretrain: str  # the block that the grid is laid over
+    values: dict[str, Any]
+
+
+class Run(Settings):
+    """One pretraining on one data set from one seed, and the fine-tunings of it and beside it."""
+
+    dataset: str
+    pretrain: str  # the block's name and, after it, the grid's values if there are any: simclr-temperature=0.2
+    seed: int
+    finetunes: list[str]
+    grids: list[GridPoint] = Field([])  # what the run is in each grid that asks for it
+    continues: list[str] = Field([])  # the pretrainings from whose end this one goes on, the first one first
+    compared: list[str] = Field([])  # what it is compared with, by the names of folders
+    starts: dict[str, str] = Field({})  # those among them that a fine-tuning starts from instead of its own encoder
+
+    @property
+    def folder(self) -> str:
+        """Where the run's results are, below those of all runs."""
+        return self.folder_of(self.pretrain)
+
+    @property
+    def folders_compared(self) -> list[str]:
+        """Where those of what it is compared with are, which other runs share."""
+        return [f"{self.dataset}/compare/{name}" for name in self.compared]
+
+    @property
+    def classifiers(self) -> dict[str, str]:
+        """Where its fine-tunings are, by name; other runs share those that do not start from its own encoder."""
+        shared = {name: f"{self.dataset}/compare/{start}" for name, start in self.starts.items()}
+        return {name: f"{shared.get(name, self.folder)}/finetune/{name}" for name in self.finetunes}
+
+    def folder_of(self, pretrain: str) -> str:
+        """Return the same of another pretraining on the data set from the seed."""
+        return f"{self.dataset}/{pretrain}/seed{self.seed}"
+
+
+class SummarySettings(Settings):
+    """The runs that a summary is about."""
+
+    runs: list[Run]
+    displays: dict[str, Display] = Field({})  # by data set, where the images are not shown as they are
+    metadata: list[str] = Field([])

@@ -1,0 +1,51 @@
+"""Reads a fine-tuning of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from simclr_steps.data.correct import read_correct
+from simclr_steps.data.splits import JUDGED
+from simclr_steps.summary.confusion import confusion
+from simclr_steps.summary.parents import METRICS
+from simclr_steps.summary.run_results import GROUPED, RunResults, of_share
+
+_SHARES = ("accuracy", "top_5_accuracy", "balanced_accuracy")  # of the metrics, those of images
+
+
+def read_finetuning(collected: RunResults, place: Path, name: str) -> None:
+    """Read what the fine-tuning of this name left in its folder, if it has run."""
+    stage = f"finetune {name}"
+    metrics = collected.read(stage, place / "metrics.json")
+    if not metrics:
+        return
+    collected.check_data(stage, place)
+    if (place / "correct.npz").exists():
+        collected.tuned[name] = read_correct(place / "correct.npz")
+    predictions = place / "predictions.parquet"
+    if predictions.exists():
+        collected.confusions[name] = confusion(pd.read_parquet(predictions))
+        collected.predictions[name] = predictions
+    history = place / "history.csv"
+    if history.exists():
+        collected.finetune_histories[name] = pd.read_csv(history)
+    of_draws = [draw["test"].get("per_class", []) for draw in metrics["draws"] if draw["test"]]
+    collected.per_class[name] = [row for rows in of_draws for row in rows]
+    series = f"finetune-{metrics['init']}{'-frozen' if metrics['freeze'] else ''}"
+    for draw in metrics["draws"]:
+        labels = draw.get("label_count", metrics["label_count"])
+        keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
+        keys |= {key: draw[key] for key in GROUPED if key in draw}
+        collected.add("finetune", "epochs", draw["epochs"], **keys)
+        for split in JUDGED:
+            measured = draw[split] or {}
+            of_parents = measured.get("parents") or {}
+            for metric, named in METRICS.items():
+                judged = {**of_share(of_parents, metric, of_parents.get("images")), "split": split}
+                collected.add("finetune", named, of_parents.get(metric), **judged, **keys)
+            for metric, value in measured.items():
+                if isinstance(value, float):  # a confusion matrix and the number of images are not metrics
+                    of_images = of_share(measured, metric, measured["images"]) if metric in _SHARES else {}
+                    collected.add("finetune", metric, value, split=split, **of_images, **keys)
