@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.settings.image_format import ImageFormat
-
 Packed = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 BRIGHTENED = "all images brightened alike"
@@ -35,18 +33,13 @@ class Contrast:
         return np.rint(shares * largest).astype(images.dtype)
 
 
-def contrast_of_split(images: Packed, form: ImageFormat) -> Contrast | None:
+def contrast_of_split(images: Packed) -> Contrast | None:
     """Return how all images of a split, [N, H, W, C], are stretched, by looking at some of them."""
-    if is_photo(form) or not len(images):
+    if not len(images):
         return None
     rows = np.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).astype(np.int64)
     step = int(np.ceil(np.sqrt(len(rows) * images[0].size / _MOST_VALUES)))
     return contrast_for(images[rows, ::step, ::step])
-
-
-def is_photo(form: ImageFormat) -> bool:
-    """Return whether images are gray levels or colors of 8 bits, which are shown as they are, however dark."""
-    return form.is_picture and form.dtype == "uint8"
 
 
 def contrast_for(images: Packed) -> Contrast | None:

@@ -78,6 +78,11 @@ class ImageFormat(Reading):
         return cls(height=height, width=width, channels=channels, value_range=ranges, mean=[], std=[])
 
     @property
+    def is_photo(self) -> bool:
+        """Whether the originals are gray levels or colors of 8 bits, which figures show as they are, however dark."""
+        return self.is_picture and self.dtype == "uint8"
+
+    @property
     def largest(self) -> int:
         """The largest packed value."""
         return (1 << self.bits) - 1

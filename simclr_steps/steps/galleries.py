@@ -17,7 +17,7 @@ from simclr_steps.data.packed import Pixels, read_description, read_split
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw, rows_of_split
 from simclr_steps.evaluation.neighbors import nearest, vote
-from simclr_steps.figures.contrast import BRIGHTENED, contrast_for, is_photo
+from simclr_steps.figures.contrast import BRIGHTENED, contrast_for
 from simclr_steps.figures.mosaic import LARGEST_TILE, add_legend, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
 from simclr_steps.figures.thumbnails import thumbnails
@@ -69,7 +69,7 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
         settings.augmentation, as_size(settings.view_size), is_color=description.image_format.is_color
     )
     shown = views_of(train.images, rows, augmenter, seed)
-    may_stretch = not is_photo(description.image_format)
+    may_stretch = not description.image_format.is_photo
     with whole_folder(out, _OWN) as folder:
         save(draw_views(train.images[rows], shown, mix, legend, may_stretch=may_stretch), folder / "augmentation")
         if len(split) < 2:

@@ -143,6 +143,6 @@ def _mistakes(
             if title not in mistakes:
                 images = read_images(resources / dataset, "test")
                 channels = in_words(legend_of(mix, form))
-                contrast = contrast_of_split(images, form)  # the same for all panels of a data set
+                contrast = None if form.is_photo else contrast_of_split(images)  # the same for each of its panels
                 mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels, contrast)
     return mistakes

@@ -78,7 +78,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
             require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, split, len(drawn), labels)
             packed = read_images(data, split)
-            contrast = contrast_of_split(packed, description.image_format)
+            contrast = None if description.image_format.is_photo else contrast_of_split(packed)
             images = _tiles(packed, drawn, mix, contrast)
             pages, channels = {}, in_words(legend_of(mix, description.image_format))
             of_images = [f"Images show {channels}."] if channels else []

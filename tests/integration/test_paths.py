@@ -95,7 +95,8 @@ def finish(folder: Path, command: list[str], made: Path) -> None:
     done = again(folder, command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "resuming from " in (made / "logs" / RUN / "pretrain.log").read_text()
-    assert_results(made / "results" / RUN, ["pretrained"], shared=["scratch"])
+    scratch = "compare/random-slow_encoder=slow_encoder-seed0"
+    assert_results(made / "results" / RUN, ["pretrained"], shared=["scratch"], start=scratch)
     assert (made / "results/summary/mistakes.png").exists()
     page = (made / "results/summary.html").read_text()
     assert f'href="{RUN}/umap/backbone.html"' in page and page.count("data:image/png") >= 4

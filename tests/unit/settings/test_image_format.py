@@ -26,3 +26,8 @@ def test_a_format_is_the_same_after_json() -> None:
     written = of(2, channel_names=["DNA", "RNA"], dtype="float32", bits=16, value_range=[(-0.5, 1.5), (0, 4095)])
     assert ImageFormat.model_validate_json(written.model_dump_json()) == written
     assert written.size == (6, 5)
+
+
+def test_photographs_have_gray_levels_or_colors_of_8_bits() -> None:
+    assert of(1).is_photo and of(3).is_photo
+    assert not of(1, dtype="uint16").is_photo and not of(2).is_photo and not of(1, channel_names=["DNA"]).is_photo

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from simclr_steps.figures.contrast import contrast_of_split
-from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.summary.mistakes import MOST, draw_mistakes, surest_mistakes
 from tests.unit.conftest import DIGITS, deep_digits, digits
 
@@ -42,8 +41,7 @@ def test_dim_images_are_brightened_which_the_figure_says() -> None:
     images = deep_digits(40)[0] // 8
     table = pd.DataFrame({"row": [7], "label": [0], "prediction": [1], "class": ["a"], "predicted_class": ["b"]})
     table = table.assign(probability_a=0.1, probability_b=0.9)
-    form = ImageFormat.of_8_bits((8, 8), 1).model_copy(update={"dtype": "uint16", "bits": 16})
-    contrast = contrast_of_split(images, form)
+    contrast = contrast_of_split(images)
     assert contrast is not None
     axes = draw_mistakes({"tuned": surest_mistakes(table, images, contrast=contrast)}).axes[0]
     assert axes.get_title().endswith("images wrong\nall images brightened alike")
