@@ -31,11 +31,16 @@ _TEMPLATE = Path(__file__).with_suffix(".html.j2")
 _PROTOCOL = {
     "pretrain": (
         "encoder",
+        "init",
         "epochs",
         "global_batch_size",
         "temperature",
         "optimizer",
         "learning_rate",
+        "learning_rate_scaling",
+        "backbone_learning_rate_factor",
+        "freeze_epochs",
+        "warmup_epochs",
         "schedule",
         "augmentation",
     ),
@@ -53,6 +58,7 @@ _PROTOCOL = {
         "learning_rate",
         "layer_decay",
         "keep",
+        "class_weights",
         "augmentation",
     ),
     "umap": ("split", "n_neighbors", "min_dist", "metric", "random_state", "supervised", "max_points"),
@@ -258,9 +264,16 @@ def _protocol(run: RunResults) -> Table:
         settings = record.get("settings") or {}
         keys = [key for key in _PROTOCOL.get(stage.split()[0], ()) if key in settings]
         if keys:
-            text = "; ".join(f"{key.replace('_', ' ')} {_plain(settings[key])}" for key in keys)
-            rows.append([_STEPS.get(stage, stage), text])
+            told = [f"{key.replace('_', ' ')} {_plain(settings[key])}" for key in keys]
+            if settings.get("parent"):
+                told.insert(0, f"continues {run.run.continues[-1]} after its {_epochs(settings['parent'])} epochs")
+            rows.append([_STEPS.get(stage, stage), "; ".join(told)])
     return rows
+
+
+def _epochs(settings: Mapping[str, Any]) -> int:
+    """Return how many epochs a pretraining and those that it continues took."""
+    return int(settings["epochs"]) + (_epochs(settings["parent"]) if settings.get("parent") else 0)
 
 
 def _plain(value: Any) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.data.packed import read_description
+from simclr_steps.settings.runs import Run
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary import page
 from simclr_steps.summary.reading import read_run
@@ -64,6 +65,20 @@ def test_the_display_is_said_to_be_the_data_sets(tmp_path: Path, resources: Path
         config = page._config([run], {"digits": data.model_copy(update={"run": {"settings": {}}})})
         assert config["umap"] == {"split": "test"}
         assert config["datasets"]["digits"] == (expected or {})
+
+
+def test_the_protocol_says_what_a_training_starts_from_and_what_its_classes_weigh(tmp_path: Path) -> None:
+    write_run(tmp_path, 0, pretrain="first")
+    write_run(tmp_path, 0, pretrain="longer")
+    run = read_run(Run(dataset="digits", pretrain="longer", seed=0, finetunes=[], continues=["first"]), tmp_path)
+    first = {"encoder": "resnet18", "init": "published", "epochs": 5}
+    run.records["pretrain"] = {"settings": {**first, "epochs": 7, "freeze_epochs": 2, "parent": first}}
+    run.records["finetune tuned"] = {"settings": {"init": "pretrained", "class_weights": "balanced"}}
+    rows = dict(page._protocol(run))
+    assert rows["pretrain"] == (
+        "continues first after its 5 epochs; encoder resnet18; init published; epochs 7; freeze epochs 2"
+    )
+    assert rows["finetune tuned"] == "init pretrained; class weights balanced"
 
 
 @needs_chromium
