@@ -60,7 +60,8 @@ def verdict(settings: FittedPretrain, rows: Sequence[_Row], *, features: int, im
         return None
     shown = f"{100 * before:.1f} % before the first step and is {100 * after:.1f} % after the last"
     if settings.parent:
-        return _of_start(before, after, "those that it started from", shown, "continue with a lower learning rate")
+        start, advice = "those of the pretraining that it continues", "continue with a lower learning rate"
+        return _of_start(before, after, start, shown, advice)
     if settings.starts_from_weights:
         advice = "lower backbone_learning_rate_factor, or raise freeze_epochs"
         return _of_start(before, after, "the given weights'", shown, advice)
@@ -108,5 +109,5 @@ def _of_start(before: float, after: float, start: str, shown: str, advice: str) 
     """Judge kNN accuracies beside those of the encoder that training started from."""
     if after > before:
         return None
-    found = "made the features worse than" if after < before else "shows no gain over"
+    found = "made the features worse than" if after < before else "made the features no better than"
     return f"training {found} {start}: the hold-out's kNN accuracy was {shown}: {advice}"

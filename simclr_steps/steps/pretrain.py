@@ -90,8 +90,9 @@ def pretrain(
     origin = first.origin if first else None
     architecture = end.encoder.architecture if end else resolve(settings, packed.image_format, origin)
     log.info("%s, %d images", architecture, len(images))
-    if "auto" in (settings.epochs, settings.global_batch_size):
-        log.info("fitted to them: %d epochs with batches of %d images", fitted.epochs, fitted.global_batch_size)
+    if chosen := [key for key in ("epochs", "global_batch_size") if getattr(settings, key) == "auto"]:
+        shown = ", ".join(f"{key} {getattr(fitted, key)}" for key in chosen)
+        log.info("fitted to them: %s; updates per epoch: %d", shown, len(images) // fitted.global_batch_size)
     if first and settings.asked_stem != settings.stem:
         log.info("stem: auto is torchvision's own here, for which given weights are made")
     tell_left_out(settings.augmentation, packed.image_format.channels, is_color=packed.image_format.is_color)

@@ -25,7 +25,7 @@ def _of_run(run: RunResults) -> Iterator[str]:
     if found := (run.records.get("pretrain") or {}).get("verdict"):
         yield found
     if any((row["stage"], row["metric"], row["value"]) == ("select", "epoch", 0) for row in run.rows):
-        yield f"the encoder is that of the given weights, as no checkpoint is better: {run.choice.rstrip('.')}"
+        yield f"the encoder is the one that training started from, as no checkpoint is better: {run.choice.rstrip('.')}"
 
 
 def _beside_random_features(one: Headline) -> Iterator[str]:

@@ -119,7 +119,7 @@ def test_features_that_are_no_better_than_those_of_given_weights_are_told() -> N
     sentence = str(said(0.81, 0.7))
     assert sentence.startswith("training made the features worse than the given weights': the hold-out's kNN accuracy")
     assert "was 81.0 % before the first step and is 70.0 % after the last: lower backbone_learning_rate" in sentence
-    assert str(said(0.8, 0.8)).startswith("training shows no gain over the given weights'")
+    assert str(said(0.8, 0.8)).startswith("training made the features no better than the given weights'")
     assert said(0.7, 0.81) is said(None, None) is said(0.8, None) is None
 
 
@@ -127,7 +127,7 @@ def test_features_that_a_continued_training_made_no_better_are_told() -> None:
     settings = SETTINGS.model_copy(update={"parent": SETTINGS})
     rows: list[dict[str, Any]] = [{**START, "validate_knn_accuracy": 0.8}, {**GOOD, "validate_knn_accuracy": 0.79}]
     found = str(verdict(settings, rows, **SIZES))
-    assert found.startswith("training made the features worse than those that it started from")
+    assert found.startswith("training made the features worse than those of the pretraining that it continues")
 
 
 def test_without_monitors_the_loss_alone_is_judged() -> None:

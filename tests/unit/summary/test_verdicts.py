@@ -70,6 +70,6 @@ def test_an_encoder_that_is_the_given_weights_is_told(tmp_path: Path) -> None:
     file = write_run(tmp_path, 0) / "encoder" / "selection.json"
     edit(file, chosen="initial.ckpt", epoch=0, why="it is best", candidates=[start])
     assert sentences([], [read_run(settings(0).runs[0], tmp_path)]) == [
-        "seed 0 of digits/simclr: the encoder is that of the given weights, as no checkpoint is better: initial.ckpt "
-        "of epoch 0 was chosen: it is best."
+        "seed 0 of digits/simclr: the encoder is the one that training started from, as no checkpoint is better: "
+        "initial.ckpt of epoch 0 was chosen: it is best."
     ]
