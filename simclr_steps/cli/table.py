@@ -166,8 +166,8 @@ _TABLE = (
         "train a classifier on a fraction of the labels",
         (
             settings(FinetunedSettings, "a block under finetunes and, unless pretrained, network: {encoder}"),
-            path("encoder", "encoder.safetensors written by select, for init: pretrained", required=False),
             DATA,
+            path("encoder", "encoder.safetensors written by select, for init: pretrained", required=False),
             WEIGHTS,
             SEED,
             out("folder to write model.safetensors, metrics.json, history.csv and correct.npz to"),

@@ -169,8 +169,9 @@ def test_missing_data_requirements_are_reported_before_any_pretraining(fresh: Pr
     fresh.config["pretrains"]["simclr"]["global_batch_size"] = 2
     fresh.config["umap"]["split"] = "train"
     fresh.write_config()
-    said = refuse(fresh, "all", "--keep-going")
-    assert said.startswith("finetunes.pretrained.labels: 20 exceeds the 5 available labels")
+    checked, from_scratch = sorted(failures(fresh, "all", "--keep-going"))
+    assert checked.startswith("finetunes.pretrained.labels: 20 exceeds the 5 available labels")
+    assert from_scratch.startswith("labels: 20 exceeds the 5 available labels"), "it waits for no pretraining's check"
     assert (fresh.folder / "resources/digits/dataset.json").exists()
     assert [file.name for file in (fresh.folder / "results/digits").iterdir()] == ["compare"]  # which needs no training
     assert not list((fresh.folder / "work").rglob("pretrain")), "beside which labels were looked at"
