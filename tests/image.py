@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-IMAGE = Path(os.environ.get("SIMCLR_TEST_IMAGE", "no image"))
+IMAGE = Path(os.environ.get("SIMCLR_TEST_IMAGE", "no-image"))  # Snakemake takes no name with a space
 HAS_IMAGE = IMAGE.exists() and shutil.which("apptainer") is not None
 needs_image = pytest.mark.skipif(
     not HAS_IMAGE,
