@@ -125,36 +125,35 @@ def test_originals_of_another_set_are_noticed(adopted: Path) -> None:
         check(adopted, planned(1))
 
 
-def test_a_training_from_other_weights_is_noticed(tmp_path: Path) -> None:
-    own = tmp_path / "own.pth"
-    both = r"results/digits/simclr/seed0/pretrain/run\.json, results/digits/simclr/seed1/pretrain/run\.json"
-    for asked in (planned(2, init=str(own)), planned(2, init="published", encoder="resnet18")):
-        for result in results(asked):
-            write(tmp_path, result)
-        own.write_bytes(b"first")
-        check(tmp_path, asked)
-        own.write_bytes(b"other")
-        for file in (tmp_path / "resources/weights").glob("*.json"):
-            file.write_text(json.dumps({**json.loads(file.read_text()), "sha256": "other"}))
-        with pytest.raises(UserError, match=rf"^{both} were made .* or weights, .* adding -R pretrain, or"):
-            check(tmp_path, asked)
+_TRAINED = (
+    r"results/digits/simclr/seed0/pretrain/run\.json, results/digits/simclr/seed1/pretrain/run\.json were made .*"
+)
 
 
-def test_a_comparison_with_other_weights_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("blocks", "said"),
+    [
+        ({"seeds": 2, "init": "OWN"}, rf"{_TRAINED} or weights, .* adding -R pretrain, or"),
+        ({"seeds": 2, "init": "published"}, rf"{_TRAINED} or weights, .* adding -R pretrain, or"),
+        ({"seeds": 1, "compare": ["OWN"]}, r"results/digits/compare/file=own/knn\.json were .* -R compare, or"),
+        (
+            {"seeds": 1, "compare": ["torchvision:resnet18"]},
+            r"results/digits/compare/resnet18\.IMAGENET1K_V1/knn\.json were .* -R compare, or",
+        ),
+    ],
+)
+def test_results_of_other_weights_are_noticed(tmp_path: Path, blocks: dict[str, Any], said: str) -> None:
     own = tmp_path / "own.pth"
-    for asked, folder in (
-        (planned(1, [str(own)]), "file=own"),
-        (planned(1, ["torchvision:resnet18"]), "resnet18.IMAGENET1K_V1"),
-    ):
-        for result in results(asked):
-            write(tmp_path, result)
-        own.write_bytes(b"first")
+    asked = planned(**json.loads(json.dumps({"encoder": "resnet18", **blocks}).replace("OWN", str(own))))
+    for result in results(asked):
+        write(tmp_path, result)
+    own.write_bytes(b"first")
+    check(tmp_path, asked)
+    own.write_bytes(b"other")
+    for file in (tmp_path / "resources/weights").glob("*.json"):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "sha256": "other"}))
+    with pytest.raises(UserError, match=f"^{said}"):
         check(tmp_path, asked)
-        own.write_bytes(b"other")
-        for file in (tmp_path / "resources/weights").glob("*.json"):
-            file.write_text(json.dumps({**json.loads(file.read_text()), "sha256": "other"}))
-        with pytest.raises(UserError, match=rf"^results/digits/compare/{folder}/knn\.json were .* -R compare, or"):
-            check(tmp_path, asked)
 
 
 def test_a_file_of_published_weights_that_has_changed_is_noticed(tmp_path: Path) -> None:
