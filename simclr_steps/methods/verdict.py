@@ -109,5 +109,5 @@ def _of_start(before: float, after: float, start: str, shown: str, advice: str) 
     """Judge kNN accuracies beside those of the encoder that training started from."""
     if after > before:
         return None
-    found = "made the features worse than" if after < before else "made the features no better than"
-    return f"training {found} {start}: the hold-out's kNN accuracy was {shown}: {advice}"
+    found = "worse" if after < before else "no better"
+    return f"training made the features {found} than {start}: the hold-out's kNN accuracy was {shown}: {advice}"
