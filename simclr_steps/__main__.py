@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from typing import NoReturn
 
 from simclr_steps import __version__
 from simclr_steps.cli.parser import parse, run
 from simclr_steps.cli.table import STEPS
 from simclr_steps.files import is_full
 from simclr_steps.machine.errors import Stopped, UserError
+from simclr_steps.machine.exits import exit_at_once
 from simclr_steps.machine.logs import log, start_logging
 from simclr_steps.machine.processes import (
     die_with_parent,
@@ -93,5 +95,10 @@ def main() -> int:
     return 0
 
 
+def command() -> NoReturn:
+    """Run the step that the command line names as a process of its own."""
+    exit_at_once(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from simclr_steps.files import checksum, read_json, require_intact, whole_file
 from simclr_steps.machine.errors import UserError
-from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.settings.image_format import ImageFormat

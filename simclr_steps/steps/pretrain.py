@@ -21,7 +21,8 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
-from simclr_steps.methods.candidates import Candidates, write_candidates
+from simclr_steps.methods.candidate_files import write_candidates
+from simclr_steps.methods.candidates import Candidates
 from simclr_steps.methods.ends import OPTIMIZER, read_end, write_optimizer
 from simclr_steps.methods.first_weights import first_weights, start_from
 from simclr_steps.methods.fitting import fitted_to

@@ -17,7 +17,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
-from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.networks.encoders import save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.selection import SelectionSettings

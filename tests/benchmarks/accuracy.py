@@ -17,7 +17,7 @@ from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import checksum, read_json, read_table, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Saving
-from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.finetune import FinetuneSettings

@@ -26,7 +26,7 @@ import yaml
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.splits import stratified_draw
 from simclr_steps.machine.options import Hardware
-from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.methods.classifier import Supervised, labeled_logits
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.settings.config import Config, read_config

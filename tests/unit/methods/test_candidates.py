@@ -1,8 +1,7 @@
-"""Candidates are the encoders that the hold-out shows to be best, of each quarter and the last, whole and readable."""
+"""Candidates are the encoders that the hold-out shows to be best, of each quarter and the last."""
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,14 +11,10 @@ import torch
 
 from simclr_steps.data.packed import read_split
 from simclr_steps.files import read_table
-from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
-from simclr_steps.methods.candidates import current_candidate, read_candidate, write_candidate, write_candidates
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.methods.loss import nt_xent
 from simclr_steps.methods.views import random_views
-from simclr_steps.networks.architecture import resolve
-from simclr_steps.networks.encoders import Encoder
-from simclr_steps.settings.image_format import ImageFormat
 from tests.unit.pretraining import OWN, SMALL, train
 
 
@@ -64,35 +59,3 @@ def test_without_a_hold_out_the_quarters_and_the_last_are_the_candidates(
     data = write_packed({"train": (split.images, split.labels), "validation": none, "test": none, "unlabeled": none})
     out = train(tmp_path / "out", data, OWN.model_copy(update={"epochs": 2}))
     assert [row["file"] for row in read_table(out / "checkpoints.csv")] == ["epoch1.ckpt", "last.ckpt"]
-
-
-def test_where_there_are_no_hard_links_equal_candidates_are_copies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EPERM, "no hard links")
-
-    monkeypatch.setattr("os.link", refuse)
-    encoder = Encoder(resolve(SMALL, ImageFormat.of_8_bits((8, 8), 1)))
-    candidate = current_candidate(encoder, {"epoch": 1, "step": 5})
-    write_candidates(tmp_path, {"best_loss": candidate, "last": candidate}, encoder.architecture)
-    assert (tmp_path / "best_loss.ckpt").read_bytes() == (tmp_path / "last.ckpt").read_bytes()
-
-
-def test_a_checkpoint_that_holds_one_number_as_size_is_read_as_a_square(tmp_path: Path) -> None:
-    encoder, file = Encoder(resolve(SMALL, ImageFormat.of_8_bits((8, 8), 1))), tmp_path / "last.ckpt"
-    write_candidate(file, current_candidate(encoder, {"epoch": 1, "step": 5}), encoder.architecture)
-    content = torch.load(file, weights_only=True)
-    content["architecture"] |= {"image_size": 8, "packed_size": 16}
-    torch.save(content, file)
-    read = read_candidate(file)[1].architecture
-    assert (read.image_size, read.packed_size) == ((8, 8), (16, 16))
-
-
-def test_truncated_checkpoint_is_named(tmp_path: Path) -> None:
-    encoder, file = Encoder(resolve(SMALL, ImageFormat.of_8_bits((8, 8), 1))), tmp_path / "last.ckpt"
-    write_candidate(file, current_candidate(encoder, {"epoch": 1, "step": 5}), encoder.architecture)
-    assert read_candidate(file)[0].step == 5
-    file.write_bytes(file.read_bytes()[:-1000])
-    with pytest.raises(UserError, match="last.ckpt is damaged"):
-        read_candidate(file)

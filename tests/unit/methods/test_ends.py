@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from simclr_steps.files import checksums, read_json, read_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods import random_numbers
-from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.methods.ends import OPTIMIZER, put_into, write_optimizer
 from simclr_steps.methods.fitting import fitted_to
 from simclr_steps.methods.simclr import SimCLR

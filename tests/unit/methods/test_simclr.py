@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from simclr_steps.files import read_json, read_table
-from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.steps import pretrain as pretrain_step
 from simclr_steps.training import resuming

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.files import checksum, read_json, read_table, write_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.methods.monitors import MONITORS, rankme
 from simclr_steps.networks import architecture
 from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network, save_network

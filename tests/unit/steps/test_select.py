@@ -14,7 +14,7 @@ from simclr_steps.data.packed import read_split
 from simclr_steps.files import checksums, read_json, read_table, write_json, write_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
-from simclr_steps.methods.candidates import Candidate, read_candidate, write_candidate
+from simclr_steps.methods.candidate_files import Candidate, read_candidate, write_candidate
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features

@@ -13,7 +13,7 @@ from simclr_steps.files import read_table
 from simclr_steps.machine import compilation
 from simclr_steps.machine.errors import Stopped, UserError
 from simclr_steps.machine.options import NORMAL_SAVING, Hardware, Saving
-from simclr_steps.methods.candidates import read_candidate
+from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
