@@ -18,7 +18,7 @@ from tests.snakemake_runs import run_snakemake
 @pytest.mark.parametrize(
     ("recipe", "run", "finetunes", "images"),
     [
-        ("mnist", "mnist/simclr/seed0", ["pretrained_30", "scratch_30"], 500),
+        ("mnist", "mnist/simclr/seed0", ["pretrained_30", "scratch_30"], 128),
         ("cifar10", "cifar10/resnet18/seed0", ["scratch_30"], 128),
     ],
 )
