@@ -5,7 +5,8 @@ For tests of what a whole run makes. A test of how processes start and end, or o
 
 from __future__ import annotations
 
-import atexit
+import fcntl
+import gc
 import importlib
 import json
 import os
@@ -25,28 +26,41 @@ _OWN = ("simclr_steps", "tests")
 
 @cache
 def warm_environment() -> dict[str, str]:
-    """Start this process's server, unless it has one, and return the environment by which PYTHON finds it."""
-    folder = tempfile.mkdtemp()
-    address = f"{folder}/socket"
+    """Return the environment by which PYTHON finds the server; the first of pytest's processes that asks starts it."""
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    folder = Path(tempfile.gettempdir(), f"warm_steps-{owner}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    address = folder / "socket"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not address.exists():
+            _start(address, owner)
+    return {"WARM_STEPS": str(address)}
+
+
+def _start(address: Path, owner: int) -> None:
+    """Start a server that ends with the process `owner`, which may be its grandparent."""
     listening = socket.socket(socket.AF_UNIX)
-    listening.bind(address)
+    listening.bind(str(address))
     listening.listen()
-    command = [sys.executable, "-m", "tests.warm_steps", str(listening.fileno())]
+    command = [sys.executable, "-m", "tests.warm_steps", str(listening.fileno()), str(owner), str(address.parent)]
     environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue"}  # the only one that may be forked
-    server = subprocess.Popen(
+    subprocess.Popen(
         command, cwd=PYTHON.parents[1], env=environment, pass_fds=[listening.fileno()], stdin=subprocess.DEVNULL
     )
     listening.close()
-    atexit.register(shutil.rmtree, folder)
-    atexit.register(server.terminate)
-    return {"WARM_STEPS": address}
 
 
-def serve(listening: socket.socket) -> None:
-    """Fork a keeper of one step for each connection, for ever."""
+def serve(listening: socket.socket, owner: int) -> None:
+    """Fork a keeper of one step for each connection, as long as the owner lives."""
+    gc.freeze()  # else each step would look through all that is imported, and so copy its memory
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system clears away the keepers that have ended
-    while True:
-        connection, _ = listening.accept()
+    listening.settimeout(1)
+    while Path(f"/proc/{owner}").exists():
+        try:
+            connection, _ = listening.accept()
+        except TimeoutError:
+            continue
         if not os.fork():
             listening.close()
             _keep(connection)
@@ -104,4 +118,5 @@ def _warm_up() -> None:
 
 if __name__ == "__main__":
     _warm_up()
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
+    shutil.rmtree(sys.argv[3])
