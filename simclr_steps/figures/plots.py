@@ -52,6 +52,7 @@ MOST_PANELS = 12
 _COLUMNS = 2
 _LONGEST_NAME = 28  # characters, in a legend
 _TITLE_WIDTH = 44  # characters
+_MARGIN = 0.1  # inches around all that is drawn
 _DOTS_PER_INCH = 200
 _LETTERS_PER_INCH = 13
 _LEGEND_LINE = 0.17  # inches
@@ -149,7 +150,11 @@ def sentence(text: str) -> Figure:
 def save(figure: Figure, stem: Path) -> None:
     """Write `stem`.png and `stem`.svg, each whole or not at all and the same for the same drawing."""
     use_installed_fonts(figure)
+    figure.set_dpi(_DOTS_PER_INCH)
+    figure.draw_without_rendering()  # arranges it, which takes longer than to write it: once for both files
+    figure.set_layout_engine(None)
+    box = figure.get_tightbbox().padded(_MARGIN)
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         path = stem.with_name(f"{stem.name}.{kind}")
         with whole_file(path) as partial, mpl.rc_context({"svg.hashsalt": "simclr"}):
-            figure.savefig(partial, format=kind, dpi=_DOTS_PER_INCH, bbox_inches="tight", metadata=metadata)
+            figure.savefig(partial, format=kind, dpi=_DOTS_PER_INCH, bbox_inches=box, metadata=metadata)
