@@ -65,8 +65,8 @@ def _published(downloaded: Path | None) -> FirstWeights:
     return FirstWeights(path, origin)
 
 
-def start_from(encoder: Encoder, path: Path) -> None:
-    """Put the weights of a file into an encoder's backbone; its projection head stays random.
+def start_from(encoder: Encoder, path: Path, *, frozen: bool = False) -> None:
+    """Put the weights of a file into an encoder's backbone, which may stay `frozen`; its projection head stays random.
 
     The images' mean and standard deviation are those that the weights were made with. Where these are for another
     number of channels, it takes those of the images that it is trained on.
@@ -79,7 +79,7 @@ def start_from(encoder: Encoder, path: Path) -> None:
     architecture = encoder.architecture
     form = architecture.trained_on
     weights = read_weights(path)
-    put_into(encoder.backbone, weights, path, architecture.encoder)
+    put_into(encoder.backbone, weights, path, architecture.encoder, frozen=frozen)
     expected = _stored_statistics(weights) if weights.are_ours else input_statistics(architecture.encoder)
     if expected is None:
         log.info("the encoder reads values in [0, 1], as its weights do")

@@ -36,7 +36,7 @@ def off_the_shelf(
         When the file is absent, damaged, of an unknown network, or not the one that was downloaded or planned with.
     """
     try:
-        encoder = started(_as_start(network), form, downloaded, planned)
+        encoder = started(_as_start(network), form, downloaded, planned, frozen=True)
     except UserError as error:
         raise UserError(f"compare: {str(error).removeprefix('init: ')}") from error
     height, width = encoder.architecture.image_size
@@ -47,9 +47,16 @@ def off_the_shelf(
 
 
 def started(
-    settings: PretrainSettings, form: ImageFormat, downloaded: Path | None, planned: str | None = None
+    settings: PretrainSettings,
+    form: ImageFormat,
+    downloaded: Path | None,
+    planned: str | None = None,
+    *,
+    frozen: bool = False,
 ) -> Encoder:
     """Return the encoder that a pretraining from given weights begins with, but for its random projection head.
+
+    Of one whose backbone stays `frozen` the file must hold the statistics of batch norm, too.
 
     Raises
     ------
@@ -61,7 +68,7 @@ def started(
         torch.manual_seed(0)  # of the projection head, which nothing reads
         encoder = Encoder(resolve(settings, form, first.origin if first else None))
     if first:
-        start_from(encoder, first.path)
+        start_from(encoder, first.path, frozen=frozen)
     return encoder
 
 

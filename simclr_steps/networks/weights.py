@@ -21,6 +21,7 @@ _NAMED = 4  # tensors in a sentence
 _INSIDE = ("state_dict", "model_state_dict", "model", "weights")  # where files keep the tensors, if not at the top
 _HEADS = {"fc", "head", "heads", "head_dist", "classifier", "classif", "last_linear"}  # what libraries call them
 _COUNTS = "num_batches_tracked"  # of batch norm, which old files lack and nothing needs
+_STATISTICS = ("running_mean", "running_var")  # of batch norm, which start as 0 and 1
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) -> None:
+def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *, frozen: bool = False) -> None:
     """Put weights into a backbone and say in the log what was found, what is left out and what is missing.
 
     The tensors may stand below any prefix, such as `module.` or `backbone.`. Of another number of input channels, the
@@ -87,7 +88,8 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) ->
     Raises
     ------
     UserError
-        When they are of another network than `encoder`, or are not finite; the message names a tensor.
+        When they are of another network than `encoder`, are not finite, or lack the statistics of batch norm for a
+        backbone that stays `frozen`; the message names a tensor.
     """
     wanted: dict[str, Tensor] = backbone.state_dict()
     prefix = _prefix(weights.tensors, wanted)
@@ -102,8 +104,14 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) ->
         how = "sums" if read == 1 else "repeats and scales"
         log.info("the first kernel was made for %d channels: the encoder %s it for %d", given, how, read)
     _check_values(backbone, used, wanted, path, encoder)
-    backbone.load_state_dict({**wanted, **used})
     missing = [name for name in wanted if name not in used and not name.endswith(_COUNTS)]
+    statistics = [name for name in missing if name.endswith(_STATISTICS)]
+    if statistics and frozen:
+        raise UserError(
+            f"init: {path} lacks statistics of batch norm ({_named(statistics)}), which a frozen encoder does not "
+            "learn: save the whole state_dict, with its buffers"
+        )
+    backbone.load_state_dict({**wanted, **used})
     aside = [
         name
         for name in weights.tensors
@@ -112,8 +120,13 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str) ->
     ]
     where = f', below "{prefix}"' if prefix else ""
     log.info("starting from %s: %d of the backbone's %d tensors%s", path, len(used), len(wanted), where)
-    if missing:
-        log.warning("warning: %s lacks %s, which stay random", path, _named(missing))
+    if untrained := [name for name in missing if name not in statistics]:
+        log.warning("warning: %s lacks %s, which stay as in an untrained network", path, _named(untrained))
+    if statistics:
+        named = _named(statistics)
+        log.warning(
+            "warning: %s lacks statistics of batch norm (%s), which begin with mean 0 and variance 1", path, named
+        )
     if aside:
         log.info("left out of %s: %s", path, _named(aside))
 

@@ -123,7 +123,7 @@ def _start(
             raise UserError(f"--encoder: init: {settings.init} starts from no encoder: omit it")
         if settings.init == "random":
             return resolve(settings.as_pretraining, form), None
-        published = started(settings.as_pretraining, form, weights)
+        published = started(settings.as_pretraining, form, weights, frozen=settings.freeze)
         return published.architecture, published
     if encoder is None:
         raise UserError("init: pretrained needs an encoder: name the encoder.safetensors of select by --encoder")

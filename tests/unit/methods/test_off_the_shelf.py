@@ -49,6 +49,13 @@ def test_a_file_of_torchvision_is_recognized_and_read_at_its_size_with_its_mean(
     assert gray.normalization.mean.tolist() == [0.5], "the images' own, as none is published for one channel"
 
 
+def test_a_file_without_the_statistics_of_batch_norm_is_one_sentence(tmp_path: Path) -> None:
+    weights = saved(tmp_path / "net.pth")
+    torch.save({name: tensor for name, tensor in weights.items() if ".running_" not in name}, tmp_path / "net.pth")
+    with pytest.raises(UserError, match=r"^compare: .*net\.pth lacks statistics of batch norm \(bn1\.running_mean, "):
+        off_the_shelf(OffTheShelf(weights=str(tmp_path / "net.pth")), COLOR, None)
+
+
 @pytest.mark.parametrize("name", ["resnet34", "resnext50_32x4d", "wide_resnet50_2"])
 def test_networks_of_torchvision_are_told_apart(name: str, tmp_path: Path) -> None:
     saved(tmp_path / "net.pth", name)

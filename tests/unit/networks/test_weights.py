@@ -108,10 +108,30 @@ def test_what_lacks_is_named_and_below_95_percent_is_an_error(tmp_path: Path, ca
     path = tmp_path / "weights.pth"
     torch.save({name: tensor for name, tensor in state.items() if not name.startswith("bn1.")}, path)
     put(path)
-    assert "lacks bn1.weight, bn1.bias, bn1.running_mean, bn1.running_var, which stay random" in caplog.text
+    assert "lacks bn1.weight, bn1.bias, which stay as in an untrained network" in caplog.text
     torch.save({name: tensor for name, tensor in state.items() if not name.startswith("layer3.")}, path)
     with pytest.raises(UserError, match=r"has 8\d% of the parameters of resnet18 and lacks layer3.0.conv1.weight, "):
         put(path)
+
+
+@pytest.mark.parametrize("kept", [("num_batches_tracked",), ()])
+def test_statistics_that_lack_begin_as_they_are_and_a_frozen_encoder_needs_them(
+    kept: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = torchvision.models.resnet18(weights=None)
+    network.bn1.running_var.fill_(4)
+    parameters = dict(network.named_parameters())
+    path = tmp_path / "weights.pth"
+    torch.save({name: t for name, t in network.state_dict().items() if name in parameters or name.endswith(kept)}, path)
+    assert put(path)["bn1.running_var"].eq(1).all()
+    told = "weights.pth lacks statistics of batch norm (bn1.running_mean, bn1.running_var, layer1.0.bn1.running_mean, "
+    assert f"{told}layer1.0.bn1.running_var and 36 more), which begin with mean 0 and variance 1" in caplog.text
+    assert "untrained" not in caplog.text
+    with pytest.raises(
+        UserError, match=r"lacks statistics .* and 36 more\), which a frozen encoder"
+    ):
+        put_into(backbone_of(), read_weights(path), path, "resnet18", frozen=True)
+    put_into(backbone_of(), read_weights(as_torchvision(tmp_path, network)), path, "resnet18", frozen=True)
 
 
 def test_weights_of_another_depth_are_told(tmp_path: Path) -> None:

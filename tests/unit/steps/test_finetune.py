@@ -83,6 +83,10 @@ def test_published_weights_are_trained_as_a_pretraining_would_begin_with_them(tm
     assert metrics["run"]["started_from"] == metrics["architecture"]["started_from"] == facts
     with pytest.raises(UserError, match="init: published needs what download_weights writes"):
         train(tmp_path / "none", None, data, still)
+    torch.save(dict(timm.create_model("test_resnet").named_parameters()), file)
+    described.write_text(json.dumps({**facts, "sha256": checksum(file), "path": str(file)}))
+    with pytest.raises(UserError, match="lacks statistics of batch norm .* which a frozen encoder does not learn"):
+        train(tmp_path / "none", None, data, still, weights=described)
 
 
 def test_an_encoder_is_named_where_it_is_started_from_and_nowhere_else(
