@@ -20,6 +20,7 @@ _LEAST_SHARE = 0.95  # of a backbone's parameters that a file must hold
 _NAMED = 4  # tensors in a sentence
 _INSIDE = ("state_dict", "model_state_dict", "model", "weights")  # where files keep the tensors, if not at the top
 _HEADS = {"fc", "head", "heads", "head_dist", "classifier", "classif", "last_linear"}  # what libraries call them
+_OURS = "backbone."  # what this package's files have before the names
 _COUNTS = "num_batches_tracked"  # of batch norm, which old files lack and nothing needs
 _STATISTICS = ("running_mean", "running_var")  # of batch norm, which start as 0 and 1
 
@@ -72,11 +73,17 @@ def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
         content = inner
     tensors = {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
     if not tensors:
-        raise UserError(f"{path} holds no tensors by name: save a state_dict")
+        within = [str(name) for name, part in content.items() if _holds_tensors(part)]
+        way_out = f"it has some within {_named(within)}: save one of these as a file" if within else "save a state_dict"
+        raise UserError(f"{path} holds no tensors by name: {way_out}")
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex() or tensor.is_quantized:
             raise UserError(f"{path} holds {name} as no plain real numbers: save a state_dict of float32 tensors")
     return tensors
+
+
+def _holds_tensors(part: Any) -> bool:
+    return isinstance(part, Mapping) and any(isinstance(value, Tensor) for value in part.values())
 
 
 def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *, frozen: bool = False) -> None:
@@ -89,13 +96,16 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
     ------
     UserError
         When they are of another network than `encoder`, are not finite, or lack the statistics of batch norm for a
-        backbone that stays `frozen`; the message names a tensor.
+        backbone that stays `frozen`; the message names a tensor. Also when they are those of two networks, such as a
+        student and its teacher.
     """
     wanted: dict[str, Tensor] = backbone.state_dict()
-    prefix = _prefix(weights.tensors, wanted)
-    found = {name.removeprefix(prefix): tensor for name, tensor in weights.tensors.items() if name.startswith(prefix)}
+    prefix, *others = _prefixes(weights, backbone)
+    found = _below(prefix, weights)
     used = {name: found[name] for name in wanted if name in found}
     _check_complete(backbone, used, path, encoder)
+    for other in others:
+        _check_same(found, prefix, other, weights, backbone, path)
     _check_nothing_over(found, wanted, path, encoder)
     first = _first_kernel(backbone)
     if first in used and _differ_in_channels(used[first], wanted[first]):
@@ -134,8 +144,7 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
 def are_of(weights: Weights, backbone: nn.Module) -> bool:
     """Return whether a file holds each parameter of a backbone and no further blocks, for any number of channels."""
     wanted = backbone.state_dict()
-    prefix = _prefix(weights.tensors, wanted)
-    found = {name.removeprefix(prefix): tensor for name, tensor in weights.tensors.items() if name.startswith(prefix)}
+    found = _below(_prefixes(weights, backbone)[0], weights)
     try:
         _check_nothing_over(found, wanted, Path(), "")
     except UserError:
@@ -151,15 +160,44 @@ def _first_kernel(backbone: nn.Module) -> str | None:
     return next((name for name, parameter in backbone.named_parameters() if parameter.ndim > 2), None)
 
 
-def _prefix(names: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """Return what stands before the most of the wanted names."""
-    counts: Counter[str] = Counter()
-    for name in names:
+def _prefixes(weights: Weights, backbone: nn.Module) -> list[str]:
+    """Return what stands before the names of the most parameters, several prefixes where they match equally well."""
+    wanted = dict(backbone.named_parameters())
+    named: Counter[str] = Counter()
+    fitting: Counter[str] = Counter()  # in their shapes, too
+    for name, tensor in weights.tensors.items():
         parts = name.split(".")
         for start in range(len(parts)):
-            if ".".join(parts[start:]) in wanted:
-                counts["".join(f"{part}." for part in parts[:start])] += 1
-    return counts.most_common(1)[0][0] if counts else ""
+            if (parameter := wanted.get(".".join(parts[start:]))) is not None:
+                prefix = "".join(f"{part}." for part in parts[:start])
+                named[prefix] += 1
+                fitting[prefix] += tensor.shape == parameter.shape
+    best = max(((named[prefix], fitting[prefix]) for prefix in named), default=None)
+    found = [prefix for prefix in named if (named[prefix], fitting[prefix]) == best] or [""]
+    return [_OURS] if weights.are_ours and _OURS in found else found
+
+
+def _below(prefix: str, weights: Weights) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.tensors.items() if name.startswith(prefix)}
+
+
+def _check_same(
+    found: Mapping[str, Tensor], prefix: str, other: str, weights: Weights, backbone: nn.Module, path: Path
+) -> None:
+    """Raise UserError when the parameters below two prefixes differ, as those of a student and its teacher do.
+
+    Those of a module that is registered under two names do not.
+    """
+    second = _below(other, weights)
+    for name, _ in backbone.named_parameters():
+        one, two = found.get(name), second.get(name)
+        if one is not two and (one is None or two is None or not one.equal(two)):
+            places = " and ".join(f'below "{where}"' if where else "at the top" for where in (prefix, other))
+            kept = other or prefix
+            raise UserError(
+                f"init: {path} holds two networks that match equally well, {places}: save one of them, such as "
+                f'{{name: tensor for name, tensor in state_dict.items() if name.startswith("{kept}")}}'
+            )
 
 
 def _check_complete(backbone: nn.Module, used: Mapping[str, Tensor], path: Path, encoder: str) -> None:

@@ -16,7 +16,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.encoders import load_network
-from simclr_steps.networks.weights import for_channels, put_into, read_weights
+from simclr_steps.networks.weights import Weights, for_channels, put_into, read_weights
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 
@@ -127,9 +127,7 @@ def test_statistics_that_lack_begin_as_they_are_and_a_frozen_encoder_needs_them(
     told = "weights.pth lacks statistics of batch norm (bn1.running_mean, bn1.running_var, layer1.0.bn1.running_mean, "
     assert f"{told}layer1.0.bn1.running_var and 36 more), which begin with mean 0 and variance 1" in caplog.text
     assert "untrained" not in caplog.text
-    with pytest.raises(
-        UserError, match=r"lacks statistics .* and 36 more\), which a frozen encoder"
-    ):
+    with pytest.raises(UserError, match=r"lacks statistics .* and 36 more\), which a frozen encoder"):
         put_into(backbone_of(), read_weights(path), path, "resnet18", frozen=True)
     put_into(backbone_of(), read_weights(as_torchvision(tmp_path, network)), path, "resnet18", frozen=True)
 
@@ -190,6 +188,35 @@ def test_tensors_beside_a_loss_are_found(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     torch.save({"loss": torch.tensor(0.5), "state_dict": {"model": network.state_dict()}}, path)
     assert torch.equal(put(path)["conv1.weight"], network.state_dict()["conv1.weight"])
+
+
+def test_a_student_and_its_teacher_in_one_file_are_told_apart_by_the_user(tmp_path: Path) -> None:
+    student, teacher = (torchvision.models.resnet18(weights=None) for _ in range(2))
+    path = tmp_path / "last.ckpt"
+    state = state_of(student, "student.")
+    del state["student.bn1.num_batches_tracked"]
+    torch.save({"state_dict": state | state_of(teacher, "teacher.")}, path)
+    told = r'^init: .*last.ckpt holds two networks that match equally well, below "student." and below "teacher.": '
+    with pytest.raises(UserError, match=rf'{told}save one.* if name.startswith\("teacher."\)}}$'):
+        put(path)
+    torch.save(state_of(student) | state_of(teacher, "teacher."), path)
+    with pytest.raises(UserError, match='equally well, at the top and below "teacher.": save'):
+        put(path)
+    torch.save({"epoch": 1, "student": state_of(student), "teacher": state_of(teacher)}, path)
+    with pytest.raises(UserError, match="holds no tensors by name: it has some within student, teacher: save one of"):
+        put(path)
+    torch.save(state_of(student, "backbone.") | state_of(student, "model.0."), path)  # one module under two names
+    assert torch.equal(put(path)["conv1.weight"], student.conv1.weight)
+
+
+def test_our_projection_head_that_is_built_like_the_backbone_is_no_second_network(tmp_path: Path) -> None:
+    def built() -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4, bias=False))
+
+    given, backbone = built(), built()
+    state = state_of(built(), "projection_head.") | state_of(given, "backbone.")
+    put_into(backbone, Weights(state, are_ours=True), tmp_path, "networks:mine")
+    assert backbone.state_dict()["2.weight"].equal(given.state_dict()["2.weight"])
 
 
 def test_files_that_are_no_float_weights_are_told(tmp_path: Path) -> None:
