@@ -68,8 +68,9 @@ def _published(downloaded: Path | None) -> FirstWeights:
 def start_from(encoder: Encoder, path: Path, *, frozen: bool = False) -> None:
     """Put the weights of a file into an encoder's backbone, which may stay `frozen`; its projection head stays random.
 
-    The images' mean and standard deviation are those that the weights were made with. Where these are for another
-    number of channels, it takes those of the images that it is trained on.
+    The images' mean and standard deviation are those that the weights were made with. Where these are not known for
+    the images' channels, or the file's first kernel reads another number, it takes those of the images that it is
+    trained on.
 
     Raises
     ------
@@ -79,15 +80,19 @@ def start_from(encoder: Encoder, path: Path, *, frozen: bool = False) -> None:
     architecture = encoder.architecture
     form = architecture.trained_on
     weights = read_weights(path)
-    put_into(encoder.backbone, weights, path, architecture.encoder, frozen=frozen)
+    channels = put_into(encoder.backbone, weights, path, architecture.encoder, frozen=frozen)
     expected = _stored_statistics(weights) if weights.are_ours else input_statistics(architecture.encoder)
     if expected is None:
         log.info("the encoder reads values in [0, 1], as its weights do")
         return
-    is_known = len(expected[0]) == form.channels
+    is_known = form.channels == len(expected[0]) == (channels or form.channels)
     mean, std = expected if is_known else (form.mean, [value or 1.0 for value in form.std])
     encoder.normalization.set(mean, std)
-    whose = "the weights were made with" if is_known else "these images have, as the weights are for other channels"
+    whose = "the weights were made with"
+    if not is_known:
+        made_for = channels or len(expected[0])
+        unlike = f"the weights are for {made_for} channel{'s' * (made_for != 1)}"
+        whose = f"these images have, as {unlike if made_for != form.channels else 'those of the weights are unknown'}"
     shown = (" ".join(f"{value:.3f}" for value in values) for values in (mean, std))
     log.info("the encoder subtracts the mean %s and divides by the standard deviation %s, which %s", *shown, whose)
 

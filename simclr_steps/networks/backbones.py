@@ -91,8 +91,9 @@ def _count_features(backbone: nn.Module, architecture: Architecture) -> int:
 
 def _does_not_fit(architecture: Architecture, error: Exception) -> UserError:
     height, width = architecture.image_size
+    channels = f"{architecture.channels} channel{'s' * (architecture.channels != 1)}"
     reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(
-        f"encoder: {architecture.encoder} cannot read images of {height} × {width} pixels and {architecture.channels} "
-        f"channels ({reason}): use another network, or set view_size to a size that it supports"
+        f"encoder: {architecture.encoder} cannot read images of {height} × {width} pixels and {channels} "
+        f"({reason}): use another network, or set view_size to a size that it supports"
     )

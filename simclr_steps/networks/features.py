@@ -45,11 +45,11 @@ def images_at_a_time(images: Images, read_as: Size = (1, 1)) -> int:
 def check_images(network: Encoder | Classifier, images: Images) -> None:
     """Raise UserError when a network reads packed images of another kind than these, [N, H, W, C]."""
     form, bits = network.architecture.trained_on, 8 * images.dtype.itemsize
-    for what, expected, found in (("channels", form.channels, images.shape[3]), ("bits", form.bits, bits)):
+    for what, expected, found in (("channel", form.channels, images.shape[3]), ("bit", form.bits, bits)):
         if expected != found:
             raise UserError(
-                f"the network expects images with {expected} {what}, but these have {found}: use the data it was made "
-                "for"
+                f"the network expects images with {expected} {what}{'s' * (expected != 1)}, but these have {found}: "
+                "use the data it was made for"
             )
 
 

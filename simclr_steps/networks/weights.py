@@ -86,8 +86,10 @@ def _holds_tensors(part: Any) -> bool:
     return isinstance(part, Mapping) and any(isinstance(value, Tensor) for value in part.values())
 
 
-def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *, frozen: bool = False) -> None:
+def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *, frozen: bool = False) -> int | None:
     """Put weights into a backbone and say in the log what was found, what is left out and what is missing.
+
+    Return the number of channels that the file's first kernel reads, None where it has none.
 
     The tensors may stand below any prefix, such as `module.` or `backbone.`. Of another number of input channels, the
     first kernel is summed for one and else repeated and scaled, as in timm.
@@ -108,11 +110,13 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
         _check_same(found, prefix, other, weights, backbone, path)
     _check_nothing_over(found, wanted, path, encoder)
     first = _first_kernel(backbone)
-    if first in used and _differ_in_channels(used[first], wanted[first]):
-        read, given = wanted[first].shape[1], used[first].shape[1]
+    channels = used[first].shape[1] if first in used else None
+    if channels and _differ_in_channels(used[first], wanted[first]):
+        read = wanted[first].shape[1]
         used[first] = for_channels(used[first], read)
         how = "sums" if read == 1 else "repeats and scales"
-        log.info("the first kernel was made for %d channels: the encoder %s it for %d", given, how, read)
+        made_for = f"{channels} channel{'s' * (channels != 1)}"
+        log.info("the first kernel was made for %s: the encoder %s it for %d", made_for, how, read)
     _check_values(backbone, used, wanted, path, encoder)
     missing = [name for name in wanted if name not in used and not name.endswith(_COUNTS)]
     statistics = [name for name in missing if name.endswith(_STATISTICS)]
@@ -139,6 +143,7 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
         )
     if aside:
         log.info("left out of %s: %s", path, _named(aside))
+    return channels
 
 
 def are_of(weights: Weights, backbone: nn.Module) -> bool:
@@ -156,8 +161,9 @@ def are_of(weights: Weights, backbone: nn.Module) -> bool:
     )
 
 
-def _first_kernel(backbone: nn.Module) -> str | None:
-    return next((name for name, parameter in backbone.named_parameters() if parameter.ndim > 2), None)
+def _first_kernel(backbone: nn.Module) -> str:
+    """Return the name of the kernel that reads the images; parameters such as a transformer's tokens come before it."""
+    return next((f"{name}.weight" for name, module in backbone.named_modules() if isinstance(module, nn.Conv2d)), "")
 
 
 def _prefixes(weights: Weights, backbone: nn.Module) -> list[str]:

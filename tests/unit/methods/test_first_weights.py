@@ -130,4 +130,20 @@ def test_for_other_channels_the_mean_is_that_of_the_images_and_a_constant_channe
     given.normalization.set([0.25] * 3, [0.5] * 3)
     start_from(encoder, saved(tmp_path / "given.safetensors", given))
     assert statistics(encoder) == ([0.5, 0.5], [0.25, 1.0])
-    assert "which these images have, as the weights are for other channels" in caplog.text
+    assert "which these images have, as the weights are for 3 channels" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("channels", "why"), [(3, "the weights are for 1 channel"), (1, "those of the weights are unknown")]
+)
+def test_weights_for_gray_images_do_not_bring_the_mean_of_color_images(
+    channels: int, why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    torch.save(build(TIMM, channels=1).backbone.state_dict(), tmp_path / "gray.pth")
+    encoder = build(TIMM, channels)
+    start_from(encoder, tmp_path / "gray.pth")
+    assert statistics(encoder) == ([0.5] * channels, [0.25, 1.0, 1.0][:channels])
+    assert f"which these images have, as {why}" in caplog.text and "were made with" not in caplog.text
+    told = "the first kernel was made for 1 channel: the encoder repeats and scales it for 3"
+    assert (told in caplog.text) == (channels == 3)

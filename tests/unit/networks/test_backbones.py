@@ -80,7 +80,7 @@ def test_unknown_timm_network_and_absent_timm_are_named(monkeypatch: pytest.Monk
 
 
 def test_network_that_cannot_read_the_images_is_named() -> None:
-    with pytest.raises(UserError, match="encoder: timm:test_vit cannot read images of 20 × 32 pixels and 1 channels"):
+    with pytest.raises(UserError, match="encoder: timm:test_vit cannot read images of 20 × 32 pixels and 1 channel "):
         build("timm:test_vit", (20, 32), 1)
 
 

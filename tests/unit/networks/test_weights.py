@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
@@ -91,6 +92,16 @@ def test_the_first_kernel_is_made_for_other_channels_as_timm_does(channels: int)
 
     kernel = torch.rand(4, 3, 7, 7)
     assert torch.allclose(for_channels(kernel, channels), adapt_input_conv(channels, kernel.clone()))
+
+
+@pytest.mark.parametrize("encoder", ["timm:test_vit", "timm:test_vit4"])
+def test_a_transformer_whose_tokens_come_first_reads_other_channels(encoder: str, tmp_path: Path) -> None:
+    given = timm.create_model(encoder.removeprefix("timm:")).state_dict()
+    settings = PretrainSettings(encoder=encoder, init="weights.pth", view_size=160)
+    gray = build_backbone(resolve(settings, ImageFormat.of_8_bits((160, 160), 1)))[0]
+    assert put_into(gray, Weights(given, are_ours=False), tmp_path, encoder) == 3
+    kernel = given["patch_embed.proj.weight"].sum(dim=1, keepdim=True)
+    assert gray.state_dict()["patch_embed.proj.weight"].equal(kernel)
 
 
 def test_gray_images_give_what_they_give_as_color(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_a_custom_encoder_gets_height_and_width_and_one_for_squares_is_refused_o
         "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, 8))\n"
     )
     squares = OWN.model_copy(update={"encoder": "squares:encoder", "epochs": 1})
-    sentence = "encoder: squares:encoder cannot read images of 8 × 16 pixels and 1 channels .* or set view_size"
+    sentence = "encoder: squares:encoder cannot read images of 8 × 16 pixels and 1 channel .* or set view_size"
     with pytest.raises(UserError, match=sentence):
         train(tmp_path / "out", data, squares)
     assert train(tmp_path / "own", data, OWN.model_copy(update={"epochs": 1})).exists()
