@@ -11,7 +11,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.networks.architecture import StartedFrom
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.published import Statistics, input_statistics
-from simclr_steps.networks.weights import Weights, put_into, read_weights
+from simclr_steps.networks.weights import Weights, check_file, put_into, read_weights
 from simclr_steps.settings.pretrain import PretrainSettings
 
 
@@ -34,7 +34,7 @@ def first_weights(
     Raises
     ------
     UserError
-        When the file does not exist, or is not the one that was downloaded or planned with.
+        When the file cannot be read, or is not the one that was downloaded or planned with.
     """
     if settings.init == "published":
         return _published(downloaded)
@@ -45,8 +45,9 @@ def first_weights(
     path = settings.own_weights
     if path is None:
         return None
-    if not path.is_file():
+    if not path.exists() and not path.is_symlink():
         raise UserError(f"init: {path} does not exist: write random, published or the path of a file of weights")
+    check_file(path)
     sha256 = checksum(path)
     if planned and sha256 != planned:
         raise UserError(f"init: {path} has changed since the run was planned: plan again, or put the former file back")

@@ -14,7 +14,7 @@ from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.encoders import Encoder, load_encoder
 from simclr_steps.networks.published import input_size, published
 from simclr_steps.networks.timm_names import check_timm_name
-from simclr_steps.networks.weights import are_of, read_weights
+from simclr_steps.networks.weights import are_of, check_file, read_weights
 from simclr_steps.settings.compared import OffTheShelf
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ENCODERS
@@ -79,6 +79,7 @@ def _as_start(network: OffTheShelf) -> PretrainSettings:
         published(encoder)  # which tells names that are unknown
         return PretrainSettings(encoder=encoder, init="published", view_size=input_size(encoder))
     path = Path(network.weights)
+    check_file(path)
     if network.encoder:
         if network.encoder.startswith("timm:"):
             check_timm_name(network.encoder, weights=False)

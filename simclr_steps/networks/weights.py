@@ -33,14 +33,30 @@ class Weights:
     are_ours: bool  # the file is an encoder, a classifier or a checkpoint of this package
 
 
+def check_file(path: Path) -> None:
+    """Raise UserError unless a file can be read and has content."""
+    try:
+        with path.open("rb") as stream:
+            is_empty = not stream.read(1)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: give the path of a file of weights") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path} is a folder: give the path of the file of weights in it") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): give the path of a file of weights") from error
+    if is_empty:
+        raise UserError(f"{path} is empty: get the file again")
+
+
 def read_weights(path: Path) -> Weights:
     """Read a safetensors file, or what torch.save wrote with nothing but tensors and plain values in it.
 
     Raises
     ------
     UserError
-        When the file is absent or damaged, holds code, which is not run, or holds no tensors.
+        When the file is absent, empty or damaged, holds code, which is not run, or holds no tensors.
     """
+    check_file(path)
     try:
         with path.open("rb") as stream:
             is_safetensors = stream.read(9)[8:] == b"{"
@@ -49,8 +65,6 @@ def read_weights(path: Path) -> Weights:
                 tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
                 return Weights(tensors, "simclr" in (stored.metadata() or {}))
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: give the path of a file of weights") from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is damaged or holds more than tensors, such as code, which is not run: save the state_dict "
@@ -147,17 +161,18 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
 
 
 def are_of(weights: Weights, backbone: nn.Module) -> bool:
-    """Return whether a file holds each parameter of a backbone and no further blocks, for any number of channels."""
-    wanted = backbone.state_dict()
+    """Return whether `put_into` finds in a file what it needs of a backbone, for any number of channels."""
     found = _below(_prefixes(weights, backbone)[0], weights)
     try:
-        _check_nothing_over(found, wanted, Path(), "")
+        _check_complete(backbone, found, Path(), "")
+        _check_nothing_over(found, backbone.state_dict(), Path(), "")
     except UserError:
         return False
     first = _first_kernel(backbone)
     return all(
-        name in found and (found[name].shape == one.shape or (name == first and _differ_in_channels(found[name], one)))
+        found[name].shape == one.shape or (name == first and _differ_in_channels(found[name], one))
         for name, one in backbone.named_parameters()
+        if name in found
     )
 
 

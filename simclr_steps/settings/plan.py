@@ -167,6 +167,8 @@ class Plan:
         for key, path in self.own_files.items():
             if not path.exists():
                 raise UserError(f"{key}: {path} does not exist: fix the path")
+            if path.is_dir() and not key.endswith("path"):  # as datasets.NAME.path and weights_path may be
+                raise UserError(f"{key}: {path} is a folder: give the path of the file of weights in it")
         for name, path in self.paths.items():
             searched = isinstance(self.config.datasets[name], FolderDataset) and path.is_dir()
             for folder in written:

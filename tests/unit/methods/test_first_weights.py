@@ -53,6 +53,8 @@ def test_a_file_of_the_user_is_recorded_with_its_checksum_and_one_that_is_absent
     path = tmp_path / "weights.pth"
     with pytest.raises(UserError, match=r"^init: .*weights\.pth does not exist: write random, published or the path"):
         first_weights(settings(init=str(path)))
+    with pytest.raises(UserError, match=f"^{tmp_path} is a folder: give the path of the file of weights in it$"):
+        first_weights(settings(init=str(tmp_path)))
     path.write_bytes(b"weights")
     found = first_weights(settings(init=str(path)))
     assert found is not None and found.path == path

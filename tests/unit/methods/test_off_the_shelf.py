@@ -49,6 +49,24 @@ def test_a_file_of_torchvision_is_recognized_and_read_at_its_size_with_its_mean(
     assert gray.normalization.mean.tolist() == [0.5], "the images' own, as none is published for one channel"
 
 
+def test_a_file_that_lacks_a_few_tensors_is_recognized(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "net.pth"
+    weights = saved(path)
+    torch.save({name: tensor for name, tensor in weights.items() if name not in ("conv1.weight", "bn1.bias")}, path)
+    assert off_the_shelf(OffTheShelf(weights=str(path)), COLOR, None).architecture.encoder == "resnet18"
+    assert "net.pth lacks conv1.weight, bn1.bias, which stay as in an untrained network" in caplog.text
+    torch.save({name: tensor for name, tensor in weights.items() if "layer4" not in name}, path)
+    with pytest.raises(UserError, match=r"^compare: .*net\.pth is neither "):
+        off_the_shelf(OffTheShelf(weights=str(path)), COLOR, None)
+
+
+@pytest.mark.parametrize("encoder", [None, "timm:test_vit"])
+def test_what_is_no_file_is_one_sentence(encoder: str | None, tmp_path: Path) -> None:
+    for name, sentence in (("", "is a folder: give the path"), ("net.pth", "does not exist: give the path of a file")):
+        with pytest.raises(UserError, match=f"^compare: {tmp_path / name} {sentence}"):
+            off_the_shelf(OffTheShelf(weights=str(tmp_path / name), encoder=encoder), COLOR, None)
+
+
 def test_a_file_without_the_statistics_of_batch_norm_is_one_sentence(tmp_path: Path) -> None:
     weights = saved(tmp_path / "net.pth")
     torch.save({name: tensor for name, tensor in weights.items() if ".running_" not in name}, tmp_path / "net.pth")

@@ -170,7 +170,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_truncated_file_is_told(tmp_path: Path, write: Callable[[Path, nn.Module], Path]) -> None:
     path = write(tmp_path, torchvision.models.resnet18(weights=None))
     content = path.read_bytes()
-    for size in (0, 5, 400, 100_000, len(content) - 100):
+    for size in (5, 400, 100_000, len(content) - 100):
         path.write_bytes(content[:size])
         with pytest.raises(UserError, match=f"{path.name} is damaged"):
             read_weights(path)
@@ -180,6 +180,15 @@ def test_what_is_no_file_of_weights_is_told(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     with pytest.raises(UserError, match="weights.pth does not exist"):
         read_weights(path)
+    path.touch()
+    with pytest.raises(UserError, match="weights.pth is empty: get the file again$"):
+        read_weights(path)
+    with pytest.raises(UserError, match=f"^{tmp_path} is a folder: give the path of the file of weights in it$"):
+        read_weights(tmp_path)
+    loop = tmp_path / "loop.pth"
+    loop.symlink_to(loop)
+    with pytest.raises(UserError, match=r"loop.pth cannot be read \(Too many levels of symbolic links\): give"):
+        read_weights(loop)
     torch.save({"epoch": 1}, path)
     with pytest.raises(UserError, match="holds no tensors by name"):
         read_weights(path)

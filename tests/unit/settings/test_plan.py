@@ -242,6 +242,10 @@ def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     weights.touch()
     result.check_paths([])
     assert result.own_files["pretrains.simclr.init"] == weights
+    folders = BLOCKS | {"pretrains": {"simclr": {"init": str(tmp_path)}}}, BLOCKS | {"compare": [str(tmp_path)]}
+    for blocks, key in zip(folders, ("pretrains.simclr.init", "compare.0"), strict=True):
+        with pytest.raises(UserError, match=rf"^{key}: {tmp_path} is a folder: give the path of the file of weights"):
+            planned({}, **blocks).check_paths([])
 
 
 def test_published_weights_are_named_once_and_their_source_decides_no_training() -> None:
