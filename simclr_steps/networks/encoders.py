@@ -118,6 +118,8 @@ def load_network(path: Path, *, trust: str | None = None) -> Encoder | Classifie
         that are not finite; or when it names own code that has changed since the training, in another module than
         `trust`. That code is not run.
     """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give the .safetensors file in it")
     try:
         with safe_open(path, framework="pt") as stored:
             description = json.loads((stored.metadata() or {}).get("simclr", "{}"))

@@ -130,6 +130,8 @@ def test_damaged_absent_and_foreign_files_are_named(tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
     with pytest.raises(UserError, match="encoder.safetensors does not exist"):
         load_network(path)
+    with pytest.raises(UserError, match=r"is a folder: give the \.safetensors file in it$"):
+        load_network(tmp_path)
     save_network(path, Encoder(architecture()))
     path.write_bytes(path.read_bytes()[:10_000])
     with pytest.raises(UserError, match="encoder.safetensors is damaged"):
