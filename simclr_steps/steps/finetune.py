@@ -163,6 +163,9 @@ def _train(
     module = Supervised(settings, network, train, read_split(data, "validation"), rows, number)
     given = (seed[1] + 1, settings.draws, len(rows), settings.init, module.epochs, "s" * (module.epochs != 1))
     log.info("draw %d of %d: %d labels, %s weights, %d epoch%s", *given)
+    if settings.class_weights == "balanced":
+        weights = module.get_buffer("weights")[rows]
+        log.info("class_weights: balanced: an image counts %.2f to %.2f in the loss", weights.min(), weights.max())
     if settings.keep == "best" and 1 < module.epochs <= module.judged_every:
         log.warning(
             "warning: keep: best has no effect, as only the last of %d epochs is judged: use more than %d",

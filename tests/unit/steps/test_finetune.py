@@ -98,6 +98,23 @@ def test_an_encoder_is_named_where_it_is_started_from_and_nowhere_else(
         train(tmp_path / "out", encoder, data, changed(init="random", network=OWN))
 
 
+def test_a_weighted_loss_is_told_with_the_weights(
+    tmp_path: Path, encoder: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = np.load(data / "train.labels.npy")
+    labels[np.flatnonzero(labels == 0)[:10]] = 1
+    np.save(data / "train.labels.npy", labels)
+    counts = np.bincount(labels)
+    assert counts.max() > 2 * counts.min()
+    least, most = (len(labels) / (10 * count) for count in (counts.max(), counts.min()))
+    told = f"class_weights: balanced: an image counts {least:.2f} to {most:.2f} in the loss"
+    for weights in ("none", "balanced"):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            train(tmp_path / weights, encoder, data, changed(epochs=1, labels=1.0, class_weights=weights))
+        assert (told in caplog.messages) == (weights == "balanced")
+
+
 def test_labels_of_the_test_split_change_nothing_but_the_judgment(tmp_path: Path, encoder: Path, data: Path) -> None:
     settings = changed(epochs=1)
     first = train(tmp_path / "one", encoder, data, settings)
