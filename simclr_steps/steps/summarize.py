@@ -70,7 +70,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     effects = list(batch_effects(table))
     notes = [
         *verdicts(headlines, runs),
-        *compared(runs),
+        *compared(runs, headlines),
         *cautions(headlines, descriptions, runs),
         *(one.note() for one in effects),
         *(Note(Weight.UNMEASURED, note, run.run.dataset) for run in runs for note in run.notes),

@@ -72,21 +72,40 @@ def _of_few_images(data: Description) -> Iterator[str]:
 
 
 def _of_chance(one: Headline, data: Description) -> Iterator[Note]:
-    """Name what is no better than to call every image by the most frequent class of the split."""
+    """Name what is no better than to call every image by the most frequent class of the split.
+
+    Where the page shows balanced accuracies they decide, as a classifier that tells classes apart may be right less
+    often than that.
+    """
     split = data.splits.get(one.split)
     if not split or not split.labeled:
         return
-    chance = max(split.per_class) / split.labeled
-    at_chance: dict[str, list[str]] = {}  # numbers of labels, by name
-    for row in one.accuracy.to_dict("records"):
-        if row["images"] and interval(row["mean"], row["images"], row["by_group"])[0] <= chance:
-            at_chance.setdefault(row["name"], []).append(written(pd.DataFrame([row])))
-    for name, labels in at_chance.items():
-        text = (
-            f"{name} with {', '.join(labels)} labels cannot be distinguished from always predicting the most "
-            f"frequent class, which is right for {100 * chance:.1f} % of the {SPLIT_NAMES[one.split]} split."
-        )
-        yield Note(Weight.DOUBTFUL, text, one.dataset, one.pretrain)
+    chance, of_one_class = max(split.per_class) / split.labeled, 1 / sum(count > 0 for count in split.per_class)
+    frequent = f"always predicting the most frequent class, which is right for {100 * chance:.1f} % of the"
+    frequent += f" {SPLIT_NAMES[one.split]} split"
+    at_chance, alike = _not_above(one.accuracy, chance), _not_above(one.balanced, of_one_class)
+    texts = {f"cannot be distinguished from {frequent}.": at_chance}
+    if not one.balanced.empty:
+        its = f"{100 * of_one_class:.1f} %"
+        told_apart = [row for row in at_chance if row not in alike]
+        texts = {
+            f"cannot be distinguished from always predicting the same class, whose balanced accuracy is {its}.": alike,
+            f"cannot be shown to be right more often than {frequent}, but the balanced accuracy is above the {its} of "
+            "that.": told_apart,
+        }
+    for text, rows in texts.items():
+        for name in dict.fromkeys(name for name, _ in rows):
+            labels = ", ".join(budget for of_one, budget in rows if of_one == name)
+            yield Note(Weight.DOUBTFUL, f"{name} with {labels} labels {text}", one.dataset, one.pretrain)
+
+
+def _not_above(accuracy: pd.DataFrame, chance: float) -> list[tuple[str, str]]:
+    """Return the names and numbers of labels of the accuracies whose interval does not lie above chance."""
+    return [
+        (row["name"], written(pd.DataFrame([row])))
+        for row in accuracy.to_dict("records")
+        if row["images"] and interval(row["mean"], row["images"], row["by_group"])[0] <= chance
+    ]
 
 
 def _of_threads(runs: Sequence[RunResults]) -> Iterator[Note]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,7 @@ class Difference:
     mean: float
     interval: tuple[float, float] | None  # None of too few images or groups
     judged: str  # the interval's units
+    balanced: tuple[float, float] | None = None  # both balanced accuracies, where the page shows them
 
     @property
     def is_better(self) -> bool:
@@ -45,8 +47,10 @@ class Difference:
 
     def __str__(self) -> str:
         """Return the words "with 50 labels 84.1 %, ImageNet (resnet50) 81.0 %: 3.1 points better (2.2 to 4.0)"."""
-        accuracies = f"{100 * self.accuracy:.1f} %, {self.other} {100 * self.of_other:.1f} %"
-        beside = f"with {self.labels} labels {accuracies}"
+        of_classes = [f" (balanced {100 * value:.1f} %)" for value in self.balanced or ()] or ["", ""]
+        accuracies = [f"{100 * value:.1f} %" for value in (self.accuracy, self.of_other)]
+        ours, its = map("".join, zip(accuracies, of_classes, strict=True))
+        beside = f"with {self.labels} labels {ours}, {self.other} {its}"
         if self.interval is None:
             return f"{beside}: {100 * self.mean:+.1f} points, too few {self.judged} to tell"
         low, high = (100 * end for end in self.interval)
@@ -58,13 +62,17 @@ class Difference:
         return f"{beside}: {verdict} ({interval})"
 
 
-def compared(runs: Sequence[RunResults]) -> Iterator[Note]:
-    """Yield a note for the budgets of each pretraining with which SimCLR is not better, and one for the others."""
+def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Iterator[Note]:
+    """Yield a note for the budgets of each pretraining with which SimCLR is not better, and one for the others.
+
+    Where the headlines have balanced accuracies, both are named, too; the verdict is on accuracy.
+    """
+    balanced = {(one.dataset, one.pretrain): _means(one.balanced) for one in headlines}
     by_pretraining: dict[tuple[str, str], list[RunResults]] = {}
     for run in runs:
         by_pretraining.setdefault((run.run.dataset, run.run.pretrain), []).append(run)
     for whose, of_one in by_pretraining.items():
-        found = differences(of_one)
+        found = differences(of_one, balanced.get(whose, {}))
         for weight, chosen in (
             (Weight.FAILED, [str(one) for one in found if not one.is_better]),
             (Weight.COMPARED, [str(one) for one in found if one.is_better]),
@@ -73,10 +81,11 @@ def compared(runs: Sequence[RunResults]) -> Iterator[Note]:
                 yield Note(weight, f"SimCLR features beside the best that comes for free: {'; '.join(chosen)}.", *whose)
 
 
-def differences(runs: Sequence[RunResults]) -> list[Difference]:
+def differences(runs: Sequence[RunResults], balanced: Mapping[tuple[str, str], float]) -> list[Difference]:
     """Return the difference of one pretraining for each budget of labels.
 
-    Each is a mean over seeds and draws of labels, which both share; the interval is that of the images judged.
+    Each is a mean over seeds and draws of labels, which both share; the interval is that of the images judged. The
+    balanced accuracies are by the name of what they are of and the budget.
     """
     own = [run.correct["simclr"] for run in runs if "simclr" in run.correct]
     if not own:
@@ -91,8 +100,21 @@ def differences(runs: Sequence[RunResults]) -> list[Difference]:
             mine, of_best = measured[best]
             accuracies = float(mine.mean()), float(of_best.mean())
             apart = difference(mine - of_best, own[0].groups)
-            found.append(Difference(budget, SERIES.get(best, best), *accuracies, *apart, _units(own[0])))
+            other = SERIES.get(best, best)
+            ours, its = (balanced.get((name, budget)) for name in (SERIES["simclr"], other))
+            both = None if ours is None or its is None else (ours, its)
+            found.append(Difference(budget, other, *accuracies, *apart, _units(own[0]), both))
     return found
+
+
+def _means(accuracy: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return a headline's accuracies by the name of what they are of and the budget."""
+    return {(row["name"], _budget(row)): row["mean"] for row in accuracy.to_dict("records")}
+
+
+def _budget(row: Mapping[Any, Any]) -> str:
+    """Return the budget of a headline's row, as `Correct` has it."""
+    return f"{row['labels']:.0f}" if pd.isna(row["budget"]) else str(row["budget"])
 
 
 def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:
@@ -107,8 +129,7 @@ def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:
     rows = []
     for label in in_order(one.accuracy):
         of_budget = one.accuracy[budgets(one.accuracy) == label]
-        budget = of_budget["budget"].iloc[0]
-        key = f"{of_budget['labels'].iloc[0]:.0f}" if pd.isna(budget) else budget
+        key = _budget(of_budget.iloc[0].to_dict())
         rows.append([written(of_budget), *(_cell(of_column, key) for of_column in pairs.values())])
     table = [["labels", *pairs], *(row for row in rows if any(row[1:]))]
     kept = [number for number in range(len(table[0])) if any(row[number] for row in table[1:])]

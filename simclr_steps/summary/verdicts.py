@@ -29,14 +29,19 @@ def _of_run(run: RunResults) -> Iterator[str]:
 
 
 def _beside_random_features(one: Headline) -> Iterator[str]:
-    """Say so where the mean accuracy is no better than that of random features for any number of labels."""
-    rows = one.accuracy[one.accuracy["series"].isin(["simclr", "random"])]
+    """Say so where the mean accuracy is no better than that of random features for any number of labels.
+
+    It is the balanced accuracy where the page has it.
+    """
+    decides, wording = (one.accuracy, "{} of") if one.balanced.empty else (one.balanced, "a balanced accuracy of {} on")
+    rows = decides[decides["series"].isin(["simclr", "random"])]
     means = rows.assign(key=budgets(rows)).pivot(index="key", columns="series", values="mean")
     means = means.reindex(index=in_order(rows), columns=["simclr", "random"]).dropna()
     if len(means) and (means["simclr"] <= means["random"]).all():
         labels = written(rows[budgets(rows) == means.index[-1]])
         accuracy, of_random = (100 * float(mean) for mean in means.iloc[-1])
+        measured = f"{wording.format(f'{of_random:.1f} %')} the {SPLIT_NAMES[one.split]} split"
         yield (
-            f"did not learn: random features are as good for any number of labels, such as {labels}: {of_random:.1f} % "
-            f"of the {SPLIT_NAMES[one.split]} split, where SimCLR features have {accuracy:.1f} %"
+            f"did not learn: random features are as good for any number of labels, such as {labels}: {measured}, "
+            f"where SimCLR features have {accuracy:.1f} %"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +82,22 @@ def test_an_accuracy_at_chance_is_mentioned(tmp_path: Path, data: Path) -> None:
     )
     assert any(sentence.startswith(random) and "55.0 %" in sentence for sentence in said)
     assert not any("SimCLR" in sentence for sentence in said)
+
+
+def test_where_classes_differ_in_size_balanced_accuracy_tells_whether_a_classifier_is_at_chance(
+    tmp_path: Path, data: Path
+) -> None:
+    write_run(tmp_path, 0)
+    (one,) = headlines(tmp_path)
+    balanced = one.accuracy.assign(mean=one.accuracy["name"].map({"raw pixels": 0.05}).fillna(0.45))
+    said = cautions([replace(one, balanced=balanced)], {"digits": described(data, [110, *[10] * 9])}, [])
+    assert said == [
+        "digits/simclr: raw pixels with 10, 100 labels cannot be distinguished from always predicting the same class, "
+        "whose balanced accuracy is 10.0 %.",
+        "digits/simclr: random features with 10, 100 labels cannot be shown to be right more often than always "
+        "predicting the most frequent class, which is right for 55.0 % of the test split, but the balanced accuracy is "
+        "above the 10.0 % of that.",
+    ]
 
 
 def test_runs_with_different_numbers_of_threads_are_named() -> None:

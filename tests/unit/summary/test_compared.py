@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def results(**right: list[int]) -> RunResults:
 
 
 def test_simclr_is_told_beside_the_best_of_what_comes_for_free() -> None:
-    (one,) = differences([results(simclr=[1] * 90 + [0] * 10, pixels=[1] * 70 + [0] * 30, random=[0] * 100)])
+    (one,) = differences([results(simclr=[1] * 90 + [0] * 10, pixels=[1] * 70 + [0] * 30, random=[0] * 100)], {})
     assert re.fullmatch(
         r"with 20 labels 90.0 %, raw pixels 70.0 %: 20.0 points better \(1[23].0 to 2[78].0\)", str(one)
     ), str(one)
@@ -48,12 +49,24 @@ def test_what_is_worse_or_not_clear_warns_and_comes_first() -> None:
     bad, even = results(simclr=[1] * 50 + [0] * 50, pixels=free), results(simclr=free[::-1], pixels=free)
     for run, name in ((bad, "bad"), (even, "even")):
         run.run = run.run.model_copy(update={"pretrain": name})
-    notes = list(compared([good, bad, even]))
+    notes = list(compared([good, bad, even], []))
     beside = "SimCLR features beside the best that comes for free: with 20 labels "
     worse, unclear, better = as_sentences(notes)
     assert worse == f"digits/bad: {beside}50.0 %, raw pixels 70.0 %: 20.0 points worse (12.0 to 28.0)."
     assert unclear.startswith(f"digits/even: {beside}70.0 %, raw pixels 70.0 %: no clear difference, +0.0 points (-1")
     assert better.startswith(f"digits/simclr: {beside}90.0 %") and grave(notes) == [worse, unclear]
+
+
+def test_balanced_accuracies_stand_beside_the_accuracies_where_the_page_has_them(tmp_path: Path) -> None:
+    write_run(tmp_path, 0)
+    [run] = [read_run(one, tmp_path) for one in settings(0).runs]
+    run.correct = results(simclr=[1] * 90 + [0] * 10, pixels=[1] * 70 + [0] * 30).correct
+    run.correct = {name: Correct({("10", 0): one.right["20", 0]}, None) for name, one in run.correct.items()}
+    [one] = group(pd.DataFrame(run.rows, columns=[*COLUMNS, "series", "by_group"]))
+    balanced = one.accuracy.assign(mean=one.accuracy["mean"] / 2)
+    [sentence] = as_sentences(compared([run], [replace(one, balanced=balanced)]))
+    assert "with 10 labels 90.0 % (balanced 40.5 %), raw pixels 70.0 % (balanced 30.5 %): 20.0 points bet" in sentence
+    assert "balanced" not in as_sentences(compared([run], [one]))[0]
 
 
 def test_too_few_images_or_groups_are_said_to_be_too_few_and_no_image_is_no_difference(tmp_path: Path) -> None:
@@ -62,7 +75,7 @@ def test_too_few_images_or_groups_are_said_to_be_too_few_and_no_image_is_no_diff
     for groups, units in ((None, "images"), (np.zeros(1, dtype=np.int64), "groups")):
         run = results(simclr=[1], pixels=[0])
         run.correct = {name: Correct(one.right, groups) for name, one in run.correct.items()}
-        notes = list(compared([run]))
+        notes = list(compared([run], []))
         [sentence] = as_sentences(notes)
         assert sentence == f"digits/simclr: {beside}+100.0 points, too few {units} to tell." and grave(notes) == [
             sentence
@@ -72,14 +85,14 @@ def test_too_few_images_or_groups_are_said_to_be_too_few_and_no_image_is_no_diff
             read.correct[name] = Correct({("10", 0): np.array([right])}, groups)
         [one] = group(pd.DataFrame(read.rows, columns=[*COLUMNS, "series", "by_group"]))
         assert paired(one, [read])[1] == ["10", f"+100.0 (too few {units} to tell)"]
-    assert differences([results(simclr=[], pixels=[])]) == []
+    assert differences([results(simclr=[], pixels=[])], {}) == []
 
 
 def test_seeds_and_draws_are_means_over_the_same_images() -> None:
     first, second = (results(simclr=bits, pixels=[0, 0, 0, 1]) for bits in ([1, 1, 0, 0], [1, 0, 0, 0]))
-    (one,) = differences([first, second])
+    (one,) = differences([first, second], {})
     assert (one.accuracy, one.of_other, one.mean) == (0.375, 0.25, 0.125)
-    assert differences([results(pixels=[1, 0])]) == []
+    assert differences([results(pixels=[1, 0])], {}) == []
 
 
 def test_every_other_input_and_training_from_scratch_are_subtracted_on_the_draws_that_both_share(

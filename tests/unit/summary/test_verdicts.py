@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -63,6 +64,11 @@ def test_features_no_better_than_random_ones_for_any_number_of_labels_are_told(t
         "digits/simclr: did not learn: random features are as good for any number of labels, such as 100: 50.0 % "
         "of the test split, where SimCLR features have 50.0 %."
     ]
+    (one,) = group(pd.DataFrame(rows, columns=[*COLUMNS, "series", "by_group"]))
+    better, worse = (one.accuracy["mean"] + sign * 0.1 * (one.accuracy["series"] == "simclr") for sign in (1, -1))
+    assert sentences([replace(one, balanced=one.accuracy.assign(mean=better))], []) == []
+    [sentence] = sentences([replace(one, balanced=one.accuracy.assign(mean=worse))], [])
+    assert "100: a balanced accuracy of 50.0 % on the test split, where SimCLR features have 40.0 %" in sentence
 
 
 def test_an_encoder_that_is_the_given_weights_is_told(tmp_path: Path) -> None:
