@@ -83,8 +83,11 @@ def _others(settings: FittedPretrain) -> int:
 def _at_chance(settings: FittedPretrain, loss: float) -> str:
     others = _others(settings)
     chance = math.log(others)
-    relation = "is no lower than" if loss >= chance else "is hardly lower than"
-    return f"the final loss, {loss:.3f}, {relation} that of chance, ln {others} = {chance:.3f}"
+    shown, of_chance = f"{loss:.3f}", f"{chance:.3f}"
+    relation = "is hardly lower than" if loss < chance else "is no lower than"
+    if shown == of_chance:
+        relation = "equals"
+    return f"the final loss, {shown}, {relation} that of chance, ln {others} = {of_chance}"
 
 
 def _became_alike(first: _Row, last: _Row) -> bool:
@@ -109,5 +112,5 @@ def _of_start(before: float, after: float, start: str, shown: str, advice: str) 
     """Judge kNN accuracies beside those of the encoder that training started from."""
     if after > before:
         return None
-    found = "worse" if after < before else "no better"
+    found = "worse" if round(1000 * after) < round(1000 * before) else "no better"  # as far as the sentence shows
     return f"training made the features {found} than {start}: the hold-out's kNN accuracy was {shown}: {advice}"

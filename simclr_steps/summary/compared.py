@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,17 +29,28 @@ Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Judged:
+    """An accuracy as a share of 1, and the balanced one where the page shows it."""
+
+    accuracy: float
+    balanced: float | None
+
+    def __str__(self) -> str:
+        """Return the words "84.1 %" or "84.1 % (balanced 70.3 %)"."""
+        of_classes = "" if self.balanced is None else f" (balanced {100 * self.balanced:.1f} %)"
+        return f"{100 * self.accuracy:.1f} %{of_classes}"
+
+
+@dataclass(frozen=True)
 class Difference:
     """SimCLR's features beside the best of what comes for free, with one budget of labels, as shares of 1."""
 
     labels: str
-    other: str
-    accuracy: float
-    of_other: float
+    ours: Judged
+    best: Mapping[str, Judged]  # by their names; several where they are equally accurate
     mean: float
     interval: tuple[float, float] | None  # None of too few images or groups
-    judged: str  # the interval's units
-    balanced: tuple[float, float] | None = None  # both balanced accuracies, where the page shows them
+    units: str  # the interval's
 
     @property
     def is_better(self) -> bool:
@@ -47,18 +59,16 @@ class Difference:
 
     def __str__(self) -> str:
         """Return the words "with 50 labels 84.1 %, ImageNet (resnet50) 81.0 %: 3.1 points better (2.2 to 4.0)"."""
-        of_classes = [f" (balanced {100 * value:.1f} %)" for value in self.balanced or ()] or ["", ""]
-        accuracies = [f"{100 * value:.1f} %" for value in (self.accuracy, self.of_other)]
-        ours, its = map("".join, zip(accuracies, of_classes, strict=True))
-        beside = f"with {self.labels} labels {ours}, {self.other} {its}"
+        best = " and ".join(f"{name} {judged}" for name, judged in self.best.items())
+        beside = f"with {self.labels} labels {self.ours}, {best}"
         if self.interval is None:
-            return f"{beside}: {100 * self.mean:+.1f} points, too few {self.judged} to tell"
+            return f"{beside}: {100 * self.mean:+z.1f} points, too few {self.units} to tell"
         low, high = (100 * end for end in self.interval)
         verdict, interval = f"{100 * self.mean:.1f} points better", f"{low:.1f} to {high:.1f}"
         if high < 0:
             verdict, interval = f"{-100 * self.mean:.1f} points worse", f"{-high:.1f} to {-low:.1f}"
         elif not self.is_better:
-            verdict, interval = f"no clear difference, {100 * self.mean:+.1f} points", f"{low:+.1f} to {high:+.1f}"
+            verdict, interval = f"no clear difference, {100 * self.mean:+z.1f} points", f"{low:+z.1f} to {high:+z.1f}"
         return f"{beside}: {verdict} ({interval})"
 
 
@@ -93,18 +103,32 @@ def differences(runs: Sequence[RunResults], balanced: Mapping[tuple[str, str], f
     others = [name for name in dict.fromkeys(name for run in runs for name in run.correct) if name != "simclr"]
     found = []
     for budget in dict.fromkeys(budget for budget, _ in own[0].right):
-        shares = {name: _shares(_beside(runs, name), budget) for name in others}
+        shares = {SERIES.get(name, name): _shares(_beside(runs, name), budget) for name in others}
         measured = {name: both for name, both in shares.items() if both}
         if measured:
-            best = max(measured, key=lambda name: float(measured[name][1].mean()))
-            mine, of_best = measured[best]
-            accuracies = float(mine.mean()), float(of_best.mean())
-            apart = difference(mine - of_best, own[0].groups)
-            other = SERIES.get(best, best)
-            ours, its = (balanced.get((name, budget)) for name in (SERIES["simclr"], other))
-            both = None if ours is None or its is None else (ours, its)
-            found.append(Difference(budget, other, *accuracies, *apart, _units(own[0]), both))
+            of_budget = {name: value for (name, of_one), value in balanced.items() if of_one == budget}
+            found.append(_beside_best(measured, of_budget, budget, own[0]))
     return found
+
+
+def _beside_best(
+    measured: Mapping[str, tuple[Shares, Shares]], balanced: Mapping[str, float], budget: str, judged: Correct
+) -> Difference:
+    """Return SimCLR's difference from the best, given the shares of both by the other's name.
+
+    Where several are equally good, the difference and its interval are those from the one that leave most doubt.
+    """
+    means = {name: float(its.mean()) for name, (_, its) in measured.items()}
+    best = [name for name, mean in means.items() if math.isclose(mean, max(means.values()))]
+    mean, interval = min((difference(np.subtract(*measured[name]), judged.groups) for name in best), key=_low_end)
+    ours = Judged(float(measured[best[0]][0].mean()), balanced.get(SERIES["simclr"]))
+    its = {name: Judged(means[name], balanced.get(name)) for name in best}
+    return Difference(budget, ours, its, mean, interval, _units(judged))
+
+
+def _low_end(apart: tuple[float, tuple[float, float] | None]) -> float:
+    mean, interval = apart
+    return interval[0] if interval else mean
 
 
 def _means(accuracy: pd.DataFrame) -> dict[tuple[str, str], float]:
@@ -167,8 +191,8 @@ def _cell(pairs: Iterable[Pair], budget: str) -> str:
     judged = next(one for one, _ in pairs if one)
     mean, interval = difference(both[0] - both[1], judged.groups)
     if interval is None:
-        return f"{100 * mean:+.1f} (too few {_units(judged)} to tell)"
-    return f"{100 * mean:+.1f} [{100 * interval[0]:+.1f}, {100 * interval[1]:+.1f}]"
+        return f"{100 * mean:+z.1f} (too few {_units(judged)} to tell)"
+    return f"{100 * mean:+z.1f} [{100 * interval[0]:+z.1f}, {100 * interval[1]:+z.1f}]"
 
 
 def _units(judged: Correct) -> str:

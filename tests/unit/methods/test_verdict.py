@@ -51,6 +51,8 @@ def test_real_trainings_are_judged_in_record_and_log(
     [
         (4.15, 20.0, None),
         (4.843, 20.0, "did not learn: the final loss, 4.843, is hardly lower than that of chance, ln 127 = 4.844"),
+        (4.8441, 20.0, "did not learn: the final loss, 4.844, equals that of chance, ln 127 = 4.844: lower the"),
+        (4.8443, 20.0, "did not learn: the final loss, 4.844, equals that of chance, ln 127 = 4.844: lower the"),
         (4.9, 20.0, "did not learn: the final loss, 4.900, is no lower than that of chance, ln 127 = 4.844"),
         (
             4.15,
@@ -119,7 +121,8 @@ def test_features_that_are_no_better_than_those_of_given_weights_are_told() -> N
     sentence = str(said(0.81, 0.7))
     assert sentence.startswith("training made the features worse than the given weights': the hold-out's kNN accuracy")
     assert "was 81.0 % before the first step and is 70.0 % after the last: lower backbone_learning_rate" in sentence
-    assert str(said(0.8, 0.8)).startswith("training made the features no better than the given weights'")
+    for after in (0.8, 0.79999):
+        assert str(said(0.8, after)).startswith("training made the features no better than the given weights'")
     assert said(0.7, 0.81) is said(None, None) is said(0.8, None) is None
 
 
