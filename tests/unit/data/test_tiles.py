@@ -47,6 +47,7 @@ def write(folder: Path, *names: str, size: tuple[int, int] = SIZE, dtype: Any = 
     return list(whole)
 
 
+@pytest.mark.usefixtures("in_processes_at_once")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_tiles_are_the_pixels_of_their_place_row_by_row(
     tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
