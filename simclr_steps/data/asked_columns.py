@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from simclr_steps.data.image_index import goes_with_images
-from simclr_steps.data.image_tables import MISSING, read_lines
+from simclr_steps.data.image_tables import read_lines, value_of
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import did_you_mean
 from simclr_steps.settings.datasets import Dataset, FolderDataset
@@ -36,7 +36,7 @@ def require_table(asked: Sequence[str], name: str, dataset: Dataset) -> None:
 def _cells(table: Path, column: str) -> Iterator[str]:
     lines = read_lines(table)
     next(lines)
-    return ("" if cells[column] in MISSING else cells[column] for _, cells in lines)
+    return (value_of(cells[column]) for _, cells in lines)
 
 
 def require_columns(asked: Sequence[str], columns: Iterable[str], where: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,6 +22,7 @@ from simclr_steps.machine.signals import end_with_parent
 from simclr_steps.settings.image_format import Reading
 
 _AT_ONCE = 16  # files that a process decodes before it hands over
+_ALONE = 2.0  # seconds of work before others are started, which takes as long and is worth hundreds of small files
 _LOOK_EVERY = 1.0  # seconds in which a process that died is noticed
 
 _In = TypeVar("_In")
@@ -40,18 +43,26 @@ def decode_all(files: Iterable[File], reading: Reading, workers: int) -> Iterato
 def in_processes(
     job: Callable[[Sequence[_In]], list[_Out]], things: Iterable[_In], at_once: int, workers: int
 ) -> Iterator[_Out]:
-    """Yield what a job makes of things, in order; `workers` processes work on parts of `at_once` of them each.
+    """Yield what a job makes of things, in order.
+
+    This process works by itself until it would have been worthwhile to start others. Unless `workers` is 1, as many
+    processes then work on what is left, on parts of `at_once` things each.
 
     Raises
     ------
     UserError
         When a process dies.
     """
-    parts = _in_parts(things, at_once)
-    if workers == 1:
-        for part in parts:
-            yield from job(part)
-        return
+    waiting = iter(things)
+    left = _ALONE if workers > 1 else math.inf
+    while left > 0:
+        if not (first := list(islice(waiting, 1))):
+            return
+        started = time.monotonic()
+        made = job(first)
+        left -= time.monotonic() - started
+        yield from made
+    parts = _in_parts(waiting, at_once)
     try:
         # Fresh processes: a fork of one in which torch runs threads can hang.
         spawned = multiprocessing.get_context("spawn")
@@ -64,9 +75,8 @@ def in_processes(
         ) from error
 
 
-def _in_parts(things: Iterable[_In], at_once: int) -> Iterator[list[_In]]:
-    waiting = iter(things)
-    while part := list(islice(waiting, at_once)):
+def _in_parts(things: Iterator[_In], at_once: int) -> Iterator[list[_In]]:
+    while part := list(islice(things, at_once)):
         yield part
 
 

@@ -45,19 +45,23 @@ def of_pixels(dataset: OwnDataset, listing: Listing) -> str:
     """Return the fingerprint of what is packed: the images in their order, each with its assigned split.
 
     What counts of a file is its place, its size and the time of its change, and of arrays the files with images. The
-    splits may come from labels, a column or a seed: only where an image goes counts. Of images that are to be cut it is
-    the split that the source names; where others are drawn, from tiles that are not counted yet, each label counts.
+    splits may come from labels, a column or a seed: only where an image goes counts. Where splits of images that are to
+    be cut are drawn, from tiles that are not counted yet, what they are drawn by counts: each label and group.
     """
     listing = listing.uncut or listing
-    if not (isinstance(dataset, FolderDataset) and dataset.tiles):
-        with _silence():
-            splits = assigned_splits(dataset, listing.splits, listing.labels, listing.groups)
-        return _of_files(dataset, listing, splits)
-    pixels = _of_files(dataset, listing, listing.splits)
-    drawn = {"test": dataset.test_fraction, "validation": dataset.validation_fraction}
-    if dataset.subset is None and all(not share or split in listing.splits for split, share in drawn.items()):
-        return pixels
-    return hashlib.sha256(f"{pixels}{of_labels(listing)}".encode()).hexdigest()[:_DIGITS]
+    if isinstance(dataset, FolderDataset) and dataset.tiles and _draws_splits(dataset, listing):
+        groups = [] if listing.groups is None else listing.groups.tolist()
+        digest = hashlib.sha256(listing.labels.tobytes())
+        digest.update("\0".join([_of_files(dataset, listing, listing.splits), *groups]).encode())
+        return digest.hexdigest()[:_DIGITS]
+    with _silence():
+        splits = assigned_splits(dataset, listing.splits, listing.labels, listing.groups)
+    return _of_files(dataset, listing, splits)
+
+
+def _draws_splits(dataset: OwnDataset, listing: Listing) -> bool:
+    shares = {"test": dataset.test_fraction, "validation": dataset.validation_fraction}
+    return dataset.subset is not None or any(share and split not in listing.splits for split, share in shares.items())
 
 
 def of_labels(listing: Listing) -> str:

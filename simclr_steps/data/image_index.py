@@ -12,7 +12,7 @@ from pathlib import Path
 
 from simclr_steps.data.boxes import Box, box_in
 from simclr_steps.data.image_files import find_images, is_passed_over
-from simclr_steps.data.image_tables import MISSING, OF_CHANNEL, names_files, read_lines
+from simclr_steps.data.image_tables import MISSING, OF_CHANNEL, names_files, read_lines, value_of
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.settings.base import did_you_mean
@@ -142,7 +142,7 @@ def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence
         for name in told:
             if cells[name] in MISSING:
                 missing[name, cells[name]] += 1
-                cells[name] = ""
+            cells[name] = value_of(cells[name])
         file = _listed(folder, table, line, {column: cells[column] for column in columns if column in cells})
         if further:
             file = replace(file, further=tuple(known.setdefault(cells[column], cells[column]) for column in further))

@@ -34,6 +34,32 @@ def names_files(column: str) -> bool:
     return column == "path" or column.startswith(OF_CHANNEL)
 
 
+def as_cell(value: str) -> str:
+    """Return what a cell has to hold for `value_of` to return a value: the value, or the value within quotation marks.
+
+    Such marks are part of the text, beside those of CSV itself, so that they outlive pandas and spreadsheets.
+    """
+    return f'"{value}"' if _is_misread(value) else value
+
+
+def value_of(cell: str) -> str:
+    """Return what a cell of text says: nothing where it is missing, and what is within marks where `as_cell` set them.
+
+    Marks around anything else are the value's own.
+    """
+    if cell in MISSING:
+        return ""
+    return cell[1:-1] if _is_marked(cell) and _is_misread(cell[1:-1]) else cell
+
+
+def _is_misread(value: str) -> bool:
+    return value in MISSING or value != value.strip() or (_is_marked(value) and _is_misread(value[1:-1]))
+
+
+def _is_marked(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] == '"'
+
+
 def read_lines(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the lines of a CSV file, each with its number and its cells by the columns' names; first that of the names.
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simclr_steps.data.growing_file import GrowingFile
+from simclr_steps.data.image_tables import as_cell
 from simclr_steps.data.labels import doubts
 from simclr_steps.data.listing import Listing
 from simclr_steps.data.packed import Description, PackedImages, SplitCounts, read_origins
@@ -151,7 +152,8 @@ def _known(listing: Listing, **more: Sequence[str]) -> dict[str, Sequence[str]]:
 def _table_to_edit(listing: Listing, splits: SplitNames) -> io.BytesIO:
     """Return a CSV file of all images that have a split; where they are files, it can take the place of the source."""
     places = {column: listing.paths(column) for column in listing.files} or {"source": list(listing.names)}
-    columns = {**places, **_known(listing, split=splits.tolist())}
+    known = _known(listing, split=splits.tolist())
+    columns = {**places, **{name: [as_cell(value) for value in values] for name, values in known.items()}}
     table = io.StringIO()
     lines = csv.writer(table, lineterminator="\n")
     lines.writerow(columns)

@@ -30,7 +30,6 @@ from simclr_steps.settings.sizes import Size
 Piece = tuple[File, Box]
 
 _PART_BYTES = 1 << 24  # of pieces that a process decodes before it hands over
-_FILES_FOR_A_PROCESS = 16  # whose sizes take longer to read than a process to start
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,8 @@ def decode_pieces(pieces: Iterable[Piece], cutting: Cutting, workers: int) -> It
 def sizes_of(files: Sequence[File], cutting: Cutting, workers: int) -> Iterator[Size | str]:
     """Yield height and width of images as they are shown, or the reason why one cannot be read."""
     _LAST.close()  # as its file may have changed
-    enough = max(1, min(workers, len(files) // _FILES_FOR_A_PROCESS))
     try:
-        yield from in_processes(partial(_sizes_of_some, cutting=cutting), files, 1, enough)
+        yield from in_processes(partial(_sizes_of_some, cutting=cutting), files, 1, workers)
     finally:
         _LAST.close()
 

@@ -117,15 +117,20 @@ def is_plain_picture(path: Path) -> bool:
                 length > 1 for axis, length in zip(first.axes, first.shape, strict=True) if axis not in "YXS"
             )
             is_shallow = first.dtype in (np.uint8, np.bool_)
-            return is_shallow and not has_pages and not _has_gray_planes(first.keyframe) and not _others(file)
+            return is_shallow and not has_pages and not _loses_values(first.keyframe) and not _others(file)
     except Exception:
         return True
 
 
-def _has_gray_planes(page: tifffile.TiffPage) -> bool:
-    """Return whether a page stores several gray values of each pixel in planes; Pillow reads only the first plane."""
+def _loses_values(page: tifffile.TiffPage) -> bool:
+    """Return whether Pillow would leave out values of each pixel: gray planes after the first, or what is not named.
+
+    A value that the file does not call alpha may be a channel, such as the near infrared of a satellite image.
+    """
     is_planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
-    return is_planar and page.photometric in _GRAY and page.samplesperpixel > 1
+    has_gray_planes = is_planar and page.photometric in _GRAY and page.samplesperpixel > 1
+    is_table = page.photometric == tifffile.PHOTOMETRIC.PALETTE
+    return has_gray_planes or (tifffile.EXTRASAMPLE.UNSPECIFIED in page.extrasamples and not is_table)
 
 
 def check_parts(parts: Sequence[tifffile.TiffPageSeries]) -> None:

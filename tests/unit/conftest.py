@@ -16,6 +16,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from simclr_steps.data import decoding_processes
 from simclr_steps.settings.image_format import ImageFormat
 
 Images = npt.NDArray[np.uint8]  # [N, H, W, C]
@@ -25,6 +26,12 @@ WritePacked = Callable[..., Path]
 WriteEncoder = Callable[..., Path]
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@pytest.fixture
+def in_processes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode even a few images in processes of their own, if there may be several."""
+    monkeypatch.setattr(decoding_processes, "_ALONE", 0)
 
 
 def digits(count: int, first: int = 0) -> tuple[Images, Labels]:

@@ -51,6 +51,7 @@ def dies_while_another_decodes(paths: list[Path], **_: object) -> bytes:
     return bytes(400_000)
 
 
+@pytest.mark.usefixtures("in_processes_at_once")
 @pytest.mark.parametrize("dies", [dies_while_it_hands_over, dies_while_another_decodes])
 @pytest.mark.timeout(60)
 def test_a_process_that_is_killed_at_any_moment_ends_the_decoding_in_one_sentence(
@@ -65,10 +66,11 @@ def test_a_process_that_is_killed_at_any_moment_ends_the_decoding_in_one_sentenc
 DECODE = """
 import sys, time
 from pathlib import Path
-from simclr_steps.data.decoding_processes import decode_all
+from simclr_steps.data import decoding_processes
 from simclr_steps.settings.image_format import Reading
+decoding_processes._ALONE = 0
 if __name__ == "__main__":
-    for _ in decode_all([Path("absent.png")] * 64, Reading(height=12, width=12, channels=3), 2):
+    for _ in decoding_processes.decode_all([Path("absent.png")] * 64, Reading(height=12, width=12, channels=3), 2):
         print("decoding", flush=True)
         time.sleep(1000)
 """
@@ -89,11 +91,21 @@ def test_no_process_outlives_a_step_that_is_killed(tmp_path: Path) -> None:
         time.sleep(0.1)
 
 
-def test_the_order_and_the_pixels_do_not_depend_on_the_number_of_processes(photo: Image.Image, tmp_path: Path) -> None:
+def test_the_order_and_the_pixels_do_not_depend_on_who_decodes(
+    photo: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     paths = [tmp_path / f"{number}.png" for number in range(40)]
     for number, path in enumerate(paths):
         photo.crop((number, number, 200 + 5 * number, 300)).save(path)
     paths[20].write_bytes(b"damaged")
-    one, two = (list(decode_all(paths, (12, 12), 3, workers)) for workers in (1, 2))
+    one = list(decode_all(paths, (12, 12), 3, 1))
+    monkeypatch.setattr(decoding_processes, "_ALONE", 1e-9)  # the first by this process, and the others not
+    two = list(decode_all(paths, (12, 12), 3, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
     assert [number for number, image in enumerate(two) if isinstance(image, str)] == [20]
+
+
+def test_no_process_is_started_for_a_few_small_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (9, 9)).save(tmp_path / "a.png")
+    monkeypatch.setattr(decoding_processes, "ProcessPoolExecutor", None)
+    assert len(list(decode_all([tmp_path / "a.png"] * 40, (12, 12), 1, 16))) == 40

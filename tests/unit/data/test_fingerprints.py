@@ -76,11 +76,13 @@ def test_other_files_and_a_move_of_the_project_change_nothing(photos: Path, monk
 TABLE = "path,label,split,group\ncat/1.png,cat,train,a\ndog/3.png,dog,test,b\ncat/a/b/c/d/2.png,,train,a\n"
 
 
+@pytest.mark.parametrize("how", [{}, {"tiles": {"size": 4}}], ids=["whole", "tiles"])
 @pytest.mark.parametrize(
     ("edited", "pixels", "labels"),
     [
         (TABLE, False, False),
         (TABLE.replace(",,train", ",cow,train"), False, True),
+        (TABLE.replace(",,train", ",,unlabeled"), False, False),
         (TABLE.replace("3.png,dog", "3.png,hound"), False, True),
         (TABLE.replace("test,b", "test,c"), False, True),
         ("".join(f"{line},{n % 2}\n" for n, line in enumerate(TABLE.splitlines(), 1)), False, True),
@@ -88,16 +90,16 @@ TABLE = "path,label,split,group\ncat/1.png,cat,train,a\ndog/3.png,dog,test,b\nca
         ("\n".join(sorted(TABLE.splitlines(), reverse=True)[:1] + TABLE.splitlines()[:0:-1]), True, True),
         ("\n".join(TABLE.splitlines()[:3]), True, True),
     ],
-    ids=["same", "labeled", "renamed", "group", "column", "split", "order", "left out"],
+    ids=["same", "labeled", "unlabeled", "renamed", "group", "column", "split", "order", "left out"],
 )
 def test_only_an_edit_of_a_table_that_moves_images_changes_that_of_the_pixels(
-    edited: str, pixels: bool, labels: bool, photos: Path
+    edited: str, pixels: bool, labels: bool, how: dict[str, object], photos: Path
 ) -> None:
     table = photos / "list.csv"
     table.write_text(TABLE)
-    before = of(table)
+    before = of(table, **how)
     table.write_text(edited)
-    after = of(table)
+    after = of(table, **how)
     assert (after.pixels != before.pixels, after.labels != before.labels) == (pixels, labels)
 
 
@@ -106,15 +108,25 @@ def test_where_splits_are_drawn_a_label_counts_as_far_as_it_moves_an_image(photo
         save(photos / f"{number}.png", number)
     table = photos / "list.csv"
 
-    def drawn(labels: list[str]) -> Fingerprints:
+    def drawn(labels: list[str], **how: object) -> Fingerprints:
         table.write_text("path,label\n" + "".join(f"{n}.png,{label}\n" for n, label in enumerate(labels)))
-        return of(table, test_fraction=0.25, validation_fraction=0.1)
+        return of(table, test_fraction=0.25, validation_fraction=0.1, **how)
 
     labels = ["cat", "dog"] * 20
     before = drawn(labels)
     renamed = drawn(["tiger" if label == "dog" else label for label in labels])
     assert renamed.pixels == before.pixels and renamed.labels != before.labels
     assert drawn(["cat"] * 5 + labels[5:]).pixels != before.pixels
+    tiled = {"tiles": {"size": 4}}
+    assert (
+        drawn(["tiger" if label == "dog" else label for label in labels], **tiled).pixels
+        == drawn(labels, **tiled).pixels
+    )
+    edits = ([*labels[:row], "cat", *labels[row + 1 :]] for row in range(1, 40, 2))
+    moves_none = next(edit for edit in edits if drawn(edit).pixels == before.pixels)
+    assert drawn(moves_none, **tiled).pixels != drawn(labels, **tiled).pixels, (
+        "as it may move tiles, which are not known"
+    )
 
 
 def test_images_that_a_table_lists_count_and_others_do_not(photos: Path) -> None:

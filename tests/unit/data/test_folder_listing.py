@@ -9,9 +9,11 @@ import pytest
 
 from simclr_steps.data.boxes import Box
 from simclr_steps.data.cut_images import list_cut
+from simclr_steps.data.fingerprints import fingerprints
 from simclr_steps.data.folder_listing import list_folder, path_of
 from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.image_index import ImageFile
+from simclr_steps.data.packed import read_origins
 from simclr_steps.machine.errors import UserError
 from tests.unit.data.test_boxes import BOXES, write_table
 from tests.unit.data.test_boxes import dataset as boxes
@@ -20,6 +22,7 @@ from tests.unit.data.test_image_index import put
 from tests.unit.data.test_tiles import dataset as tiles
 from tests.unit.data.test_tiles import packed as packed_tiles
 from tests.unit.data.test_tiles import write
+from tests.unit.packing import pack_and_label
 
 
 def test_a_folder_tells_classes_and_splits_of_files_that_are_not_opened(
@@ -84,3 +87,22 @@ def test_a_group_pattern_names_the_groups_of_tiles(tmp_path: Path) -> None:
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^path: .*absent does not exist"):
         read_folder(block(tmp_path / "absent"), workers=1)
+
+
+def test_classes_and_groups_of_any_name_come_back_from_the_table_that_label_writes(tmp_path: Path) -> None:
+    names = ["None", "NA", "nan", "null", '"', '"None"', 'a, "b"', " spaces ", "two\nlines", "cat"]
+    groups = ["<NA>", "NULL", '" a"', "it's; 7", "8"]
+    put(tmp_path / "photos", *(f"{name}/ {group}.png" for name in names for group in groups), "8.png")
+    asked = {"test_fraction": 0.2, "validation_fraction": 0}
+    settings = block(tmp_path / "photos", group_pattern=r"([^/]+)\.png$", **asked)
+    pack_and_label(settings, tmp_path / "packed")
+    again = block(tmp_path / "packed/table.csv", **asked)
+    given_back, first = list_folder(again), list_folder(settings)
+    assert given_back.classes == first.classes == sorted(names)
+    assert given_back.labels.tolist() == first.labels.tolist()
+    assert given_back.groups is not None and first.groups is not None
+    assert given_back.groups.tolist() == first.groups.tolist()
+    assert set(given_back.groups.tolist()) == {"8", *(f" {group}" for group in groups)}
+    test = {name for name, split in zip(given_back.keys, given_back.splits, strict=True) if split == "test"}
+    assert test == set(read_origins(tmp_path / "packed")["test"].keys)
+    assert fingerprints(again) == fingerprints(settings), "nothing reruns"

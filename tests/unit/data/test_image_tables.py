@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simclr_steps.data.image_tables import read_lines
+from simclr_steps.data.image_tables import MISSING, as_cell, read_lines, value_of
 from simclr_steps.machine.errors import UserError
 
 
@@ -24,6 +24,20 @@ def test_tables_of_spreadsheets_are_read(tmp_path: Path, text: str, encoding: st
     (tmp_path / "images.csv").write_text(text, encoding=encoding, newline="")
     _, (_, cells) = read_lines(tmp_path / "images.csv")
     assert cells == {"path": "a.png", "label": "cat, big", "split": "dev"}
+
+
+@pytest.mark.parametrize(
+    "value", ["cat", "", "None", '"None"', '""None""', '"', '""', '"cat"', '" cat"', " cat", " ", 'a "b", c', *MISSING]
+)
+def test_any_value_can_be_written_so_that_it_is_read_as_it_is(value: str) -> None:
+    assert value_of(as_cell(value).strip()) == value
+
+
+def test_cells_of_users_are_read_as_pandas_reads_them() -> None:
+    for cell in MISSING:
+        assert value_of(cell) == ""
+    for cell in ("cat", '"cat"', "none", "Na", '"', '""', "'None'"):
+        assert value_of(cell) == as_cell(cell) == cell
 
 
 def test_a_workbook_is_named(tmp_path: Path) -> None:

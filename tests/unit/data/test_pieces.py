@@ -23,6 +23,7 @@ from tests.unit.data.test_tiles import dataset, packed, write
 CUTTING = Cutting(Reading(height=16, width=16, channels=1))
 
 
+@pytest.mark.usefixtures("in_processes_at_once")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_pieces_come_in_their_order_and_one_that_cannot_be_read_is_the_reason(tmp_path: Path, workers: int) -> None:
     first, second = write(tmp_path, "a.tif", "b.tif")

@@ -167,6 +167,21 @@ def test_no_plane_of_gray_values_is_left_out(tmp_path: Path) -> None:
         assert np.array_equal(values(tmp_path / "a.tif", reading(1))[..., 0], STACK[0])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("photometric", "known"), [("minisblack", 1), ("rgb", 3), ("separated", 4)])
+@pytest.mark.parametrize("kinds", [["unspecified"], ["unassalpha", "unspecified"]])
+def test_values_that_a_file_does_not_call_alpha_count_as_channels(
+    tmp_path: Path, dtype: Any, photometric: Any, known: int, kinds: list[Any]
+) -> None:
+    pixels = RANDOM.integers(0, 256, (32, 24, known + len(kinds))).astype(dtype)
+    for stored in STORED:
+        options: dict[str, Any] = {"photometric": photometric, "planarconfig": "contig", "metadata": None}
+        tifffile.imwrite(tmp_path / "a.tif", pixels, extrasamples=kinds, **options, **stored)
+        for channels in (1, 3):
+            read = values(tmp_path / "a.tif", reading(channels))  # whose number of channels is refused as another one
+            assert np.array_equal(read, pixels)
+
+
 def write_one_of_a_set(path: Path, plane: Pixels, other: str) -> Path:
     """Write one channel to a file whose metadata name another file with the second channel."""
     channels = "".join(

@@ -47,6 +47,7 @@ def write(folder: Path, *names: str, size: tuple[int, int] = SIZE, dtype: Any = 
     return list(whole)
 
 
+@pytest.mark.usefixtures("in_processes_at_once")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_tiles_are_the_pixels_of_their_place_row_by_row(
     tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
@@ -214,3 +215,14 @@ def test_a_class_whose_tiles_are_all_empty_is_named(tmp_path: Path) -> None:
         UserError, match=r'none of the train images of class "blank" is readable and kept: lower min_std'
     ):
         packed(tmp_path / "slides", keep={"min_std": 0.02})
+
+
+def test_labels_of_cut_images_change_no_tile_where_their_splits_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "slides", "a.tif", "b.tif", "c.tif", "d.tif")
+    table = tmp_path / "slides" / "images.csv"
+    table.write_text("path,label,split\na.tif,x,train\nb.tif,,unlabeled\nc.tif,x,test\nd.tif,y,train\n")
+    first = pack_and_label(dataset(table), tmp_path / "first")
+    table.write_text("path,label,split\na.tif,z,train\nb.tif,y,train\nc.tif,y,test\nd.tif,,unlabeled\n")
+    second = pack_and_label(dataset(table), tmp_path / "second")
+    assert second.pixel_hash == first.pixel_hash and second.content_hash != first.content_hash
+    assert (first.classes, second.classes) == (["x", "y"], ["y", "z"])

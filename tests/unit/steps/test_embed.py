@@ -216,6 +216,7 @@ def test_a_csv_file_may_list_a_file_for_each_channel_that_the_encoder_names(
         embed(other, images=tmp_path / "list.csv", out=tmp_path / "features.parquet", hardware=CPU)
 
 
+@pytest.mark.usefixtures("in_processes_at_once")
 def test_processes_and_batches_change_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(70):
         Image.new("RGB", (9, 9), (3 * number, 100, 50)).save(photos / f"{number:02}.png")

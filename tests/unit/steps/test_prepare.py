@@ -115,6 +115,7 @@ def photos(folder: Path, *names: str) -> str:
     return str(folder)
 
 
+@pytest.mark.usefixtures("in_processes_at_once")
 def test_a_folder_of_images_is_packed_the_same_with_one_and_with_several_processes(tmp_path: Path) -> None:
     names = [f"train/{label}/{n}.jpg" for label in ("cat", "dog") for n in range(20)]
     names += [f"test/cat/{n}.png" for n in range(5)] + [f"unlabeled/{n}.bmp" for n in range(7)]
@@ -192,9 +193,8 @@ FIELDS = Path(os.environ.get("SIMCLR_TEST_DATA", "absent"), "microscopy")
 
 
 @pytest.mark.skipif(not FIELDS.is_dir(), reason="SIMCLR_TEST_DATA names no folder with microscopy/")
-@pytest.mark.parametrize("workers", [1, 2])
 def test_cells_of_a_real_field_of_two_channels_with_12_bits_keep_their_gray_levels(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: int
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "simclr_steps")
     fields = {name: tifffile.imread(FIELDS / f"1-162hr{name}2.tif") for name in ("h2ax", "hoe")}
@@ -207,7 +207,7 @@ def test_cells_of_a_real_field_of_two_channels_with_12_bits_keep_their_gray_leve
     (tmp_path / "cells.csv").write_text("\n".join(lines))
     block = {"source": "folder", "path": str(tmp_path / "cells.csv"), "image_size": 32, "bits": 16}
     settings = {"channels": ["H2AX", "Hoechst"], "value_range": [0, 4095], "test_fraction": 0.0}
-    folder, description = run(tmp_path, {**block, **settings}, workers=workers)
+    folder, description = run(tmp_path, {**block, **settings})
     form = description.image_format
     assert (form.dtype, form.bits, form.channel_names) == ("uint16", 16, ["H2AX", "Hoechst"])
     packed = np.load(folder / "train.images.npy")
@@ -219,7 +219,7 @@ def test_cells_of_a_real_field_of_two_channels_with_12_bits_keep_their_gray_leve
         "uint16 values, packed in 16 bits, range: H2AX 0 to 4095 (0.00 % of the pixels saturate), Hoechst"
         in caplog.text
     )
-    found = run(tmp_path, {**block, **settings, "value_range": "auto", "bits": 8}, workers=workers, out="auto")[1]
+    found = run(tmp_path, {**block, **settings, "value_range": "auto", "bits": 8}, out="auto")[1]
     (low, high), _ = found.image_format.value_range
     assert 294 <= low < high <= 4095
     assert np.unique(np.load(tmp_path / "auto" / "train.images.npy")).size > 200
