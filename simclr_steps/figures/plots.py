@@ -47,6 +47,7 @@ RAMP = (
     "#fde725",
 )
 MARKERS = "osD^vPX*<>"
+LINES = ("-", "--", "-.", ":")
 PANEL = 3.5, 3.0  # inches: two panels side by side are as wide as a page's text, and their letters as high
 MOST_PANELS = 12
 _COLUMNS = 2

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from simclr_steps.figures.plots import (
     COLORS,
+    LINES,
     MARKERS,
     PANEL,
     as_text,
@@ -57,11 +58,12 @@ def label_efficiency(headlines: Sequence[Headline]) -> Figure:
 
 
 def _style(names: dict[str, str], name: str) -> dict[str, str]:
-    """Return color and marker of a series; blocks of one kind share the color, and differ in the marker."""
+    """Return how a series looks; blocks of one kind share the color, and differ in the line and its markers."""
     series = names[name]
     alike = [other for other, kind in names.items() if kind == series]
-    kind = list(SERIES).index(series)
-    return {"color": COLORS[kind], "marker": MARKERS[(kind + alike.index(name)) % len(MARKERS)]}
+    kind, number = list(SERIES).index(series), alike.index(name)
+    marker = MARKERS[(kind + number) % len(MARKERS)]
+    return {"color": COLORS[kind], "marker": marker, "linestyle": LINES[number % len(LINES)]}
 
 
 def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]]) -> None:

@@ -56,3 +56,13 @@ def test_points_of_one_number_of_labels_stand_side_by_side_and_close_together(se
     places = np.log(factors) / np.log(100)
     assert (np.diff(places) > 0.01).all() and np.ptp(places) < 0.08
     assert places.mean() == pytest.approx(0, abs=1e-9), "around the number"
+
+
+def test_no_two_series_look_alike_and_those_of_one_kind_have_one_color() -> None:
+    tuned = dict.fromkeys(["slow", "fast", "wide"], "finetune-pretrained")
+    kinds = {**tuned, "own": "simclr", "scratch": "finetune-random"}
+    styles = {name: curves._style(kinds, name) for name in kinds}
+    looks = [(style["color"], style["marker"], style["linestyle"]) for style in styles.values()]
+    assert len(set(looks)) == len(kinds)
+    assert len({styles[name]["color"] for name in ("slow", "fast", "wide")}) == 1
+    assert len({styles[name]["linestyle"] for name in ("slow", "fast", "wide")}) == 3
