@@ -8,6 +8,7 @@ from pathlib import Path
 from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.readable import File
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.image_format import counted_channels
 
 
 def first_readable(images: Iterable[tuple[File, Decoded | str]], channels: int) -> tuple[Path, Decoded] | None:
@@ -25,7 +26,7 @@ def first_readable(images: Iterable[tuple[File, Decoded | str]], channels: int) 
             found = image.values.shape[2]
             if found != channels:
                 raise UserError(
-                    f"channels: {shown(file)} has {_counted(found)}, but {channels} are asked for: write "
+                    f"channels: {shown(file)} has {counted_channels(found)}, but {channels} are asked for: write "
                     f"`channels: {found}` or their names"
                 )
             return shown(file), image
@@ -44,13 +45,11 @@ def check_alike(file: File, image: Decoded, first: tuple[Path, Decoded] | None) 
         )
     found, expected = image.values.shape[2], example.values.shape[2]
     if found != expected:
-        raise UserError(f"{other} has {_counted(expected)} and {shown(file)} {found}: make them equal, or remove one")
+        raise UserError(
+            f"{other} has {counted_channels(expected)} and {shown(file)} {found}: make them equal, or remove one"
+        )
 
 
 def shown(file: File) -> Path:
     """Return the path that stands for an image in a message."""
     return file if isinstance(file, Path) else file[0]
-
-
-def _counted(channels: int) -> str:
-    return "1 channel" if channels == 1 else f"{channels} channels"

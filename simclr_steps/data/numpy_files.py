@@ -17,7 +17,7 @@ from simclr_steps.data.splits import Rows
 from simclr_steps.data.stored_arrays import StoredArray
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import ArraysDataset, count_and_names
-from simclr_steps.settings.image_format import Reading
+from simclr_steps.settings.image_format import Reading, counted_channels
 
 
 def read_arrays(dataset: ArraysDataset) -> ImageSource:
@@ -58,10 +58,11 @@ def _channel_names(dataset: ArraysDataset, shape: tuple[int, int, int]) -> list[
     count, names = count_and_names(shape[2] if dataset.channels is None else dataset.channels)
     if count != shape[2]:
         raise UserError(
-            f"channels: the arrays in {dataset.path} have {shape[2]} channels, but {count} are given: fix it"
+            f"channels: the arrays in {dataset.path} have {counted_channels(shape[2])}, but {count} are given: fix it"
         )
     if isinstance(dataset.value_range, list) and len(dataset.value_range) != count:
-        raise UserError(f"value_range: {len(dataset.value_range)} ranges for {count} channels: give one for each")
+        ranges = f"{len(dataset.value_range)} ranges"
+        raise UserError(f"value_range: {ranges} for {counted_channels(count)}: give one for each")
     return names
 
 

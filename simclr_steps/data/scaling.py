@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.packed import Pixels
-from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, ImageFormat
+from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, ImageFormat, counted_channels
 
 _LARGEST = np.finfo(np.float32).max / 10  # so that differences and what is computed from them are finite
 
@@ -50,6 +50,6 @@ def as_packed(image: Decoded | str, form: ImageFormat) -> Pixels | str:
         return image
     if image.dtype != form.dtype:
         return f"its values are {image.dtype}, but the encoder was trained on {form.dtype}"
-    if image.values.shape[2] != form.channels:
-        return f"it has {image.values.shape[2]} channels, but the encoder was trained on images with {form.channels}"
+    if (channels := image.values.shape[2]) != form.channels:
+        return f"it has {counted_channels(channels)}, but the encoder was trained on images with {form.channels}"
     return too_large(image.values) or scale(image.values, form)

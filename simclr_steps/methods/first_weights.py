@@ -12,6 +12,7 @@ from simclr_steps.networks.architecture import StartedFrom
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.published import Statistics, input_statistics
 from simclr_steps.networks.weights import Weights, check_file, put_into, read_weights
+from simclr_steps.settings.image_format import counted_channels
 from simclr_steps.settings.pretrain import PretrainSettings
 
 
@@ -92,7 +93,7 @@ def start_from(encoder: Encoder, path: Path, *, frozen: bool = False) -> None:
     whose = "the weights were made with"
     if not is_known:
         made_for = channels or len(expected[0])
-        unlike = f"the weights are for {made_for} channel{'s' * (made_for != 1)}"
+        unlike = f"the weights are for {counted_channels(made_for)}"
         whose = f"these images have, as {unlike if made_for != form.channels else 'those of the weights are unknown'}"
     shown = (" ".join(f"{value:.3f}" for value in values) for values in (mean, std))
     log.info("the encoder subtracts the mean %s and divides by the standard deviation %s, which %s", *shown, whose)

@@ -10,6 +10,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.timm_names import check_timm_name
 from simclr_steps.networks.user_code import call_own
+from simclr_steps.settings.image_format import counted_channels
 
 
 def build_backbone(architecture: Architecture) -> tuple[nn.Module, int]:
@@ -91,7 +92,7 @@ def _count_features(backbone: nn.Module, architecture: Architecture) -> int:
 
 def _does_not_fit(architecture: Architecture, error: Exception) -> UserError:
     height, width = architecture.image_size
-    channels = f"{architecture.channels} channel{'s' * (architecture.channels != 1)}"
+    channels = counted_channels(architecture.channels)
     reason = " ".join(str(error).split()) or type(error).__name__
     return UserError(
         f"encoder: {architecture.encoder} cannot read images of {height} × {width} pixels and {channels} "

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
+from simclr_steps.settings.image_format import counted_channels
 
 _LEAST_SHARE = 0.95  # of a backbone's parameters that a file must hold
 _NAMED = 4  # tensors in a sentence
@@ -129,7 +130,7 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
         read = wanted[first].shape[1]
         used[first] = for_channels(used[first], read)
         how = "sums" if read == 1 else "repeats and scales"
-        made_for = f"{channels} channel{'s' * (channels != 1)}"
+        made_for = counted_channels(channels)
         log.info("the first kernel was made for %s: the encoder %s it for %d", made_for, how, read)
     _check_values(backbone, used, wanted, path, encoder)
     missing = [name for name in wanted if name not in used and not name.endswith(_COUNTS)]

@@ -95,3 +95,8 @@ class ImageFormat(Reading):
     def __str__(self) -> str:
         """Return the format in words, for the log."""
         return f"{self.height} × {self.width} × {self.channels} pixels"
+
+
+def counted_channels(channels: int) -> str:
+    """Return a number of channels in words, such as "1 channel"."""
+    return "1 channel" if channels == 1 else f"{channels} channels"

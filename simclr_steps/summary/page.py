@@ -17,7 +17,7 @@ from simclr_steps.data.packed import Description
 from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.files import canonical_json
-from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.image_format import ImageFormat, counted_channels
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
@@ -172,7 +172,7 @@ def _data(description: Description) -> dict[str, Table]:
 def _images(form: ImageFormat) -> str:
     """Return the format of images in words, which say no more of plain 8 bits than their size and channels."""
     names = f" ({', '.join(form.channel_names)})" if form.channel_names else ""
-    said = f"{form.height} × {form.width} pixels, {form.channels} channel{'s' * (form.channels != 1)}{names}"
+    said = f"{form.height} × {form.width} pixels, {counted_channels(form.channels)}{names}"
     if is_plain(form):
         return said
     ranges = [f"{low:,.6g} to {high:,.6g}" for low, high in form.value_range]

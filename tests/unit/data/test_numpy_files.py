@@ -162,8 +162,8 @@ def test_arrays_of_any_depth_and_number_of_channels_are_read_in_either_layout(
             for channels in (None, 8)
         ),
         ({"test_images": np.zeros((2, 8, 8), np.uint16)}, {}, "test_images is uint16 and train_images uint8: convert"),
-        ({}, {"channels": 3}, "have 1 channels, but 3 are given"),
-        ({}, {"value_range": [[0, 1], [0, 1]]}, "value_range: 2 ranges for 1 channels"),
+        ({}, {"channels": 3}, "have 1 channel, but 3 are given"),
+        ({}, {"value_range": [[0, 1], [0, 1]]}, "value_range: 2 ranges for 1 channel"),
     ],
 )
 def test_depths_and_axes_that_do_not_fit_are_named(

@@ -62,4 +62,4 @@ def test_images_of_another_depth_or_other_channels_than_the_format_are_refused()
     refused = as_packed(Decoded(values.astype(np.float32), "uint16", 1.0), of())
     assert refused == "its values are uint16, but the encoder was trained on uint8"
     refused = as_packed(Decoded(values[..., :1], "uint8", 1.0), of())
-    assert refused == "it has 1 channels, but the encoder was trained on images with 2"
+    assert refused == "it has 1 channel, but the encoder was trained on images with 2"
