@@ -70,7 +70,7 @@ def write_config(folder: Path, tables: dict[str, str], metadata: list[str]) -> N
     (folder / "my.yaml").write_text(yaml.safe_dump(config))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(80)
 def test_an_offset_of_plates_is_found_in_one_command_and_a_further_column_reruns_only_what_shows_it(
     tables: dict[str, str], tmp_path: Path
 ) -> None:

@@ -49,7 +49,7 @@ def settings(path: Path, *, finetunes: bool) -> dict[str, object]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_labeled_photographs_run_through_all_stages(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings(photos, finetunes=True)))
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
@@ -62,7 +62,7 @@ def test_labeled_photographs_run_through_all_stages(tmp_path: Path, photos: Path
     assert accuracy > 0.7  # two photographs are told apart by little more than their colors
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_unlabeled_photographs_run_to_features_and_plots_and_say_what_cannot_be_measured(
     tmp_path: Path, photos: Path
 ) -> None:
@@ -79,7 +79,7 @@ def test_unlabeled_photographs_run_to_features_and_plots_and_say_what_cannot_be_
     assert rows["label"].isna().all() and len(rows) == round(0.2 * 2 * IMAGES)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_others(
     tmp_path: Path, photos: Path
 ) -> None:

@@ -16,7 +16,7 @@ from simclr_steps.files import read_json
 from tests.benchmarks.waiting import wait_until
 from tests.integration.conftest import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(90)
 
 RECIPE = """
 datasets:
@@ -135,7 +135,7 @@ def test_packages_are_absent_in_all_processes(tmp_path: Path, command: Command) 
     assert "No module named 'umap'" in done.stderr
 
 
-@pytest.mark.slow(100)
+@pytest.mark.slow(150)
 def test_accuracy_goes_on_where_time_ran_out_and_what_is_done_is_not_done_again(
     originals: Path, command: Command
 ) -> None:

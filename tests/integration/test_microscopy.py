@@ -42,7 +42,7 @@ def cells(originals: Path, tmp_path: Path) -> pd.DataFrame:
     return table
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_cells_of_two_channels_run_from_files_to_the_page(cells: pd.DataFrame, tmp_path: Path) -> None:
     config = yaml.safe_load((REPOSITORY / "config/recipes/microscopy.yaml").read_text(encoding="utf-8"))
     config["datasets"]["cells"] |= {"path": "cells.csv", "channels": list(FIELD), "image_size": 32, "subset": 150}

@@ -18,7 +18,7 @@ from tests.integration.conftest import REPOSITORY
 from tests.layout import assert_results
 from tests.snakemake_runs import run_snakemake
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow(60), pytest.mark.timeout(1800)]
 SNAKEFILE = REPOSITORY / "workflow/Snakefile"
 RUN = "digits/simclr/seed0"
 needs_storage = pytest.mark.skipif(

@@ -13,7 +13,7 @@ from tests.layout import SCRATCH, assert_results
 from tests.snakemake_runs import run_snakemake
 
 
-@pytest.mark.slow(230)
+@pytest.mark.slow(190)
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("recipe", "run", "finetunes", "images"),

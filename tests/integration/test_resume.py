@@ -37,7 +37,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.slow(70)
 def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
     tables = []
     for processes in (1, 2):
@@ -54,7 +54,7 @@ def test_two_processes_give_the_same_checkpoints_as_one(project: Path) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4, nan_ok=True) and not math.isnan(losses[0][-1])
 
 
-@pytest.mark.slow
+@pytest.mark.slow(70)
 def test_epochs_that_are_changed_and_changed_back_train_nothing_again(project: Path) -> None:
     """Two epochs, four, and two again; the classifier is restored as well, since its encoder is the same."""
     config: dict[str, Any] = copy.deepcopy(CONFIG)

@@ -40,7 +40,7 @@ def slides(originals: Path, tmp_path: Path) -> dict[str, np.ndarray[Any, Any]]:
     return images
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_large_images_run_from_files_to_the_accuracy_per_image(
     slides: dict[str, np.ndarray[Any, Any]], tmp_path: Path
 ) -> None:

@@ -114,7 +114,7 @@ def wide_digits(write_packed: WritePacked) -> Path:
     return write_packed({split: stretched(*rows) for split, rows in parts.items()})
 
 
-@pytest.mark.slow
+@pytest.mark.slow(70)
 def test_stretched_digits_are_told_apart_as_well_on_views_that_change_nothing(
     wide_digits: Path, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
