@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simclr_steps.data.boxes import NOWHERE
 from simclr_steps.data.growing_file import GrowingFile
 from simclr_steps.data.image_tables import as_cell
 from simclr_steps.data.labels import doubts
@@ -150,14 +151,23 @@ def _known(listing: Listing, **more: Sequence[str]) -> dict[str, Sequence[str]]:
 
 
 def _table_to_edit(listing: Listing, splits: SplitNames) -> io.BytesIO:
-    """Return a CSV file of all images that have a split; where they are files, it can take the place of the source."""
+    """Return a CSV file of all images that have a split; where they are files, it can take the place of the source.
+
+    An image that could not be read, and so not be cut into tiles, has no box, and a table of boxes has no line for it.
+    """
     places = {column: listing.paths(column) for column in listing.files} or {"source": list(listing.names)}
     known = _known(listing, split=splits.tolist())
     columns = {**places, **{name: [as_cell(value) for value in values] for name, values in known.items()}}
+    shown = (splits != "") & np.array([box != NOWHERE for box in listing.boxes or listing.names])
     table = io.StringIO()
-    lines = csv.writer(table, lineterminator="\n")
-    lines.writerow(columns)
-    lines.writerows(line for line, split in zip(zip(*columns.values(), strict=True), splits, strict=True) if split)
+    minimal, all_quoted = (
+        csv.writer(table, lineterminator="\n", quoting=quoting) for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    minimal.writerow(columns)
+    for row in np.flatnonzero(shown).tolist():
+        line = [cells[row] for cells in columns.values()]
+        # Python 3.11 and 3.12 leave a carriage return unquoted, which ends a line when it is read.
+        (all_quoted if any("\r" in cell for cell in line) else minimal).writerow(line)
     return io.BytesIO(table.getvalue().encode())
 
 

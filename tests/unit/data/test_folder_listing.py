@@ -90,7 +90,7 @@ def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 
 def test_classes_and_groups_of_any_name_come_back_from_the_table_that_label_writes(tmp_path: Path) -> None:
-    names = ["None", "NA", "nan", "null", '"', '"None"', 'a, "b"', " spaces ", "two\nlines", "cat"]
+    names = ["None", "NA", "nan", "null", '"', '"None"', 'a, "b"', " spaces ", "two\nlines", "a\rb", "cat"]
     groups = ["<NA>", "NULL", '" a"', "it's; 7", "8"]
     put(tmp_path / "photos", *(f"{name}/ {group}.png" for name in names for group in groups), "8.png")
     asked = {"test_fraction": 0.2, "validation_fraction": 0}

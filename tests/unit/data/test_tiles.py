@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from simclr_steps.data.cut_images import list_cut
 from simclr_steps.data.packed import read_description
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import FolderDataset
@@ -161,6 +162,8 @@ def test_an_image_that_cannot_be_read_stops_or_is_skipped_once(
     assert len(images) == 6
     assert caplog.text.count("skipped /") == 1 and "#" not in read_description(tmp_path / "packed").skipped[0]
     assert "1 unreadable images were left out" in caplog.text
+    given_back = FolderDataset(source="folder", path=str(tmp_path / "packed/table.csv"), channels=1, image_size=8)
+    assert len(list_cut(given_back, workers=1).names) == 6
 
 
 def test_an_image_that_cannot_be_read_fills_no_split(tmp_path: Path) -> None:
