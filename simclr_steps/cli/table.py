@@ -251,7 +251,7 @@ _TABLE = (
             ANY_ENCODER,
             TRUST,
             path("images", "folder of images, searched recursively, or a CSV file with a path column"),
-            out("Parquet file to write, with one row per image: path, features"),
+            out("file to write, .parquet, .csv or .npz, with one row per image: path, features"),
             GPUS,
             DECODERS,
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from itertools import islice
@@ -10,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from simclr_steps.data.decoding import Decoded
@@ -25,7 +22,8 @@ from simclr_steps.data.packed import Pixels
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.data.seen_values import SeenValues
 from simclr_steps.data.skipped import report_skipped
-from simclr_steps.files import checksum, whole_file
+from simclr_steps.data.table_files import check_table, whole_table
+from simclr_steps.files import checksum
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress, log
 from simclr_steps.machine.options import Hardware
@@ -41,10 +39,11 @@ _FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
 
 
 def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, hardware: Hardware) -> None:
-    """Write the features of images as a Parquet table, one row for each in the order of their paths.
+    """Write the features of images as a table, one row for each in the order of their paths.
 
-    Its columns are path, a string, and features, a list of D float32; its metadata hold, under the key `simclr`, JSON
-    with the encoder, the unreadable images, which have no row, and the run record. `images` is a folder, in which
+    `out` ends in .parquet, .csv or .npz, and data/table_files.py tells what that means for the columns path, a text,
+    and features, D float32, and for the facts: the encoder, the unreadable images, which have no row, and the run
+    record. `images` is a folder, in which
     images are found at any depth, or a CSV file with a column path, or with a column path.NAME for each channel of the
     encoder, of which the first names the image; paths are relative to the folder, or to the file's. Images are cut,
     resized and scaled as prepare did it with those that the encoder was trained on.
@@ -52,29 +51,27 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     Raises
     ------
     UserError
-        If there is no image, none is readable, or the file is not an encoder.
+        If there is no image, none is readable, the file is not an encoder, or `out` has another suffix.
     """
+    check_table(out)
     record = Record("embed", None, None)
     network = load_network(encoder, trust=trust)
     files = _list_images(images, network.architecture.trained_on)
     base = images.parent if images.is_file() else images
     tell_order_of_channels(path_of(base, files[0]), network.architecture.trained_on)
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
-    schema = pa.schema([("path", pa.string()), ("features", pa.list_(pa.float32(), network.feature_size))])
     devices = hardware.claim()
     network.to(devices.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     skipped: list[str] = []
     seen = SeenValues(network.architecture.trained_on)
-    with whole_file(out) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:
+    with whole_table(out) as table:
         for some, batch in _batches(base, files, network, devices.workers, skipped, seen):
-            features = _features(network, batch, devices.device)
-            column = pa.FixedSizeListArray.from_arrays(features.ravel(), network.feature_size)
-            writer.write_batch(pa.record_batch([pa.array(some), column], schema=schema))
+            table.write({"path": some, "features": _features(network, batch, devices.device)})
         if len(skipped) == len(files):
             raise UserError(
                 f"--images: none of the {len(files)} images in {images} is readable: see the messages above"
             )
-        writer.add_key_value_metadata({"simclr": json.dumps({**facts, "skipped": skipped, "run": record.finish()})})
+        table.facts = {**facts, "skipped": skipped, "run": record.finish()}
     log.info("%d features for each of %d images: %s", network.feature_size, len(files) - len(skipped), out)
     seen.report_new()
     if skipped:
