@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -45,9 +46,12 @@ class TableFile(ABC):
 
 
 def check_table(out: Path) -> None:
-    """Raise UserError when `out` is a folder, or has no suffix that says how a table is to be written there."""
+    """Raise UserError unless a table can be written to `out`, and its suffix says how."""
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder: give the name of a file in it")
+    there = next(folder for folder in out.absolute().parents if folder.exists())  # a missing folder is made
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise UserError(f"--out: {there} is no folder that you may write to: give another, or change its permissions")
     if out.suffix.lower() not in _KINDS:
         raise UserError(
             f"--out: {out} ends in none of {', '.join(_KINDS)}: give the table's file one of these suffixes"
