@@ -101,6 +101,7 @@ WEIGHTS_SHA256 = Option(
 )
 ENCODER = path("encoder", "encoder.safetensors written by select")
 ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
+NEW_IMAGES = path("images", "folder of images, searched recursively, or a CSV file with a path column")
 TRUST = Option(
     "--trust",
     "trust",
@@ -134,6 +135,16 @@ ANY_SPLIT = Option(
     },
 )
 SEED = Option("--seed", "seed", {"required": True, "type": _whole(0, LARGEST_SEED), "help": "the run's seed"})
+WATCHED = Option("results", "results", {"type": Path, "help": "folder that contains the results of all runs"})
+ONCE = Option(
+    "--once", "once", {"action": "store_true", "help": "print once and exit, as when the output is not a terminal"}
+)
+KEPT = Option(
+    "work",
+    "work",
+    {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
+)
+REMOVE = Option("--remove", "remove", {"action": "store_true", "help": "remove the superseded ones"})
 
 GPUS = _in_group(
     "--gpus", "hardware.gpus", "number of GPUs to use (default: one, if available)", type=_whole(0), metavar="N"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from simclr_steps.cli.options import (
     ANY_ENCODER,
     ANY_SPLIT,
@@ -14,20 +12,24 @@ from simclr_steps.cli.options import (
     ENCODER,
     FEATURES,
     GPUS,
+    KEPT,
+    NEW_IMAGES,
     NODES,
+    ONCE,
     ORIGINALS,
     PACKERS,
     PROCESSES,
     READERS,
+    REMOVE,
     SAVING,
     SEED,
     SPLIT,
     STARTS,
     TRUST,
+    WATCHED,
     WEIGHTS,
     WEIGHTS_SHA256,
     WORK,
-    Option,
     Step,
     out,
     path,
@@ -250,8 +252,20 @@ _TABLE = (
         (
             ANY_ENCODER,
             TRUST,
-            path("images", "folder of images, searched recursively, or a CSV file with a path column"),
-            out("Parquet file to write, with one row per image: path, features"),
+            NEW_IMAGES,
+            out("file to write, .parquet, .csv or .npz, with one row per image: path, features"),
+            GPUS,
+            DECODERS,
+        ),
+    ),
+    Step(
+        "classify",
+        "classify image files without a data set",
+        (
+            path("model", "model.safetensors written by finetune"),
+            TRUST,
+            NEW_IMAGES,
+            out("file to write, .parquet, .csv or .npz: path, class, its probability, and that of each class"),
             GPUS,
             DECODERS,
         ),
@@ -268,28 +282,14 @@ _TABLE = (
     Step(
         "watch",
         "show the running steps that log next to the results: when each started, and its progress",
-        (
-            Option("results", "results", {"type": Path, "help": "folder that contains the results of all runs"}),
-            Option(
-                "--once",
-                "once",
-                {"action": "store_true", "help": "print once and exit, as when the output is not a terminal"},
-            ),
-        ),
+        (WATCHED, ONCE),
         wing="machine",
         logs=False,
     ),
     Step(
         "prune",
         "list the finished training runs kept in the work folder, with size and age; remove those no result needs",
-        (
-            Option(
-                "work",
-                "work",
-                {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
-            ),
-            Option("--remove", "remove", {"action": "store_true", "help": "remove the superseded ones"}),
-        ),
+        (KEPT, REMOVE),
         wing="commands",
         logs=False,
     ),

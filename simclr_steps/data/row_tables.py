@@ -32,6 +32,12 @@ def _nullable(labels: npt.NDArray[np.int64]) -> pd.Series[Any]:
     return pd.Series(labels, dtype="Int64").mask(labels == NO_LABEL)
 
 
+def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the softmax of logits, [N, classes]."""
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)
+
+
 def class_names(labels: npt.NDArray[np.int64], classes: list[str]) -> pd.Series[Any]:
     """Return the names of classes, null where there is no label: int64 [N]."""
     return pd.Series([classes[label] if label != NO_LABEL else None for label in labels], dtype="string")

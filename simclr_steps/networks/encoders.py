@@ -46,6 +46,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.head_name = head
+        self.class_names: list[str] = []  # those of a network that was loaded
         self.normalization = Normalization(architecture.channels)
         self.backbone, self.feature_size = build_backbone(architecture)
         self.head: nn.Module = nn.Linear(self.feature_size, classes)
@@ -145,6 +146,7 @@ def load_network(path: Path, *, trust: str | None = None) -> Encoder | Classifie
     with described_by(path):
         if known.head:
             network = Classifier(known.architecture, len(known.classes), known.head)
+            network.class_names = known.classes
         else:
             network = Encoder(known.architecture)
     load_weights(network, weights, path)
@@ -168,6 +170,14 @@ def load_encoder(path: Path) -> Encoder:
     network = load_network(path)
     if not isinstance(network, Encoder):
         raise UserError(f"{path} is a classifier: give the encoder.safetensors written by select")
+    return network
+
+
+def load_classifier(path: Path, *, trust: str | None = None) -> Classifier:
+    """Load a network as `load_network` does; raise UserError when it is an encoder, too."""
+    network = load_network(path, trust=trust)
+    if not isinstance(network, Classifier):
+        raise UserError(f"{path} is an encoder, which knows no classes: finetune writes the models that classify takes")
     return network
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from simclr_steps.data.growing_file import GrowingArray
 from simclr_steps.data.packed import read_description, read_packed
 from simclr_steps.data.parts import Parts
-from simclr_steps.data.row_tables import class_names, row_table
+from simclr_steps.data.row_tables import class_names, probabilities, row_table
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -104,12 +104,11 @@ def _check_classes(merged: Parts, classes: list[str], parts: Path) -> None:
 
 
 def _add_predictions(table: pd.DataFrame, logits: npt.NDArray[np.float32], classes: list[str]) -> pd.DataFrame:
-    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = scores / scores.sum(axis=1, keepdims=True)
+    chances = probabilities(logits)
     prediction = logits.argmax(axis=1)
     columns = {
         "prediction": prediction.astype(np.int64),
         "predicted_class": class_names(prediction, classes),
-        **{f"probability_{name}": probabilities[:, label] for label, name in enumerate(classes)},
+        **{f"probability_{name}": chances[:, label] for label, name in enumerate(classes)},
     }
     return table.assign(**columns)

@@ -241,8 +241,33 @@ def test_mistakes_are_named_and_leave_an_earlier_table_alone(write_encoder: Writ
     with pytest.raises(UserError, match="none of the 1 images in .* is readable"):
         embed(model, images=images, out=out, hardware=CPU)
     assert out.read_text() == "earlier"
-    with pytest.raises(UserError, match="images is a folder: give the name of a file"):
+    with pytest.raises(UserError, match="--out: .*images is a folder: give the name of a file"):
         embed(model, images=images, out=images, hardware=CPU)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_the_suffix_of_out_says_what_is_written(
+    photos: Path, write_encoder: WriteEncoder, tmp_path: Path, suffix: str
+) -> None:
+    (photos / "cut.png").write_bytes(b"damaged")
+    model, out = write_encoder(channels=3), tmp_path / f"features{suffix}"
+    for file in (out, tmp_path / "features.parquet"):
+        embed(model, images=photos, out=file, hardware=CPU)
+    if suffix == ".npz":
+        with np.load(out) as arrays:
+            names, features, facts = list(arrays["path"]), arrays["features"], json.loads(str(arrays["simclr"]))
+    else:
+        table = pd.read_csv(out)
+        names, features = list(table["path"]), table[[f"features_{k}" for k in range(16)]].to_numpy()
+        facts = json.loads((tmp_path / "features.csv.json").read_text())
+    assert names == NAMES and facts["skipped"] == ["cut.png"] and facts["run"]["step"] == "embed"
+    np.testing.assert_allclose(features, features_of(tmp_path / "features.parquet")[1], rtol=1e-6)
+
+
+def test_another_suffix_is_an_error_before_anything_is_read(tmp_path: Path) -> None:
+    nothing: dict[str, Any] = {"images": tmp_path / "no", "hardware": CPU}
+    with pytest.raises(UserError, match=r"^--out: .*o\.txt ends in none of \.parquet, \.csv, \.npz"):
+        embed(tmp_path / "no", out=tmp_path / "o.txt", **nothing)
 
 
 @pytest.mark.parametrize("trained", ["0" * 16, None])
