@@ -16,6 +16,7 @@ from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.settings.base import LARGEST_SEED, PACKED_SPLITS, SPLITS
 
 GROUPS: dict[str, Any] = {"hardware": Hardware, "saving": Saving}  # parameters that take several options
+REST = "--"  # the flag of an option that takes all words after it; such a step's other options have no values
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from simclr_steps.cli.options import (
     PACKERS,
     PROCESSES,
     READERS,
+    REST,
     SAVING,
     SEED,
     SPLIT,
@@ -264,6 +265,41 @@ _TABLE = (
             TRUST,
             out("ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D"),
         ),
+    ),
+    Step(
+        "run",
+        "run the workflow in this folder: Snakemake, with the profile of a workstation",
+        (
+            Option(
+                "config",
+                "config",
+                {
+                    "type": Path,
+                    "nargs": "?",
+                    "default": Path("config/config.yaml"),
+                    "metavar": "CONFIG",
+                    "help": "the config (default: %(default)s)",
+                },
+            ),
+            Option(
+                "targets",
+                "targets",
+                {"nargs": "*", "metavar": "TARGET", "help": "stages, such as umap_all, or files (default: everything)"},
+            ),
+            Option("--slurm", "slurm", {"action": "store_true", "help": "take the profile of a SLURM cluster instead"}),
+            Option(
+                REST,
+                "options",
+                {
+                    "nargs": "*",
+                    "metavar": "-- OPTION",
+                    "help": "any options of Snakemake: -- -n shows what would run, -- --cores 4 takes four cores, "
+                    "-- -R umap runs one rule again, -- --profile FOLDER takes a profile of your own",
+                },
+            ),
+        ),
+        wing="commands",
+        logs=False,
     ),
     Step(
         "watch",
