@@ -183,6 +183,30 @@ COMPILATION = _in_group(
     f"compile the training step; auto does so on a GPU from {STEPS_TO_PAY:,} steps on, unless that fails",
     choices=COMPILE,
 )
+_OF_SNAKEMAKE = (
+    "any options of Snakemake: -- -n shows what would run, -- --cores 4 takes four cores, -- -R umap runs one rule "
+    "again, -- --profile FOLDER takes a profile of your own"
+)
+RUN = (
+    Option(
+        "config",
+        "config",
+        {
+            "type": Path,
+            "nargs": "?",
+            "default": Path("config/config.yaml"),
+            "metavar": "CONFIG",
+            "help": "the config (default: %(default)s)",
+        },
+    ),
+    Option(
+        "targets",
+        "targets",
+        {"nargs": "*", "metavar": "TARGET", "help": "stages, such as umap_all, or files (default: everything)"},
+    ),
+    Option("--slurm", "slurm", {"action": "store_true", "help": "take the profile of a SLURM cluster instead"}),
+    Option(REST, "options", {"nargs": "*", "metavar": "-- OPTION", "help": _OF_SNAKEMAKE}),
+)
 SAVING = (
     _in_group(
         "--save-minutes",
@@ -205,4 +229,12 @@ SAVING = (
         type=_leave_by,
         metavar="MINUTES",
     ),
+)
+FINISHED = Option(
+    "work",
+    "work",
+    {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
+)
+ONCE = Option(
+    "--once", "once", {"action": "store_true", "help": "print once and exit, as when the output is not a terminal"}
 )

@@ -13,13 +13,15 @@ from simclr_steps.cli.options import (
     DECODERS,
     ENCODER,
     FEATURES,
+    FINISHED,
     GPUS,
     NODES,
+    ONCE,
     ORIGINALS,
     PACKERS,
     PROCESSES,
     READERS,
-    REST,
+    RUN,
     SAVING,
     SEED,
     SPLIT,
@@ -269,35 +271,7 @@ _TABLE = (
     Step(
         "run",
         "run the workflow in this folder: Snakemake, with the profile of a workstation",
-        (
-            Option(
-                "config",
-                "config",
-                {
-                    "type": Path,
-                    "nargs": "?",
-                    "default": Path("config/config.yaml"),
-                    "metavar": "CONFIG",
-                    "help": "the config (default: %(default)s)",
-                },
-            ),
-            Option(
-                "targets",
-                "targets",
-                {"nargs": "*", "metavar": "TARGET", "help": "stages, such as umap_all, or files (default: everything)"},
-            ),
-            Option("--slurm", "slurm", {"action": "store_true", "help": "take the profile of a SLURM cluster instead"}),
-            Option(
-                REST,
-                "options",
-                {
-                    "nargs": "*",
-                    "metavar": "-- OPTION",
-                    "help": "any options of Snakemake: -- -n shows what would run, -- --cores 4 takes four cores, "
-                    "-- -R umap runs one rule again, -- --profile FOLDER takes a profile of your own",
-                },
-            ),
-        ),
+        RUN,
         wing="commands",
         logs=False,
     ),
@@ -306,11 +280,7 @@ _TABLE = (
         "show the running steps that log next to the results: when each started, and its progress",
         (
             Option("results", "results", {"type": Path, "help": "folder that contains the results of all runs"}),
-            Option(
-                "--once",
-                "once",
-                {"action": "store_true", "help": "print once and exit, as when the output is not a terminal"},
-            ),
+            ONCE,
         ),
         wing="machine",
         logs=False,
@@ -319,11 +289,7 @@ _TABLE = (
         "prune",
         "list the finished training runs kept in the work folder, with size and age; remove those no result needs",
         (
-            Option(
-                "work",
-                "work",
-                {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
-            ),
+            FINISHED,
             Option("--remove", "remove", {"action": "store_true", "help": "remove the superseded ones"}),
         ),
         wing="commands",
