@@ -16,6 +16,7 @@ from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.settings.base import LARGEST_SEED, PACKED_SPLITS, SPLITS
 
 GROUPS: dict[str, Any] = {"hardware": Hardware, "saving": Saving}  # parameters that take several options
+REST = "--"  # the flag of an option that takes all words after it; such a step's other options have no values
 
 
 @dataclass(frozen=True)
@@ -135,16 +136,6 @@ ANY_SPLIT = Option(
     },
 )
 SEED = Option("--seed", "seed", {"required": True, "type": _whole(0, LARGEST_SEED), "help": "the run's seed"})
-WATCHED = Option("results", "results", {"type": Path, "help": "folder that contains the results of all runs"})
-ONCE = Option(
-    "--once", "once", {"action": "store_true", "help": "print once and exit, as when the output is not a terminal"}
-)
-KEPT = Option(
-    "work",
-    "work",
-    {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
-)
-REMOVE = Option("--remove", "remove", {"action": "store_true", "help": "remove the superseded ones"})
 
 GPUS = _in_group(
     "--gpus", "hardware.gpus", "number of GPUs to use (default: one, if available)", type=_whole(0), metavar="N"

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from simclr_steps.cli.options import GROUPS, Step
+from simclr_steps.cli.options import GROUPS, REST, Step
 from simclr_steps.cli.table import STEPS
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.places import claimed
@@ -31,7 +31,23 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     name = next((word for word in words if not word.startswith("-")), None)
     if name is not None and name not in STEPS:
         top.error(f'there is no step "{name}"; {did_you_mean(name, STEPS)}')
-    return top.parse_args(words)
+    rest = [option.to for option in STEPS[name].options if option.flag == REST] if name else []
+    return _with_rest(top, list(words), rest[0]) if rest else top.parse_args(words)
+
+
+def _with_rest(top: argparse.ArgumentParser, words: list[str], rest: str) -> argparse.Namespace:
+    """Return the same for a step that passes all words after -- on: argparse does not do so in every version of Python.
+
+    `rest` is the name of what they are in the result.
+    """
+    end = words.index(REST) if REST in words else len(words)
+    flags = [word for word in words[:end] if word.startswith("-")]
+    others = [word for word in words[:end] if not word.startswith("-")]  # argparse would not join those around a flag
+    arguments, unknown = top.parse_known_args([*others[:1], *flags, *others[1:]])
+    if unknown:
+        top.error(f"{arguments.step} has no option {unknown[0]}: options that it passes on come last, after --")
+    setattr(arguments, rest, words[end + 1 :])
+    return arguments
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,8 +61,9 @@ def parser() -> argparse.ArgumentParser:
     for step in STEPS.values():
         command = commands.add_parser(step.name, help=step.help, description=f"{step.help[0].upper()}{step.help[1:]}.")
         for option in step.options:
-            dest: dict[str, Any] = {"dest": option.to} if option.flag.startswith("-") else {}
-            command.add_argument(option.flag, **dest, **option.keywords)
+            is_flag = option.flag.startswith("-") and option.flag != REST
+            names: dict[str, Any] = {"dest": option.to} if is_flag else {}
+            command.add_argument(option.to if option.flag == REST else option.flag, **names, **option.keywords)
         if step.logs:
             command.add_argument("--log", type=Path, metavar="FILE", help="also write the step's output to this file")
             command.add_argument("--quiet", action="store_true", help="say only what warns or fails")

@@ -12,21 +12,17 @@ from simclr_steps.cli.options import (
     ENCODER,
     FEATURES,
     GPUS,
-    KEPT,
     NEW_IMAGES,
     NODES,
-    ONCE,
     ORIGINALS,
     PACKERS,
     PROCESSES,
     READERS,
-    REMOVE,
     SAVING,
     SEED,
     SPLIT,
     STARTS,
     TRUST,
-    WATCHED,
     WEIGHTS,
     WEIGHTS_SHA256,
     WORK,
@@ -35,6 +31,7 @@ from simclr_steps.cli.options import (
     path,
     settings,
 )
+from simclr_steps.cli.workflow_table import OF_WORKFLOW
 from simclr_steps.settings.compared import ComparedSettings
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.demands import Demands
@@ -279,19 +276,5 @@ _TABLE = (
             out("ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D"),
         ),
     ),
-    Step(
-        "watch",
-        "show the running steps that log next to the results: when each started, and its progress",
-        (WATCHED, ONCE),
-        wing="machine",
-        logs=False,
-    ),
-    Step(
-        "prune",
-        "list the finished training runs kept in the work folder, with size and age; remove those no result needs",
-        (KEPT, REMOVE),
-        wing="commands",
-        logs=False,
-    ),
 )
-STEPS = {step.name: step for step in _TABLE}
+STEPS = {step.name: step for step in (*_TABLE, *OF_WORKFLOW)}

@@ -1,1 +1,1 @@
-"""Commands that look after what the steps and the workflow leave."""
+"""Commands that start the workflow, and that look after what it and the steps leave."""

@@ -44,7 +44,7 @@ def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as end:
         parse([step, "--help"])
     assert end.value.code == 0
-    assert ("--out" in capsys.readouterr().out) == (step not in ("check", "watch", "prune"))
+    assert ("--out" in capsys.readouterr().out) == (step not in ("check", "watch", "prune", "run"))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,17 @@ def test_a_step_that_does_not_exist_gets_an_offer(word: str, offer: str, capsys:
         parse([word, "--gpus", "1"])
     assert end.value.code == 2
     assert f'error: there is no step "{word}"; {offer}' in capsys.readouterr().err
+
+
+def test_words_behind_two_dashes_are_passed_on_by_the_step_that_takes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    read = parse(["run", "my.yaml", "--slurm", "umap_all", "--", "-R", "umap", "--", "-n"])
+    assert (str(read.config), read.targets, read.slurm) == ("my.yaml", ["umap_all"], True)
+    assert read.options == ["-R", "umap", "--", "-n"]
+    assert parse(["run"]).options == [] == parse(["run"]).targets
+    with pytest.raises(SystemExit) as end:
+        parse(["run", "my.yaml", "--cores", "2"])
+    assert end.value.code == 2
+    assert "run has no option --cores: options that it passes on come last, after --" in capsys.readouterr().err
 
 
 def test_version_names_what_runs_and_loads_no_torch() -> None:

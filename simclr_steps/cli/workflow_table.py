@@ -1,0 +1,69 @@
+"""The commands that start the workflow as a whole and look after its files, as entries of the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simclr_steps.cli.options import REST, Option, Step
+
+_OF_SNAKEMAKE = (
+    "any options of Snakemake: -- -n shows what would run, -- --cores 4 takes four cores, -- -R umap runs one rule "
+    "again, -- --profile FOLDER takes a profile of your own"
+)
+
+OF_WORKFLOW = (
+    Step(
+        "run",
+        "run the workflow in this folder: Snakemake, with the profile of a workstation",
+        (
+            Option(
+                "config",
+                "config",
+                {
+                    "type": Path,
+                    "nargs": "?",
+                    "default": Path("config/config.yaml"),
+                    "metavar": "CONFIG",
+                    "help": "the config (default: %(default)s)",
+                },
+            ),
+            Option(
+                "targets",
+                "targets",
+                {"nargs": "*", "metavar": "TARGET", "help": "stages, such as umap_all, or files (default: everything)"},
+            ),
+            Option("--slurm", "slurm", {"action": "store_true", "help": "take the profile of a SLURM cluster instead"}),
+            Option(REST, "options", {"nargs": "*", "metavar": "-- OPTION", "help": _OF_SNAKEMAKE}),
+        ),
+        wing="commands",
+        logs=False,
+    ),
+    Step(
+        "watch",
+        "show the running steps that log next to the results: when each started, and its progress",
+        (
+            Option("results", "results", {"type": Path, "help": "folder that contains the results of all runs"}),
+            Option(
+                "--once",
+                "once",
+                {"action": "store_true", "help": "print once and exit, as when the output is not a terminal"},
+            ),
+        ),
+        wing="machine",
+        logs=False,
+    ),
+    Step(
+        "prune",
+        "list the finished training runs kept in the work folder, with size and age; remove those no result needs",
+        (
+            Option(
+                "work",
+                "work",
+                {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
+            ),
+            Option("--remove", "remove", {"action": "store_true", "help": "remove the superseded ones"}),
+        ),
+        wing="commands",
+        logs=False,
+    ),
+)

@@ -1,0 +1,112 @@
+"""Start the workflow on a config: `simclr run` becomes the Snakemake command that a user would otherwise write."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import did_you_mean
+from simclr_steps.settings.reading import read_yaml
+
+CLONE = Path(__file__).resolve().parents[2]
+TARGETS = (
+    "all",
+    "download_all",
+    "evaluate_all",
+    "finetune_all",
+    "predict_all",
+    "prepare_all",
+    "pretrain_all",
+    "select_all",
+    "summary",
+    "umap_all",
+)
+# With these, Snakemake needs no lock on this folder, or looks for it in another.
+_DRY = re.compile(r"--dry-?run|-[aDfFklptS]*n.*")  # its flags without a value may stand before an n
+_NO_LOCK_HERE = {
+    *("--nolock", "--unlock", "--directory", "-d", "--help", "-h", "--version", "-v", "--report", "--lint"),
+    *("--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--dag", "--rulegraph", "--filegraph"),
+    *("--summary", "-S", "--detailed-summary", "-D"),
+}
+
+
+def run(config: Path, targets: list[str], *, slurm: bool, options: list[str]) -> NoReturn:
+    """Become Snakemake, whose signals and exit status are then those of this process, on a config in this folder.
+
+    Parameters
+    ----------
+    targets
+        Stages or files to make; all if there are none.
+    slurm
+        Take the profile of SLURM instead of the workstation's, unless the options name one.
+    options
+        Further words for Snakemake.
+
+    Raises
+    ------
+    UserError
+        When the workflow is not beside this package, or Snakemake not installed; when the config cannot be read, a
+        target does not exist, or another run holds the lock.
+    """
+    words = command(config, targets, slurm=slurm, options=options)
+    sys.stdout.flush()
+    os.execv(words[0], words)  # noqa: S606 - no shell
+
+
+def command(config: Path, targets: list[str], *, slurm: bool, options: list[str]) -> list[str]:
+    """Return the words that start Snakemake, see `run`."""
+    workflow = CLONE / "workflow"
+    if not (workflow / "Snakefile").is_file():
+        raise UserError(
+            f"this simclr was installed without the workflow, of which {CLONE} has no copy: use .venv/bin/simclr of a "
+            "clone in which make install ran, or call snakemake itself where there is a workflow/Snakefile"
+        )
+    if not find_spec("snakemake"):
+        raise UserError(f"Snakemake is not installed beside {sys.executable}: run make install in {CLONE}")
+    _check_config(config)
+    for target in targets:
+        if "/" not in target and target not in TARGETS:
+            raise UserError(f'there is no target "{target}"; {did_you_mean(target, TARGETS)}')
+    _check_lock(config, options)
+    profile = [] if _named(options) & {"--profile"} else ["--profile", f"{workflow}/profiles/{_profile(slurm)}"]
+    return [
+        *(sys.executable, "-P", "-m", "snakemake", "--snakefile", f"{workflow}/Snakefile"),  # -P: no module from here
+        *profile,
+        f"--configfile={config}",  # with =, as it would take the words that follow, too
+        *options,
+        *(["--"] if targets and "--" not in options else []),  # some options would take the targets
+        *targets,
+    ]
+
+
+def _profile(slurm: bool) -> str:
+    return "slurm" if slurm else "workstation"
+
+
+def _named(options: list[str]) -> set[str]:
+    """Return the names of options, without values that = gives them."""
+    return {word.partition("=")[0] for word in options}
+
+
+def _check_config(config: Path) -> None:
+    """Raise UserError where a config cannot be read: Snakemake would show a traceback, and no line."""
+    if not config.exists():
+        first = f"the config comes first, as in simclr run my.yaml {config}" if str(config) in TARGETS else ""
+        raise UserError(f"there is no config {config}: {first or 'name yours, as in simclr run my.yaml'}")
+    if not isinstance(read_yaml(config), dict):
+        raise UserError(f"{config} holds no block, such as datasets: name a config, as in simclr run my.yaml")
+
+
+def _check_lock(config: Path, options: list[str]) -> None:
+    """Raise UserError where a run in this folder goes on, or was killed: Snakemake leaves the same lock in both."""
+    needs_none = _named(options) & _NO_LOCK_HERE or any(map(_DRY.fullmatch, options))
+    if any(Path(".snakemake/locks").glob("*.lock")) and not needs_none:
+        raise UserError(
+            f"a run in {Path.cwd()} goes on or was killed: wait until it ends (a dry run, -- -n, works meanwhile) or, "
+            f"if it was killed, remove its lock with simclr run {config} -- --unlock"
+        )
