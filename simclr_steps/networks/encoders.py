@@ -45,6 +45,7 @@ class Classifier(nn.Module):
     def __init__(self, architecture: Architecture, classes: int, head: str) -> None:
         super().__init__()
         self.architecture = architecture
+        self.class_names: list[str] = []  # in the order of the logits, where it was loaded from a file
         self.head_name = head
         self.normalization = Normalization(architecture.channels)
         self.backbone, self.feature_size = build_backbone(architecture)
@@ -145,6 +146,7 @@ def load_network(path: Path, *, trust: str | None = None) -> Encoder | Classifie
     with described_by(path):
         if known.head:
             network = Classifier(known.architecture, len(known.classes), known.head)
+            network.class_names = known.classes
         else:
             network = Encoder(known.architecture)
     load_weights(network, weights, path)
