@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from simclr_steps.cli.encoder_table import OF_ENCODERS
 from simclr_steps.cli.options import (
     ANY_ENCODER,
     ANY_SPLIT,
@@ -257,15 +258,6 @@ _TABLE = (
         ),
     ),
     Step(
-        "export",
-        "write an encoder as ONNX, which runs without torch",
-        (
-            ANY_ENCODER,
-            TRUST,
-            out("ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D"),
-        ),
-    ),
-    Step(
         "watch",
         "show the running steps that log next to the results: when each started, and its progress",
         (
@@ -294,4 +286,4 @@ _TABLE = (
         logs=False,
     ),
 )
-STEPS = {step.name: step for step in _TABLE}
+STEPS = {step.name: step for step in (*_TABLE, *OF_ENCODERS)}
