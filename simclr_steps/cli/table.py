@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from simclr_steps.cli.encoder_table import OF_ENCODERS
 from simclr_steps.cli.options import (
-    ANY_ENCODER,
     ANY_SPLIT,
     COMPILATION,
     CONFIG,
     DATA,
-    DECODERS,
     ENCODER,
     FEATURES,
     GPUS,
-    NEW_IMAGES,
     NODES,
     ORIGINALS,
     PACKERS,
@@ -22,7 +20,6 @@ from simclr_steps.cli.options import (
     SEED,
     SPLIT,
     STARTS,
-    TRUST,
     WEIGHTS,
     WEIGHTS_SHA256,
     WORK,
@@ -243,38 +240,5 @@ _TABLE = (
             CONFIG,
         ),
     ),
-    Step(
-        "embed",
-        "compute features of image files without a data set",
-        (
-            ANY_ENCODER,
-            TRUST,
-            NEW_IMAGES,
-            out("file to write, .parquet, .csv or .npz, with one row per image: path, features"),
-            GPUS,
-            DECODERS,
-        ),
-    ),
-    Step(
-        "classify",
-        "classify image files without a data set",
-        (
-            path("model", "model.safetensors written by finetune"),
-            TRUST,
-            NEW_IMAGES,
-            out("file to write, .parquet, .csv or .npz: path, class, its probability, and that of each class"),
-            GPUS,
-            DECODERS,
-        ),
-    ),
-    Step(
-        "export",
-        "write an encoder as ONNX, which runs without torch",
-        (
-            ANY_ENCODER,
-            TRUST,
-            out("ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D"),
-        ),
-    ),
 )
-STEPS = {step.name: step for step in (*_TABLE, *OF_WORKFLOW)}
+STEPS = {step.name: step for step in (*_TABLE, *OF_ENCODERS, *OF_WORKFLOW)}

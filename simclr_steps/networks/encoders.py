@@ -45,8 +45,8 @@ class Classifier(nn.Module):
     def __init__(self, architecture: Architecture, classes: int, head: str) -> None:
         super().__init__()
         self.architecture = architecture
+        self.class_names: list[str] = []  # in the order of the logits, where it was loaded from a file
         self.head_name = head
-        self.class_names: list[str] = []  # those of a network that was loaded
         self.normalization = Normalization(architecture.channels)
         self.backbone, self.feature_size = build_backbone(architecture)
         self.head: nn.Module = nn.Linear(self.feature_size, classes)

@@ -1,4 +1,4 @@
-"""Write an encoder as ONNX, which runs without torch and without this package."""
+"""Write an encoder for use elsewhere: as ONNX, which runs without torch, or as a folder that timm loads."""
 
 from __future__ import annotations
 
@@ -13,36 +13,57 @@ import torch
 from torch import Tensor, nn
 
 from simclr_steps.data.scaling import is_plain
-from simclr_steps.files import checksum, whole_file
+from simclr_steps.files import checksum, whole_file, whole_folder
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import network_input
+from simclr_steps.networks.model_card import model_card
+from simclr_steps.networks.timm_folder import WEIGHTS, check_has_timm_form, write_timm_folder
 
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the extra "onnx" of pyproject.toml
+_CARD = "README.md"
+_OWN = ("config.json", WEIGHTS, _CARD)  # of `out` for timm
 _TOLERANCE = 1e-4  # of the largest feature; rounding in fp32 makes about 1e-6
 
 
-def export(encoder: Path, *, trust: str | None = None, out: Path) -> None:
-    """Write the backbone h = f(x) as one ONNX file, and check that onnxruntime computes what torch does.
+def export(encoder: Path, *, kind: str = "onnx", trust: str | None = None, out: Path) -> None:
+    """Write the backbone h = f(x) as an ONNX file or as a folder for timm, and check that it computes what torch does.
 
-    Its input is images [N, H, W, C], resized to what the network reads and with the values that their files have: uint8
-    where the network was trained on files of 8 bits, else float32. Its output is features, float32 [N, D]. N is free;
-    the value range that the network was trained with, clipping, rounding and the division are part of the file, and so
-    is that margins, which are NaN, become 0. Its metadata hold, under the key `simclr`, JSON with the architecture,
-    image format included, and the run record.
+    ONNX: its input is images [N, H, W, C], resized to what the network reads and with the values that their files have:
+    uint8 where the network was trained on files of 8 bits, else float32. Its output is features, float32 [N, D]. N is
+    free; the value range that the network was trained with, clipping, rounding and the division are part of the file,
+    and so is that margins, which are NaN, become 0. Its metadata hold, under the key `simclr`, JSON with the
+    architecture, image format included, and the run record.
+
+    timm: config.json and model.safetensors, which `timm.create_model("local-dir:…", pretrained=True)` loads, and a
+    model card, README.md.
 
     Raises
     ------
     UserError
         If a package is missing, the file is not an encoder, or its network cannot be exported.
     """
+    if kind == "timm":
+        _export_to_timm(load_network(encoder, trust=trust), encoder, out)
+        return
     missing = [package for package in _PACKAGES if importlib.util.find_spec(package) is None]
     if missing:
         raise UserError(f"export needs {', '.join(missing)}: install with `pip install {' '.join(missing)}`")
+    _export_to_onnx(load_network(encoder, trust=trust), encoder, out)
+
+
+def _export_to_timm(network: Encoder | Classifier, encoder: Path, out: Path) -> None:
+    check_has_timm_form(network.architecture)
+    with whole_folder(out, _OWN) as folder:
+        difference = write_timm_folder(network, folder)
+        (folder / _CARD).write_text(model_card(network, encoder, folder / WEIGHTS), encoding="utf-8")
+    log.info("timm agrees with torch to %.0e of the largest feature: %s", difference, out)
+
+
+def _export_to_onnx(network: Encoder | Classifier, encoder: Path, out: Path) -> None:
     record = Record("export", None, None)
-    network = load_network(encoder, trust=trust)
     reader = _Features(network).eval()
     with whole_file(out) as partial:
         program = _program(reader)

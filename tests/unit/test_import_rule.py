@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RULE = (
-    "cli > commands > steps > methods > evaluation | training | summary > data | networks > settings | figures "
+    "cli > commands > steps > methods | use > evaluation | training | summary > data | networks > settings | figures "
     "> files > machine > durations"
 )
 LEVEL = {wing: level for level, wings in enumerate(RULE.split(" > ")) for wing in wings.split(" | ")}

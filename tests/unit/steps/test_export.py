@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from simclr_steps.data.scaling import scale
+from simclr_steps.files import checksum
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, load_network, save_network
@@ -155,3 +157,21 @@ def test_absent_packages_are_named(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if "onnx" in name else find(name, *rest))
     with pytest.raises(UserError, match="export needs onnx, onnxscript, onnxruntime: install with `pip install onnx "):
         export(write_encoder(), out=tmp_path / "encoder.onnx")
+
+
+def test_timm_loads_the_folder_that_is_written_for_it(write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    model, out = write_encoder(encoder="timm:test_resnet", channels=2, image_size=(32, 32)), tmp_path / "for timm#1"
+    export(model, kind="timm", out=out)
+    assert sorted(file.name for file in out.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    images = torch.rand(2, 2, 32, 32)
+    with torch.inference_mode():
+        found = timm.create_model(f"local-dir:{out}", pretrained=True).eval()(images)
+        torch.testing.assert_close(found, load_network(model)(images)[0], rtol=1e-4, atol=1e-4)
+    assert checksum(out / "model.safetensors") in (out / "README.md").read_text(encoding="utf-8")
+    export(model, kind="timm", out=out)
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds notes.txt, which is not from this step"):
+        export(model, kind="timm", out=out)
+    with pytest.raises(UserError, match="has no timm form"):
+        export(write_encoder(encoder="resnet18"), kind="timm", out=tmp_path / "small")
+    assert not (tmp_path / "small").exists()

@@ -1,0 +1,48 @@
+"""The commands that put a trained encoder to use, as entries of the table."""
+
+from __future__ import annotations
+
+from simclr_steps.cli.options import ANY_ENCODER, DECODERS, GPUS, NEW_IMAGES, TRUST, Option, Step, out, path
+
+OF_ENCODERS = (
+    Step(
+        "embed",
+        "compute features of image files without a data set",
+        (
+            ANY_ENCODER,
+            TRUST,
+            NEW_IMAGES,
+            out("file to write, .parquet, .csv or .npz, with one row per image: path, features"),
+            GPUS,
+            DECODERS,
+        ),
+    ),
+    Step(
+        "classify",
+        "classify image files without a data set",
+        (
+            path("model", "model.safetensors written by finetune"),
+            TRUST,
+            NEW_IMAGES,
+            out("file to write, .parquet, .csv or .npz: path, class, its probability, and that of each class"),
+            GPUS,
+            DECODERS,
+        ),
+    ),
+    Step(
+        "export",
+        "write an encoder as ONNX, which runs without torch, or as a folder that timm loads",
+        (
+            ANY_ENCODER,
+            Option(
+                "--format",
+                "kind",
+                {"choices": ("onnx", "timm"), "default": "onnx", "help": "what to write (default: %(default)s)"},
+            ),
+            TRUST,
+            out(
+                "ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D; or the folder for timm"
+            ),
+        ),
+    ),
+)

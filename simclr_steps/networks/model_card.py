@@ -1,0 +1,141 @@
+"""The README of an encoder that is handed on: how to use it, what it was trained on and how, and how good it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from simclr_steps.files import checksum, read_json
+from simclr_steps.networks.architecture import Architecture
+from simclr_steps.networks.encoders import Classifier, Encoder
+from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, counted_channels
+
+_PROBES = (("probe", "linear probe"), ("probe_on_views", "linear probe, trained on views"))
+
+
+def model_card(network: Encoder | Classifier, encoder: Path, weights: Path) -> str:
+    """Return the text, in Markdown, of an encoder's file and the file of its weights.
+
+    Training, choice and accuracies are those of the folders beside that of the encoder, where they are the workflow's.
+    """
+    architecture, run = network.architecture, encoder.parent.parent
+    sections = {
+        "Use": _use(network),
+        "Data": _data(architecture, run),
+        "Protocol": _protocol(encoder, run),
+        "Accuracy": _accuracies(run),
+        "License": _license(architecture),
+        "Checksums": f"SHA-256 of `{weights.name}`: `{checksum(weights)}`\n\n"
+        f"SHA-256 of the encoder that it was made from: `{checksum(encoder)}`",
+    }
+    body = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in sections.items())
+    front = ["library_name: timm", "tags: [timm, image-feature-extraction, simclr]"]
+    if architecture.started_from and architecture.started_from.license:
+        front.append(f"license: {json.dumps(architecture.started_from.license.lower())}")
+    front_matter = "\n".join(front)
+    return f"---\n{front_matter}\n---\n\n# {architecture.encoder}, trained with SimCLR\n\n{body}\n"
+
+
+def _use(network: Encoder | Classifier) -> str:
+    form, (height, width) = network.architecture.trained_on, network.architecture.image_size
+    if all(limits == LIMITS_OF_8_BITS for limits in form.value_range):
+        scaling = "images = images / 255\n"
+    else:
+        low, high = (list(limits) for limits in zip(*form.value_range, strict=True))
+        scaling = (
+            f"low, high = torch.tensor({low})[:, None, None], torch.tensor({high})[:, None, None]\n"
+            "images = ((images - low) / (high - low)).clip(0, 1)\n"
+        )
+    shape = f"N × {form.channels} × {height} × {width}"
+    return (
+        "```python\n"
+        "import timm, torch\n\n"
+        'network = timm.create_model("local-dir:FOLDER", pretrained=True).eval()\n'
+        f"{scaling}"
+        'mean, std = (torch.tensor(network.pretrained_cfg[key])[:, None, None] for key in ("mean", "std"))\n'
+        "features = network((images - mean) / std)\n"
+        "```\n\n"
+        f"`images` are {shape}, float32, with the values of their files ({form.dtype}); features are "
+        f"N × {network.feature_size}. `num_classes=…` adds a new classifier, `features_only=True` gives maps."
+    )
+
+
+def _data(architecture: Architecture, run: Path) -> str:
+    form = architecture.trained_on
+    names = f", {json.dumps(form.channel_names, ensure_ascii=False)}" if form.channel_names else ""
+    ranges = ", ".join(f"{low:g} to {high:g}" for low, high in form.value_range)
+    lines = [
+        f"Images of {form.height} × {form.width} pixels with {counted_channels(form.channels)}{names}; values of files "
+        f"are {form.dtype}, of which the range of each channel was read as 0 to 1: {ranges}."
+    ]
+    if form.mean:
+        mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (form.mean, form.std))
+        lines.append(f"On this scale their mean is {mean} and their standard deviation {std}.")
+    if trained := _beside(run / "pretrain" / "run.json"):
+        lines.append(f"Hash of the images: `{trained['data_hash']}`.")
+    return "\n".join(lines)
+
+
+def _protocol(encoder: Path, run: Path) -> str:
+    trained, selected = _beside(run / "pretrain" / "run.json"), _beside(encoder.parent / "selection.json")
+    if not trained or not selected:
+        return "Pretrained with SimCLR by simclr-workflow; the records of the training were not beside the encoder."
+    asked, fitted = trained["settings"], trained.get("fitted") or {}
+    facts = {
+        "epochs": fitted.get("epochs", asked["epochs"]),
+        "global_batch_size": fitted.get("global_batch_size", asked["global_batch_size"]),
+        **{name: asked[name] for name in ("optimizer", "learning_rate", "temperature", "init")},
+        "seed": trained["seed"],
+        "augmentation": asked["augmentation"],
+    }
+    rows = "\n".join(f"| {name} | `{json.dumps(value)}` |" for name, value in facts.items())
+    chosen = (
+        f"The encoder is that of epoch {selected['epoch']}, as {selected['why']} (criterion {selected['criterion']})."
+    )
+    verdict = f"\n\n**The training {trained['verdict']}.**" if trained.get("verdict") else ""
+    return f"| setting | value |\n|---|---|\n{rows}\n\n{chosen}{verdict}"
+
+
+def _accuracies(run: Path) -> str:
+    """Return a table of what evaluate measured with the features, frozen, on each split."""
+    knn, linear = _beside(run / "evaluate" / "knn.json"), _beside(run / "evaluate" / "linear.json")
+    measured: dict[str, dict[str, float]] = {}
+    if knn:
+        neighbors = f"kNN, {knn['neighbors']} neighbors"
+        measured[neighbors] = {split: knn[split]["accuracy"] for split in ("validation", "test") if split in knn}
+    if linear:
+        measured |= {name: linear[key] for key, name in _PROBES if linear.get(key)}
+        for labels in sorted({row["labels"] for row in linear["results"]}):
+            of_budget = [row for row in linear["results"] if row["labels"] == labels]
+            measured[f"logistic regression, {labels} labels"] = {
+                split: fmean(row["accuracy"] for row in of_budget if row["split"] == split)
+                for split in {row["split"] for row in of_budget}
+            }
+    measured = {name: of_splits for name, of_splits in measured.items() if of_splits}
+    if not measured:
+        return "Not measured, or the results were not beside the encoder."
+    splits = [split for split in ("validation", "test") if any(split in row for row in measured.values())]
+    head = f"| frozen features | {' | '.join(splits)} |\n|---|{'---|' * len(splits)}\n"
+    rows = [
+        f"| {name} | {' | '.join(f'{row[split]:.1%}' if split in row else '' for split in splits)} |"
+        for name, row in measured.items()
+    ]
+    return head + "\n".join(rows)
+
+
+def _license(architecture: Architecture) -> str:
+    start = architecture.started_from
+    if start is None:
+        return "Trained from random weights: choose a license that the images permit."
+    known = f"their license is {start.license}" if start.license else "their license is not known"
+    return (
+        f"The training started from the weights `{start.name}` (SHA-256 `{start.sha256}`); {known}. "
+        "What the images permit holds as well."
+    )
+
+
+def _beside(path: Path) -> Any:
+    """Return the content of a result's JSON, None where there is none."""
+    return read_json(path) if path.exists() else None
