@@ -37,6 +37,7 @@ from simclr_steps.settings.compared import ComparedSettings
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.demands import Demands
 from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.explore import ExploreOfDataset
 from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.metadata import MetadataSettings
@@ -89,11 +90,7 @@ _TABLE = (
         "check",
         "check that a data set meets the requirements of experiments; writes nothing",
         (
-            settings(
-                Demands,
-                "the requirements, {pretrains, criterion, finetunes, drawn, supervised, display}",
-                to="demands",
-            ),
+            settings(Demands, "{pretrains, criterion, finetunes, drawn, supervised, display}", to="demands"),
             DATA,
         ),
     ),
@@ -220,12 +217,22 @@ _TABLE = (
         ),
     ),
     Step(
+        "explore",
+        "find near-duplicates, outliers, clusters and what to label next in gathered features",
+        (
+            settings(ExploreOfDataset, "the explore block, and display from a block under datasets"),
+            path("features", "folder with the folders of splits that gather wrote"),
+            DATA,
+            SEED,
+            out("folder to write the tables, explore.json and explore.html to"),
+        ),
+    ),
+    Step(
         "galleries",
         "show augmented views of images, and their nearest neighbors",
         (
             settings(
-                GallerySettings,
-                "augmentation and view_size from a block under pretrains, and display from one under datasets",
+                GallerySettings, "augmentation and view_size of a pretrains block, and display of a datasets block"
             ),
             FEATURES,
             DATA,
@@ -259,11 +266,7 @@ _TABLE = (
     Step(
         "export",
         "write an encoder as ONNX, which runs without torch",
-        (
-            ANY_ENCODER,
-            TRUST,
-            out("ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D"),
-        ),
+        (ANY_ENCODER, TRUST, out("ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D")),
     ),
     Step(
         "watch",

@@ -7,6 +7,7 @@ rows are equal.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +34,15 @@ class Similar:
     pairs_across: int  # those of rows on two sides
 
 
-def unit_rows(features: npt.NDArray[np.floating]) -> Floats:
-    """Return features, [N, D], with rows of length 1; a row of zeros stays one, and is similar to none."""
+def directions(features: npt.NDArray[np.floating[Any]]) -> Floats:
+    """Return features, [N, D], seen from their mean, as rows of length 1.
+
+    What all images have in common would bring any two close to a cosine of 1. A row at the mean stays one of zeros,
+    which is similar to none; where all rows are equal, the mean stays.
+    """
     values = np.array(features, dtype=np.float32)
+    if len(values) and (values != values[0]).any():
+        values -= values.mean(axis=0, dtype=np.float64).astype(np.float32)
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     values /= np.where(lengths > 0, lengths, 1)
     return values

@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
-from simclr_steps.evaluation.similar_rows import similar, unit_rows
+from simclr_steps.evaluation.similar_rows import directions, similar
 
 RANDOM = np.random.default_rng(0)
 SIZES = [40, 90, 60]
@@ -18,7 +18,7 @@ BLOB = np.repeat(np.arange(3), SIZES)
 
 @pytest.fixture
 def rows() -> npt.NDArray[np.float32]:
-    return unit_rows(np.eye(3, 8)[BLOB] + 0.05 * np.random.default_rng(1).normal(size=(len(BLOB), 8)))
+    return directions(np.eye(3, 8)[BLOB] + 0.05 * np.random.default_rng(1).normal(size=(len(BLOB), 8)))
 
 
 def distance_of(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

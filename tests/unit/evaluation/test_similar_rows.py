@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
 
 from simclr_steps.evaluation import similar_rows as module
-from simclr_steps.evaluation.similar_rows import similar, unit_rows
+from simclr_steps.evaluation.similar_rows import directions, similar
+
+
+def unit_rows(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return np.asarray(values / np.linalg.norm(values, axis=1, keepdims=True), dtype=np.float32)
+
 
 RANDOM = np.random.default_rng(0)
 ROWS = unit_rows(RANDOM.normal(size=(300, 12)))
@@ -61,6 +69,14 @@ def test_less_than_two_rows_are_alike_to_none(count: int) -> None:
     np.testing.assert_array_equal(found.group, np.arange(count))
 
 
+def test_directions_are_seen_from_the_mean_and_of_equal_rows_from_zero() -> None:
+    values = RANDOM.normal(size=(50, 8)) + 30
+    centered = values - values.mean(axis=0)
+    np.testing.assert_allclose(directions(values), unit_rows(centered), atol=1e-4)
+    np.testing.assert_allclose(directions(np.tile(values[:1], (5, 1))), unit_rows(values[:1]).repeat(5, axis=0))
+    assert directions(values[:0]).shape == (0, 8)
+
+
 def test_rows_of_zeros_are_similar_to_none() -> None:
-    found = similar(unit_rows(np.zeros((5, 3))), 2, 0.9, np.zeros(5, dtype=np.int64))
+    found = similar(directions(np.zeros((5, 3))), 2, 0.9, np.zeros(5, dtype=np.int64))
     assert found.pairs == 0 and (found.distance == 1).all()
