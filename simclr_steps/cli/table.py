@@ -33,6 +33,7 @@ from simclr_steps.settings.compared import ComparedSettings
 from simclr_steps.settings.datasets import Dataset
 from simclr_steps.settings.demands import Demands
 from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.explore import ExploreOfDataset
 from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.metadata import MetadataSettings
@@ -213,6 +214,17 @@ _TABLE = (
             FEATURES,
             DATA,
             out("folder to write the plots, coordinates and quality.json to"),
+        ),
+    ),
+    Step(
+        "explore",
+        "find near-duplicates, outliers, clusters and what to label next in gathered features",
+        (
+            settings(ExploreOfDataset, "the explore block, and display from a block under datasets"),
+            path("features", "folder with the folders of splits that gather wrote"),
+            DATA,
+            SEED,
+            out("folder to write the tables, explore.json and explore.html to"),
         ),
     ),
     Step(

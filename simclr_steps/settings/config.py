@@ -12,6 +12,7 @@ from simclr_steps.settings.base import BlockName, DatasetName, Seed, Settings, d
 from simclr_steps.settings.compared import WeightsToCompare
 from simclr_steps.settings.datasets import ArraysDataset, Dataset, FolderDataset
 from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.explore import ExploreSettings
 from simclr_steps.settings.finetune import FinetuneSettings
 from simclr_steps.settings.prediction import PredictionSettings
 from simclr_steps.settings.pretrain import PretrainBlock
@@ -52,6 +53,7 @@ class Config(Settings):
     )
     prediction: PredictionSettings = Field(PredictionSettings(), description="Which splits get features.")
     umap: UmapSettings = Field(UmapSettings(), description="How features are plotted.")
+    explore: ExploreSettings = Field(ExploreSettings(), description="How images are looked through by their features.")
     metadata: list[str] = Field(
         [],
         description="Columns of the data set's CSV file, such as `plate`: how well the features predict each beside "

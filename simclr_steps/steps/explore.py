@@ -1,0 +1,223 @@
+"""Look through the images by their features: near-duplicates, outliers, clusters, and what to label next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from simclr_steps.data.packed import Description, read_description, read_images
+from simclr_steps.data.several_splits import SeveralSplits, several_splits
+from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
+from simclr_steps.evaluation.similar_rows import Similar, directions, similar
+from simclr_steps.figures.contrast import contrast_of_split
+from simclr_steps.figures.picture_page import SIDE, Section, Strip, picture_page
+from simclr_steps.figures.thumbnails import thumbnails
+from simclr_steps.files import whole_folder, write_json, write_text
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.display import in_words, legend_of, mix_of
+from simclr_steps.settings.explore import ExploreOfDataset
+
+MOST_AUTO = 100_000  # images that are explored unless the splits are named
+_TABLES = ("duplicates", "outliers", "clusters", "to_label")
+_OWN = (*(f"{name}.csv" for name in _TABLES), "explore.html", "explore.json")  # of `out`
+_GROUPS, _IN_A_STRIP, _OUTLIERS, _CLUSTERS, _TO_LABEL = 30, 8, 48, 50, 96  # that the page shows
+
+
+def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int, out: Path) -> None:
+    """Find near-duplicates, outliers and clusters in the backbone's features, and images to label next.
+
+    Reads what gather and tabulate wrote of each split, in a folder below `features`. Writes into `out` four tables,
+    each with split, row (in its array, train for unlabeled images), source and class of an image: duplicates.csv
+    (group, across: whether a near-duplicate is on another side of the splits), groups across them first; outliers.csv
+    (distance), the farthest first; clusters.csv (cluster, rank), the most typical first; and to_label.csv (order), of
+    unlabeled images, or of train where there are none. explore.html shows the first of each, and explore.json counts
+    them. No label of the test split is read, none of its images is proposed for labeling, and nothing else is chosen by
+    the results.
+
+    Raises
+    ------
+    UserError
+        When a split that the settings name has no images, or the features are of other images or of several encoders.
+    """
+    description = read_description(data)
+    record = Record("explore", settings, description.content_hash, seed)
+    known = several_splits(features, data, description.pixel_hash, settings.named, must=settings.splits != "auto")
+    counts = known.table["split"].value_counts().reindex(settings.named, fill_value=0).to_dict()
+    note = None
+    if settings.splits == "auto" and len(known.table) > MOST_AUTO:
+        note = (
+            f"The images were not explored, as there are {len(known.table):,}, more than {MOST_AUTO:,}: name the "
+            "splits in explore.splits to explore them all the same."
+        )
+        log.warning("%s", note)
+        known = SeveralSplits(known.table[:0], known.labels[:0], known.arrays)
+    tables, facts = _found(settings, known, description, seed)
+    with whole_folder(out, _OWN) as folder:
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        write_text(folder / "explore.html", _page(settings, known, description, data, tables, facts, note))
+        content = {"images": counts, **facts, "note": note, "run": record.finish()}
+        write_json(folder / "explore.json", content)
+    log.info("wrote %s", out)
+
+
+def _found(
+    settings: ExploreOfDataset, known: SeveralSplits, description: Description, seed: int
+) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """Return the tables, whose index tells which of the images each row is, and what is counted."""
+    rows = directions(known.features())
+    array = known.array()
+    alike = similar(rows, settings.n_neighbors, settings.min_cosine, np.unique(array, return_inverse=True)[1])
+    log.info("%d images: %d pairs of near-duplicates, %d across splits", len(rows), alike.pairs, alike.pairs_across)
+    wanted = settings.n_clusters
+    if wanted == "auto":
+        wanted = number_of_clusters(len(rows), len(description.classes))
+    cluster, distance = clusters(rows, wanted, seed)
+    trained = np.flatnonzero(array == "train")
+    chosen = trained[
+        order_to_label(rows[trained], alike.distance[trained], known.labels[trained], settings.n_to_label, seed)
+    ]
+    clustered = known.table.assign(cluster=cluster + 1, distance=distance).sort_values(["cluster", "distance"])
+    clustered.insert(1, "rank", clustered.groupby("cluster").cumcount() + 1)
+    farthest = known.table.assign(distance=alike.distance).sort_values("distance", ascending=False, kind="stable")
+    tables = {
+        "duplicates": _duplicates(known.table, alike),
+        "outliers": _with_first(farthest, "distance"),
+        "clusters": _with_first(clustered, "cluster", "rank", "distance"),
+        "to_label": _with_first(known.table.iloc[chosen].assign(order=np.arange(len(chosen)) + 1), "order"),
+    }
+    duplicates = tables["duplicates"]
+    facts = {
+        "duplicates": {
+            "pairs": alike.pairs,
+            "pairs_across": alike.pairs_across,
+            "images": len(duplicates),
+            "images_across": duplicates[duplicates["across"]]["split"].value_counts().sort_index().to_dict(),
+        },
+        "clusters": {"count": len(np.unique(cluster)), **agreement(cluster, known.labels)},
+    }
+    return tables, facts
+
+
+def _with_first(table: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """Return a table with some columns before the others."""
+    return table[[*names, *(name for name in table if name not in names)]]
+
+
+def _duplicates(table: pd.DataFrame, alike: Similar) -> pd.DataFrame:
+    """Return the images that have a near-duplicate, group by group: those across splits first, then the largest."""
+    sizes = np.bincount(alike.group, minlength=len(table))
+    of_groups = table.assign(across=alike.across, cosine=alike.cosine, group=alike.group)
+    closest = table.iloc[alike.closest]
+    of_groups = of_groups.assign(closest_split=closest["split"].to_numpy(), closest_row=closest["row"].to_numpy())
+    of_groups = of_groups[sizes[alike.group] > 1]
+    is_across = of_groups.groupby("group")["across"].transform("any").to_numpy(dtype=np.bool_)
+    group = of_groups["group"].to_numpy(dtype=np.int64)
+    ordered = of_groups.iloc[np.lexsort((group, -sizes[group], ~is_across))]
+    numbers = pd.factorize(ordered["group"])[0] + 1
+    return _with_first(ordered.assign(group=numbers), "group", "across")
+
+
+def _page(
+    settings: ExploreOfDataset,
+    known: SeveralSplits,
+    description: Description,
+    data: Path,
+    tables: dict[str, pd.DataFrame],
+    facts: dict[str, Any],
+    note: str | None,
+) -> str:
+    """Return the page that shows the first of each table."""
+    shown: dict[int, int] = {}  # the place of each image among the pictures
+
+    def strip(rows: pd.DataFrame, heading: str = "") -> Strip:
+        places = [shown.setdefault(int(image), len(shown)) for image in rows.index]
+        captions = [
+            "\n".join([f"{split} {row}", source, *([] if pd.isna(name) else [name])])
+            for split, row, source, name in rows[["split", "row", "source", "class"]].itertuples(index=False)
+        ]
+        return Strip(heading, places, captions)
+
+    duplicates, clustered = tables["duplicates"], tables["clusters"]
+    groups = []
+    for number, group in duplicates[duplicates["group"] <= _GROUPS].groupby("group"):
+        mixed = group.iloc[np.argsort(group.groupby("split").cumcount(), kind="stable")]  # of each split in turn
+        across = ", across splits" if group["across"].any() else ""
+        groups.append(strip(mixed[:_IN_A_STRIP], f"Group {number}: {len(group):,} images{across}"))
+    typical = [
+        strip(cluster[:_IN_A_STRIP], f"Cluster {number}: {len(cluster):,} images")
+        for number, cluster in clustered[clustered["cluster"] <= _CLUSTERS].groupby("cluster")
+    ]
+    outliers = [strip(tables["outliers"][:_OUTLIERS])]
+    to_label = [strip(tables["to_label"][:_TO_LABEL])]
+    found = facts["duplicates"]
+    sections = [
+        Section(
+            "Near-duplicates",
+            [
+                f"{found['images']:,} images have a near-duplicate, one with a cosine similarity of at least "
+                f"{settings.min_cosine:g}; {found['pairs_across']:,} of {found['pairs']:,} pairs are across splits. "
+                "Where an image to train on resembles one of the test split, the accuracy on the latter may be too "
+                "high. Groups across splits come first; duplicates.csv has all."
+            ],
+            groups,
+        ),
+        Section(
+            "Outliers",
+            [f"Images that are farthest from their {settings.n_neighbors} nearest neighbors. outliers.csv has all."],
+            outliers,
+        ),
+        Section("Clusters", [_of_clusters(facts["clusters"])], typical),
+        Section(
+            "To label next",
+            [
+                "Typical images of different clusters, in this order: first of clusters without a label. "
+                "None is of the test split. to_label.csv has all."
+            ],
+            to_label,
+        ),
+    ]
+    images, how = _pictures(settings, known, description, data, np.fromiter(shown, dtype=np.int64))
+    return picture_page(
+        f"What is in the images of {data.resolve().name}", [*([note] if note else []), *how], sections, images
+    )
+
+
+def _of_clusters(facts: dict[str, Any]) -> str:
+    """Return a sentence on how many clusters there are, and how well they agree with the labels."""
+    text = f"{facts['count']} clusters by k-means, the largest first, each with its most typical images."
+    if facts["adjusted_rand_index"] is not None:
+        text += (
+            f" On {facts['labeled']:,} labeled images, none of the test split, they agree with the classes by an "
+            f"adjusted Rand index of {facts['adjusted_rand_index']:.2f} (0 by chance, 1 if they are the same)."
+        )
+    return f"{text} clusters.csv has all images."
+
+
+def _pictures(
+    settings: ExploreOfDataset,
+    known: SeveralSplits,
+    description: Description,
+    data: Path,
+    shown: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """Return small copies of some images, uint8 [M, h, w, 3], and sentences on how they are shown."""
+    form, array = description.image_format, known.array()[shown]
+    row = known.table["row"].to_numpy(dtype=np.int64)[shown]
+    mix = mix_of(settings.display, form, data.name)
+    packed = {name: images for name in known.arrays if len(images := read_images(data, name))}
+    contrast = contrast_of_split(next(iter(packed.values()))) if packed and not form.is_photo else None
+    channels = in_words(legend_of(mix, form))
+    how = [f"Images show {channels}."] if channels else []
+    if contrast:
+        how.append("All images are brightened alike.")
+    small = [np.empty((0, 1, 1, 3), dtype=np.uint8)]
+    for place, name in zip(row, array, strict=True):
+        image = packed[name][place : place + 1]
+        small.append(thumbnails(contrast.stretched(image) if contrast else image, SIDE, mix))
+    return np.concatenate(small[1:] or small), how
