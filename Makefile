@@ -32,7 +32,7 @@ test: lint
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not slow" tests/unit
 
-# The tests that take minutes.
+# The tests that take longest, up to minutes each.
 test-slow: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 20 -m slow
 

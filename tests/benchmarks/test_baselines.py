@@ -34,6 +34,7 @@ def test_an_edit_of_the_study_leaves_its_stored_encoders_valid() -> None:
     assert defined == [function]
 
 
+@pytest.mark.slow
 def test_a_search_reads_no_test_split_and_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     packed = pack({"source": "digits", "subset": 60}, tmp_path)
     for file in packed.glob("test.*"):

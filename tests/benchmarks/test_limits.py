@@ -17,6 +17,7 @@ from tests.benchmarks.turns import in_turns
 from tests.benchmarks.waiting import wait_until
 
 
+@pytest.mark.slow
 def test_a_contestant_that_hangs_tells_where_and_dies_with_all_that_it_started(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

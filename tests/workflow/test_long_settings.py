@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from tests.workflow.conftest import Project
 
 
+@pytest.mark.slow
 def test_thousands_of_class_names(fresh: Project) -> None:
     names = [f"a class with a long name, {number}" for number in range(6000)]
     assert len(json.dumps(names)) > 131_072  # what Linux allows for one argument

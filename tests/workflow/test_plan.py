@@ -167,6 +167,7 @@ def test_another_workflow_uses_this_one_from_a_folder(fresh: Project, tmp_path: 
     assert (outer.folder / "resources/digits/dataset.json").exists()
 
 
+@pytest.mark.slow
 def test_another_workflow_uses_this_one_from_a_git_tag(fresh: Project, tmp_path: Path) -> None:
     environment = publish(fresh.folder, tmp_path)
     snakefile = 'github("owner/simclr-workflow", path="workflow/Snakefile", tag="v1.2.3")'

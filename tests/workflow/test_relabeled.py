@@ -35,6 +35,7 @@ def labeled_cells(fresh: Project, write_images: Callable[[str, str], Path]) -> t
     return fresh, cells / "cells.csv"
 
 
+@pytest.mark.slow
 def test_labels_and_columns_that_change_plan_no_packing_and_no_pretraining(
     labeled_cells: tuple[Project, Path],
 ) -> None:

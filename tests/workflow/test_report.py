@@ -9,6 +9,7 @@ import pytest
 from tests.unit.browser import needs_chromium, visit
 from tests.workflow.conftest import Project
 
+pytestmark = pytest.mark.slow
 FIGURES = {
     "Summary": {"all runs", "label efficiency", "history", "monitors", "confusion", "mistakes", "finetune history"},
     "Features in 2D": {"picture", "interactive"},

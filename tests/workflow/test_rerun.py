@@ -183,6 +183,7 @@ def test_project_that_was_moved_plans_nothing(project: Project) -> None:
     assert Project(moved).plan() == set()
 
 
+@pytest.mark.slow
 def test_mirror_or_place_of_the_same_originals_plans_nothing_and_another_set_all(
     fresh: Project, originals: Path
 ) -> None:

@@ -44,6 +44,7 @@ def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return python.parent
 
 
+@pytest.mark.slow
 def test_command_is_the_module(programs: Path) -> None:
     helps = [run(programs / "simclr", "--help"), run(programs / "python", "-m", "simclr_steps", "--help")]
     assert helps[0].startswith("usage: simclr [-h] [--version] STEP")

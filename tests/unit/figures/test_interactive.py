@@ -52,6 +52,7 @@ def test_no_id_in_the_page_is_random() -> None:
     assert pages[0] == pages[1] and not re.search(uuid, pages[0])
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize(("classes", "width"), [(classes, width) for classes in (0, 10, 100) for width in (1280, 390)])
 def test_the_interactive_page_draws_in_a_browser_without_network_or_error(
@@ -95,6 +96,7 @@ const wait = setInterval(() => {
 </script></body>"""
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_click_in_the_legend_hides_its_class_and_hovering_shows_names_as_text(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
@@ -108,6 +110,7 @@ def test_a_click_in_the_legend_hides_its_class_and_hovering_shows_names_as_text(
     assert [has(plot, color) for color in COLORS] == [number != 4 for number in range(10)]
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_menu_colors_the_points_by_a_column_whose_name_and_values_stay_text(tmp_path: Path) -> None:
     hostile = "<img src=x onerror=console.error(1)> @row"

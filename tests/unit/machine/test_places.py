@@ -33,6 +33,7 @@ def join(*processes: BaseProcess) -> list[int | None]:
     return [process.exitcode for process in processes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["pretrain", "finetune"])
 def test_a_step_that_is_started_later_with_other_settings_keeps_its_place(
     tmp_path: Path, data: Path, step: str

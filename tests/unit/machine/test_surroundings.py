@@ -42,6 +42,7 @@ def picture(folder: Path, **environment: str) -> tuple[bytes, str]:
     return (folder / "plot.png").read_bytes(), done.stderr
 
 
+@pytest.mark.slow
 def test_plots_do_not_depend_on_a_notebook_or_a_matplotlibrc(tmp_path: Path) -> None:
     plain, _ = picture(tmp_path / "plain")
     notebook, _ = picture(tmp_path / "notebook", MPLBACKEND="module://matplotlib_inline.backend_inline")

@@ -86,6 +86,7 @@ def test_automatic_epochs_are_thirty_or_make_a_thousand_updates(
     assert module.epochs == epochs
 
 
+@pytest.mark.slow
 def test_automatic_epochs_are_trained_recorded_and_told(
     tmp_path: Path, encoder: Path, data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

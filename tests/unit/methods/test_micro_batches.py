@@ -146,6 +146,7 @@ class ContrastiveStep(nn.Module):
         return nt_xent(projections.unflatten(0, views.shape[:2]), 0.2)
 
 
+@pytest.mark.slow
 def test_two_processes_in_micro_batches_have_the_gradients_of_one_whole_batch(tmp_path: Path) -> None:
     network = TwoOutputs(without_batch_norm(3, (8, 8)), 16).double()
     images = torch.rand(2, 8, 3, 8, 8, dtype=torch.float64)

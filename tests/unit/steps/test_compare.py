@@ -67,6 +67,7 @@ def test_pixels_of_large_images_are_left_out_with_a_note(
     assert content["results"] == []
 
 
+@pytest.mark.slow
 def test_each_is_measured_as_an_encoder_is(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def test_each_is_measured_as_an_encoder_is(
     assert found["random"][0]["run"]["seed"] == 3
 
 
+@pytest.mark.slow
 def test_an_encoder_in_a_file_measures_as_it_does_by_itself_and_its_file_is_recorded(
     write_packed: WritePacked,
     write_encoder: WriteEncoder,

@@ -171,6 +171,7 @@ def test_the_penalty_is_the_best_of_the_first_draw_on_the_hold_out_and_serves_al
     assert set(chosen) <= set(PENALTIES) and len(set(chosen)) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held_out", [True, False])
 def test_the_test_split_takes_no_part_in_the_choice_of_the_penalty(
     held_out: bool, write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path

@@ -45,6 +45,7 @@ def assert_same_features(model: Path, session: Any, images: Images) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
 
 
+@pytest.mark.slow
 def test_digits_have_torchs_features_in_batches_of_any_size(write_encoder: WriteEncoder, tmp_path: Path) -> None:
     model, out = write_encoder(encoder="resnet18"), tmp_path / "encoder.onnx"
     export(model, out=out)
@@ -59,6 +60,7 @@ def test_digits_have_torchs_features_in_batches_of_any_size(write_encoder: Write
     assert sorted(file.name for file in tmp_path.iterdir()) == ["encoder.onnx", "encoder.safetensors"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["tests.own_encoders:with_batch_norm", "timm:test_vit"])
 def test_timms_and_own_networks_of_color_images_have_torchs_features(encoder: str, tmp_path: Path) -> None:
     model = write_network(tmp_path / "encoder.safetensors", encoder)

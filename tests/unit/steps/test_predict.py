@@ -47,6 +47,7 @@ def test_every_row_is_predicted_once_with_a_last_batch_of_one(
     assert facts["run"]["data_hash"] == "pixels-of-data"
 
 
+@pytest.mark.slow
 def test_two_processes_predict_every_row_exactly_once_and_as_one_does_and_one_speaks(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:

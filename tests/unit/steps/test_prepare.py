@@ -43,6 +43,7 @@ def counts(description: Description) -> list[int]:
     return [description.splits[split].images for split in SPLITS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "file"), [("CIFAR10", "data_batch_1"), ("MNIST", "train-images-idx3-ubyte.gz")])
 def test_every_image_of_a_torchvision_set_is_packed_as_torchvision_reads_it(
     tmp_path: Path, name: str, file: str

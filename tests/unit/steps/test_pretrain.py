@@ -233,6 +233,7 @@ def test_training_starts_from_given_weights_and_a_head_that_is_random(
         assert read_json(tmp_path / file)["run"]["started_from"] == origin
 
 
+@pytest.mark.slow
 def test_weights_of_torchvision_bring_the_mean_or_take_that_of_other_channels(
     tmp_path: Path, write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:

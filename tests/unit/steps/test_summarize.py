@@ -54,6 +54,7 @@ def test_the_table_is_tidy_and_the_headline_is_mean_and_sample_deviation(tmp_pat
     assert "2 epochs in 2 min 05 s" in apart
 
 
+@pytest.mark.slow
 def test_the_page_and_the_log_name_the_config_and_the_results_of_others(
     tmp_path: Path, resources: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -91,6 +92,7 @@ def test_results_without_labels_make_sentences_and_no_empty_panel(tmp_path: Path
     assert "<li>Accuracy was not measured: it requires labels in the data.</li>" in page
 
 
+@pytest.mark.slow
 def test_a_grid_of_two_seeds_is_aggregated_in_one_table_and_plot(tmp_path: Path, resources: Path) -> None:
     runs = []
     for temperature in (0.1, 0.5):

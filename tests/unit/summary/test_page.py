@@ -81,6 +81,7 @@ def test_the_protocol_says_what_a_training_starts_from_and_what_its_classes_weig
     assert rows["finetune tuned"] == "init pretrained; class weights balanced"
 
 
+@pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_opens_in_a_browser_without_request_or_error(width: int, tmp_path: Path, resources: Path) -> None:
