@@ -34,8 +34,9 @@ def _nullable(labels: npt.NDArray[np.int64]) -> pd.Series[Any]:
 
 def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the softmax of logits, [N, classes]."""
-    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
+    scores: npt.NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scores /= scores.sum(axis=1, keepdims=True)
+    return scores
 
 
 def class_names(labels: npt.NDArray[np.int64], classes: list[str]) -> pd.Series[Any]:

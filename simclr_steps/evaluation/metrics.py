@@ -10,14 +10,13 @@ from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_auroc,
     multiclass_accuracy,
-    multiclass_calibration_error,
     multiclass_confusion_matrix,
     multiclass_f1_score,
     multiclass_precision,
     multiclass_recall,
 )
 
-_CALIBRATION_BINS = 15
+from simclr_steps.evaluation.calibration import calibration_error
 
 
 def classification_metrics(logits: Tensor, labels: Tensor, classes: list[str]) -> dict[str, Any]:
@@ -26,9 +25,9 @@ def classification_metrics(logits: Tensor, labels: Tensor, classes: list[str]) -
     accuracy is top-1; top_5_accuracy is there for more than five classes. macro_f1 is a mean over the classes that have
     images or were guessed, and auroc (one class against the rest) over those that have images and are not all there is;
     it is None where there is no such class. What ranks uses logits or their log-odds in float64, as probabilities round
-    to 0 and 1. calibration_error is the expected one over 15 bins of confidence (Guo et
-    al., "On Calibration of Modern Neural Networks", 2017, equation 3). confusion_matrix has a row for each true class.
-    per_class holds images, precision, recall and f1 of each class, all None for a class without images.
+    to 0 and 1. calibration_error is the expected one, before any division by a temperature. confusion_matrix has a row
+    for each true class. per_class holds images, precision, recall and f1 of each class, all None for a class without
+    images.
     """
     count = len(classes)
     logits = logits.double()
@@ -37,9 +36,7 @@ def classification_metrics(logits: Tensor, labels: Tensor, classes: list[str]) -
         "accuracy": float(multiclass_accuracy(logits, labels, count, average="micro")),
         "macro_f1": float(multiclass_f1_score(logits, labels, count, average="macro")),
         "auroc": _auroc(logits, labels),
-        "calibration_error": float(
-            multiclass_calibration_error(logits.softmax(dim=1), labels, count, n_bins=_CALIBRATION_BINS)
-        ),
+        "calibration_error": calibration_error(logits, labels),
         "confusion_matrix": multiclass_confusion_matrix(logits, labels, count).tolist(),
         "per_class": _per_class(logits, labels, classes),
     }

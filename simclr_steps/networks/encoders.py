@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -47,6 +47,7 @@ class Classifier(nn.Module):
         self.architecture = architecture
         self.class_names: list[str] = []  # in the order of the logits, where it was loaded from a file
         self.head_name = head
+        self.temperature = 1.0  # what logits are divided by, so that probabilities are as sure as they are right
         self.normalization = Normalization(architecture.channels)
         self.backbone, self.feature_size = build_backbone(architecture)
         self.head: nn.Module = nn.Linear(self.feature_size, classes)
@@ -56,7 +57,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Take float [N, C, H, W] in [0, 1], return features [N, feature_size] and logits [N, classes]."""
         features = self.backbone(self.normalization(images))
-        return features, self.head(features)
+        return features, self.head(features) / self.temperature
 
     def layers(self) -> list[list[nn.Parameter]]:
         """Return the parameters of the backbone's blocks, from the images on, and last those of the head.
@@ -96,13 +97,14 @@ class _Description(BaseModel):
     architecture: Architecture
     head: Literal["linear", "mlp"] | None = None
     classes: list[str] = []
+    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)  # the first classifiers were stored without
 
 
 def save_network(path: Path, network: Encoder | Classifier, classes: list[str] | None = None) -> None:
     """Write a network's weights, all that is needed to build it again, and a checksum of both, as safetensors."""
     description: dict[str, Any] = {"architecture": network.architecture.model_dump(mode="json")}
     if isinstance(network, Classifier):
-        description |= {"head": network.head_name, "classes": classes or []}
+        description |= {"head": network.head_name, "classes": classes or [], "temperature": network.temperature}
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     description["sha256"] = _checksum(description, weights)
     with whole_file(path) as partial:
@@ -146,7 +148,7 @@ def load_network(path: Path, *, trust: str | None = None) -> Encoder | Classifie
     with described_by(path):
         if known.head:
             network = Classifier(known.architecture, len(known.classes), known.head)
-            network.class_names = known.classes
+            network.class_names, network.temperature = known.classes, known.temperature
         else:
             network = Encoder(known.architecture)
     load_weights(network, weights, path)

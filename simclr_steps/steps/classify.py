@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from simclr_steps.data.new_images import NewImages
 from simclr_steps.data.row_tables import probabilities
@@ -19,10 +20,10 @@ def classify(model: Path, *, trust: str | None = None, images: Path, out: Path, 
 
     `out` ends in .parquet, .csv or .npz, and data/table_files.py tells what that means for the columns path and class,
     texts, probability, that of the class, and probability_<class> for each class (in .npz together the array
-    probabilities), float32, and for the facts: the model, its classes, the unreadable images, which have no row, and
-    the run record. `images` is a folder or a CSV file, as data/new_images.py reads them. Images are cut, resized and
-    scaled as prepare did it with those that the model was trained on, so that its predictions are those of the
-    workflow.
+    probabilities), float32, and for the facts: the model, its classes and temperature, the unreadable images, which
+    have no row, and the run record. `images` is a folder or a CSV file, as data/new_images.py reads them. Images are
+    cut, resized and scaled as prepare did it with those that the model was trained on, so that its predictions are
+    those of the workflow.
 
     Raises
     ------
@@ -34,7 +35,8 @@ def classify(model: Path, *, trust: str | None = None, images: Path, out: Path, 
     network = load_classifier(model, trust=trust)
     classes = network.class_names
     found = NewImages(images, network.architecture.trained_on, "classified")
-    facts = {"model": str(model), "model_hash": checksum(model), "classes": classes, "images": str(images)}
+    facts: dict[str, Any] = {"model": str(model), "model_hash": checksum(model), "images": str(images)}
+    facts |= {"classes": classes, "temperature": network.temperature}
     devices = hardware.claim()
     with whole_table(out, {"probabilities": [f"probability_{name}" for name in classes]}) as table:
         for names, batch in found.batches(images_at_a_time(found.blank), devices.workers):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from simclr_steps.data.correct import Correct, read_correct, write_correct
 from simclr_steps.data.groups import by_group
@@ -18,6 +19,7 @@ from simclr_steps.data.packed import Description, Split, read_description, read_
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
 from simclr_steps.data.splits import JUDGED, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.balanced import balanced_accuracies
+from simclr_steps.evaluation.calibration import LARGEST, LEAST, calibration_error, fitted_temperature
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.evaluation.parents import by_parent
 from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
@@ -198,10 +200,12 @@ def _judge(
     """
     classes, draw = description.classes, drawn["draw"]
     result = drawn | {"epochs": module.epochs, "epoch": module.kept_epoch}
-    correct = Correct({}, None)
+    correct, temperature = Correct({}, None), 1.0
     for name in JUDGED:
         split = read_split(data, name)
         logits, labels = labeled_logits(module.network, split, device)
+        if name == "validation":
+            result["temperature"] = temperature = _temperature(logits, labels)
         if not len(labels):
             result[name] = None
             continue
@@ -213,13 +217,31 @@ def _judge(
         balanced = balanced_accuracies(labels.numpy(), groups, accuracy=right["accuracy"])
         of_parents = by_parent(rows, logits.double().softmax(dim=1).numpy(), labels.numpy())
         metrics = classification_metrics(logits, labels, classes)
+        metrics["calibrated_error"] = calibration_error(logits, labels, temperature)
         result[name] = metrics | by_group(groups, **right) | balanced | of_parents
         budget = drawn.get("budget", str(drawn["label_count"]))
         correct = Correct.of({(budget, draw): right["accuracy"]}, groups)  # of the split last judged
     if draw == 0:
+        module.network.temperature = temperature
         save_network(folder / "model.safetensors", module.network, classes)
     write_correct(folder / f"draw{draw}.correct.npz", correct)
     write_json(folder / f"draw{draw}.json", result)  # last, as the draw is then done
+
+
+def _temperature(logits: Tensor, labels: Tensor) -> float:
+    """Return what logits are to be divided by, fitted on those of the hold-out, or 1 where that is impossible."""
+    if not len(labels):
+        log.info("temperature 1: the hold-out has no labels, so the probabilities are not calibrated")
+        return 1.0
+    if (temperature := fitted_temperature(logits, labels)) is None:
+        log.info(
+            "temperature 1: that of least loss on the %d labels of the hold-out lies beyond %g to %g, so the "
+            "probabilities are not calibrated",
+            *(len(labels), LEAST, LARGEST),
+        )
+        return 1.0
+    log.info("temperature %.4g, fitted on the %d labels of the hold-out", temperature, len(labels))
+    return temperature
 
 
 def _write(

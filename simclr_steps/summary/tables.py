@@ -34,6 +34,7 @@ _FINETUNED = {
     "macro_f1": "macro F1",
     "auroc": "AUROC",
     "calibration_error": "calibration error",
+    "calibrated_error": "with temperature",
 }
 _WORST = 5  # classes
 
@@ -56,7 +57,7 @@ def finetuned(rows: pd.DataFrame) -> Table:
     """Return the metrics of each fine-tuning, on the test split and on the hold-out."""
     of_stage = rows[rows["stage"] == "finetune"]
     metrics = [metric for metric in _FINETUNED if (of_stage["metric"] == metric).any()]
-    table = [["fine-tuning", "labels", "epochs", "split", *(_FINETUNED[metric] for metric in metrics)]]
+    table = [["fine-tuning", "labels", "epochs", "split", "images", *(_FINETUNED[metric] for metric in metrics)]]
     for (name, _), of_one in of_stage.groupby(["input", budgets(of_stage)], sort=False):
         epochs = sorted(set(of_one[of_one["metric"] == "epochs"]["value"]))
         trained = " to ".join(f"{epochs[end]:,g}" for end in sorted({0, len(epochs) - 1}))
@@ -64,7 +65,9 @@ def finetuned(rows: pd.DataFrame) -> Table:
             here = of_one[of_one["split"] == split]
             if len(here):
                 cells = [_cell(here[here["metric"] == metric]) for metric in metrics]
-                table.append([str(name), written(of_one), trained, shown, *cells])
+                judged = here[here["metric"] == "accuracy"]["images"].max()
+                count = "" if pd.isna(judged) else f"{int(judged):,}"
+                table.append([str(name), written(of_one), trained, shown, count, *cells])
     return table if len(table) > 1 else []
 
 

@@ -114,6 +114,27 @@ def test_networks_are_equal_after_saving_and_loading(tmp_path: Path) -> None:
         assert all(torch.equal(a, b) for a, b in zip(network(images), loaded(images), strict=True))
 
 
+def test_a_temperature_divides_the_logits_and_a_file_without_one_counts_as_1(tmp_path: Path) -> None:
+    network, path = Classifier(architecture(), 3, "linear").eval(), tmp_path / "model.safetensors"
+    images = torch.rand(2, 3, 16, 16)
+    plain = network(images)[1]
+    network.temperature = 2.5
+    save_network(path, network, ["a", "b", "c"])
+    loaded = load_network(path)
+    assert isinstance(loaded, Classifier) and loaded.class_names == ["a", "b", "c"]
+    assert torch.equal(loaded(images)[1], plain / 2.5)
+    with safe_open(path, framework="pt") as stored:
+        description = json.loads(stored.metadata()["simclr"])
+    for temperature in (0, -1, "NaN"):
+        other = {**description, "temperature": temperature}
+        save_file(load_file(path), path, {"simclr": json.dumps({k: v for k, v in other.items() if k != "sha256"})})
+        with pytest.raises(UserError, match="does not know .temperature"):
+            load_network(path)
+    old = {key: value for key, value in description.items() if key not in ("temperature", "sha256")}
+    save_file(load_file(path), path, {"simclr": json.dumps(old)})
+    assert torch.equal(load_network(path)(images)[1], plain)
+
+
 def test_a_file_that_holds_one_number_as_size_is_read_as_a_square(tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
     save_network(path, Encoder(architecture()))

@@ -42,6 +42,7 @@ def model(write_encoder: WriteEncoder) -> Path:
     """Return the file of a classifier whose guesses differ from image to image."""
     path = write_encoder(classes=CLASSES, name="model")
     network = load_classifier(path)
+    network.temperature = 2.5
     images = torch.from_numpy(digits(12)[0]).permute(0, 3, 1, 2) / 255
     with torch.no_grad():
         weight, bias = network.head.parameters()
@@ -69,7 +70,7 @@ def test_classes_and_probabilities_are_those_of_the_workflow_for_the_same_files(
     }
     description = pack_and_label(block, tmp_path / "data")
     network = load_classifier(model)
-    save_network(model, network, description.classes)
+    save_network(model, network, description.classes)  # with its temperature
     predict(model, data=tmp_path / "data", split="test", out=tmp_path / "parts", hardware=CPU)
     gather(tmp_path / "parts", data=tmp_path / "data", split="test", out=tmp_path)
     expected = pd.read_parquet(tmp_path / "predictions.parquet").set_index("source")
@@ -104,7 +105,7 @@ def test_class_names_are_whole_in_every_kind_of_file_and_skipped_files_are_liste
     facts += [json.loads(pq.read_metadata(tmp_path / "classes.parquet").metadata[b"simclr"])]
     for told in facts:
         assert told["skipped"] == ["cut.png"] and told["classes"] == list(CLASSES)
-        assert told["run"]["step"] == "classify"
+        assert told["run"]["step"] == "classify" and told["temperature"] == 2.5
 
 
 def test_mistakes_are_one_sentence_and_leave_an_earlier_table_alone(

@@ -14,17 +14,19 @@ import timm
 import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from simclr_steps.data.correct import read_correct
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.data.splits import stratified_draw
+from simclr_steps.evaluation.calibration import fitted_temperature
 from simclr_steps.files import checksum, read_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.methods.classifier import Supervised
 from simclr_steps.methods.off_the_shelf import started
 from simclr_steps.networks.architecture import resolve
-from simclr_steps.networks.encoders import Classifier, load_network
+from simclr_steps.networks.encoders import Classifier, load_classifier, load_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.steps.finetune import finetune
@@ -37,19 +39,46 @@ OWN: dict[str, Any] = {"encoder": "tests.own_encoders:smooth_with_batch_norm"}
 def test_metrics_equal_scikit_learns_on_the_saved_model(tmp_path: Path, encoder: Path, data: Path) -> None:
     metrics = train(tmp_path / "out", encoder, data)
     assert metrics["label_count"] == 40 and metrics["init"] == "pretrained" and len(metrics["draws"]) == 1
-    model = load_network(tmp_path / "out" / "model.safetensors")
+    model = load_classifier(tmp_path / "out" / "model.safetensors")
     for name in ("validation", "test"):
         split, ours = read_split(data, name), metrics["draws"][0][name]
         logits = torch.from_numpy(compute_features(model, split.images, torch.device("cpu"))[1]).double()
         guesses, chances = logits.argmax(dim=1).numpy(), logits.softmax(dim=1).numpy()
+        calibrated, labels = torch.from_numpy(chances), torch.tensor(split.labels)
+        error = float(multiclass_calibration_error(calibrated, labels, 10, n_bins=15))
+        assert ours["calibrated_error"] == pytest.approx(error, abs=1e-5)
+        chances = (logits * model.temperature).softmax(dim=1).numpy()
+        error = float(multiclass_calibration_error(torch.from_numpy(chances), labels, 10, n_bins=15))
+        assert ours["calibration_error"] == pytest.approx(error, abs=1e-5)
         assert ours["accuracy"] == pytest.approx(accuracy_score(split.labels, guesses))
         assert ours["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(split.labels, guesses))
         assert ours["macro_f1"] == pytest.approx(f1_score(split.labels, guesses, average="macro", zero_division=0))
         assert ours["auroc"] == pytest.approx(roc_auc_score(split.labels, chances, multi_class="ovr"), abs=1e-4)
         assert ours["confusion_matrix"] == confusion_matrix(split.labels, guesses).tolist()
     assert metrics["draws"][0]["test"]["images"] == 60
+    assert metrics["draws"][0]["temperature"] == model.temperature
     [(key, right)] = read_correct(tmp_path / "out" / "correct.npz").right.items()
     assert key == ("40", 0) and right.tolist() == (split.labels == guesses).tolist(), "of the test split, judged last"
+
+
+def test_the_temperature_is_that_of_the_hold_out_and_1_without_its_labels(
+    tmp_path: Path, encoder: Path, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    settings = changed(labels=1.0, epochs=4, learning_rate=0.1)
+    one = train(tmp_path / "one", encoder, data, settings)["draws"][0]
+    model, split = load_network(tmp_path / "one/model.safetensors"), read_split(data, "validation")
+    logits = torch.from_numpy(compute_features(model, split.images, torch.device("cpu"))[1]) * one["temperature"]
+    assert one["temperature"] == pytest.approx(fitted_temperature(logits, torch.tensor(split.labels)), rel=1e-3)
+    assert one["temperature"] != 1 and one["test"]["calibrated_error"] != one["test"]["calibration_error"]
+    assert f"temperature {one['temperature']:.4g}, fitted on the 60 labels of the hold-out" in caplog.messages
+    np.save(data / "validation.labels.npy", np.full(60, -1))
+    without = train(tmp_path / "without", encoder, data, settings)["draws"][0]
+    assert without["temperature"] == load_classifier(tmp_path / "without/model.safetensors").temperature == 1
+    assert "temperature 1: the hold-out has no labels, so the probabilities are not calibrated" in caplog.messages
+    assert without["test"].pop("calibrated_error") == without["test"]["calibration_error"]
+    del one["test"]["calibrated_error"]
+    assert one["test"] == without["test"], "all else stays"
 
 
 def test_from_scratch_depends_on_network_and_seed_only(tmp_path: Path, data: Path) -> None:

@@ -21,16 +21,20 @@ def test_pretrainings_of_one_data_set_are_compared_in_one_table() -> None:
 
 def test_fine_tunings_tell_how_long_they_were_trained() -> None:
     rows = [
-        ("finetune", name, labels, split, metric, value)
+        ("finetune", name, labels, split, metric, value, 1200 if metric == "accuracy" else None)
         for name, labels, epochs in (("short", 10, (100.0,)), ("long", 1290, (1000.0, 1250.0)))
-        for split, metric, values in ((None, "epochs", epochs), ("test", "accuracy", (0.5,)))
+        for split, metric, values in (
+            (None, "epochs", epochs),
+            ("test", "accuracy", (0.5,)),
+            ("test", "calibrated_error", (0.02,)),
+        )
         for value in values
     ]
-    table = pd.DataFrame(rows, columns=["stage", "input", "labels", "split", "metric", "value"])
+    table = pd.DataFrame(rows, columns=["stage", "input", "labels", "split", "metric", "value", "images"])
     assert finetuned(table) == [
-        ["fine-tuning", "labels", "epochs", "split", "accuracy"],
-        ["short", "10", "100", "test", "50.0"],
-        ["long", "1,290", "1,000 to 1,250", "test", "50.0"],
+        ["fine-tuning", "labels", "epochs", "split", "images", "accuracy", "with temperature"],
+        ["short", "10", "100", "test", "1,200", "50.0 [47.2, 52.8]", "2.0"],
+        ["long", "1,290", "1,000 to 1,250", "test", "1,200", "50.0 [47.2, 52.8]", "2.0"],
     ]
 
 
