@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from simclr_steps.data.decoding import Decoded, decode, resized
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.readable import UnreadableError, check_type
+from simclr_steps.data.row_tables import probabilities
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.machine.errors import UserError
+from simclr_steps.networks import encoders
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import images_at_a_time, network_input
 from simclr_steps.networks.precision import ieee_fp32
@@ -135,22 +137,22 @@ class TrainedClassifier(_Trained):
         Their names, in the order of the probabilities.
     network
         The torch.nn.Module from what `prepare` returns to logits [N, classes]: `normalization`, `backbone` and `head`.
+    temperature
+        What these logits are divided by before their softmax gives the probabilities.
     image_format, feature_size, device
         As those of an encoder.
     """
 
     def __init__(self, network: Classifier, device: torch.device) -> None:
         super().__init__(network, device)
-        self.classes = network.class_names
+        self.classes, self.temperature = network.class_names, network.temperature
         self.network = nn.Sequential(
             OrderedDict(normalization=network.normalization, backbone=network.backbone, head=network.head)
         )
 
     def __call__(self, images: Images) -> Array:
         """Return the probabilities of the classes for images, float32 [N, classes]; `prepare` says what images are."""
-        logits = self._outputs(self._all_packed(images))[1]
-        probabilities: Array = torch.from_numpy(logits).softmax(dim=1).numpy()
-        return probabilities
+        return probabilities(self._outputs(self._all_packed(images))[1])
 
 
 def load_encoder(
@@ -185,10 +187,7 @@ def load_classifier(
     UserError
         When the file is absent, damaged or no classifier of this package.
     """
-    network = load_network(Path(path), trust=trust)
-    if not isinstance(network, Classifier):
-        raise UserError(f"{path} is an encoder: give the model.safetensors written by finetune")
-    return TrainedClassifier(network, _device(device))
+    return TrainedClassifier(encoders.load_classifier(Path(path), trust=trust), _device(device))
 
 
 def _device(device: str | torch.device | None) -> torch.device:

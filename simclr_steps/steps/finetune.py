@@ -215,7 +215,7 @@ def _judge(
         rows = read_rows(data, description, name).iloc[labeled_rows(split.labels)]
         groups = rows["group"].to_numpy(dtype=np.str_) if "group" in rows else None
         balanced = balanced_accuracies(labels.numpy(), groups, accuracy=right["accuracy"])
-        of_parents = by_parent(rows, logits.double().softmax(dim=1).numpy(), labels.numpy())
+        of_parents = by_parent(rows, (logits.double() / temperature).softmax(dim=1).numpy(), labels.numpy())
         metrics = classification_metrics(logits, labels, classes)
         metrics["calibrated_error"] = calibration_error(logits, labels, temperature)
         result[name] = metrics | by_group(groups, **right) | balanced | of_parents
