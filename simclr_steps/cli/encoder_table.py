@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from simclr_steps.cli.options import ANY_ENCODER, DECODERS, GPUS, NEW_IMAGES, TRUST, Option, Step, out, path
+from pathlib import Path
+
+from simclr_steps.cli.options import ANY_ENCODER, DECODERS, FOUND, GPUS, NEW_IMAGES, TRUST, Option, Step, out, path
 
 OF_ENCODERS = (
     Step(
@@ -43,6 +45,33 @@ OF_ENCODERS = (
             out(
                 "ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D; or the folder for timm"
             ),
+        ),
+    ),
+    Step(
+        "search",
+        "find the images that are most similar to given ones, by their features",
+        (
+            ANY_ENCODER,
+            TRUST,
+            path(
+                "features",
+                "Parquet file written by embed, folder of such, or folder written by gather, for one split or for all",
+            ),
+            path("data", "folder of packed arrays that gathered features are of, for pictures", required=False),
+            Option(
+                "--image",
+                "image",
+                {
+                    "type": Path,
+                    "action": "append",
+                    "required": True,
+                    "metavar": "PATH",
+                    "help": "image to find similar ones of; give several by repeating this option",
+                },
+            ),
+            FOUND,
+            out(".csv or .parquet file to write: image, rank, cosine, path; and beside it a page, with suffix .html"),
+            GPUS,
         ),
     ),
 )

@@ -135,6 +135,9 @@ ANY_SPLIT = Option(
         "help": "split of the data; unlabeled are the images of train without a label",
     },
 )
+FOUND = Option(
+    "--n", "n", {"type": _whole(1), "default": 20, "metavar": "N", "help": "images to find (default: %(default)s)"}
+)
 SEED = Option("--seed", "seed", {"required": True, "type": _whole(0, LARGEST_SEED), "help": "the run's seed"})
 
 GPUS = _in_group(

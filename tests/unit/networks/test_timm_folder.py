@@ -37,8 +37,8 @@ def test_the_loaded_network_has_the_features_of_the_encoder(
     images = torch.rand(3, channels, *size)
     with torch.inference_mode():
         torch.testing.assert_close(loaded((images - 0.3) / 0.2), network(images)[0], rtol=1e-4, atol=1e-4)
-    config = timm.data.resolve_model_data_config(loaded)
-    assert config["input_size"] == (channels, *size) or list(config["input_size"]) == [channels, *size]
+    config = loaded.pretrained_cfg
+    assert list(config["input_size"]) == [channels, *size]
     assert config["mean"] == pytest.approx([0.3] * channels) and config["std"] == pytest.approx([0.2] * channels)
     with safe_open(tmp_path / "model.safetensors", framework="pt") as stored:
         assert stored.metadata() == {"format": "pt"}

@@ -1,0 +1,120 @@
+"""Features to search in, as embed and gather wrote them: whose they are, and what image each row is of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simclr_steps.data.gathered import read_features, read_table
+from simclr_steps.data.packed import Pixels, read_images, read_packed
+from simclr_steps.files import read_json
+from simclr_steps.machine.errors import UserError
+
+Block = npt.NDArray[np.float32]  # [n, D]
+
+ROWS_AT_A_TIME = 16_384
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of one file or folder, which are read a few rows at a time."""
+
+    path: Path
+    encoder_hash: str  # SHA-256 of the encoder's file
+    names: Sequence[str]  # of the images
+    images: Path | None = None  # the folder that names are relative to, of features that embed wrote
+    split: str | None = None  # of features that gather wrote
+    pixel_hash: str | None = None  # of the packed images that these are of
+    rows: npt.NDArray[np.int64] | None = None  # of the images in their array
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all features in their order, in arrays that may be written to, as torch wants them."""
+        if self.split is None:
+            for batch in pq.ParquetFile(self.path).iter_batches(ROWS_AT_A_TIME, columns=["features"]):
+                yield np.array(batch.column(0).flatten()).reshape(len(batch), -1)
+        else:
+            features = read_features(self.path, "backbone")
+            for start in range(0, len(features), ROWS_AT_A_TIME):
+                yield np.array(features[start : start + ROWS_AT_A_TIME])
+
+    def packed_image(self, data: Path, row: int) -> Pixels | None:
+        """Return the packed image of a row, None where the features are not of packed images.
+
+        Raises
+        ------
+        UserError
+            When the features are of other images than those of `data`.
+        """
+        if self.split is None or self.rows is None:
+            return None
+        if read_packed(data).pixel_hash != self.pixel_hash:
+            raise UserError(f"{self.path} was computed from data other than {data}: give the data of its data set")
+        image: Pixels = read_images(data, "train" if self.split == "unlabeled" else self.split)[self.rows[row]]
+        return image
+
+
+def feature_tables(path: Path) -> list[FeatureTable]:
+    """Return the features of a Parquet file of embed, of a folder of such, of a folder of gather, or of all its splits.
+
+    Raises
+    ------
+    UserError
+        When there are none, a file is damaged, or not all are of the same encoder.
+    """
+    if path.is_file():
+        tables = [_of_embed(path)]
+    elif not path.is_dir():
+        raise UserError(f"--features: {path} does not exist: give what embed or gather wrote")
+    elif (path / "backbone.npy").exists():
+        tables = [_of_gather(path)]
+    elif folders := sorted(file.parent for file in path.glob("*/backbone.npy")):
+        tables = [_of_gather(folder) for folder in folders]
+        if any(table.split == "train" for table in tables):  # it holds the unlabeled as well
+            tables = [table for table in tables if table.split != "unlabeled"]
+    else:
+        tables = [_of_embed(file) for file in sorted(path.glob("*.parquet"))]
+    if not any(map(len, tables)):
+        raise UserError(f"--features: {path} holds no features: give what embed or gather wrote")
+    for other in tables[1:]:
+        if other.encoder_hash != tables[0].encoder_hash:
+            raise UserError(
+                f"--features: {tables[0].path} and {other.path} are of two encoders: give features of one of them"
+            )
+    return tables
+
+
+def _of_embed(path: Path) -> FeatureTable:
+    try:
+        file = pq.ParquetFile(path)
+        facts: dict[str, Any] = json.loads((file.metadata.metadata or {})[b"simclr"])
+        names = file.read(["path"]).column(0).to_pylist()
+        images = Path(facts["images"])
+        return FeatureTable(path, facts["encoder_hash"], names, images.parent if images.is_file() else images)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path} is damaged or no Parquet file ({error}): give a table that embed wrote") from error
+    except (KeyError, ValueError, IndexError) as error:
+        raise UserError(f"{path} does not say whose features it holds: give a table that embed wrote") from error
+
+
+def _of_gather(folder: Path) -> FeatureTable:
+    facts = read_json(folder / "run.json")
+    table = read_table(folder)
+    return FeatureTable(
+        path=folder,
+        encoder_hash=facts["model_hash"],
+        names=table["source"].astype(str).tolist(),
+        split=facts["split"],
+        pixel_hash=facts["predict"]["data_hash"],
+        rows=table["row"].to_numpy(dtype=np.int64),
+    )

@@ -1,0 +1,166 @@
+"""Find the images that are most similar to given ones, among those whose features are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from simclr_steps.data.decoding import decode
+from simclr_steps.data.feature_tables import FeatureTable, feature_tables
+from simclr_steps.data.packed import Pixels
+from simclr_steps.data.scaling import as_packed
+from simclr_steps.data.splits import Rows
+from simclr_steps.evaluation.neighbors import nearest
+from simclr_steps.figures.contrast import BRIGHTENED, contrast_for
+from simclr_steps.figures.found_images import Found, Search, found_page
+from simclr_steps.figures.thumbnails import sprite, thumbnails
+from simclr_steps.files import checksum, whole_file, write_text
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.options import Hardware
+from simclr_steps.settings.display import in_words, legend_of, mix_of
+from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.use import Array, embed_images, load_encoder
+
+_SIDE = 128  # of a picture, in pixels
+_ROOM = 100_000  # bytes of a picture, above which it is compressed with loss
+_SUFFIXES = (".csv", ".parquet")
+
+
+def search(
+    encoder: Path,
+    *,
+    trust: str | None = None,
+    features: Path,
+    data: Path | None = None,
+    image: Sequence[Path],
+    n: int = 20,
+    out: Path,
+    hardware: Hardware,
+) -> None:
+    """Write the `n` images with the most similar features for each image, and a page of pictures beside the table.
+
+    The table's columns are image, rank, cosine and path. `features` is a Parquet file of embed, a folder of such, or a
+    folder that gather wrote for one split or for several; all rows are compared, exactly. The page has the name of the
+    table and the suffix .html; it shows files that embed read and, if `data` is their packed arrays, those of gather.
+
+    Raises
+    ------
+    UserError
+        If features are of another encoder or of two, or an image is not readable.
+    """
+    if out.suffix.lower() not in _SUFFIXES:
+        raise UserError(f"--out: {out} has no suffix that is known: give a name that ends in {' or '.join(_SUFFIXES)}")
+    tables = feature_tables(features)
+    device = hardware.claim().device
+    model = load_encoder(encoder, device=device, trust=trust)
+    if tables[0].encoder_hash != checksum(encoder):
+        raise UserError(
+            f"{tables[0].path} holds features of another encoder than {encoder}: give the encoder they are of"
+        )
+    hits = _hits(tables, *_most_similar(tables, embed_images(model, image), n, device))
+    _write(image, hits, out)
+    write_text(out.with_suffix(".html"), _page(image, hits, data, model.image_format))
+    log.info("%d of %d images for each of %d: %s", len(hits[0]), sum(map(len, tables)), len(image), out)
+
+
+@dataclass(frozen=True)
+class _Hit:
+    """A row that was found."""
+
+    rank: int  # from 1
+    cosine: float
+    table: FeatureTable
+    row: int  # of the table
+
+    @property
+    def path(self) -> str:
+        return self.table.names[self.row]
+
+
+def _most_similar(tables: Sequence[FeatureTable], queries: Array, n: int, device: torch.device) -> tuple[Rows, Array]:
+    """Return the rows, counted through all tables, whose features are most similar, and their cosines: both [Q, n]."""
+    on_device, start = torch.from_numpy(queries).to(device), 0
+    rows, distances = torch.empty((len(queries), 0), dtype=torch.int64), torch.empty((len(queries), 0))
+    for table in tables:
+        for block in table.blocks():
+            here, far = nearest(torch.from_numpy(block).to(device), on_device, n)
+            rows, distances = torch.cat([rows, here.cpu() + start], 1), torch.cat([distances, far.cpu()], 1)
+            order = distances.argsort(dim=1, stable=True)[:, :n]
+            rows, distances = rows.gather(1, order), distances.gather(1, order)
+            start += len(block)
+    return rows.numpy(), (1 - distances).numpy()
+
+
+def _hits(tables: Sequence[FeatureTable], rows: Rows, cosines: Array) -> list[list[_Hit]]:
+    """Return what was found for each image, best first, from rows that count through all tables."""
+    starts = np.cumsum([0, *map(len, tables)])
+    numbers = np.searchsorted(starts, rows, side="right") - 1
+    return [
+        [
+            _Hit(rank, float(cosine), tables[number], int(row - starts[number]))
+            for rank, (number, row, cosine) in enumerate(zip(*of_one, strict=True), start=1)
+        ]
+        for of_one in zip(numbers, rows, cosines, strict=True)
+    ]
+
+
+def _write(queries: Sequence[Path], hits: Sequence[Sequence[_Hit]], out: Path) -> None:
+    rows = [
+        {"image": str(query), "rank": hit.rank, "cosine": hit.cosine, "path": hit.path}
+        for query, of_query in zip(queries, hits, strict=True)
+        for hit in of_query
+    ]
+    with whole_file(out) as partial:
+        if out.suffix.lower() == ".csv":
+            pd.DataFrame(rows).to_csv(partial, index=False)
+        else:
+            pd.DataFrame(rows).to_parquet(partial, index=False)
+
+
+def _page(queries: Sequence[Path], hits: Sequence[Sequence[_Hit]], data: Path | None, form: ImageFormat) -> str:
+    """Return the page's HTML. Its pictures are what the encoder reads, all with the same contrast."""
+    asked = [_from_file(query, form) for query in queries]
+    shown = [[_image_of(hit, data, form) for hit in of_query] for of_query in hits]
+    readable = [image for image in chain(asked, *shown) if image is not None]
+    all_shown: Pixels = np.stack(readable)
+    contrast = None if form.is_photo else contrast_for(all_shown)
+    mix = mix_of(None, form, "")
+
+    def address(image: Pixels | None) -> str | None:
+        if image is None:
+            return None
+        one = contrast.stretched(image[None]) if contrast else image[None]
+        return sprite(thumbnails(one, _SIDE, mix), _ROOM)
+
+    searches = [
+        Search(
+            str(query),
+            address(picture),
+            [
+                Found(hit.rank, hit.cosine, hit.path, address(image))
+                for hit, image in zip(of_query, images, strict=True)
+            ],
+        )
+        for query, picture, of_query, images in zip(queries, asked, hits, shown, strict=True)
+    ]
+    lines = [in_words(legend_of(mix, form)), f"{BRIGHTENED}." if contrast else ""]
+    return found_page(searches, [line[0].upper() + line[1:] for line in lines if line])
+
+
+def _image_of(hit: _Hit, data: Path | None, form: ImageFormat) -> Pixels | None:
+    """Return an image as it was packed, None where it is not there to be shown."""
+    if hit.table.images is not None:
+        return _from_file(hit.table.images / hit.path, form)
+    return hit.table.packed_image(data, hit.row) if data else None
+
+
+def _from_file(path: Path, form: ImageFormat) -> Pixels | None:
+    image = as_packed(decode(path, form), form)
+    return None if isinstance(image, str) else image
