@@ -70,7 +70,9 @@ OF_ENCODERS = (
                 },
             ),
             FOUND,
-            out(".csv or .parquet file to write: image, rank, cosine, path; and beside it a page, with suffix .html"),
+            out(
+                "file to write, .parquet, .csv or .npz: image, rank, cosine, path; and beside it a page, with suffix .html"
+            ),
             GPUS,
         ),
     ),

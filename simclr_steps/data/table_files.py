@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from simclr_steps.files import whole_file, write_json
 from simclr_steps.machine.errors import UserError
 
-Values = Sequence[str] | npt.NDArray[np.float32]  # of n rows: texts, numbers [n], or several numbers a row [n, K]
+Values = Sequence[str] | npt.NDArray[Any]  # of n rows: texts, numbers [n], or several numbers a row [n, K]
 Names = Mapping[str, Sequence[str]]  # of the K columns that several numbers a row are, where they have any
 
 _TEXTS_AT_A_TIME = 10_000

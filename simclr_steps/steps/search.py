@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from simclr_steps.data.decoding import decode
@@ -16,21 +16,22 @@ from simclr_steps.data.feature_tables import FeatureTable, feature_tables
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.data.splits import Rows
+from simclr_steps.data.table_files import check_table, whole_table
 from simclr_steps.evaluation.neighbors import nearest
 from simclr_steps.figures.contrast import BRIGHTENED, contrast_for
 from simclr_steps.figures.found_images import Found, Search, found_page
 from simclr_steps.figures.thumbnails import sprite, thumbnails
-from simclr_steps.files import checksum, whole_file, write_text
+from simclr_steps.files import checksum, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.display import in_words, legend_of, mix_of
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.use import Array, embed_images, load_encoder
 
 _SIDE = 128  # of a picture, in pixels
 _ROOM = 100_000  # bytes of a picture, above which it is compressed with loss
-_SUFFIXES = (".csv", ".parquet")
 
 
 def search(
@@ -46,17 +47,19 @@ def search(
 ) -> None:
     """Write the `n` images with the most similar features for each image, and a page of pictures beside the table.
 
-    The table's columns are image, rank, cosine and path. `features` is a Parquet file of embed, a folder of such, or a
-    folder that gather wrote for one split or for several; all rows are compared, exactly. The page has the name of the
-    table and the suffix .html; it shows files that embed read and, if `data` is their packed arrays, those of gather.
+    The table's columns are image, rank, cosine and path, and its facts the encoder, the features and the run record;
+    data/table_files.py tells what that means for each suffix of `out`. `features` is a Parquet file of embed, a folder
+    of such, or a folder that gather wrote for one split or for several; all rows are compared, exactly. The page has
+    the name of the table and the suffix .html; it shows files that embed read and, if `data` is their packed arrays,
+    those of gather.
 
     Raises
     ------
     UserError
-        If features are of another encoder or of two, or an image is not readable.
+        If features are of another encoder or of two, an image is not readable, or `out` has another suffix.
     """
-    if out.suffix.lower() not in _SUFFIXES:
-        raise UserError(f"--out: {out} has no suffix that is known: give a name that ends in {' or '.join(_SUFFIXES)}")
+    check_table(out)
+    record = Record("search", None, None)
     tables = feature_tables(features)
     device = hardware.claim().device
     model = load_encoder(encoder, device=device, trust=trust)
@@ -65,7 +68,8 @@ def search(
             f"{tables[0].path} holds features of another encoder than {encoder}: give the encoder they are of"
         )
     hits = _hits(tables, *_most_similar(tables, embed_images(model, image), n, device))
-    _write(image, hits, out)
+    facts = {"encoder": str(encoder), "encoder_hash": tables[0].encoder_hash, "features": str(features)}
+    _write(image, hits, {**facts, "run": record.finish()}, out)
     write_text(out.with_suffix(".html"), _page(image, hits, data, model.image_format))
     log.info("%d of %d images for each of %d: %s", len(hits[0]), sum(map(len, tables)), len(image), out)
 
@@ -111,17 +115,18 @@ def _hits(tables: Sequence[FeatureTable], rows: Rows, cosines: Array) -> list[li
     ]
 
 
-def _write(queries: Sequence[Path], hits: Sequence[Sequence[_Hit]], out: Path) -> None:
-    rows = [
-        {"image": str(query), "rank": hit.rank, "cosine": hit.cosine, "path": hit.path}
-        for query, of_query in zip(queries, hits, strict=True)
-        for hit in of_query
-    ]
-    with whole_file(out) as partial:
-        if out.suffix.lower() == ".csv":
-            pd.DataFrame(rows).to_csv(partial, index=False)
-        else:
-            pd.DataFrame(rows).to_parquet(partial, index=False)
+def _write(queries: Sequence[Path], hits: Sequence[Sequence[_Hit]], facts: dict[str, Any], out: Path) -> None:
+    found = [(str(query), hit) for query, of_query in zip(queries, hits, strict=True) for hit in of_query]
+    with whole_table(out) as table:
+        table.write(
+            {
+                "image": [query for query, _ in found],
+                "rank": np.array([hit.rank for _, hit in found]),
+                "cosine": np.array([hit.cosine for _, hit in found], dtype=np.float32),
+                "path": [hit.path for _, hit in found],
+            }
+        )
+        table.facts = facts
 
 
 def _page(queries: Sequence[Path], hits: Sequence[Sequence[_Hit]], data: Path | None, form: ImageFormat) -> str:

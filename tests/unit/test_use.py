@@ -111,5 +111,5 @@ def test_what_is_wrong_with_an_image_or_a_file_is_said(write_encoder: WriteEncod
     ):
         with pytest.raises(UserError, match=reason):
             embed_images(encoder, [tmp_path / name])
-    with pytest.raises(UserError, match="is an encoder, which knows no classes.safetensors written by finetune"):
+    with pytest.raises(UserError, match="is an encoder, which knows no classes: finetune writes"):
         load_classifier(write_encoder())

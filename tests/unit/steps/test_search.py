@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -64,6 +66,7 @@ def test_the_most_similar_files_of_embed_are_found_exactly_in_blocks(
     search(encoder, **given, n=50, out=tmp_path / "found.parquet", hardware=CPU)
     whole = pd.read_parquet(tmp_path / "found.parquet")
     assert len(whole) == 3 * 40 and list(whole.columns) == ["image", "rank", "cosine", "path"]
+    assert json.loads(pq.read_metadata(tmp_path / "found.parquet").metadata[b"simclr"])["encoder"] == str(encoder)
     assert (tmp_path / "found.html").read_text(encoding="utf-8").count("no picture") == 3
 
 
@@ -101,7 +104,7 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
         ({"image": [tmp_path / "cut.png"]}, "cut.png: it is damaged, or not one of"),
         ({"image": [files[0], tmp_path / "none.png"]}, "none.png: .*No such file"),
         ({"image": [tmp_path / "deep.png"]}, "deep.png: its values are uint16, but the encoder was trained on uint8"),
-        ({"out": tmp_path / "o.xlsx"}, "--out: .*o.xlsx has no suffix that is known: give .* ends in .csv or .parquet"),
+        ({"out": tmp_path / "o.xlsx"}, "--out: .*o.xlsx ends in none of .parquet, .csv, .npz: give"),
     ):
         with pytest.raises(UserError, match=reason):
             search(**(good | wrong), hardware=CPU)
