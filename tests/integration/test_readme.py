@@ -19,6 +19,8 @@ import torch
 import yaml
 from PIL import Image
 
+from simclr_steps.cli.parser import parse
+from simclr_steps.commands.run import command as words_of_run
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.settings.config import read_config
@@ -92,8 +94,26 @@ def test_snakemake_plans_what_is_asked_for(project: Path, command: list[str]) ->
         assert "resources/mine" in said and "resources/digits" not in said
 
 
+# Without options, run plans the same as with -n, and make demo makes the report.
+RUNS = [words for words in commands("simclr") if words[1] == "run" and words[3:] and "--report" not in words]
+
+
+@pytest.mark.parametrize("command", RUNS, ids=lambda words: " ".join(words[2:]))
+def test_run_plans_what_is_asked_for(project: Path, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    if "apptainer" in command and not shutil.which("apptainer"):
+        pytest.skip("needs Apptainer")
+    monkeypatch.chdir(project)
+    asked = parse(command[1:])
+    words = words_of_run(asked.config, asked.targets, slurm=asked.slurm, options=[*asked.options, "--dry-run"])
+    done = run_snakemake(words[words.index("snakemake") + 1 :], project, {})
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "Job stats" in said
+    assert ("resources/mine" in said) == ("my.yaml" in command)
+
+
 HELP = [words for words in commands("simclr") if "--help" in words]
-BY_HAND = {words[1]: words for words in commands("simclr") if "--help" not in words}
+BY_HAND = {words[1]: words for words in commands("simclr") if "--help" not in words and words[1] != "run"}
 
 
 @pytest.mark.parametrize("command", HELP, ids=" ".join)
