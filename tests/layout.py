@@ -35,6 +35,8 @@ def assert_results(
         ),
         *(f"galleries/{gallery}.{kind}" for gallery in ("augmentation", "neighbors") for kind in ("png", "svg")),
         "galleries/run.json",
+        *(f"explore/explore.{kind}" for kind in ("html", "json")),
+        *(f"explore/{table}.csv" for table in ("duplicates", "outliers", "clusters", "to_label")),
         *(
             f"{folder}/{file}"
             for folder in (

@@ -70,9 +70,7 @@ OF_ENCODERS = (
                 },
             ),
             FOUND,
-            out(
-                "file to write, .parquet, .csv or .npz: image, rank, cosine, path; and beside it a page, with suffix .html"
-            ),
+            out("file to write, .parquet, .csv or .npz: image, rank, cosine, path; and beside it a page, .html"),
             GPUS,
         ),
     ),

@@ -18,6 +18,7 @@ TARGETS = (
     "all",
     "download_all",
     "evaluate_all",
+    "explore_all",
     "finetune_all",
     "predict_all",
     "prepare_all",

@@ -71,12 +71,14 @@ def results(plan: Plan) -> Iterator[Result]:
             "umap": ("umap/quality.json", plan.umap(run.dataset)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
+        if config.explore.arrays:
+            of_step["explore"] = ("explore/explore.json", plan.explore(run.dataset))
         selected = config.selection.model_dump(mode="json")
         votes = plan.may_vote(run.pretrain)
         yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)
         for rule, (file, block) in of_step.items():
             yield Result(rule, f"{folder}/{file}", block.model_dump(mode="json"), dataset=run.dataset)
-        for split in sorted({config.umap.split, *config.prediction.splits}):
+        for split in sorted({config.umap.split, *config.prediction.splits, *config.explore.arrays}):
             yield Result(
                 *("gather_features", f"{folder}/features/{split}/run.json", {}),
                 dataset=run.dataset,

@@ -14,6 +14,7 @@ from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
 from simclr_steps.settings.datasets import FolderDataset
 from simclr_steps.settings.demands import Demands, FinetuneDemands, PretrainDemands, written_of_color
+from simclr_steps.settings.explore import ExploreOfDataset
 from simclr_steps.settings.finetuned import FinetunedSettings, finetuned
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.grid import combinations, written
@@ -78,6 +79,10 @@ class Plan:
         """Return how features of a data set are plotted."""
         display = self.config.datasets[dataset].display
         return UmapOfDataset(**dict(self.config.umap), display=display, columns=self.config.metadata)
+
+    def explore(self, dataset: str) -> ExploreOfDataset:
+        """Return how the images of a data set are looked through."""
+        return ExploreOfDataset(**dict(self.config.explore), display=self.config.datasets[dataset].display)
 
     def compared(self, dataset: str) -> dict[str, ComparedSettings]:
         """Return what all runs on a data set are compared with, by name; runs share what has one name."""

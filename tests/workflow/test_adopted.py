@@ -48,11 +48,11 @@ def test_other_code_and_other_images_stop_too(copied: Project) -> None:
         described.write_text(json.dumps({**json.loads(described.read_text()), key: "of other images"}))
     done = copied.dry_run("--cores", "2")
     assert done.returncode == 1
-    assert f"error: {RUN}/pretrain/run.json, {RUN}/encoder/selection.json, {RUN}/evaluate/knn.json and 9 more" in (
+    assert f"error: {RUN}/pretrain/run.json, {RUN}/encoder/selection.json, {RUN}/evaluate/knn.json and 11 more" in (
         done.stderr
     )
     assert (
-        "-R pretrain select evaluate umap galleries gather_features finetune gather_predictions compare" in done.stderr
+        "-R pretrain select evaluate umap galleries explore gather_features finetune gather_predictions compare" in done.stderr
     )
 
 

@@ -36,6 +36,7 @@ RECORDING = [
     "gather",
     "umap",
     "galleries",
+    "explore",
 ]
 
 

@@ -75,6 +75,7 @@ def test_test_split_is_no_input_of_pretrain_and_select(fresh: Project) -> None:
         ("select_all", "select"),
         ("finetune_all", "finetune"),
         ("predict_all", "tabulate_features"),
+        ("explore_all", "explore"),
     ],
 )
 def test_stage_target_plans_the_stage_and_what_it_needs(target: str, last: str, fresh: Project) -> None:
@@ -112,6 +113,7 @@ def test_all_pretrainings_share_what_is_trained_from_scratch_and_from_published_
 def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
     fresh.config["prediction"] = {"splits": ["train", "unlabeled"]}
     fresh.config["umap"]["split"] = "validation"
+    fresh.config["explore"] = {"splits": ["unlabeled"]}
     fresh.write_config()
     jobs = fresh.plan()
     assert {job[-1] for job in jobs if job[0] == "tabulate_features"} == {"train", "validation"}
@@ -210,13 +212,13 @@ def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project,
     assert done.returncode == 0, done.stderr
     commands = re.findall(r"PYTHONSAFEPATH=1 .*", done.stdout)
     steps = {step for command in commands for step in re.findall(r"-m simclr_steps (\w+)", command)}
-    assert len(steps) == 15
+    assert len(steps) == 16
     paths = [
         path for command in commands for path in re.findall(r" --(?!settings|config )[\w-]+ (?=\S*[a-z])(\S+)", command)
     ]
     assert [path for path in paths if not path.startswith("ssl/") and "/" in path] == []
     assert {path.split("/")[1] for path in paths if "/" in path} == {"resources", "results", "work", "logs"}
-    assert {path for path in paths if "/" not in path} <= {"test"}
+    assert {path for path in paths if "/" not in path} <= {"train", "test"}
 
 
 def test_a_pretraining_that_continues_another_plans_it_and_waits_for_it(fresh: Project) -> None:

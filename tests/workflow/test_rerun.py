@@ -20,6 +20,7 @@ AFTER_ENCODER = {
     "predict_classifier",
     "gather_predictions",
     "umap",
+    "explore",
     "galleries",
     "summary",
 }
@@ -47,6 +48,20 @@ def test_umap_setting_plans_umap_and_summary(project: Project) -> None:
     project.config["umap"]["n_neighbors"] = 7
     project.write_config()
     assert project.planned_rules() == {"umap", "summary"}
+
+
+def test_explore_setting_plans_explore_and_the_features_of_further_splits(project: Project) -> None:
+    project.config["explore"]["min_cosine"] = 0.9
+    project.write_config()
+    assert project.planned_rules() == {"explore"}
+    project.config["explore"]["splits"] = ["validation", "test"]
+    project.write_config()
+    run = ("digits", "simclr", "0")
+    features = {(rule, *run, "validation") for rule in ("predict_features", "gather_features", "tabulate_features")}
+    assert project.plan() == {("explore", *run), *features}
+    project.config["explore"]["splits"] = []
+    project.write_config()
+    assert project.plan() == set()
 
 
 def test_finetune_block_plans_its_finetuning_and_what_follows(project: Project) -> None:
@@ -89,7 +104,7 @@ def test_dataset_setting_plans_all_but_the_download(project: Project) -> None:
 def test_channels_to_show_plan_only_what_draws(project: Project) -> None:
     project.config["datasets"]["digits"]["display"] = {"0": "green"}
     project.write_config()
-    assert project.planned_rules() == {"umap", "galleries", "summary"}
+    assert project.planned_rules() == {"umap", "explore", "galleries", "summary"}
 
 
 def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project) -> None:
@@ -106,6 +121,7 @@ def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project)
     [
         ("umap", {"umap", "summary"}),
         ("galleries", {"galleries", "summary"}),
+        ("explore", {"explore"}),
         ("evaluate", {"evaluate", "summary"}),
         ("compare", {"compare", "summary"}),
         ("finetune", {"finetune", "predict_classifier", "gather_predictions", "summary"}),
@@ -135,7 +151,8 @@ def test_code_that_changes_no_result_plans_nothing(project: Project) -> None:
     [
         ("methods/loss.py", SEED),
         ("figures/scatter.py", {"umap", "summary"}),
-        ("figures/thumbnails.py", {"umap", "galleries", "summary"}),
+        ("figures/thumbnails.py", {"umap", "explore", "galleries", "summary"}),
+        ("figures/picture_page.html.j2", {"explore"}),
         ("figures/interactive.html.j2", {"umap", "summary"}),
         ("summary/tables.py", {"summary"}),
         ("summary/page.html.j2", {"summary"}),

@@ -318,10 +318,10 @@ def split_drawn(*parts):
 FEATURES_DRAWN = f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{CONFIG.umap.split}"
 
 
-def features_of_all_splits(*files):
-    """Return files of what is gathered of all images, each in one split."""
+def features_of(splits, *files):
+    """Return files of what is gathered of the images of some splits, each in a folder of its own."""
     run = "results/{dataset}/{pretrain}/seed{seed}"
-    return [f"{run}/features/{split}/{file}" for split in PACKED_SPLITS for file in files]
+    return [f"{run}/features/{split}/{file}" for split in splits for file in files]
 
 
 def gallery_report(kind):

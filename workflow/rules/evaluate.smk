@@ -70,7 +70,7 @@ rule evaluate:
 rule metadata:
     input:
         "resources/{dataset}/dataset.json",
-        features_of_all_splits("rows.parquet", "run.json", "backbone.npy"),
+        features_of(PACKED_SPLITS, "rows.parquet", "run.json", "backbone.npy"),
         of_train="results/{dataset}/{pretrain}/seed{seed}/features/train/run.json",
     output:
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/metadata.json",

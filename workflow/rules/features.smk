@@ -166,6 +166,44 @@ rule umap:
         " --data {params.data:q} --out {params.out:q} --log {log:q}"
 
 
+rule explore:
+    input:
+        "resources/{dataset}/dataset.json",
+        images(*CONFIG.explore.arrays),
+        features_of(CONFIG.explore.arrays, "rows.parquet", "backbone.npy"),
+        records=features_of(CONFIG.explore.arrays, "run.json"),
+    output:
+        multiext(
+            "results/{dataset}/{pretrain}/seed{seed}/explore/",
+            "explore.html",
+            "explore.json",
+            "duplicates.csv",
+            "outliers.csv",
+            "clusters.csv",
+            "to_label.csv",
+        ),
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/explore.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/explore.tsv"
+    conda:
+        "../envs/simclr.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        settings=lambda wildcards: PLAN.explore(wildcards.dataset).as_json(),
+        code=code_hash("explore"),
+        data=subpath(input[0], parent=True),
+        features=lambda wildcards, input: Path(input.records[0]).parents[1],
+        out=subpath(output[0], parent=True),
+        step=command("explore"),
+    shell:
+        "{params.step} --settings {params.settings:q} --features {params.features:q} --seed {wildcards.seed}"
+        " --data {params.data:q} --out {params.out:q} --log {log:q}"
+
+
 rule galleries:
     input:
         arrays("train"),
@@ -222,3 +260,8 @@ rule predict_all:
 rule umap_all:
     input:
         collect("{run}/umap/quality.json", run=RUNS),
+
+
+rule explore_all:
+    input:
+        collect("{run}/explore/explore.json", run=RUNS if CONFIG.explore.arrays else []),
