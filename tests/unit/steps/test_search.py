@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ def test_the_most_similar_files_of_embed_are_found_exactly_in_blocks(
     embed(encoder, images=tmp_path / "digits", out=tmp_path / "f.parquet", hardware=CPU)
     files[3].unlink()  # its picture is no longer there
     out = tmp_path / "out" / "found.csv"
-    given = {"features": tmp_path / "f.parquet", "image": [*asked, files[5]]}
+    given: dict[str, Any] = {"features": tmp_path / "f.parquet", "image": [*asked, files[5]]}
     search(encoder, **given, n=5, out=out, hardware=CPU)
     found = pd.read_csv(out)
     expected = cosines(encoder, digits(2, 100)[0], digits(40)[0])
@@ -76,7 +77,7 @@ def test_the_workflows_features_of_all_splits_are_searched(encoder: Path, data: 
         gather(tmp_path / "parts" / split, data=data, split=split, out=tmp_path / "features" / split)
         tabulate(tmp_path / "features" / split, data=data, split=split, out=tmp_path / "features" / split)
     (query,) = write_digits(tmp_path / "asked", 1, 100)  # the row 100 of train
-    given = {"features": tmp_path / "features", "image": [query], "n": 3, "hardware": CPU}
+    given: dict[str, Any] = {"features": tmp_path / "features", "image": [query], "n": 3, "hardware": CPU}
     search(encoder, **given, data=data, out=tmp_path / "found.csv")
     found = pd.read_csv(tmp_path / "found.csv")
     images = np.concatenate([digits(60, 260)[0], digits(200)[0]])
@@ -96,7 +97,12 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     (tmp_path / "cut.png").write_bytes(b"damaged")
     Image.new("I;16", (8, 8)).save(tmp_path / "deep.png")
     other = write_encoder(encoder="tests.own_encoders:with_batch_norm", name="other")
-    good = {"encoder": encoder, "features": tmp_path / "f.parquet", "image": files[:1], "out": tmp_path / "o.csv"}
+    good: dict[str, Any] = {
+        "encoder": encoder,
+        "features": tmp_path / "f.parquet",
+        "image": files[:1],
+        "out": tmp_path / "o.csv",
+    }
     for wrong, reason in (
         ({"encoder": other}, "f.parquet holds features of another encoder than .*other.safetensors: give the encoder"),
         ({"encoder": tmp_path / "none"}, "none does not exist"),
