@@ -68,7 +68,12 @@ class Plan:
         """What the summary is about."""
         displays = {name: self.config.datasets[name].display for name in self.datasets}
         asked = {name: display for name, display in displays.items() if display is not None}
-        return SummarySettings(runs=list(self.runs), displays=asked, metadata=self.config.metadata)
+        return SummarySettings(
+            runs=list(self.runs),
+            displays=asked,
+            metadata=self.config.metadata,
+            explored=bool(self.config.explore.arrays),
+        )
 
     def gallery(self, dataset: str, pretrain: str) -> GallerySettings:
         """Return what the gallery shows of a pretraining: its augmentation, and not how it trains."""

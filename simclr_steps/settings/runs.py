@@ -56,3 +56,4 @@ class SummarySettings(Settings):
     runs: list[Run]
     displays: dict[str, Display] = Field({})  # by data set, where the images are not shown as they are
     metadata: list[str] = Field([])
+    explored: bool = False

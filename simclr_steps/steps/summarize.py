@@ -54,7 +54,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")
     record = Record("summarize", settings, None)
-    runs = [read_run(run, results, settings.metadata) for run in settings.runs]
+    runs = [read_run(run, results, settings.metadata, explored=settings.explored) for run in settings.runs]
     descriptions = {run.dataset: read_description(resources / run.dataset) for run in settings.runs}
     table = pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series", "by_group"])
     table = table.astype(dict.fromkeys(["labels", "draw", "images", "groups", "label_groups"], "Int64"))

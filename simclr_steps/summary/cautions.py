@@ -11,6 +11,7 @@ from simclr_steps.data.packed import Description
 from simclr_steps.data.repeated import sentences
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.summary.budgets import written
+from simclr_steps.summary.explored import of_near_duplicates
 from simclr_steps.summary.headline import Headline
 from simclr_steps.summary.intervals import interval
 from simclr_steps.summary.notes import Note, Weight
@@ -31,6 +32,7 @@ def cautions(
         yield from _of_data(name, data)
     for one in headlines:
         yield from _of_chance(one, descriptions[one.dataset])
+    yield from of_near_duplicates(runs)
     yield from _of_threads(runs)
 
 

@@ -22,6 +22,7 @@ from simclr_steps.settings.runs import Run
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.compared import PAIRED
+from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
 from simclr_steps.summary.notes import Note, first, others
 from simclr_steps.summary.run_results import RunResults
@@ -98,6 +99,7 @@ def page(
         "pretty": _pretty,
         "inline": _inline,
         "protocol": _protocol,
+        "explored": explored,
         "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(

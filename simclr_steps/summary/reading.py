@@ -25,8 +25,8 @@ _PICTURES = (
 )
 
 
-def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults:
-    """Read the existing stages of a run, and of `metadata` these columns.
+def read_run(run: Run, results: Path, columns: Sequence[str] = (), *, explored: bool = False) -> RunResults:
+    """Read the existing stages of a run, of `metadata` these columns, and of `explore` if it is asked for.
 
     Raises
     ------
@@ -49,6 +49,9 @@ def read_run(run: Run, results: Path, columns: Sequence[str] = ()) -> RunResults
         for name, place in run.classifiers.items():
             read_finetuning(collected, results / place, name)
         quality = _read_umap(collected, folder)
+        if explored:
+            collected.explored = collected.read("explore", folder / "explore" / "explore.json")
+            collected.explored_page = folder / "explore" / "explore.html"
         gallery = collected.read("galleries", folder / "galleries" / "run.json") or {}
         collected.pictures = _pictures(folder, quality, gallery.get("channels", ""))
     except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

@@ -49,6 +49,8 @@ class RunResults:
         default_factory=dict
     )  # by fine-tuning: of each draw, on the test split
     pictures: list[Picture] = field(default_factory=list)
+    explored: dict[str, Any] | None = None  # what explore.json tells
+    explored_page: Path | None = None
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
     correct: dict[str, Correct] = field(default_factory=dict)  # by input: which images are right

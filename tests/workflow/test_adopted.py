@@ -52,7 +52,8 @@ def test_other_code_and_other_images_stop_too(copied: Project) -> None:
         done.stderr
     )
     assert (
-        "-R pretrain select evaluate umap galleries explore gather_features finetune gather_predictions compare" in done.stderr
+        "-R pretrain select evaluate umap galleries explore gather_features finetune gather_predictions compare"
+        in done.stderr
     )
 
 

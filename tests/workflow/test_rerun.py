@@ -53,15 +53,15 @@ def test_umap_setting_plans_umap_and_summary(project: Project) -> None:
 def test_explore_setting_plans_explore_and_the_features_of_further_splits(project: Project) -> None:
     project.config["explore"]["min_cosine"] = 0.9
     project.write_config()
-    assert project.planned_rules() == {"explore"}
+    assert project.planned_rules() == {"explore", "summary"}
     project.config["explore"]["splits"] = ["validation", "test"]
     project.write_config()
     run = ("digits", "simclr", "0")
     features = {(rule, *run, "validation") for rule in ("predict_features", "gather_features", "tabulate_features")}
-    assert project.plan() == {("explore", *run), *features}
+    assert project.plan() == {("explore", *run), *features, ("summary",)}
     project.config["explore"]["splits"] = []
     project.write_config()
-    assert project.plan() == set()
+    assert project.plan() == {("summary",)}
 
 
 def test_finetune_block_plans_its_finetuning_and_what_follows(project: Project) -> None:
@@ -121,7 +121,7 @@ def test_comment_docstring_or_layout_of_the_code_plans_nothing(project: Project)
     [
         ("umap", {"umap", "summary"}),
         ("galleries", {"galleries", "summary"}),
-        ("explore", {"explore"}),
+        ("explore", {"explore", "summary"}),
         ("evaluate", {"evaluate", "summary"}),
         ("compare", {"compare", "summary"}),
         ("finetune", {"finetune", "predict_classifier", "gather_predictions", "summary"}),
@@ -152,7 +152,7 @@ def test_code_that_changes_no_result_plans_nothing(project: Project) -> None:
         ("methods/loss.py", SEED),
         ("figures/scatter.py", {"umap", "summary"}),
         ("figures/thumbnails.py", {"umap", "explore", "galleries", "summary"}),
-        ("figures/picture_page.html.j2", {"explore"}),
+        ("figures/picture_page.html.j2", {"explore", "summary"}),
         ("figures/interactive.html.j2", {"umap", "summary"}),
         ("summary/tables.py", {"summary"}),
         ("summary/page.html.j2", {"summary"}),

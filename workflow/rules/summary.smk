@@ -10,6 +10,11 @@ rule summary:
             kind=["png", "html"],
         ),
         collect("{run}/umap/metadata.png", run=RUNS if CONFIG.metadata else []),
+        collect(
+            "{run}/explore/{file}",
+            run=RUNS if CONFIG.explore.arrays else [],
+            file=["explore.json", "explore.html"],
+        ),
         collect("{run}/galleries/{file}", run=RUNS, file=["augmentation.png", "neighbors.png", "run.json"]),
         collect(
             "{classifier}/{file}",
