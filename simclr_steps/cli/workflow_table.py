@@ -13,6 +13,22 @@ _OF_SNAKEMAKE = (
 
 OF_WORKFLOW = (
     Step(
+        "init",
+        "look at images and print a config that fits them: simclr init photos > my.yaml",
+        (
+            Option(
+                "images",
+                "images",
+                {
+                    "type": Path,
+                    "help": "folder of images, CSV file that lists them, .npz file, or folder of .npy arrays",
+                },
+            ),
+        ),
+        wing="commands",
+        logs=False,
+    ),
+    Step(
         "run",
         "run the workflow in this folder: Snakemake, with the profile of a workstation",
         (
