@@ -25,9 +25,9 @@ MANIFEST = Path("simclr_steps/MANIFEST")
 _HEAD = """\
 # Config reference
 
-`config.yaml` is the demo; `recipes/` contains configs to start from. `simclr run my.yaml` runs the workflow on yours,
-as does Snakemake with `--configfile my.yaml`, which names no line if the file is not valid YAML: it is not merged with
-the demo, and every key that it omits has the default below. A key that is not listed here is an error.
+`config.yaml` is the demo; `recipes/` contains configs to start from. `simclr run my.yaml` runs the workflow on your
+own, as does Snakemake with `--configfile my.yaml`, which names no line if the file is not valid YAML. It is not merged
+with the demo, and every key that it omits has the default below. A key that is not listed here is an error.
 Hardware (GPUs, threads, memory) is not part of the config: it is set in a profile, such as those in the repository's
 `workflow/profiles/`, and changing it reruns nothing.
 
