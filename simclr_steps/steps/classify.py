@@ -46,4 +46,4 @@ def classify(model: Path, *, trust: str | None = None, images: Path, out: Path, 
             sure = chances.max(axis=1)
             table.write({"path": names, "class": guessed, "probability": sure, "probabilities": chances})
         table.facts = {**facts, "skipped": found.skipped, "run": record.finish()}
-    found.report("classes of", out)
+    found.report(f"{len(classes)} probabilities for", out)
