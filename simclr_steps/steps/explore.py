@@ -160,8 +160,9 @@ def _page(
         Section(
             "Near-duplicates",
             [
-                f"{found['images']:,} images have a near-duplicate, one with a cosine similarity of at least "
-                f"{settings.min_cosine:g}; {found['pairs_across']:,} of {found['pairs']:,} pairs are across splits. "
+                f"{found['images']:,} images have a near-duplicate: the features of both, less the mean of all, have a "
+                f"cosine similarity of at least {settings.min_cosine:g}. {found['pairs_across']:,} of "
+                f"{found['pairs']:,} pairs are across splits. "
                 "Where an image to train on resembles one of the test split, the accuracy on the latter may be too "
                 "high. Groups across splits come first; duplicates.csv has all."
             ],
