@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -23,6 +24,7 @@ from simclr_steps.steps.predict import predict
 from simclr_steps.steps.search import search
 from simclr_steps.steps.tabulate import tabulate
 from tests.unit.conftest import WriteEncoder, digits
+from tests.unit.settings.test_image_format import of
 
 CPU = Hardware(gpus=0, workers=1)
 
@@ -115,3 +117,20 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
         with pytest.raises(UserError, match=reason):
             search(**(good | wrong), hardware=CPU)
     assert not [*tmp_path.glob("o.*")]
+
+
+def test_dim_images_of_many_channels_are_shown_in_named_colors_and_brightened(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    form = of(2, height=8, width=8, dtype="uint16", bits=16, channel_names=["DNA", "ER"], value_range=[(0, 65_535)] * 2)
+    model, folder = write_encoder(image_format=form), tmp_path / "fields"
+    folder.mkdir()
+    for number, values in enumerate(np.random.default_rng(0).integers(0, 9000, (4, 8, 8, 2), dtype=np.uint16)):
+        tifffile.imwrite(folder / f"{number}.tif", values, planarconfig="contig", photometric="minisblack")
+    embed(model, images=folder, out=tmp_path / "f.parquet", hardware=CPU)
+    given: dict[str, Any] = {"features": tmp_path / "f.parquet", "image": [folder / "2.tif"]}
+    search(model, **given, out=tmp_path / "found.csv", hardware=CPU)
+    assert pd.read_csv(tmp_path / "found.csv")["path"][0] == "2.tif"
+    page = (tmp_path / "found.html").read_text(encoding="utf-8")
+    assert "<p>DNA in red, ER in green</p>" in page and "<p>All images brightened alike.</p>" in page
+    assert page.count("data:image/") == 5
