@@ -18,7 +18,6 @@ _PER_PIXEL = {"imagenet": 3.6e4, "small": 5.5e5}  # multiplications of a ResNet-
 _OF_TRAINING = 6  # a multiplication is two operations, and backward is twice forward
 _SMALL_SIDE = 64  # pixels up to which `stem: auto` is small
 _SIDE, _SECONDS = 1024, 0.2  # of the matrices that are multiplied, and for how long
-_RESULTS = 1e9  # bytes of a run, nearly all of them checkpoints
 
 
 def stem_for(size: Size) -> str:
@@ -59,8 +58,8 @@ def estimates(look: FirstLook, size: Size, stem: str, train: int, *, has_gpu: bo
     is_deep = look.dtype != "uint8"
     waiting = f", and {_bytes(4 * values)} more while they are packed" if is_deep else ""
     yield (
-        f"Disk: about {_bytes(values * (1 + is_deep))} for the packed images{waiting}, and up to {_bytes(_RESULTS)} "
-        "for the checkpoints and results of a run."
+        f"Disk: about {_bytes(values * (1 + is_deep))} for the packed images{waiting}, and about half a GB for the "
+        "checkpoints and results of a run."
     )
 
 

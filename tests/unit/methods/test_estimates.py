@@ -27,7 +27,7 @@ def test_machine_time_and_disk(tmp_path: Path, has_gpu: bool, machine: str) -> N
     else:
         assert "as a matrix product reached" in found[1]
     assert found[2] == (
-        "Disk: about 1.0 MB for the packed images, and up to 1.0 GB for the checkpoints and results of a run."
+        "Disk: about 1.0 MB for the packed images, and about half a GB for the checkpoints and results of a run."
     )
 
 
