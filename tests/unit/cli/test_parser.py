@@ -49,7 +49,10 @@ def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize(
     ("word", "offer"),
-    [("pretran", 'did you mean "pretrain"?'), ("xyz", "available: check, compare, download, download_weights,")],
+    [
+        ("pretran", 'did you mean "pretrain"?'),
+        ("xyz", "available: check, classify, compare, download, download_weights,"),
+    ],
 )
 def test_a_step_that_does_not_exist_gets_an_offer(word: str, offer: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
