@@ -27,6 +27,7 @@ from simclr_steps.settings.config import read_config
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.plan import plan
 from simclr_steps.settings.pretrain import PretrainSettings
+from simclr_steps.settings.reading import read_yaml
 from simclr_steps.steps.check import check
 from tests.integration.conftest import REPOSITORY
 from tests.snakemake_runs import run_snakemake
@@ -187,17 +188,29 @@ def test_links_lead_to_files() -> None:
     assert links and [link for link in links if not (REPOSITORY / link).exists()] == []
 
 
-@pytest.mark.parametrize("classes", [2, 20])
-def test_the_config_for_own_images_asks_nothing_that_60_images_lack(classes: int, tmp_path: Path) -> None:
+def write_photos(folder: Path, classes: int) -> None:
     for number in range(60):
-        file = tmp_path / "photos" / f"class {number % classes}" / f"{number}.png"
+        file = folder / "photos" / f"class {number % classes}" / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(file)
+
+
+@pytest.mark.parametrize("classes", [2, 20])
+def test_the_config_for_own_images_asks_nothing_that_60_images_lack(classes: int, tmp_path: Path) -> None:
+    write_photos(tmp_path, classes)
     content = yaml.safe_load(blocks("yaml")[0])
     content["datasets"]["mine"]["path"] = str(tmp_path / "photos")
     asked = plan(read_config(content))
     pack_and_label(asked.config.datasets["mine"], tmp_path / "mine")
     check(asked.demands("mine"), data=tmp_path / "mine")
+
+
+def test_init_prints_the_config_that_run_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_photos(tmp_path, classes=2)
+    run(tmp_path, ["sh", "-c", " ".join(BY_HAND["init"])])  # which writes my.yaml
+    monkeypatch.chdir(tmp_path)
+    words_of_run(Path("my.yaml"), [], slurm=False, options=[])
+    assert plan(read_config(read_yaml(Path("my.yaml")))).runs
 
 
 def test_yaml_is_ten_lines_at_most() -> None:
