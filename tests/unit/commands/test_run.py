@@ -109,7 +109,7 @@ def test_unknown_target_gets_an_offer(target: str, offer: str, folder: Path) -> 
     assert words(targets=("results/digits/umap.png",))[-1] == "results/digits/umap.png"
 
 
-@pytest.mark.parametrize("option", ["--unlock", "--report=r.html", "-np", "--nolock", "-n"])
+@pytest.mark.parametrize("option", ["--unlock", "--report=r.html", "-np", "--nolock", "--dry-run"])
 def test_lock_of_another_run_is_one_sentence(option: str, folder: Path) -> None:
     (folder / ".snakemake/locks").mkdir(parents=True)
     words()
@@ -129,12 +129,12 @@ def test_without_snakemake_it_says_so(folder: Path, monkeypatch: pytest.MonkeyPa
 
 def run(folder: Path, *arguments: str, package: Path = CLONE) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "simclr_steps", "run", *arguments],
+        [sys.executable, "-P", "-m", "simclr_steps", "run", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(package), "PYTHONSAFEPATH": "1"},
+        env={**os.environ, "PYTHONPATH": str(package)},
     )
 
 
