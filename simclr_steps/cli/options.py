@@ -205,3 +205,16 @@ SAVING = (
         metavar="MINUTES",
     ),
 )
+OWN_IMAGES = Option(
+    "images",
+    "images",
+    {"type": Path, "help": "folder of images, CSV file that lists them, .npz file, or folder of .npy arrays"},
+)
+FINISHED = Option(
+    "work",
+    "work",
+    {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
+)
+ONCE = Option(
+    "--once", "once", {"action": "store_true", "help": "print once and exit, as when the output is not a terminal"}
+)

@@ -1,0 +1,47 @@
+"""What was seen of images, in sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from simclr_steps.data.first_look import look_at_files
+from simclr_steps.data.seen_images import seen
+from simclr_steps.data.splits import SplitNames
+
+
+def splits_of(*names: str) -> SplitNames:
+    return np.array(names)
+
+
+def test_a_folder_without_labels(tmp_path: Path) -> None:
+    for number, size in enumerate([(30, 20), (50, 40), (40, 10)]):
+        Image.new("RGB", size, (200, 0, 0)).save(tmp_path / f"{number}.png")
+    (tmp_path / "bad\n.png").write_bytes(b"nothing")
+    assert list(seen(look_at_files(tmp_path), splits_of("train", "train", "validation", "test"))) == [
+        "Images: 4, of which 4 were opened and 3 of these decoded, evenly spread.",
+        "Size: 10 × 30 to 40 × 50 pixels, height × width, in the middle 20 × 40.",
+        "Values: color, uint8, nearly all from 0 to 200.",
+        "Unreadable: 1 of those opened, such as bad\\n.png (it is damaged, or not one of JPEG, PNG, …).",
+        "Classes: none; class folders, or a CSV file with the column label, would give them.",
+        "Splits: train 2, validation 1, test 1 (validation, test drawn).",
+    ]
+
+
+def test_a_table_with_a_single_class_groups_and_columns(tmp_path: Path) -> None:
+    for number in range(4):
+        np.save(tmp_path / f"{number}.npy", np.full((8, 8), number / 8, dtype=np.float32))
+    lines = [f"{number}.npy,{'' if number else 'x'},{'train' if number else 'test'},g{number},p" for number in range(4)]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,split,group,plate", *lines]))
+    found = list(seen(look_at_files(tmp_path / "t.csv"), splits_of("test", "train", "train", "train")))
+    assert found == [
+        "Images: 4, of which 4 were opened, evenly spread.",
+        "Size: 8 × 8 pixels, height × width.",
+        "Values: gray, float32, nearly all from 0 to 0.375.",
+        "Classes: 1: x (1), and 3 images without, which alone gives a classifier nothing to tell apart.",
+        "Splits: train 3, validation 0, test 1 (as given).",
+        "Groups: 4: g0, g1, g2 and 1 more; each is in one split.",
+        "Further columns: plate. The key metadata takes a list of those that may be a batch effect, such as a plate.",
+    ]
