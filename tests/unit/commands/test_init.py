@@ -16,8 +16,7 @@ from simclr_steps.commands.init import init
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.config import Config, read_config
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset
-from tests.integration.conftest import REPOSITORY, snakemake
-from tests.layout import assert_results
+from tests.integration.conftest import REPOSITORY
 from tests.snakemake_runs import run_snakemake
 
 Printed = Callable[[str], tuple[Config, str]]
@@ -224,18 +223,3 @@ def test_the_workflow_plans_all_stages(printed: Printed, tmp_path: Path) -> None
     assert planned.returncode == 0, planned.stdout + planned.stderr
     rules = ("prepare", "label", "pretrain", "select", "evaluate", "finetune", "predict_features", "umap", "summary")
     assert [rule for rule in rules if f"rule {rule}:" not in planned.stdout + planned.stderr] == []
-
-
-@pytest.mark.slow(60)
-def test_photographs_never_seen_before_run_to_the_end(printed: Printed, tmp_path: Path) -> None:
-    for number in range(20):
-        write(f"photos/{'on' if number % 2 else 'off'}/{number}.jpg", (16, 24, 3))
-    (tmp_path / "my.yaml").write_text(printed("photos")[1], encoding="utf-8")
-    shorter = [
-        "--config",
-        "pretrains={simclr: {epochs: 12}}",
-        "finetunes={pretrained: {epochs: 1}, scratch: {epochs: 1}}",
-    ]
-    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), *shorter, warm=True)
-    assert_results(tmp_path / "results/photos/simclr/seed0", ["pretrained"], split="train", shared=["scratch"])
-    assert (tmp_path / "results/summary.html").exists()
