@@ -7,9 +7,17 @@ from pathlib import Path
 
 SCRATCH = "compare/random-resnet18-seed0"  # in the data set's folder: what fine-tunings from scratch of a run share
 
+EXPLORED = ("explore.html", "explore.json", "duplicates.csv", "outliers.csv", "clusters.csv", "to_label.csv")
+
 
 def assert_results(
-    run: Path, finetunes: Sequence[str], *, split: str = "test", shared: Sequence[str] = (), start: str = SCRATCH
+    run: Path,
+    finetunes: Sequence[str],
+    *,
+    split: str = "test",
+    shared: Sequence[str] = (),
+    start: str = SCRATCH,
+    explored: bool = True,
 ) -> None:
     """Assert that every file of the results layout is there for one run, and for the fine-tunings that runs share."""
     expected = [
@@ -35,8 +43,7 @@ def assert_results(
         ),
         *(f"galleries/{gallery}.{kind}" for gallery in ("augmentation", "neighbors") for kind in ("png", "svg")),
         "galleries/run.json",
-        *(f"explore/explore.{kind}" for kind in ("html", "json")),
-        *(f"explore/{table}.csv" for table in ("duplicates", "outliers", "clusters", "to_label")),
+        *(f"explore/{file}" for file in EXPLORED if explored),
         *(
             f"{folder}/{file}"
             for folder in (

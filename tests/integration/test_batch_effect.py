@@ -65,6 +65,7 @@ def write_config(folder: Path, tables: dict[str, str], metadata: list[str]) -> N
         },
         "metadata": metadata,
         "umap": {"n_neighbors": 10},
+        "explore": {"splits": []},
         "experiments": [{"dataset": name, "pretrain": "simclr"} for name in tables],
     }
     (folder / "my.yaml").write_text(yaml.safe_dump(config))

@@ -66,6 +66,7 @@ def test_the_recipe_for_photographs_starts_from_imagenet_weights_in_a_local_file
         f"weights_path: {weights}}}}}",
         "finetunes": "{imagenet_30: {labels: 0.3, init: published, epochs: 2}}",
         "evaluation": "{labels: [1.0], draws: 1}",
+        "explore": "{splits: []}",
         "experiments": "[{dataset: photos, pretrain: from_imagenet, finetunes: [imagenet_30]}]",
     }
     recipe = REPOSITORY / "config/recipes/photos_from_imagenet.yaml"

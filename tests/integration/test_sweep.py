@@ -26,6 +26,7 @@ CONFIG: dict[str, Any] = {
     },
     "evaluation": {"labels": [0.1, 0.3, 1.0], "draws": 1, "augmentation": None},
     "umap": {"max_points": 20},
+    "explore": {"splits": []},
     # The second experiment asks for a part of the first and for nothing that is new.
     "experiments": [
         {"dataset": "digits", "pretrain": "simclr", "seeds": [0, 1], "grid": {"temperature": [0.1, 0.5]}},

@@ -51,11 +51,12 @@ def test_large_images_run_from_files_to_the_accuracy_per_image(
     config["finetunes"] = {"pretrained": {"epochs": 2}}
     config["experiments"][0]["finetunes"] = ["pretrained"]
     config["evaluation"] = {"labels": [1.0], "draws": 1, "augmentation": None}
+    config["explore"] = {"splits": []}
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
 
     run = tmp_path / "results/slides/simclr/seed0"
-    assert_results(run, ["pretrained"])
+    assert_results(run, ["pretrained"], explored=False)
     data = tmp_path / "resources/slides"
     rows = {split: pd.read_parquet(data / f"{split}.rows.parquet") for split in ("train", "validation", "test")}
     parents = {split: set(table["parent"]) for split, table in rows.items()}

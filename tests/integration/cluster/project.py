@@ -201,6 +201,7 @@ def config(seeds: list[int], **changes: Any) -> dict[str, Any]:
     return {
         "datasets": {"digits": {"source": "digits", "subset": 200}},
         "pretrains": {"simclr": {**PRETRAIN, **changes}},
+        "explore": {"splits": []},
         "experiments": [{"dataset": "digits", "pretrain": "simclr", "finetunes": [], "seeds": seeds}],
     }
 
