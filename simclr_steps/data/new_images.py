@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simclr_steps.data.boxes import BOX_COLUMNS
 from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.folder_listing import path_of
@@ -46,7 +47,7 @@ class NewImages:
     Raises
     ------
     UserError
-        When there is no image.
+        When there is no image, or a CSV file lists boxes.
     """
 
     def __init__(self, images: Path, form: ImageFormat, doing: str) -> None:
@@ -111,7 +112,13 @@ def _listed(images: Path, form: ImageFormat) -> list[ImageFile]:
     if images.is_file():
         channels = channel_columns(images, form.channels, form.channel_names) if form.channel_names else None
         columns = [f"{OF_CHANNEL}{name}" for name in channels or []] or ["path"]
-        if unused := other_columns(images, columns):
+        unused = other_columns(images, columns)
+        if set(BOX_COLUMNS) <= set(unused):
+            raise UserError(
+                f"--images: {images} lists boxes by {', '.join(BOX_COLUMNS)}, which are not cut out here: save the "
+                "parts as images of their own, or remove these columns for the whole images"
+            )
+        if unused:
             log.info("unused columns: %s", ", ".join(unused))
         return index_table(images, columns)
     if not images.is_dir():

@@ -34,3 +34,15 @@ def test_if_none_is_readable_the_first_reason_is_told(tmp_path: Path) -> None:
         UserError, match=r"none of the 2 images in .* is readable, the first of them being a\.png: it is"
     ):
         list(NewImages(tmp_path, FORM, "read").batches(8, workers=1))
+
+
+def test_boxes_are_refused_as_whole_images_would_be_something_else(tmp_path: Path) -> None:
+    Image.new("RGB", (6, 5)).save(tmp_path / "a.png")
+    table = tmp_path / "cells.csv"
+    table.write_text("path,x,y,width,height\na.png,0,0,2,2\na.png,2,2,2,2\n")
+    with pytest.raises(
+        UserError, match=r"^--images: .*cells\.csv lists boxes by x, y, width, height, which are not cut"
+    ):
+        NewImages(table, FORM, "read")
+    table.write_text("path,x,y\na.png,0,0\n")
+    assert len(list(NewImages(table, FORM, "read").batches(8, workers=1))) == 1
