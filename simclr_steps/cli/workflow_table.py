@@ -1,4 +1,4 @@
-"""The commands that start the workflow as a whole and look after its files, as entries of the table."""
+"""The commands that begin a config, start the workflow as a whole and look after its files, as entries of the table."""
 
 from __future__ import annotations
 

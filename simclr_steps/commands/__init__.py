@@ -1,1 +1,1 @@
-"""Commands that start the workflow, and that look after what it and the steps leave."""
+"""Commands that begin a config, start the workflow, and look after what it and the steps leave."""

@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_network, save_network
+from simclr_steps.steps.classify import classify
 from simclr_steps.steps.export import export
 from tests.unit.conftest import WriteEncoder
 
@@ -64,6 +66,17 @@ def test_every_snippet_is_run_here() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
     headings = [heading for heading in re.findall(r"^## (.*)$", PAGE, re.MULTILINE) if snippets(heading)]
     assert headings and [heading for heading in headings if f'run("{heading}"' not in tests] == []
+
+
+def test_classify(run: Run, write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    model = write_encoder(channels=3, classes=("cat", "dog"), name="model")
+    write_pictures(tmp_path, "photos/a.png", "photos/b.png")
+    for suffix in ("parquet", "npz"):
+        hardware = Hardware(gpus=0, workers=1)
+        classify(model, images=tmp_path / "photos", out=tmp_path / f"classes.{suffix}", hardware=hardware)
+    made = run("Classify new images")
+    assert list(made["classes"]["path"]) == list(made["arrays"]["path"]) == ["a.png", "b.png"]
+    assert made["facts"]["classes"] == ["cat", "dog"] and made["facts"]["skipped"] == []
 
 
 def test_python(run: Run, write_encoder: WriteEncoder, tmp_path: Path) -> None:
