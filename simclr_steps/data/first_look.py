@@ -63,7 +63,7 @@ class FirstLook:
 
 
 def evenly_spread(count: int, most: int) -> list[int]:
-    """Return at most so many of the numbers from 0 to `count` - 1, evenly spread, sorted."""
+    """Return at most `most` of the numbers from 0 to `count` - 1, evenly spread, sorted."""
     return [int(place) for place in np.unique(np.linspace(0, count - 1, min(count, most)).round())]
 
 
