@@ -70,7 +70,8 @@ OF_WORKFLOW = (
     ),
     Step(
         "prune",
-        "list the finished training runs kept in the work folder, with size and age; remove those no result needs",
+        "list the finished training runs kept in the work folder, with size and age; with --remove, remove those "
+        "that no result needs",
         (
             Option(
                 "work",

@@ -14,11 +14,17 @@ _NAMES = (
     *("patient", "subject", "donor", "case", "animal", "mouse", "plate", "slide", "scan"),
     *("video", "clip", "sequence", "session", "batch", "site", "field"),
 )
+_NUMBERED = [rf"(?i)(?<![a-z])({name}[-_ ]?\d+)" for name in _NAMES]
 _PATTERNS = (
-    *(rf"(?i)(?<![a-z])({name}[-_ ]?\d+)" for name in _NAMES),
+    *_NUMBERED,
     r"/([^/]+)/[^/]+$",  # the folder of the file, below another one
 )
 _FEWEST = 5  # groups, that splits can be drawn from
+
+
+def look_like_groups(classes: Sequence[str]) -> bool:
+    """Return whether all names of classes, of which there are some, are rather those of groups, such as plate3."""
+    return bool(classes) and all(any(re.search(pattern, name) for pattern in _NUMBERED) for name in classes)
 
 
 def likely_pattern(paths: Sequence[str], labels: Labels) -> tuple[str, list[str]] | None:

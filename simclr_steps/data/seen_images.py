@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from simclr_steps.data.first_look import FirstLook
+from simclr_steps.data.likely_groups import look_like_groups
 from simclr_steps.data.parts_of_images import COLUMNS as OF_PART
 from simclr_steps.data.splits import SplitNames
 from simclr_steps.settings.base import NO_LABEL, PACKED_SPLITS
@@ -26,8 +27,8 @@ def seen(look: FirstLook, splits: SplitNames) -> Iterator[str]:
         yield f"Size: {heights[0]} × {widths[0]} pixels, height × width."
     else:
         yield (
-            f"Size: {min(heights)} × {min(widths)} to {max(heights)} × {max(widths)} pixels, height × width, in the "
-            f"middle {statistics.median_low(heights)} × {statistics.median_low(widths)}."
+            f"Size: {min(heights)} × {min(widths)} to {max(heights)} × {max(widths)} pixels, height × width, "
+            f"median {statistics.median_low(heights)} × {statistics.median_low(widths)}."
         )
     low, high = look.limits
     kind = "color" if look.is_color else "gray" if look.channels == 1 else counted_channels(look.channels)
@@ -36,6 +37,11 @@ def seen(look: FirstLook, splits: SplitNames) -> Iterator[str]:
         file, reason = next(iter(look.unreadable.items()))
         yield f"Unreadable: {len(look.unreadable)} of those opened, such as {named(file.name)} ({named(reason)})."
     yield f"Classes: {_classes(look)}."
+    if look_like_groups(listing.classes):
+        yield (
+            "Are these classes? Their names look like those of groups, such as plates or patients. If so, put the "
+            "folders into one named unlabeled, or list the images in a CSV file with the columns path, label and group."
+        )
     given = [split for split in PACKED_SPLITS if split in listing.splits]
     counts = Counter(splits.tolist())
     drawn = [split for split in PACKED_SPLITS if split not in given and counts[split]]

@@ -51,7 +51,7 @@ def estimates(look: FirstLook, size: Size, stem: str, train: int, *, has_gpu: bo
     )
     yield (
         f"Time: about {_roughly(operations / speed)} for pretraining, {epochs} epochs with batches of {batch}, "
-        f"{assumed}; it may well be three times as much or as little. The other steps are not counted."
+        f"{assumed}; it may take a third as long or three times as long. The other steps are not counted."
     )
     stored = size if look.keys["source"] == "folder" else look.sizes[0]
     values = len(look.listing.names) * look.parts * stored[0] * stored[1] * look.channels

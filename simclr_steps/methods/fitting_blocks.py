@@ -83,7 +83,7 @@ def dataset_block(look: FirstLook, path: str, size: Size, fractions: Mapping[str
     if "layout" in keys:
         yield line("layout", keys["layout"], "number, channels, height, width")
     if "tiles" in keys:
-        yield line("tiles", keys["tiles"], "pixels; each tile becomes an image, as whole ones are too large to be read")
+        yield line("tiles", keys["tiles"], "pixels; each tile becomes an image, as whole ones are too large to use")
     if is_folder:
         yield line("image_size", _shape(size), _of_size(look, size))
         if (lost := _share_cropped(look.sizes, size)) >= _WORTH_A_LINE and "tiles" not in keys:
@@ -94,7 +94,7 @@ def dataset_block(look: FirstLook, path: str, size: Size, fractions: Mapping[str
         yield line("planes", keys["planes"], "of focal planes or points in time; or mean, or the number of one, from 0")
     if look.dtype != "uint8":
         yield line("bits", 16, "of a packed value; 8 takes half the disk space and keeps 256 levels")
-        yield f"# {line('value_range', 'auto', 'percentiles 0.1 and 99.9 of all images; or [low, high]')}"
+        yield f"# {line('value_range', 'auto', 'percentiles 0.1 and 99.9 of the images to train on; or [low, high]')}"
     if is_folder:
         yield line("unreadable", "skip", "such images, and list them in the log; stop names the first")
         is_split = bool({"validation", "test"} & set(look.listing.splits.tolist()))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simclr_steps.data.groups import groups_in
-from simclr_steps.data.likely_groups import likely_pattern
+from simclr_steps.data.likely_groups import likely_pattern, look_like_groups
 from simclr_steps.settings.base import NO_LABEL
 
 
@@ -45,6 +45,20 @@ def test_other_paths_suggest_nothing(path: str) -> None:
 def test_classes_are_no_groups() -> None:
     paths = [f"train/animal{number % 6}/{number}.png" for number in range(24)]
     assert likely_pattern(paths, np.arange(24) % 6) is None
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        (["plate1", "plate 2"], True),
+        (["Patient-01"], True),
+        (["plate1", "cat"], False),
+        (["cat", "dog"], False),
+        ([], False),
+    ],
+)
+def test_classes_that_are_all_named_as_groups_look_like_them(classes: list[str], expected: bool) -> None:
+    assert look_like_groups(classes) is expected
 
 
 def test_a_path_without_a_group_refutes_them() -> None:

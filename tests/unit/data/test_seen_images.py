@@ -22,12 +22,23 @@ def test_a_folder_without_labels(tmp_path: Path) -> None:
     (tmp_path / "bad\n.png").write_bytes(b"nothing")
     assert list(seen(look_at_files(tmp_path), splits_of("train", "train", "validation", "test"))) == [
         "Images: 4, of which 4 were opened and 3 of these decoded, evenly spread.",
-        "Size: 10 × 30 to 40 × 50 pixels, height × width, in the middle 20 × 40.",
+        "Size: 10 × 30 to 40 × 50 pixels, height × width, median 20 × 40.",
         "Values: color, uint8, nearly all from 0 to 200.",
         "Unreadable: 1 of those opened, such as bad\\n.png (it is damaged, or not one of JPEG, PNG, …).",
         "Classes: none; class folders, or a CSV file with the column label, would give them.",
         "Splits: train 2, validation 1, test 1 (validation, test drawn).",
     ]
+
+
+def test_folders_that_are_named_as_groups_are_asked_about(tmp_path: Path) -> None:
+    for plate in range(2):
+        (tmp_path / f"Plate_{plate}").mkdir()
+        for number in range(2):
+            Image.new("L", (8, 8)).save(tmp_path / f"Plate_{plate}" / f"{number}.png")
+    told = "Are these classes? Their names look like those of groups"
+    assert sum(line.startswith(told) for line in seen(look_at_files(tmp_path), splits_of(*["train"] * 4))) == 1
+    (tmp_path / "Plate_0").rename(tmp_path / "control")
+    assert not any(line.startswith(told) for line in seen(look_at_files(tmp_path), splits_of(*["train"] * 4)))
 
 
 def test_a_table_with_a_single_class_groups_and_columns(tmp_path: Path) -> None:
