@@ -91,7 +91,8 @@ class _Trained:
         return (self._readable(decode(Path(file), self.image_format), str(file)) for file in files)
 
     def _outputs(self, images: Iterable[Pixels]) -> tuple[Array, Array]:
-        """Return both outputs of the network for images, a batch at a time."""
+        """Return both outputs of the network for images, a batch at a time, and leave it in evaluation mode."""
+        self._whole.eval()
         waiting, at_once = iter(images), images_at_a_time(self._batch([]), self._whole.architecture.image_size)
         parts: list[tuple[Array, ...]] = []
         with torch.inference_mode(), ieee_fp32(self.device):
@@ -205,4 +206,4 @@ def embed_images(model: TrainedEncoder | TrainedClassifier, files: Iterable[str 
     UserError
         When a file cannot be read, or holds an image of another kind than those of the training.
     """
-    return model._outputs(model._decoded(files))[0]
+    return model._outputs(model._decoded([files] if isinstance(files, str | Path) else files))[0]

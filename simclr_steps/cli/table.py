@@ -88,7 +88,7 @@ _TABLE = (
         (
             settings(
                 Demands,
-                "the requirements, {pretrains, criterion, finetunes, drawn, supervised, display}",
+                "the requirements, {pretrains, criterion, finetunes, drawn, explored, supervised, display}",
                 to="demands",
             ),
             DATA,

@@ -78,7 +78,7 @@ def feature_tables(path: Path) -> list[FeatureTable]:
         raise UserError(f"--features: {path} does not exist: give what embed or gather wrote")
     elif (path / "backbone.npy").exists():
         tables = [_of_gather(path)]
-    elif folders := sorted(file.parent for file in path.glob("*/backbone.npy")):
+    elif folders := sorted(file.parent for file in path.glob("[!.]*/backbone.npy")):
         tables = [_of_gather(folder) for folder in folders]
         if any(table.split == "train" for table in tables):  # it holds the unlabeled as well
             tables = [table for table in tables if table.split != "unlabeled"]

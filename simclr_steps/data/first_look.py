@@ -24,6 +24,7 @@ from simclr_steps.data.stored_arrays import open_arrays
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset, count_and_names
 from simclr_steps.settings.image_format import Dtype
+from simclr_steps.settings.reading import check
 from simclr_steps.settings.sizes import Size
 
 MOST_OPENED, MOST_DECODED = 200, 40  # images of a sample
@@ -177,7 +178,8 @@ def look_at_files(path: Path) -> FirstLook:
 
 
 def _dataset(keys: Mapping[str, Any]) -> FolderDataset:
-    return FolderDataset.model_validate({"image_size": _SIDE_WHILE_LOOKING, **keys})
+    dataset: FolderDataset = check(FolderDataset, {"image_size": _SIDE_WHILE_LOOKING, **keys})
+    return dataset
 
 
 def _channels_of(looks: Sequence[FileLook]) -> dict[str, Any]:

@@ -45,8 +45,10 @@ class TableFile(ABC):
         """Write what is left, and the facts."""
 
 
-def check_table(out: Path) -> None:
-    """Raise UserError unless a table can be written to `out`, and its suffix says how."""
+def check_table(out: Path, *inputs: Path) -> None:
+    """Raise UserError unless a table can be written to `out`, which is none of the inputs, and its suffix says how."""
+    if out.resolve() in [file.resolve() for file in inputs]:
+        raise UserError(f"--out: {out} is read as well, and would be replaced: give another name")
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder: give the name of a file in it")
     there = next(folder for folder in out.absolute().parents if folder.exists())  # a missing folder is made

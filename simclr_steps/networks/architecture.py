@@ -55,7 +55,7 @@ class Architecture(BaseModel):
         if is_own(self.encoder) and trust != module and self.own_code_hash != own_code_hash(self.encoder):
             raise UserError(
                 f"{path} calls {self.encoder}, whose code has changed since training: restore the old code, or let "
-                f"embed, classify and export run the current code with --trust {module}"
+                f"embed, classify, search and export run the current code with --trust {module}"
             )
 
     @property

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.auto import WholeOrAuto
-from simclr_steps.settings.base import Settings
+from simclr_steps.settings.base import Settings, Split
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.selection import Criterion
@@ -49,6 +49,7 @@ class Demands(Settings):
     criterion: Criterion
     finetunes: dict[str, FinetuneDemands]
     drawn: str  # the split that UMAP draws
+    explored: list[Split] = Field([])  # those that `explore` names
     display: Display | None = None
     supervised: bool
     color_keys: dict[str, list[str]] = Field({})  # of augmentations: those written that need colors, by block

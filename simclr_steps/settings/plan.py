@@ -112,6 +112,7 @@ class Plan:
             criterion=self.config.selection.criterion,
             finetunes={name: FinetuneDemands.of(block) for name, block in blocks.items()},
             drawn=self.config.umap.split,
+            explored=[] if self.config.explore.splits == "auto" else self.config.explore.splits,
             display=self.config.datasets[dataset].display,
             supervised=self.config.umap.supervised,
             color_keys={block: written_of_color(settings) for block, settings in augmentations.items()},

@@ -57,6 +57,9 @@ def check(demands: Demands, *, data: Path) -> None:
             _tell_long_warmup(f"finetunes.{finetune}", block.warmup_epochs, block.epochs, "epochs")
     mix_of(demands.display, description.image_format, data.name)
     _check_images_to_draw(description, data.name, demands.drawn)
+    for split in demands.explored:
+        if not description.splits[split].images:
+            raise UserError(f"explore.splits: {split} of {data.name} has no images: remove it")
     require_labels_for_umap(description, data.name, demands.drawn, supervised=demands.supervised)
 
 

@@ -30,12 +30,12 @@ def classify(model: Path, *, trust: str | None = None, images: Path, out: Path, 
     UserError
         If there is no image, none is readable, the file is not a classifier, or `out` has another suffix.
     """
-    check_table(out)
+    check_table(out, model, images)
     record = Record("classify", None, None)
     network = load_classifier(model, trust=trust)
     classes = network.class_names
     found = NewImages(images, network.architecture.trained_on, "classified")
-    facts: dict[str, Any] = {"model": str(model), "model_hash": checksum(model), "images": str(images)}
+    facts: dict[str, Any] = {"model": str(model), "model_hash": checksum(model), "images": str(images.absolute())}
     facts |= {"classes": classes, "temperature": network.temperature}
     devices = hardware.claim()
     with whole_table(out, {"probabilities": [f"probability_{name}" for name in classes]}) as table:

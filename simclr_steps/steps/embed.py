@@ -26,11 +26,11 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     UserError
         If there is no image, none is readable, the file is not an encoder, or `out` has another suffix.
     """
-    check_table(out)
+    check_table(out, encoder, images)
     record = Record("embed", None, None)
     network = load_network(encoder, trust=trust)
     found = NewImages(images, network.architecture.trained_on, "embedded")
-    facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images)}
+    facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images.absolute())}
     devices = hardware.claim()
     with whole_table(out) as table:
         for names, batch in found.batches(images_at_a_time(found.blank), devices.workers):

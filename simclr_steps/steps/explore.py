@@ -70,7 +70,8 @@ def _found(
     settings: ExploreOfDataset, known: SeveralSplits, description: Description, seed: int
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Return the tables, whose index tells which of the images each row is, and what is counted."""
-    rows = directions(known.features())
+    features = known.features()
+    rows = directions(features)
     array = known.array()
     alike = similar(rows, settings.n_neighbors, settings.min_cosine, np.unique(array, return_inverse=True)[1])
     log.info("%d images: %d pairs of near-duplicates, %d across splits", len(rows), alike.pairs, alike.pairs_across)
@@ -79,9 +80,9 @@ def _found(
         wanted = number_of_clusters(len(rows), len(description.classes))
     cluster, distance = clusters(rows, wanted, seed)
     trained = np.flatnonzero(array == "train")
-    chosen = trained[
-        order_to_label(rows[trained], alike.distance[trained], known.labels[trained], settings.n_to_label, seed)
-    ]
+    own = directions(features[trained])  # the test split has no part in what is proposed
+    distance_of_own = similar(own, settings.n_neighbors, settings.min_cosine, np.zeros(len(own), np.int64)).distance
+    chosen = trained[order_to_label(own, distance_of_own, known.labels[trained], settings.n_to_label, seed)]
     clustered = known.table.assign(cluster=cluster + 1, distance=distance).sort_values(["cluster", "distance"])
     clustered.insert(1, "rank", clustered.groupby("cluster").cumcount() + 1)
     farthest = known.table.assign(distance=alike.distance).sort_values("distance", ascending=False, kind="stable")

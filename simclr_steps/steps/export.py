@@ -45,6 +45,8 @@ def export(encoder: Path, *, kind: str = "onnx", trust: str | None = None, out: 
     UserError
         If a package is missing, the file is not an encoder, or its network cannot be exported.
     """
+    if out.resolve() == encoder.resolve():
+        raise UserError(f"--out: {out} is the encoder, and would be replaced: give another name")
     if kind == "timm":
         _export_to_timm(load_network(encoder, trust=trust), encoder, out)
         return

@@ -58,7 +58,7 @@ def search(
     UserError
         If features are of another encoder or of two, an image is not readable, or `out` has another suffix.
     """
-    check_table(out)
+    check_table(out, encoder, features, *image)
     record = Record("search", None, None)
     tables = feature_tables(features)
     device = hardware.claim().device

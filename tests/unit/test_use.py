@@ -46,6 +46,9 @@ def test_files_and_what_they_hold_have_the_features_that_embed_writes(
     images = [np.asarray(Image.open(path)) for path in pictures]
     np.testing.assert_allclose(encoder(images), expected, atol=1e-6)
     np.testing.assert_allclose(encoder([torch.from_numpy(image.copy()) for image in images]), expected, atol=1e-6)
+    np.testing.assert_allclose(embed_images(encoder, str(pictures[0])), expected[:1], atol=1e-6)
+    encoder.network.train()  # as a training leaves it
+    np.testing.assert_allclose(encoder(images), expected, atol=1e-6)
     prepared = encoder.prepare(images)
     assert prepared.shape == (3, 3, 16, 12) and prepared.dtype == torch.float32 and prepared.min() >= 0
     with torch.inference_mode():

@@ -53,6 +53,7 @@ def test_all_splits_of_gather_without_what_train_holds_as_well(tmp_path: Path, m
     monkeypatch.setattr("simclr_steps.data.feature_tables.ROWS_AT_A_TIME", 3)
     for split in ("train", "test", "unlabeled"):
         write_gathered(tmp_path / split, split)
+    write_gathered(tmp_path / ".train.partial-1a2b", "train")  # that gather has not finished
     tables = feature_tables(tmp_path)
     assert [table.split for table in tables] == ["test", "train"]
     assert tables[0].names[1] == "test/b.png"

@@ -107,3 +107,10 @@ def test_arrays(tmp_path: Path, shape: tuple[int, ...], dtype: str, keys: dict[s
     look = look_at_arrays(tmp_path)
     assert look.keys == {"source": "arrays", "path": str(tmp_path)} | keys
     assert (look.is_color, look.sizes, look.decoded, look.dtype) == (is_color, [(20, 30)], 9, dtype)
+
+
+def test_a_column_of_a_channel_without_a_name_is_told(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text("path.\na.png\na.png\n")
+    with pytest.raises(UserError, match="channels"):
+        look_at_files(tmp_path / "t.csv")

@@ -109,3 +109,11 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, suffix: str) -> None
             tracemalloc.stop()
 
     assert most(12) - most(2) < 1e6  # of 4 MB more
+
+
+def test_a_table_that_would_replace_what_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.csv").write_text("path\na.png\n")
+    with pytest.raises(UserError, match=r"^--out: list\.csv is read as well, and would be replaced: give another name"):
+        check_table(Path("list.csv"), tmp_path / "e.safetensors", tmp_path / "list.csv")
+    check_table(Path("other.csv"), tmp_path / "list.csv")

@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from simclr_steps.data.packed import read_split
 from simclr_steps.files import read_table
 from simclr_steps.methods.classifier import Supervised
-from simclr_steps.networks.encoders import Classifier, load_encoder, load_network
+from simclr_steps.networks.encoders import Classifier, load_classifier, load_encoder
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.augmentation import Augmentation
 from tests.unit.conftest import WritePacked, digits
@@ -110,7 +110,8 @@ def test_with_class_weights_the_loss_is_that_of_scikit_learns_balanced_weights(
     split = read_split(data, "train")
     for name, settings, weight in (("none", still, None), ("balanced", weighted, "balanced")):
         train(tmp_path / name, encoder, data, settings)
-        model = load_network(tmp_path / name / "model.safetensors")
+        model = load_classifier(tmp_path / name / "model.safetensors")
+        model.temperature = 1.0  # which is fitted after the training
         _, logits = compute_features(model, split.images, torch.device("cpu"))
         losses = F.cross_entropy(torch.from_numpy(logits), torch.tensor(split.labels), reduction="none").numpy()
         expected = np.average(losses, weights=compute_sample_weight(weight, split.labels))

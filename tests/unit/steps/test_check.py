@@ -81,6 +81,7 @@ SPLITS = {"train": digits(200), "validation": digits(60, 200), "test": digits(60
             {"finetunes": finetune(keep="best")},
             "finetunes.few.keep: best needs labels in the hold-out",
         ),
+        ({}, {"explored": ["train", "unlabeled"]}, "explore.splits: unlabeled of data has no images: remove it"),
         ({"test": digits(0)}, {}, "umap.split: test of data has no images to draw: choose another split, or raise"),
         (
             {},

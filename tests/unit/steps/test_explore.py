@@ -109,6 +109,17 @@ def test_labels_of_the_test_split_are_not_read(features: Path, data: Path, tmp_p
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
+def test_features_of_the_test_split_have_no_part_in_what_is_proposed(
+    features: Path, data: Path, tmp_path: Path
+) -> None:
+    run(features, data, tmp_path / "out", n_to_label=12)
+    known = {split: np.load(features / split / "backbone.npy") for split in ("train", "validation", "test")}
+    other = write_features(tmp_path / "other", data, known | {"test": np.repeat(known["train"][155:160], 8, axis=0)})
+    run(other, data, tmp_path / "again", n_to_label=12)
+    assert (tmp_path / "out/to_label.csv").read_bytes() == (tmp_path / "again/to_label.csv").read_bytes()
+    assert (tmp_path / "out/outliers.csv").read_bytes() != (tmp_path / "again/outliers.csv").read_bytes()
+
+
 def test_to_label_are_unlabeled_images_or_those_of_train_and_never_of_test(
     features: Path, data: Path, write_packed: WritePacked, tmp_path: Path
 ) -> None:
