@@ -47,10 +47,10 @@ class TableFile(ABC):
 
 def check_table(out: Path, *inputs: Path) -> None:
     """Raise UserError unless a table can be written to `out`, which is none of the inputs, and its suffix says how."""
-    if out.resolve() in [file.resolve() for file in inputs]:
-        raise UserError(f"--out: {out} is read as well, and would be replaced: give another name")
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder: give the name of a file in it")
+    if out.resolve() in [file.resolve() for file in inputs]:
+        raise UserError(f"--out: {out} is read as well, and would be replaced: give another name")
     there = next(folder for folder in out.absolute().parents if folder.exists())  # a missing folder is made
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise UserError(f"--out: {there} is no folder that you may write to: give another, or change its permissions")
