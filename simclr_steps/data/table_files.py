@@ -27,6 +27,7 @@ Values = Sequence[str] | npt.NDArray[Any]  # of n rows: texts, numbers [n], or s
 Names = Mapping[str, Sequence[str]]  # of the K columns that several numbers a row are, where they have any
 
 _TEXTS_AT_A_TIME = 10_000
+_GROUP_BYTES = 2**24  # of the rows in a row group of a Parquet file
 
 
 class TableFile(ABC):
@@ -105,6 +106,10 @@ class _Arrow(TableFile):
         batch = pa.record_batch(list(made.values()), names=list(made))
         if self._writer is None:
             self._writer = self._stack.enter_context(self.opened(batch.schema))
+        self.append(batch)
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Write rows, or keep them until there are enough."""
         self._writer.write_batch(batch)
 
     def columns_of(self, name: str, count: int) -> Sequence[str]:
@@ -117,10 +122,27 @@ class _Arrow(TableFile):
 
 
 class _Parquet(_Arrow):
+    """Rows wait until they fill a row group: one for each batch would make the file's footer as large as its rows."""
+
+    def __init__(self, partial: Path, out: Path, names: Names, stack: ExitStack) -> None:
+        super().__init__(partial, out, names, stack)
+        self._waiting: list[pa.RecordBatch] = []
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        if sum(some.nbytes for some in self._waiting) >= _GROUP_BYTES:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        self._writer.write_table(pa.Table.from_batches(self._waiting))
+        self._waiting = []
+
     def opened(self, schema: pa.Schema) -> Any:
         return pq.ParquetWriter(self._partial, schema, use_dictionary=False)
 
     def finish(self) -> None:
+        if self._waiting:
+            self._write_group()
         self._writer.add_key_value_metadata({"simclr": json.dumps(self.facts)})
 
 

@@ -17,6 +17,7 @@ from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.picture_page import SIDE, Section, Strip, picture_page
 from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json, write_text
+from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.display import in_words, legend_of, mix_of
@@ -71,6 +72,12 @@ def _found(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Return the tables, whose index tells which of the images each row is, and what is counted."""
     features = known.features()
+    if not np.isfinite(features).all():
+        row = known.table.iloc[int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])]
+        raise UserError(
+            f"the features of row {row['row']} of {row['split']} ({row['source']}) are not finite: remove the image, or "
+            "name other splits in explore.splits"
+        )
     rows = directions(features)
     array = known.array()
     alike = similar(rows, settings.n_neighbors, settings.min_cosine, np.unique(array, return_inverse=True)[1])

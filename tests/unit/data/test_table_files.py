@@ -93,6 +93,15 @@ def test_a_full_disk_is_named_and_leaves_nothing(small_disk: Path, suffix: str) 
     assert [file.name for file in small_disk.iterdir()] == ["filler"]
 
 
+def test_many_small_batches_share_a_row_group_and_large_ones_are_written_in_turn(tmp_path: Path) -> None:
+    for rows, groups in ((1, 1), (50_000, 3)):  # 20 MB each
+        with whole_table(tmp_path / "t.parquet") as table:
+            for part in range(3):
+                table.write({"path": [str(part)] * rows, "features": np.full((rows, 100), part, np.float32)})
+        file = pq.ParquetFile(tmp_path / "t.parquet")
+        assert file.num_row_groups == groups and file.read(["path"])["path"].to_pylist()[::rows] == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path, suffix: str) -> None:
     values = np.random.default_rng(0).random((1000, 100)).astype(np.float32)

@@ -73,6 +73,14 @@ def test_it_tells_the_training_the_accuracies_and_the_checksums(write_encoder: W
         assert said in card
 
 
+def test_of_a_classifier_it_says_that_labels_trained_it(write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    model = write_encoder(classes=("cat", "dog"), name="model")
+    assert "The backbone of a classifier of 2 classes" in card_of(model) and "no record beside it" in card_of(model)
+    write_json(model.parent / "metrics.json", {"init": "random"})
+    card = card_of(model)
+    assert "trained on their labels from random weights." in card and "SimCLR" not in card and "simclr]" not in card
+
+
 def test_it_names_the_weights_that_the_training_started_from(write_encoder: WriteEncoder) -> None:
     model = write_encoder()
     network = load_network(model)

@@ -120,6 +120,14 @@ def test_features_of_the_test_split_have_no_part_in_what_is_proposed(
     assert (tmp_path / "out/outliers.csv").read_bytes() != (tmp_path / "again/outliers.csv").read_bytes()
 
 
+def test_features_that_are_not_finite_are_named(features: Path, data: Path, tmp_path: Path) -> None:
+    values = np.load(features / "test/backbone.npy")
+    values[5, 3] = np.nan
+    np.save(features / "test/backbone.npy", values)
+    with pytest.raises(UserError, match=r"features of row 5 of test \(test/5\.png\) are not finite"):
+        run(features, data, tmp_path / "out")
+
+
 def test_to_label_are_unlabeled_images_or_those_of_train_and_never_of_test(
     features: Path, data: Path, write_packed: WritePacked, tmp_path: Path
 ) -> None:
