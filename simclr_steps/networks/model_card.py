@@ -21,23 +21,22 @@ def model_card(network: Encoder | Classifier, encoder: Path, weights: Path) -> s
     Training, choice and accuracies are those of the folders beside that of the encoder, where they are the workflow's.
     """
     architecture, run = network.architecture, encoder.parent.parent
-    is_classifier = isinstance(network, Classifier)
     sections = {
         "Use": _use(network),
         "Data": _data(architecture, run),
-        "Protocol": _of_classifier(network, encoder) if is_classifier else _protocol(encoder, run),
+        "Protocol": _of_classifier(network, encoder) if isinstance(network, Classifier) else _protocol(encoder, run),
         "Accuracy": _accuracies(run),
         "License": _license(architecture),
         "Checksums": f"SHA-256 of `{weights.name}`: `{checksum(weights)}`\n\n"
         f"SHA-256 of the encoder that it was made from: `{checksum(encoder)}`",
     }
     body = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in sections.items())
-    tags = ["timm", "image-feature-extraction", *([] if is_classifier else ["simclr"])]
+    tags = ["timm", "image-feature-extraction", *([] if isinstance(network, Classifier) else ["simclr"])]
     front = ["library_name: timm", f"tags: [{', '.join(tags)}]"]
     if architecture.started_from and architecture.started_from.license:
         front.append(f"license: {json.dumps(architecture.started_from.license.lower())}")
     front_matter = "\n".join(front)
-    how = "trained on labels" if is_classifier else "trained with SimCLR"
+    how = "trained on labels" if isinstance(network, Classifier) else "trained with SimCLR"
     return f"---\n{front_matter}\n---\n\n# {architecture.encoder}, {how}\n\n{body}\n"
 
 
@@ -110,8 +109,8 @@ def _of_classifier(network: Classifier, model: Path) -> str:
     metrics = _beside(model.parent / "metrics.json")
     start = starts[metrics["init"]] if metrics else "weights of which there was no record beside it"
     return (
-        f"The backbone of a classifier of {len(network.class_names)} classes, which simclr-workflow trained on their labels "
-        f"from {start}."
+        f"The backbone of a classifier of {len(network.class_names)} classes, which simclr-workflow trained on their "
+        f"labels from {start}."
     )
 
 

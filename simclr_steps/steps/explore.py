@@ -75,8 +75,8 @@ def _found(
     if not np.isfinite(features).all():
         row = known.table.iloc[int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])]
         raise UserError(
-            f"the features of row {row['row']} of {row['split']} ({row['source']}) are not finite: remove the image, or "
-            "name other splits in explore.splits"
+            f"the features of row {row['row']} of {row['split']} ({row['source']}) are not finite: remove the image, "
+            "or name other splits in explore.splits"
         )
     rows = directions(features)
     array = known.array()
