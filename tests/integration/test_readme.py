@@ -100,6 +100,7 @@ def test_snakemake_plans_what_is_asked_for(project: Path, command: list[str]) ->
 RUNS = [words for words in commands("simclr") if words[1] == "run" and words[3:] and "--report" not in words]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", RUNS, ids=lambda words: " ".join(words[2:]))
 def test_run_plans_what_is_asked_for(project: Path, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if "apptainer" in command and not shutil.which("apptainer"):
