@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from simclr_steps.commands.run import command
 from simclr_steps.files import checksum
 from simclr_steps.networks.encoders import load_network
 from tests.imagenet_weights import NETWORK, convert
@@ -28,10 +29,12 @@ from tests.snakemake_runs import run_snakemake
 def test_readmes_quick_try_of_a_recipe_runs_through_all_stages_on_the_real_files(
     tmp_path: Path, originals: Path, recipe: str, run: str, finetunes: list[str], images: int
 ) -> None:
-    [command] = [words for words in commands("snakemake") if f"config/recipes/{recipe}.yaml" in words]
-    with_path = [word.replace(f"{recipe}: {{subset", f"{recipe}: {{path: {originals}, subset") for word in command]
-    assert with_path != command
-    done = run_snakemake([*with_path[1:], "--directory", str(tmp_path)], REPOSITORY, {}, warm=True)
+    config = f"config/recipes/{recipe}.yaml"
+    [words] = [words for words in commands("simclr") if words[:4] == ["simclr", "run", config, "--"]]
+    options = [word.replace(f"{recipe}: {{subset", f"{recipe}: {{path: {originals}, subset") for word in words[4:]]
+    assert options != words[4:]
+    of_run = command(REPOSITORY / config, [], slurm=False, options=[*options, "--directory", str(tmp_path)])
+    done = run_snakemake(of_run[of_run.index("snakemake") + 1 :], REPOSITORY, {}, warm=True)
     assert done.returncode == 0, done.stdout + done.stderr
     folder = tmp_path / "results" / run
     shared = [name for name in finetunes if name.startswith("scratch")]

@@ -20,6 +20,7 @@ def labeled_cells(fresh: Project, write_images: Callable[[str, str], Path]) -> t
     (cells / "cells.csv").write_text("\n".join(["path,label,split", *lines]) + "\n")
     block = {"source": "folder", "path": str(cells / "cells.csv"), "image_size": 8, "channels": 1}
     fresh.config["datasets"] = {"own": block}
+    fresh.config["explore"] = {"splits": []}  # it would compute features of train, too
     fresh.config["experiments"] = [{"dataset": "own", "pretrain": "simclr", "finetunes": ["scratch"]}]
     fresh.write_config()
     done = fresh.forked_snakemake("--cores", "1", "prepare_all", warm=True)
