@@ -16,7 +16,7 @@ from simclr_steps.data.image_files import is_image
 from simclr_steps.data.seen_images import seen
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
-from simclr_steps.methods.estimates import estimates, stem_for
+from simclr_steps.methods.estimates import estimates
 from simclr_steps.methods.fitting_blocks import (
     dataset_block,
     finetune_blocks,
@@ -24,6 +24,7 @@ from simclr_steps.methods.fitting_blocks import (
     fitting_splits,
     pretrain_block,
 )
+from simclr_steps.networks.architecture import default_stem
 from simclr_steps.settings import strict_yaml
 from simclr_steps.settings.base import NO_LABEL, DatasetName
 from simclr_steps.settings.config import read_config
@@ -37,7 +38,6 @@ _FEWEST_HELD_OUT = 2  # images by which a checkpoint is chosen
 _FEW_POINTS = 50  # of a UMAP plot
 _LONGEST_NAME = 60  # characters
 _MISREAD = re.compile(r"~.*|[+-]?\d+(\.\d*)?[eE][+-]?\d+", re.DOTALL)  # a home, and what YAML 1.2 takes for a number
-_WRITTEN = ("benchmarks", "logs", "results", "work")  # folders of the workflow
 
 
 def init(images: Path) -> None:
@@ -87,8 +87,9 @@ def _config(path: Path, look: FirstLook) -> str:
     splits, fractions = fitting_splits(look)
     counts = Counter(splits.tolist())
     labels = look.listing.labels[(splits == "train") & (look.listing.labels != NO_LABEL)]
-    needs_large_stem = not has_gpu and stem_for(size) == "small" and min(size) > _SLOW_STEM
-    stem = "imagenet" if needs_large_stem else stem_for(size)
+    stem = default_stem(size)
+    needs_large_stem = not has_gpu and stem == "small" and min(size) > _SLOW_STEM
+    stem = "imagenet" if needs_large_stem else stem
     dataset = dataset_block(look, str(path), size, fractions)
     pretrain = pretrain_block(look, size, stem if needs_large_stem else "")
     experiment = [f"- {line('dataset', name)}", "  pretrain: simclr"]
@@ -112,8 +113,8 @@ def _config(path: Path, look: FirstLook) -> str:
         *estimates(look, size, stem, counts["train"], has_gpu=has_gpu),
     ]
     text = "\n".join([*comments(header), *blocks(content), ""])
-    config = read_config(strict_yaml.load(text))
-    plan(config).check_paths([*_WRITTEN, f"resources/{name}"])
+    asked = plan(read_config(strict_yaml.load(text)))
+    asked.check_paths(asked.folders)
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ import pandas as pd
 
 from simclr_steps.data.packed import Description, read_labels, read_rows
 from simclr_steps.settings.base import NO_LABEL
+
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 
 def row_table(data: Path, description: Description, split: str) -> pd.DataFrame:
@@ -32,9 +34,9 @@ def _nullable(labels: npt.NDArray[np.int64]) -> pd.Series[Any]:
     return pd.Series(labels, dtype="Int64").mask(labels == NO_LABEL)
 
 
-def probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def probabilities(logits: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
     """Return the softmax of logits, [N, classes]."""
-    scores: npt.NDArray[np.float32] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    scores: npt.NDArray[Any] = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores /= scores.sum(axis=1, keepdims=True)
     return scores
 

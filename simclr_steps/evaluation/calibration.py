@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from scipy.optimize import brentq
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
+
+from simclr_steps.data.row_tables import probabilities
 
 LEAST, LARGEST = 0.01, 100.0  # temperatures that are looked for
 _BINS = 15
@@ -32,13 +32,9 @@ def fitted_temperature(logits: Tensor, labels: Tensor) -> float | None:
 
     def slope(log_inverse: float) -> float:
         """Return the slope of the cross entropy over 1 / temperature, which rises, as the entropy is convex in it."""
-        return float((_softmax(np.exp(log_inverse) * above) * above).sum(axis=1).mean())
+        return float((probabilities(np.exp(log_inverse) * above) * above).sum(axis=1).mean())
 
     hottest, coldest = -np.log(LARGEST), -np.log(LEAST)
     if slope(hottest) >= 0 or slope(coldest) <= 0:
         return None
     return float(np.exp(-brentq(slope, hottest, coldest, xtol=1e-12)))
-
-
-def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return torch.from_numpy(logits).softmax(dim=1).numpy()

@@ -16,13 +16,7 @@ _GPU_SPEED = 20e12  # operations per second that a GPU is taken to reach
 _SHARE_OF_PRODUCT = 0.4  # of the speed of a matrix product that training reaches on a CPU
 _PER_PIXEL = {"imagenet": 3.6e4, "small": 5.5e5}  # multiplications of a ResNet-18, by its stem
 _OF_TRAINING = 6  # a multiplication is two operations, and backward is twice forward
-_SMALL_SIDE = 64  # pixels up to which `stem: auto` is small
 _SIDE, _SECONDS = 1024, 0.2  # of the matrices that are multiplied, and for how long
-
-
-def stem_for(size: Size) -> str:
-    """Return the stem that `auto` takes for images of this size."""
-    return "small" if min(size) <= _SMALL_SIDE else "imagenet"
 
 
 def estimates(look: FirstLook, size: Size, stem: str, train: int, *, has_gpu: bool) -> Iterator[str]:

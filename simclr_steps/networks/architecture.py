@@ -105,6 +105,9 @@ def resolve(
 def _stem(settings: PretrainSettings, image_size: Size) -> Literal["small", "imagenet"] | None:
     if ":" in settings.encoder:
         return None
-    if settings.asked_stem == "auto":
-        return "small" if min(image_size) <= LARGEST_SMALL_IMAGE else "imagenet"
-    return settings.asked_stem
+    return default_stem(image_size) if settings.asked_stem == "auto" else settings.asked_stem
+
+
+def default_stem(image_size: Size) -> Literal["small", "imagenet"]:
+    """Return the stem that `auto` takes for images of this size."""
+    return "small" if min(image_size) <= LARGEST_SMALL_IMAGE else "imagenet"

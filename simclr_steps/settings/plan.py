@@ -173,6 +173,11 @@ class Plan:
         weights |= {f"compare.{number}": one.file for number, one in enumerate(self.config.compare)}
         return data | {key: path for key, path in weights.items() if path}
 
+    @property
+    def folders(self) -> list[str]:
+        """The folders that the workflow writes, below its own."""
+        return ["benchmarks", "logs", *(f"resources/{dataset}" for dataset in self.datasets), "results", "work"]
+
     def check_paths(self, written: Iterable[str]) -> None:
         """Raise UserError unless the user's own files are where the config says, and data not in folders written to."""
         for key, path in self.own_files.items():

@@ -26,8 +26,7 @@ def read_plan():
     if not config:
         raise UserError("no config found: create config/config.yaml, or pass a file with --configfile")
     asked = plan(read_config(config))
-    packed = [f"resources/{dataset}" for dataset in asked.datasets]
-    asked.check_paths([undeclared(folder) for folder in ("benchmarks", "logs", *packed, "results", "work")])
+    asked.check_paths([undeclared(folder) for folder in asked.folders])
     for name in asked.datasets:
         require_table(asked.config.metadata, name, asked.config.datasets[name])
     finetunes = {name for run in asked.runs for name in run.finetunes}

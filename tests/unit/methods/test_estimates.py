@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 
 from simclr_steps.data.first_look import look_at_arrays
-from simclr_steps.methods.estimates import estimates, stem_for
-
-
-def test_the_stem_is_that_of_auto() -> None:
-    assert (stem_for((64, 200)), stem_for((65, 65))) == ("small", "imagenet")
+from simclr_steps.methods.estimates import estimates
 
 
 @pytest.mark.parametrize(("has_gpu", "machine"), [(True, "a GPU"), (False, "no GPU")])

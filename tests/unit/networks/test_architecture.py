@@ -8,7 +8,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from simclr_steps.networks.architecture import Architecture, resolve
+from simclr_steps.networks.architecture import Architecture, default_stem, resolve
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.reading import check
@@ -21,6 +21,10 @@ OWN = "tests.own_encoders:without_batch_norm"
 def test_own_code_is_part_of_the_architecture() -> None:
     assert len(str(resolve(PretrainSettings(encoder=OWN), ImageFormat.of_8_bits((8, 8), 1)).own_code_hash)) == 16
     assert resolve(PretrainSettings(encoder="timm:test_vit"), ImageFormat.of_8_bits((8, 8), 1)).own_code_hash is None
+
+
+def test_the_stem_is_that_of_auto() -> None:
+    assert (default_stem((64, 200)), default_stem((65, 65))) == ("small", "imagenet")
 
 
 @pytest.mark.parametrize(
