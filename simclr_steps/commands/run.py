@@ -29,6 +29,7 @@ TARGETS = (
 )
 # With these, Snakemake needs no lock on this folder, or looks for it in another.
 _DRY = re.compile(r"--dry-?run|-[aDfFklptS]*n.*")  # its flags without a value may stand before an n
+_QUIET = {"--quiet", "-q"}
 _NO_LOCK_HERE = {
     *("--nolock", "--unlock", "--directory", "-d", "--help", "-h", "--version", "-v", "--report", "--lint"),
     *("--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--dag", "--rulegraph", "--filegraph"),
@@ -78,6 +79,7 @@ def command(config: Path, targets: list[str], *, slurm: bool, options: list[str]
     return [
         *(sys.executable, "-P", "-m", "snakemake", "--snakefile", f"{workflow}/Snakefile"),  # -P: no module from here
         *profile,
+        *(["--quiet", "host", "rules"] if _says_enough(options, slurm=slurm) else []),
         f"--configfile={config}",  # with =, as it would take the words that follow, too
         *options,
         *(["--"] if targets and "--" not in options else []),  # some options would take the targets
@@ -94,6 +96,15 @@ def _named(options: list[str]) -> set[str]:
     return {word.partition("=")[0] for word in options}
 
 
+def _says_enough(options: list[str], *, slurm: bool) -> bool:
+    """Return whether the steps' own lines tell what happens: not in a dry run, nor of jobs that a cluster ended."""
+    return not (slurm or _is_dry(options) or _named(options) & {*_QUIET, "--profile"})
+
+
+def _is_dry(options: list[str]) -> bool:
+    return any(map(_DRY.fullmatch, options))
+
+
 def _check_config(config: Path) -> None:
     """Raise UserError where a config cannot be read: Snakemake would show a traceback, and no line."""
     if not config.exists():
@@ -105,7 +116,7 @@ def _check_config(config: Path) -> None:
 
 def _check_lock(config: Path, options: list[str]) -> None:
     """Raise UserError where a run in this folder goes on, or was killed: Snakemake leaves the same lock in both."""
-    needs_none = _named(options) & _NO_LOCK_HERE or any(map(_DRY.fullmatch, options))
+    needs_none = _named(options) & _NO_LOCK_HERE or _is_dry(options)
     if any(Path(".snakemake/locks").glob("*.lock")) and not needs_none:
         raise UserError(
             f"a run in {Path.cwd()} goes on or was killed: wait until it ends (a dry run, -- -n, works meanwhile) or, "

@@ -17,11 +17,12 @@ log = logging.getLogger("simclr_steps")
 def start_logging(step: str, file: Path | None, *, quiet: bool = False) -> None:
     """Send the lines of this program, and Python's warnings, to the console and, with the date, to `file`.
 
-    A quiet one says only what warns or fails. As long as the program runs it holds a lock on `file`, by which `watch`
-    knows that it does.
+    On the console, which several steps may share, a line names what the step works on, too. A quiet step says only what
+    warns or fails. As long as the program runs it holds a lock on `file`, by which `watch` knows that it does.
     """
     console = logging.StreamHandler()
-    console.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%H:%M:%S"))
+    name = f"{step}{subject(file, step)}" if file else step
+    console.setFormatter(logging.Formatter(f"%(asctime)s {name.replace('%', '%%')}: %(message)s", datefmt="%H:%M:%S"))
     handlers: list[logging.Handler] = [console]
     if file and leads():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +33,22 @@ def start_logging(step: str, file: Path | None, *, quiet: bool = False) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=handlers)
     log.setLevel((logging.WARNING if quiet else logging.INFO) if leads() else logging.ERROR)
     logging.captureWarnings(True)
+
+
+def subject(file: Path, step: str) -> str:
+    """Return what a step works on, after a space, by where the workflow puts its log; nothing for logs elsewhere.
+
+    That of finetune in logs/digits/simclr/seed0/finetune/scratch.log is " digits/simclr/seed0/scratch".
+    """
+    *folders, name = file.with_suffix("").parts
+    if "logs" not in folders:
+        return ""
+    below = [*folders[len(folders) - folders[::-1].index("logs") :], name.removesuffix(f".{step}")]
+    for place in (-1, -2):  # the step's own name is the file's or its folder's, if it is in the path
+        if below[place:][:1] == [step]:
+            del below[place]
+            break
+    return f" {'/'.join(below)}" if below else ""
 
 
 def _lock(handler: logging.FileHandler) -> None:

@@ -33,7 +33,10 @@ def failures(project: Project, target: str, *arguments: str, **environment: str)
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Traceback" not in said
-    return [line.partition("error: ")[2] for line in said.splitlines() if ": error: " in line]
+    sentences = [line.partition("error: ")[2] for line in said.splitlines() if ": error: " in line]
+    end = said.rpartition("Exiting because a job execution failed.")[2]
+    assert all(f": {sentence} (logs/" in end for sentence in sentences)  # said once more where the user looks
+    return sentences
 
 
 def use_folder(project: Project, path: Path) -> None:

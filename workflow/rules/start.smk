@@ -1,11 +1,15 @@
+import time
 from functools import cache
 
 from snakemake.logging import logger
 
 from simclr_steps.machine.clock import bring_to_present
+from simclr_steps.machine.failures import failures
 from simclr_steps.settings.adopted import check_adopted
 from simclr_steps.settings.asked_of_timm import check_timm_names
 from simclr_steps.settings.raised_epochs import raised_epochs
+
+STARTED = time.time()
 
 
 def warn_of_triggers():
@@ -48,3 +52,8 @@ def no_files(wildcards):
     """Return no input: a function of an input is the first to be called that knows Snakemake's settings and notes."""
     start()
     return []
+
+
+onerror:
+    for line in failures(Path(undeclared("logs")), STARTED):
+        logger.error(line)

@@ -66,6 +66,21 @@ def test_profile_is_that_of_the_workstation_or_of_slurm_or_of_the_user() -> None
     assert profiles(words("--profile", "mine", config=config)) == ["mine"]
 
 
+@pytest.mark.parametrize(
+    ("options", "slurm", "quiet"),
+    [
+        (("--resources", "gpu=4"), False, True),
+        (("-n",), False, False),
+        (("--quiet", "all"), False, False),
+        (("--profile=mine",), False, False),
+        ((), True, False),
+    ],
+)
+def test_snakemake_is_quiet_where_the_steps_tell_enough(options: tuple[str, ...], slurm: bool, quiet: bool) -> None:
+    given = command(CLONE / "config/config.yaml", [], slurm=slurm, options=list(options))
+    assert (("--quiet", "host") in pairwise(given)) == quiet
+
+
 def test_what_follows_two_dashes_of_the_user_are_targets(folder: Path) -> None:
     assert words("-n", "--", "umap_all", targets=("summary",))[-4:] == ["-n", "--", "umap_all", "summary"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.machine.locks import is_locked
-from simclr_steps.machine.logs import Progress
+from simclr_steps.machine.logs import Progress, subject
 from tests.unit.step_processes import run, said
 from tests.unit.stoppable_trainings import arguments, folder_for
 
@@ -52,6 +52,34 @@ def test_a_quiet_step_says_only_what_warns(tmp_path: Path, how: str) -> None:
     console = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     for text in (console, (tmp_path / "step.log").read_text()):
         assert ("all is well" in text) == (how != "quiet") and "label: warning: some is not" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "step", "on"),
+    [
+        ("logs/digits/simclr/seed0/pretrain.log", "pretrain", " digits/simclr/seed0"),
+        ("logs/digits/simclr/seed0/finetune/scratch_0.1.log", "finetune", " digits/simclr/seed0/scratch_0.1"),
+        (
+            "logs/digits/simclr/seed0/finetune/scratch_0.1.predict.log",
+            "predict",
+            " digits/simclr/seed0/finetune/scratch_0.1",
+        ),
+        ("/home/logs/ssl/logs/download/download.log", "download", " download"),
+        ("logs/summary.log", "summarize", " summary"),
+        ("logs/prepare.log", "prepare", ""),
+        ("step.log", "pretrain", ""),
+    ],
+)
+def test_a_step_works_on_what_the_place_of_its_log_says(file: str, step: str, on: str) -> None:
+    assert subject(Path(file), step) == on
+
+
+def test_lines_on_the_console_name_what_the_step_works_on(tmp_path: Path) -> None:
+    log = tmp_path / "logs/100%/label.log"
+    command = [sys.executable, "-c", SPEAK, str(log), "as usual"]
+    console = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert "label 100%: all is well" in console
+    assert " label: all is well" in log.read_text()
 
 
 def test_a_log_is_written_as_long_as_its_step_holds_the_lock(tmp_path: Path) -> None:
