@@ -1,4 +1,4 @@
-"""What failed steps said, so that it can be said once more where the user looks: at the end."""
+"""What steps said that failed or were stopped, so that it can be said once more where the user looks: at the end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 from simclr_steps.machine.logs import subject
 
-_FAILED = re.compile(r"[\d-]{10} [\d:]{8} (\w+): (?:error: )?((?<=error: ).*|this is a bug in the program.*)")
+_FAILED = re.compile(
+    r"[\d-]{10} [\d:]{8} (\w+): (?:error: )?((?<=error: ).*|(?:stopped \(|stopped by |this is a bug in the program).*)"
+)
 
 
 def failures(logs: Path, since: float) -> list[str]:
-    """Return a line for each step whose log below `logs`, written since a time in seconds, says why it failed.
+    """Return a line for each step whose log below `logs`, written since a time in seconds, says why it ended early.
 
     The earliest is the first. A step that was killed from outside said nothing, and has no line.
     """

@@ -24,7 +24,10 @@ def test_what_made_steps_of_this_run_fail_is_said_in_the_order_in_which_they_fai
     write(run / "evaluate.log", bug, "Traceback (most recent call last):", "ValueError: error: 1", changed=20)
     write(run / "check.log", f"{STAMP} check: error: of an earlier run", changed=9)
     write(run / "pretrain.log", f"{STAMP} pretrain: warning: error: is no error", changed=25)
+    stop = "stopped (SIGINT), saved at step 2 of 9: run again to resume"
+    write(run / "umap.log", f"{STAMP} umap: warning: few rows", f"{STAMP} umap: {stop}", changed=15)
     assert failures(tmp_path / "logs", since=10) == [
+        f"umap digits/simclr/seed0: {stop} ({run}/umap.log)",
         "evaluate digits/simclr/seed0: this is a bug in the program, not in your input: please report it "
         f"({run}/evaluate.log)",
         f"finetune digits/simclr/seed0/scratch_0.1: the disk is full: free some space ({run}/finetune/scratch_0.1.log)",
