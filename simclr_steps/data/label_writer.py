@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simclr_steps.data.boxes import NOWHERE
+from simclr_steps.data.csv_text import csv_text
 from simclr_steps.data.growing_file import GrowingFile
 from simclr_steps.data.image_tables import as_cell
 from simclr_steps.data.labels import doubts
@@ -159,16 +159,7 @@ def _table_to_edit(listing: Listing, splits: SplitNames) -> io.BytesIO:
     known = _known(listing, split=splits.tolist())
     columns = {**places, **{name: [as_cell(value) for value in values] for name, values in known.items()}}
     shown = (splits != "") & np.array([box != NOWHERE for box in listing.boxes or listing.names])
-    table = io.StringIO()
-    minimal, all_quoted = (
-        csv.writer(table, lineterminator="\n", quoting=quoting) for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
-    )
-    minimal.writerow(columns)
-    for row in np.flatnonzero(shown).tolist():
-        line = [cells[row] for cells in columns.values()]
-        # Python 3.11 and 3.12 leave a carriage return unquoted, which ends a line when it is read.
-        (all_quoted if any("\r" in cell for cell in line) else minimal).writerow(line)
-    return io.BytesIO(table.getvalue().encode())
+    return io.BytesIO(csv_text(columns, np.flatnonzero(shown).tolist()).encode())
 
 
 def _write(name: str, content: io.BytesIO, place: Path, out: Path) -> None:

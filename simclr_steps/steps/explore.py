@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simclr_steps.data.csv_text import csv_text
+from simclr_steps.data.image_tables import as_cell
 from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.data.several_splits import SeveralSplits, several_splits
 from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
@@ -60,7 +62,7 @@ def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int
     tables, facts = _found(settings, known, description, seed)
     with whole_folder(out, _OWN) as folder:
         for name, table in tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
+            write_text(folder / f"{name}.csv", _as_csv(table))
         write_text(folder / "explore.html", _page(settings, known, description, data, tables, facts, note))
         content = {"images": counts, **facts, "note": note, "run": record.finish()}
         write_json(folder / "explore.json", content)
@@ -110,6 +112,16 @@ def _found(
         "clusters": {"count": len(np.unique(cluster)), **agreement(cluster, known.labels)},
     }
     return tables, facts
+
+
+def _as_csv(table: pd.DataFrame) -> str:
+    """Return a table as a CSV file in which names are marked that would be read as missing, as in table.csv."""
+    columns = {}
+    for name, values in table.items():
+        cells = zip(values.astype(str), values.isna(), strict=True)
+        mark = str if name == "source" else as_cell
+        columns[str(name)] = ["" if missing else mark(text) for text, missing in cells]
+    return csv_text(columns)
 
 
 def _with_first(table: pd.DataFrame, *names: str) -> pd.DataFrame:

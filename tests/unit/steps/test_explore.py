@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 
+from simclr_steps.data.image_tables import value_of
 from simclr_steps.files import read_json, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.explore import ExploreOfDataset
@@ -118,6 +120,21 @@ def test_features_of_the_test_split_have_no_part_in_what_is_proposed(
     run(other, data, tmp_path / "again", n_to_label=12)
     assert (tmp_path / "out/to_label.csv").read_bytes() == (tmp_path / "again/to_label.csv").read_bytes()
     assert (tmp_path / "out/outliers.csv").read_bytes() != (tmp_path / "again/outliers.csv").read_bytes()
+
+
+def test_names_with_line_ends_and_classes_that_look_missing_are_read_as_they_are(
+    features: Path, data: Path, tmp_path: Path
+) -> None:
+    rows = pd.read_parquet(features / "train/rows.parquet")
+    rows["source"] = [f"a\r{row}.png" for row in range(len(rows))]
+    rows["class"] = rows["class"].replace({"one": "NA", "two": "b\rc"})
+    rows.to_parquet(features / "train/rows.parquet")
+    run(features, data, tmp_path / "out")
+    with (tmp_path / "out/outliers.csv").open(newline="") as file:
+        read = [line for line in csv.DictReader(file) if line["split"] == "train"]
+    assert {line["source"] for line in read} == set(rows["source"][:151])
+    assert {value_of(line["class"]) for line in read} == set(rows["class"][:151])
+    assert "b\rc" in set(pd.read_csv(tmp_path / "out/outliers.csv", lineterminator="\n")["class"])
 
 
 def test_features_that_are_not_finite_are_named(features: Path, data: Path, tmp_path: Path) -> None:

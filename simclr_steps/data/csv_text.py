@@ -1,0 +1,21 @@
+"""Text as a CSV file, whatever it holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+
+def csv_text(columns: Mapping[str, Sequence[str]], rows: Iterable[int] | None = None) -> str:
+    """Return a CSV file of columns of equal length, or of some of their rows."""
+    table = io.StringIO()
+    minimal, all_quoted = (
+        csv.writer(table, lineterminator="\n", quoting=quoting) for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    minimal.writerow(columns)
+    for row in range(len(next(iter(columns.values())))) if rows is None else rows:
+        line = [cells[row] for cells in columns.values()]
+        # Python 3.11 and 3.12 leave a carriage return unquoted, which ends a line when it is read.
+        (all_quoted if any("\r" in cell for cell in line) else minimal).writerow(line)
+    return table.getvalue()
