@@ -7,7 +7,8 @@ from pathlib import Path
 
 SCRATCH = "compare/random-resnet18-seed0"  # in the data set's folder: what fine-tunings from scratch of a run share
 
-EXPLORED = ("explore.html", "explore.json", "duplicates.csv", "outliers.csv", "clusters.csv", "to_label.csv")
+_FOUND = ("duplicates.csv", "outliers.csv", "clusters.csv", "to_label.csv", "mistakes.csv")
+EXPLORED = ("explore.html", "explore.json", *_FOUND)
 
 
 def assert_results(

@@ -26,6 +26,7 @@ class SeveralSplits:
 
     table: pd.DataFrame  # split; row in its array, train for unlabeled; source; class, null in the test split
     labels: Labels  # int64 [N], -1 where there is none, and in the test split
+    groups: npt.NDArray[np.str_] | None  # the name of each image's group, [N], where images have groups
     arrays: dict[str, npt.NDArray[np.float32]]  # the features of an array, not read yet, by its split
 
     def array(self) -> npt.NDArray[np.str_]:
@@ -47,7 +48,7 @@ def several_splits(features: Path, data: Path, pixel_hash: str, named: Sequence[
         When they are of other images or of different encoders, or, if all `must` be there, one of them has no images.
     """
     arrays = sorted({_ARRAY_OF.get(split, split) for split in named}, key=["train", "validation", "test"].index)
-    tables, labels, opened, encoders = [], [], {}, {}
+    tables, labels, groups, opened, encoders = [], [], [], {}, {}
     for array in arrays:
         folder = features / array
         if split_of_features(folder, data, pixel_hash) != array:
@@ -64,6 +65,7 @@ def several_splits(features: Path, data: Path, pixel_hash: str, named: Sequence[
         kept = np.isin(split, named)
         tables.append(table[kept])
         labels.append(of_rows[kept])
+        groups.append(rows["group"].to_numpy(dtype=np.str_)[kept] if "group" in rows else None)
     if len(set(encoders.values())) > 1:
         names = " and ".join(encoders)
         raise UserError(f"{features} holds features of different encoders ({names}): run predict and gather again")
@@ -71,4 +73,5 @@ def several_splits(features: Path, data: Path, pixel_hash: str, named: Sequence[
     absent = [split for split in named if not (whole["split"] == split).any()]
     if must and absent:
         raise UserError(f"explore.splits: {absent[0]} of {data.name} has no images: remove it")
-    return SeveralSplits(whole, np.concatenate(labels), opened)
+    of_groups = [some for some in groups if some is not None]
+    return SeveralSplits(whole, np.concatenate(labels), np.concatenate(of_groups) if of_groups else None, opened)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from simclr_steps.data.csv_text import csv_text
 from simclr_steps.data.image_tables import as_cell
 from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.data.several_splits import SeveralSplits, several_splits
+from simclr_steps.data.splits import labeled_rows
 from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
+from simclr_steps.evaluation.doubtful_labels import judge_labels
 from simclr_steps.evaluation.similar_rows import Similar, directions, similar
 from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.picture_page import SIDE, Section, Strip, picture_page
@@ -26,21 +30,22 @@ from simclr_steps.settings.display import in_words, legend_of, mix_of
 from simclr_steps.settings.explore import ExploreOfDataset
 
 MOST_AUTO = 100_000  # images that are explored unless the splits are named
-_TABLES = ("duplicates", "outliers", "clusters", "to_label")
+_TABLES = ("duplicates", "outliers", "clusters", "to_label", "mistakes")
 _OWN = (*(f"{name}.csv" for name in _TABLES), "explore.html", "explore.json")  # of `out`
-_GROUPS, _IN_A_STRIP, _OUTLIERS, _CLUSTERS, _TO_LABEL = 30, 8, 48, 50, 96  # that the page shows
+_GROUPS, _IN_A_STRIP, _OUTLIERS, _CLUSTERS, _TO_LABEL, _MISTAKES = 30, 8, 48, 50, 96, 48  # that the page shows
 
 
 def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int, out: Path) -> None:
-    """Find near-duplicates, outliers and clusters in the backbone's features, and images to label next.
+    """Find near-duplicates, outliers, clusters and doubtful labels by the backbone's features; propose images to label.
 
-    Reads what gather and tabulate wrote of each split, in a folder below `features`. Writes into `out` four tables,
+    Reads what gather and tabulate wrote of each split, in a folder below `features`. Writes into `out` five tables,
     each with split, row (in its array, train for unlabeled images), source and class of an image: duplicates.csv
     (group, across: whether a near-duplicate is on another side of the splits), groups across them first; outliers.csv
-    (distance), the farthest first; clusters.csv (cluster, rank), the most typical first; and to_label.csv (order), of
-    unlabeled images, or of train where there are none. explore.html shows the first of each, and explore.json counts
-    them. No label of the test split is read, none of its images is proposed for labeling, and nothing else is chosen by
-    the results.
+    (distance), the farthest first; clusters.csv (cluster, rank), the most typical first; to_label.csv (order), of
+    unlabeled images, or of train where there are none; and mistakes.csv (score, looks_wrong; prediction, probability,
+    and as lists of JSON the sources and classes of the neighbors that voted), labels likely wrong first. explore.html
+    shows the first of each, and explore.json counts them. No label of the test split is read, none of its images is
+    proposed for labeling, and nothing else is chosen by the results.
 
     Raises
     ------
@@ -58,7 +63,7 @@ def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int
             "splits in explore.splits to explore them all the same."
         )
         log.warning("%s", note)
-        known = SeveralSplits(known.table[:0], known.labels[:0], known.arrays)
+        known = SeveralSplits(known.table[:0], known.labels[:0], None, known.arrays)
     tables, facts = _found(settings, known, description, seed)
     with whole_folder(out, _OWN) as folder:
         for name, table in tables.items():
@@ -100,8 +105,9 @@ def _found(
         "outliers": _with_first(farthest, "distance"),
         "clusters": _with_first(clustered, "cluster", "rank", "distance"),
         "to_label": _with_first(known.table.iloc[chosen].assign(order=np.arange(len(chosen)) + 1), "order"),
+        "mistakes": _mistakes(known, features, description.classes, settings.n_neighbors),
     }
-    duplicates = tables["duplicates"]
+    duplicates, mistakes = tables["duplicates"], tables["mistakes"]
     facts = {
         "duplicates": {
             "pairs": alike.pairs,
@@ -110,8 +116,36 @@ def _found(
             "images_across": duplicates[duplicates["across"]]["split"].value_counts().sort_index().to_dict(),
         },
         "clusters": {"count": len(np.unique(cluster)), **agreement(cluster, known.labels)},
+        "labels": {"judged": len(mistakes), "doubtful": int(mistakes["looks_wrong"].sum())},
     }
     return tables, facts
+
+
+def _mistakes(
+    known: SeveralSplits, features: npt.NDArray[np.float32], classes: list[str], neighbors: int
+) -> pd.DataFrame:
+    """Return the labeled images whose label can be judged, likely wrong ones first: those that look wrong, by score."""
+    labeled = labeled_rows(known.labels)  # none of the test split
+    groups = None if known.groups is None else known.groups[labeled]
+    found = judge_labels(directions(features[labeled]), known.labels[labeled], neighbors, groups)
+    order = np.lexsort((-found.score, ~found.doubtful))
+    order = order[~np.isnan(found.score[order])]
+    table = known.table.iloc[labeled[order]]
+    source, name = (known.table[column].to_numpy()[labeled] for column in ("source", "class"))
+    voters = [[int(one) for one in of_one if one >= 0] for of_one in found.neighbors[order]]
+    table = table.assign(
+        score=found.score[order],
+        looks_wrong=found.doubtful[order],
+        prediction=[classes[label] for label in found.prediction[order]],
+        probability=found.probability[order],
+        neighbors=[_as_list(source[of_one]) for of_one in voters],
+        neighbor_classes=[_as_list(name[of_one]) for of_one in voters],
+    )
+    return _with_first(table, "score", "looks_wrong")
+
+
+def _as_list(texts: Iterable[str]) -> str:
+    return json.dumps(list(texts), ensure_ascii=False)
 
 
 def _as_csv(table: pd.DataFrame) -> str:
@@ -157,9 +191,14 @@ def _page(
 
     def strip(rows: pd.DataFrame, heading: str = "") -> Strip:
         places = [shown.setdefault(int(image), len(shown)) for image in rows.index]
+        told = rows.assign(guess=rows.get("prediction"))
         captions = [
-            "\n".join([f"{split} {row}", source, *([] if pd.isna(name) else [name])])
-            for split, row, source, name in rows[["split", "row", "source", "class"]].itertuples(index=False)
+            "\n".join(
+                [f"{split} {row}", source, *([] if pd.isna(name) else [name]), *([f"→ {guess}"] if guess else [])]
+            )
+            for split, row, source, name, guess in told[["split", "row", "source", "class", "guess"]].itertuples(
+                index=False
+            )
         ]
         return Strip(heading, places, captions)
 
@@ -175,6 +214,8 @@ def _page(
     ]
     outliers = [strip(tables["outliers"][:_OUTLIERS])]
     to_label = [strip(tables["to_label"][:_TO_LABEL])]
+    doubtful = tables["mistakes"][tables["mistakes"]["looks_wrong"]]
+    mistakes = [strip(doubtful[:_MISTAKES])]
     found = facts["duplicates"]
     sections = [
         Section(
@@ -202,6 +243,7 @@ def _page(
             ],
             to_label,
         ),
+        Section("Labels that look wrong", [_of_labels(facts["labels"], settings.n_neighbors)], mistakes),
     ]
     images, how = _pictures(settings, known, description, data, np.fromiter(shown, dtype=np.int64))
     return picture_page(
@@ -218,6 +260,18 @@ def _of_clusters(facts: dict[str, Any]) -> str:
             f"adjusted Rand index of {facts['adjusted_rand_index']:.2f} (0 by chance, 1 if they are the same)."
         )
     return f"{text} clusters.csv has all images."
+
+
+def _of_labels(facts: dict[str, Any], neighbors: int) -> str:
+    """Return sentences on how many labels look wrong."""
+    if not facts["judged"]:
+        return "No label was judged: that takes labels, outside the test split, of two images or groups of a class."
+    return (
+        f"{facts['doubtful']:,} of {facts['judged']:,} labels, none of the test split, look wrong by those of the "
+        f"{neighbors} nearest labeled images; the class that these suggest "
+        "stands behind the arrow. Look before you change any: they may also be rare or hard images that are labeled "
+        "correctly. mistakes.csv has all labels."
+    )
 
 
 def _pictures(

@@ -15,9 +15,12 @@ def explored(facts: dict[str, Any]) -> str:
     if facts["note"]:
         return str(facts["note"])
     found = facts["duplicates"]
+    labels = facts["labels"]
+    look_wrong = f" {labels['doubtful']:,} of {labels['judged']:,} labels look wrong." if labels["doubtful"] else ""
     return (
         f"{sum(facts['images'].values()):,} images in {_counted(facts['clusters']['count'], 'cluster')}; "
         f"{_counted(found['pairs'], 'pair')} of near-duplicates, {found['pairs_across']:,} of them across splits."
+        f"{look_wrong}"
     )
 
 

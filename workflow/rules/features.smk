@@ -181,6 +181,7 @@ rule explore:
             "outliers.csv",
             "clusters.csv",
             "to_label.csv",
+            "mistakes.csv",
         ),
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/explore.log",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from simclr_steps.steps import explore as module
 from simclr_steps.steps.explore import explore
 from tests.unit.conftest import DIGITS, WritePacked, digits
 
-FILES = {"duplicates.csv", "outliers.csv", "clusters.csv", "to_label.csv", "explore.json", "explore.html"}
+TABLES = {"duplicates.csv", "outliers.csv", "clusters.csv", "to_label.csv", "mistakes.csv"}
+FILES = TABLES | {"explore.json", "explore.html"}
 
 
 def write_features(
@@ -137,6 +139,54 @@ def test_names_with_line_ends_and_classes_that_look_missing_are_read_as_they_are
     assert "b\rc" in set(pd.read_csv(tmp_path / "out/outliers.csv", lineterminator="\n")["class"])
 
 
+def test_planted_wrong_labels_come_first_with_the_labels_of_their_neighbors(
+    write_packed: WritePacked, tmp_path: Path
+) -> None:
+    images, labels = digits(400)
+    wrong = np.arange(0, 400, 20)
+    given = labels.copy()
+    given[wrong] = (labels[wrong] + 1 + wrong // 20 % 9) % 10
+    data = write_packed({"train": (images, given), "validation": digits(40, 400), "test": digits(40, 440)})
+    content = run(write_features(tmp_path / "f", data), data, tmp_path / "out")
+    found = table(tmp_path / "out", "mistakes")
+    assert list(found) == [
+        *("score", "looks_wrong", "split", "row", "source", "class"),
+        *("prediction", "probability", "neighbors", "neighbor_classes"),
+    ]
+    assert set(found["split"]) == {"train"} and len(found) == 400
+    assert np.isin(wrong, found["row"][:40]).sum() >= 0.8 * len(wrong)
+    first = found.iloc[0]
+    assert first["looks_wrong"] and first["class"] == DIGITS[given[first["row"]]]
+    assert first["prediction"] == DIGITS[labels[first["row"]]] and first["probability"] > 0.9
+    sources, classes = json.loads(first["neighbors"]), json.loads(first["neighbor_classes"])
+    assert classes == [DIGITS[given[int(re.sub(r"\D", "", source))]] for source in sources] and len(sources) == 10
+    doubtful = found[found["looks_wrong"]]
+    assert doubtful.index.tolist() == list(range(len(doubtful))) and doubtful["score"].is_monotonic_decreasing
+    assert content["labels"] == {"judged": 400, "doubtful": len(doubtful)}
+    page = (tmp_path / "out/explore.html").read_text()
+    assert f"{len(doubtful)} of 400 labels, none of the test split, look wrong" in page
+    assert f"train {first['row']}\n{first['source']}\n{first['class']}\n→ {first['prediction']}" in page
+
+
+def test_images_of_a_group_do_not_vote_for_each_other(write_packed: WritePacked, tmp_path: Path) -> None:
+    images, labels = digits(300)
+    images, labels = np.concatenate([images, images[:1].repeat(12, axis=0)]), np.append(labels, [7] * 12)
+    data = write_packed({"train": (images, labels), "validation": digits(40, 400), "test": digits(40, 440)})
+    features = write_features(tmp_path / "f", data)
+    rows = pd.read_parquet(features / "train/rows.parquet")
+
+    def of_copies(out: str) -> pd.Series[bool]:
+        found = table(tmp_path / out, "mistakes")
+        return found.loc[found["row"] >= 300, "looks_wrong"]
+
+    run(features, data, tmp_path / "alone")
+    assert len(of_copies("alone")) == 12 and not of_copies("alone").any()
+    groups = pd.Series([*range(300), *[300] * 12], dtype="string")
+    rows.assign(group=groups).to_parquet(features / "train/rows.parquet")
+    run(features, data, tmp_path / "grouped", splits=["train"])
+    assert of_copies("grouped").all()
+
+
 def test_features_that_are_not_finite_are_named(features: Path, data: Path, tmp_path: Path) -> None:
     values = np.load(features / "test/backbone.npy")
     values[5, 3] = np.nan
@@ -169,7 +219,14 @@ def test_the_page_shows_pictures_and_names_as_text_and_loads_nothing(
     page = (tmp_path / "out/explore.html").read_text()
     assert "<script" not in page and "{{ 1 }}.png" in page and "http" not in page
     assert set(re.findall(r"url\((.{5})", page)) == {"data:"}
-    for heading in ("Near-duplicates", "Outliers", "Clusters", "To label next", "Group 1: 2 images, across splits"):
+    for heading in (
+        "Near-duplicates",
+        "Outliers",
+        "Clusters",
+        "To label next",
+        "Labels that look wrong",
+        "Group 1: 2 images, across splits",
+    ):
         assert heading in page
     assert "2 of 2 pairs are across splits" in page and "adjusted Rand index of 0." in page
 

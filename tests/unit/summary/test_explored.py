@@ -17,7 +17,8 @@ from tests.unit.summary.written_results import put, settings, write_run
 def facts(note: str | None = None, /, **across: int) -> dict[str, Any]:
     duplicates = {"pairs": 1200, "pairs_across": 3, "images": 90, "images_across": across}
     images = {"train": 1000, "unlabeled": 0, "test": 234}
-    return {"images": images, "duplicates": duplicates, "clusters": {"count": 1}, "note": note}
+    labels = {"judged": 1000, "doubtful": 0}
+    return {"images": images, "duplicates": duplicates, "clusters": {"count": 1}, "labels": labels, "note": note}
 
 
 def of_run(**across: int) -> RunResults:
@@ -28,6 +29,8 @@ def test_what_was_found_is_one_sentence() -> None:
     said = "1,234 images in 1 cluster; 1,200 pairs of near-duplicates, 3 of them across splits."
     assert explored(facts()) == said
     assert explored(facts("Not explored.")) == "Not explored."
+    some = {**facts(), "labels": {"judged": 1000, "doubtful": 12}}
+    assert explored(some) == f"{said} 12 of 1,000 labels look wrong."
 
 
 def test_judged_images_with_a_near_duplicate_elsewhere_are_a_caution() -> None:
