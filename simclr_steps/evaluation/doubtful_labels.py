@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from simclr_steps.data.groups import in_one_group
-from simclr_steps.data.splits import Labels
+from simclr_steps.data.several_splits import SeveralSplits
+from simclr_steps.data.splits import Labels, labeled_rows
 from simclr_steps.evaluation.neighbors import nearest
+from simclr_steps.evaluation.similar_rows import directions
 
 Floats = npt.NDArray[np.float32]
 
@@ -67,6 +72,37 @@ def judge_labels(
         probability=np.where(judged, share.max(axis=1, initial=0), np.nan).astype(np.float32),
         neighbors=np.where(voting, indices, -1),
     )
+
+
+def mistakes_table(
+    known: SeveralSplits, features: npt.NDArray[np.float32], classes: list[str], neighbors: int
+) -> pd.DataFrame:
+    """Return the labeled images whose label can be judged, likely wrong ones first: those that look wrong, by score.
+
+    Takes the images of several splits and their features, [N, D], which are seen from the mean of those with a label.
+    """
+    labeled = labeled_rows(known.labels)  # none of the test split
+    groups = None if known.groups is None else known.groups[labeled]
+    found = judge_labels(directions(features[labeled]), known.labels[labeled], neighbors, groups)
+    order = np.lexsort((-found.score, ~found.doubtful))
+    order = order[~np.isnan(found.score[order])]
+    table = known.table.iloc[labeled[order]]
+    source, name = (known.table[column].to_numpy()[labeled] for column in ("source", "class"))
+    voters = [[int(one) for one in of_one if one >= 0] for of_one in found.neighbors[order]]
+    table = table.assign(
+        score=found.score[order],
+        looks_wrong=found.doubtful[order],
+        prediction=[classes[label] for label in found.prediction[order]],
+        probability=found.probability[order],
+        neighbors=[_as_list(source[of_one]) for of_one in voters],
+        neighbor_classes=[_as_list(name[of_one]) for of_one in voters],
+    )
+    columns = ["score", "looks_wrong", *(name for name in table if name not in ("score", "looks_wrong"))]
+    return table[columns]
+
+
+def _as_list(texts: Iterable[str]) -> str:
+    return json.dumps(list(texts), ensure_ascii=False)
 
 
 def _first_of_most(voted: Labels, share: Floats) -> Labels:

@@ -24,6 +24,7 @@ class Strip:
     heading: str
     pictures: Sequence[int]  # numbers of images
     captions: Sequence[str]  # of each
+    links: Sequence[str | None] = ()  # of each, to its file where there is one; none at all if it is empty
 
 
 @dataclass(frozen=True)

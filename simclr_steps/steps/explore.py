@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +13,11 @@ from simclr_steps.data.csv_text import csv_text
 from simclr_steps.data.image_tables import as_cell
 from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.data.several_splits import SeveralSplits, several_splits
-from simclr_steps.data.splits import labeled_rows
 from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
-from simclr_steps.evaluation.doubtful_labels import judge_labels
+from simclr_steps.evaluation.doubtful_labels import mistakes_table
 from simclr_steps.evaluation.similar_rows import Similar, directions, similar
 from simclr_steps.figures.contrast import contrast_of_split
+from simclr_steps.figures.file_links import link_to
 from simclr_steps.figures.picture_page import SIDE, Section, Strip, picture_page
 from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json, write_text
@@ -68,7 +66,7 @@ def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int
     with whole_folder(out, _OWN) as folder:
         for name, table in tables.items():
             write_text(folder / f"{name}.csv", _as_csv(table))
-        write_text(folder / "explore.html", _page(settings, known, description, data, tables, facts, note))
+        write_text(folder / "explore.html", _page(settings, known, description, data, tables, facts, note, out))
         content = {"images": counts, **facts, "note": note, "run": record.finish()}
         write_json(folder / "explore.json", content)
     log.info("wrote %s", out)
@@ -105,7 +103,7 @@ def _found(
         "outliers": _with_first(farthest, "distance"),
         "clusters": _with_first(clustered, "cluster", "rank", "distance"),
         "to_label": _with_first(known.table.iloc[chosen].assign(order=np.arange(len(chosen)) + 1), "order"),
-        "mistakes": _mistakes(known, features, description.classes, settings.n_neighbors),
+        "mistakes": mistakes_table(known, features, description.classes, settings.n_neighbors),
     }
     duplicates, mistakes = tables["duplicates"], tables["mistakes"]
     facts = {
@@ -119,33 +117,6 @@ def _found(
         "labels": {"judged": len(mistakes), "doubtful": int(mistakes["looks_wrong"].sum())},
     }
     return tables, facts
-
-
-def _mistakes(
-    known: SeveralSplits, features: npt.NDArray[np.float32], classes: list[str], neighbors: int
-) -> pd.DataFrame:
-    """Return the labeled images whose label can be judged, likely wrong ones first: those that look wrong, by score."""
-    labeled = labeled_rows(known.labels)  # none of the test split
-    groups = None if known.groups is None else known.groups[labeled]
-    found = judge_labels(directions(features[labeled]), known.labels[labeled], neighbors, groups)
-    order = np.lexsort((-found.score, ~found.doubtful))
-    order = order[~np.isnan(found.score[order])]
-    table = known.table.iloc[labeled[order]]
-    source, name = (known.table[column].to_numpy()[labeled] for column in ("source", "class"))
-    voters = [[int(one) for one in of_one if one >= 0] for of_one in found.neighbors[order]]
-    table = table.assign(
-        score=found.score[order],
-        looks_wrong=found.doubtful[order],
-        prediction=[classes[label] for label in found.prediction[order]],
-        probability=found.probability[order],
-        neighbors=[_as_list(source[of_one]) for of_one in voters],
-        neighbor_classes=[_as_list(name[of_one]) for of_one in voters],
-    )
-    return _with_first(table, "score", "looks_wrong")
-
-
-def _as_list(texts: Iterable[str]) -> str:
-    return json.dumps(list(texts), ensure_ascii=False)
 
 
 def _as_csv(table: pd.DataFrame) -> str:
@@ -185,22 +156,22 @@ def _page(
     tables: dict[str, pd.DataFrame],
     facts: dict[str, Any],
     note: str | None,
+    out: Path,
 ) -> str:
     """Return the page that shows the first of each table."""
+    originals = _originals(description)
     shown: dict[int, int] = {}  # the place of each image among the pictures
 
     def strip(rows: pd.DataFrame, heading: str = "") -> Strip:
         places = [shown.setdefault(int(image), len(shown)) for image in rows.index]
-        told = rows.assign(guess=rows.get("prediction"))
+        guessed = [None if guess is None else f"→ {guess}" for guess in rows.get("prediction", [None] * len(rows))]
+        told = zip(*(rows[name] for name in ("split", "row", "source", "class")), guessed, strict=True)
         captions = [
-            "\n".join(
-                [f"{split} {row}", source, *([] if pd.isna(name) else [name]), *([f"→ {guess}"] if guess else [])]
-            )
-            for split, row, source, name, guess in told[["split", "row", "source", "class", "guess"]].itertuples(
-                index=False
-            )
+            "\n".join([f"{split} {row}", source, *(text for text in (name, guess) if not pd.isna(text))])
+            for split, row, source, name, guess in told
         ]
-        return Strip(heading, places, captions)
+        links = [link_to(originals / source, out) if originals else None for source in rows["source"]]
+        return Strip(heading, places, captions, links)
 
     duplicates, clustered = tables["duplicates"], tables["clusters"]
     groups = []
@@ -249,6 +220,14 @@ def _page(
     return picture_page(
         f"What is in the images of {data.resolve().name}", [*([note] if note else []), *how], sections, images
     )
+
+
+def _originals(description: Description) -> Path | None:
+    """Return the folder that the sources of images are below, None where they are not files."""
+    if description.source.get("source") != "folder":
+        return None
+    path = Path(description.source["path"])
+    return path.parent if path.is_file() else path
 
 
 def _of_clusters(facts: dict[str, Any]) -> str:

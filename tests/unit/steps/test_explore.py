@@ -231,6 +231,25 @@ def test_the_page_shows_pictures_and_names_as_text_and_loads_nothing(
     assert "2 of 2 pairs are across splits" in page and "adjusted Rand index of 0." in page
 
 
+def test_pictures_lead_to_the_files_that_are_there(
+    features: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = read_json(data / "dataset.json")
+    write_json(data / "dataset.json", {**facts, "source": {"source": "folder", "path": str(tmp_path / "my images")}})
+    run(features, data, tmp_path / "out", min_cosine=0.999)
+    assert "<a " not in (tmp_path / "out/explore.html").read_text()
+    (tmp_path / "my images/test").mkdir(parents=True)
+    (tmp_path / "my images/test/3.png").write_bytes(b"")
+    run(features, data, tmp_path / "elsewhere", min_cosine=0.999)
+    assert (
+        f'<a href="file://{tmp_path}/my%20images/test/3.png">test 3\n'
+        in (tmp_path / "elsewhere/explore.html").read_text()
+    )
+    monkeypatch.chdir(tmp_path)
+    run(features, data, tmp_path / "out", min_cosine=0.999)
+    assert '<a href="../my%20images/test/3.png">test 3\n' in (tmp_path / "out/explore.html").read_text()
+
+
 def test_too_many_images_are_explored_only_if_their_splits_are_named(
     features: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
