@@ -1,11 +1,12 @@
 """Which rows of features are alike: nearest neighbors and near-duplicates, in one pass over all pairs.
 
-Pairs are compared in blocks, so that memory grows with the number of rows and not with that of pairs, even where all
-rows are equal.
+Pairs are compared in square tiles, so that memory grows with the number of rows and not with that of pairs, even where
+all rows are equal, and each row that is read is compared with many others.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,23 +75,38 @@ def similar(rows: Floats, neighbors: int, min_cosine: float, side: Numbers) -> S
         return found
     neighbors = min(neighbors, count - 1)
     group, twice, twice_across = found.group, 0, 0
-    size = max(1, _COSINES_AT_A_TIME // count)
+    size = max(1, math.isqrt(_COSINES_AT_A_TIME))
     for start in range(0, count, size):
         here = slice(start, min(start + size, count))
-        cosines = rows[here] @ rows.T
-        own = np.arange(here.stop - start)
-        cosines[own, start + own] = -np.inf
-        nearest = np.partition(cosines, count - neighbors, axis=1)[:, count - neighbors :]
+        nearest = np.full((here.stop - start, neighbors), -np.inf, dtype=np.float32)
+        cosine, closest = found.cosine[here], found.closest[here]
+        cosine[:] = -np.inf
+        ends, waiting = [], 0  # of pairs that are to be joined
+        for left in range(0, count, size):
+            cosines = rows[here] @ rows[left : left + size].T
+            if left == start:
+                np.fill_diagonal(cosines, -np.inf)
+            largest = cosines.argmax(axis=1)
+            value = np.take_along_axis(cosines, largest[:, None], axis=1)[:, 0]
+            better = value > cosine
+            cosine[better], closest[better] = value[better], left + largest[better]
+            nearer = value > nearest.min(axis=1)
+            of_both = np.concatenate([nearest[nearer], cosines[nearer]], axis=1)
+            nearest[nearer] = np.partition(of_both, -neighbors, axis=1)[:, -neighbors:]
+            paired = np.flatnonzero(value >= min_cosine - _ROUNDING)
+            one, other = np.nonzero(cosines[paired] >= min_cosine - _ROUNDING)
+            one, other = start + paired[one], left + other
+            apart = side[one] != side[other]
+            found.across[one[apart]] = True
+            twice, twice_across = twice + len(one), twice_across + int(apart.sum())
+            parted = group[one] != group[other]
+            ends.append((one[parted], other[parted]))
+            waiting += int(parted.sum())
+            if waiting > _COSINES_AT_A_TIME or left + size >= count:
+                group = _joined(group, *map(np.concatenate, zip(*ends, strict=True)))
+                ends, waiting = [], 0
         found.distance[here] = np.maximum(1 - nearest, 0).mean(axis=1)
-        found.closest[here] = cosines.argmax(axis=1)
-        found.cosine[here] = np.minimum(nearest.max(axis=1), 1)
-        paired = np.flatnonzero(found.cosine[here] >= min_cosine - _ROUNDING)
-        one, other = np.nonzero(cosines[paired] >= min_cosine - _ROUNDING)
-        one = start + paired[one]
-        apart = side[one] != side[other]
-        found.across[one[apart]] = True
-        twice, twice_across = twice + len(one), twice_across + int(apart.sum())
-        group = _joined(group, one, other)
+        np.minimum(cosine, 1, out=cosine)
     return Similar(**{**vars(found), "group": group, "pairs": twice // 2, "pairs_across": twice_across // 2})
 
 
