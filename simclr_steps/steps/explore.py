@@ -92,6 +92,8 @@ def _found(
         wanted = number_of_clusters(len(rows), len(description.classes))
     cluster, distance = clusters(rows, wanted, seed)
     trained = np.flatnonzero(array == "train")
+    if description.splits["unlabeled"].images and "unlabeled" not in settings.named:
+        trained = trained[:0]  # others need a label more than these, which have one
     own = directions(features[trained])  # the test split has no part in what is proposed
     distance_of_own = similar(own, settings.n_neighbors, settings.min_cosine, np.zeros(len(own), np.int64)).distance
     chosen = trained[order_to_label(own, distance_of_own, known.labels[trained], settings.n_to_label, seed)]
@@ -210,7 +212,8 @@ def _page(
             "To label next",
             [
                 "Typical images of different clusters, in this order: first of clusters without a label. "
-                "None is of the test split. to_label.csv has all."
+                "None is of the test split, and none is proposed where unlabeled images are not explored. "
+                "to_label.csv has all."
             ],
             to_label,
         ),

@@ -205,8 +205,9 @@ def test_to_label_are_unlabeled_images_or_those_of_train_and_never_of_test(
     labeled = write_packed(name="labeled")
     run(write_features(tmp_path / "f", labeled), labeled, tmp_path / "labeled-out", n_to_label=12)
     assert set(table(tmp_path / "labeled-out", "to_label")["split"]) == {"train"}
-    run(features, data, tmp_path / "of-test", splits=["test"])
-    assert (tmp_path / "of-test/to_label.csv").read_text() == "order,split,row,source,class\n"
+    for split in ("test", "train"):  # the latter are labeled, while others are not
+        run(features, data, tmp_path / split, splits=[split])
+        assert (tmp_path / split / "to_label.csv").read_text() == "order,split,row,source,class\n"
 
 
 def test_the_page_shows_pictures_and_names_as_text_and_loads_nothing(
