@@ -19,8 +19,9 @@ rule summary:
         collect(
             "{classifier}/{file}",
             classifier=CLASSIFIERS,
-            file=["metrics.json", "history.csv", "correct.npz", "predictions.parquet"],
+            file=["metrics.json", "history.csv", "correct.npz"],
         ),
+        collect("{classifier}/{file}.parquet", classifier=CLASSIFIERS, file=PREDICTIONS),
         collect(
             "resources/{dataset}/{file}",
             dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
