@@ -85,6 +85,7 @@ ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
 PREDICTIONS = list(map(predictions_name, CONFIG.prediction.of_classifiers))
+IMAGES_PREDICTED = sorted({f"{array_of(split)}.images.npy" for split in CONFIG.prediction.of_classifiers})
 COMPARED = [f"results/{dataset}/compare/{name}" for dataset in PLAN.datasets for name in PLAN.compared(dataset)]
 
 

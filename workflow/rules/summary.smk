@@ -25,7 +25,7 @@ rule summary:
         collect(
             "resources/{dataset}/{file}",
             dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
-            file=["images.json", "test.images.npy"],
+            file=["images.json", *IMAGES_PREDICTED],
         ),
         trained=collect("results/{training}/pretrain", training=PLAN.trainings),
         described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
