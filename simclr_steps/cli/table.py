@@ -192,8 +192,8 @@ _TABLE = (
         (
             path("parts", "folder written by predict"),
             DATA,
-            SPLIT,
-            out("folder to write features, or predictions.parquet, to"),
+            ANY_SPLIT,
+            out("folder to write features, or a classifier's predictions, to"),
         ),
     ),
     Step(

@@ -15,13 +15,17 @@ from typing import Any
 from simclr_steps.files import checksum, read_json
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import array_of
 from simclr_steps.settings.plan import Plan
+from simclr_steps.settings.prediction import predictions_name
 
 _NAMED = 3  # results in the sentence
 _STEPS = {  # of rules that are not called like their step
     "summary": ("summarize",),
     "gather_features": ("gather", "predict"),
+    "take_unlabeled": ("tabulate", "gather", "predict"),
     "gather_predictions": ("gather", "predict"),
+    "gather_further_predictions": ("gather", "predict"),
 }
 
 
@@ -78,11 +82,13 @@ def results(plan: Plan) -> Iterator[Result]:
         yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)
         for rule, (file, block) in of_step.items():
             yield Result(rule, f"{folder}/{file}", block.model_dump(mode="json"), dataset=run.dataset)
-        for split in sorted({config.umap.split, *config.prediction.splits, *config.explore.arrays}):
+        gathered = {config.umap.split, *config.prediction.splits, *config.explore.arrays}
+        for split in sorted({*gathered, *map(array_of, gathered)}):
+            is_taken = split == "unlabeled"  # from what is gathered of train
             yield Result(
-                *("gather_features", f"{folder}/features/{split}/run.json", {}),
+                *("take_unlabeled" if is_taken else "gather_features", f"{folder}/features/{split}/run.json", {}),
                 dataset=run.dataset,
-                reads_labels=split == "unlabeled",
+                reads_labels=is_taken,
             )
     for folder, tuned in plan.finetunings.items():
         dataset, published = folder.partition("/")[0], tuned.published
@@ -92,7 +98,9 @@ def results(plan: Plan) -> Iterator[Result]:
             encoder=tuned.network.encoder if tuned.network else "",
             weights=_place_of(published.name) if published else "",
         )
-        yield Result("gather_predictions", f"results/{folder}/predictions.json", {}, dataset=dataset)
+        for split in config.prediction.of_classifiers:
+            rule = "gather_predictions" if split == "test" else "gather_further_predictions"
+            yield Result(rule, f"results/{folder}/{predictions_name(split)}.json", {}, dataset=dataset)
     for name in plan.datasets:
         for other, block in plan.compared(name).items():
             file, settings = f"results/{name}/compare/{other}/knn.json", block.model_dump(mode="json")

@@ -34,6 +34,11 @@ def _check_address(value: str) -> str:
     return value
 
 
+def array_of(split: str) -> str:
+    """Return the packed split whose array holds the images of a split."""
+    return "train" if split == "unlabeled" else split
+
+
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 LocalPath = Annotated[str, AfterValidator(os.path.expanduser)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from simclr_steps.settings.auto import WholeOrAuto
-from simclr_steps.settings.base import PACKED_SPLITS, SPLITS, Settings, Split
+from simclr_steps.settings.base import PACKED_SPLITS, SPLITS, Settings, Split, array_of
 from simclr_steps.settings.display import Display
 
 _AUTO: tuple[Split, ...] = ("train", "unlabeled", "test")
@@ -49,7 +49,7 @@ class ExploreSettings(Settings):
     @property
     def arrays(self) -> list[str]:
         """The packed arrays that hold them: unlabeled images are rows of train."""
-        held = {"train" if split == "unlabeled" else split for split in self.named}
+        held = {array_of(split) for split in self.named}
         return [split for split in PACKED_SPLITS if split in held]
 
 

@@ -73,6 +73,7 @@ class Plan:
             displays=asked,
             metadata=self.config.metadata,
             explored=bool(self.config.explore.arrays),
+            predicted=self.config.prediction.of_classifiers,
         )
 
     def gallery(self, dataset: str, pretrain: str) -> GallerySettings:

@@ -10,4 +10,18 @@ from simclr_steps.settings.base import Settings, Split
 class PredictionSettings(Settings):
     """Which splits get features and predictions."""
 
-    splits: list[Split] = Field(["test"], min_length=1, description="Splits to compute features for.")
+    splits: list[Split] = Field(
+        ["test"],
+        min_length=1,
+        description="Splits to compute features for, and predictions of classifiers, which also predict test.",
+    )
+
+    @property
+    def of_classifiers(self) -> list[str]:
+        """The splits that classifiers predict: test, whose predictions the summary shows, and those that are named."""
+        return list(dict.fromkeys(["test", *self.splits]))
+
+
+def predictions_name(split: str) -> str:
+    """Return the name, less its suffix, of the files with a classifier's predictions of a split."""
+    return "predictions" if split == "test" else f"{split}.predictions"

@@ -57,3 +57,4 @@ class SummarySettings(Settings):
     displays: dict[str, Display] = Field({})  # by data set, where the images are not shown as they are
     metadata: list[str] = Field([])
     explored: bool = False
+    predicted: list[str] = Field(["test"])  # the splits that classifiers predict

@@ -22,6 +22,8 @@ from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.base import array_of
+from simclr_steps.settings.prediction import predictions_name
 
 _FILE_OF = {"features": "backbone.npy", "projections": "projection_head.npy"}
 _OWN = (*_FILE_OF.values(), "rows.parquet", "run.json", "parts")  # of `out`
@@ -33,36 +35,45 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], and run.json; no label is read.
     For a classifier: predictions.parquet (row, source, label, class, and group and all further columns of the data's
     rows; then prediction, predicted_class and a probability_<class> for each class) and predictions.json, beside
-    whatever else `out` holds. The JSON, which
+    whatever else `out` holds; of another split than test <split>.predictions.parquet and .json. The JSON, which
     the Parquet file's metadata hold as well, under the key `simclr`, tells the network and the records of `predict` and
-    of this step. A row without a label has a null there.
+    of this step. A row without a label has a null there. For unlabeled images, which are rows of train, the parts are
+    those of train, and `row` counts in its array.
 
     Raises
     ------
     UserError
-        When a part is missing or damaged, or when rows are missing, repeated or foreign.
+        When a part is missing or damaged, when rows are missing, repeated or foreign, or when features of unlabeled
+        images are asked for, which tabulate takes from those of train.
     """
-    facts = read_json(parts / "parts.json")
-    if facts["split"] != split or facts["run"]["data_hash"] != (packed := read_packed(data)).pixel_hash:
-        raise UserError(f"{parts} was predicted from data other than {split} of {data}: run predict again")
-    merged = Parts(parts, facts["processes"], facts["layers"], packed.images[split])
-    origin = {**{key: facts[key] for key in ("kind", "split", "model", "model_hash")}, "predict": facts["run"]}
+    facts, array = read_json(parts / "parts.json"), array_of(split)
+    if facts["split"] != array or facts["run"]["data_hash"] != (packed := read_packed(data)).pixel_hash:
+        raise UserError(f"{parts} was predicted from data other than {array} of {data}: run predict again")
+    merged = Parts(parts, facts["processes"], facts["layers"], packed.images[array])
+    origin = {**{key: facts[key] for key in ("kind", "model", "model_hash")}, "split": split, "predict": facts["run"]}
+    count = packed.images[array]
     if facts["kind"] == "classifier":
         description = read_description(data)
         record = Record("gather", None, description.content_hash)
-        table = row_table(data, description, split)
+        table = row_table(data, description, array)
+        asked = np.full(len(table), True)
+        if split == "unlabeled":
+            asked[:] = table["label"].isna()
+        count = int(asked.sum())
         _check_classes(merged, description.classes, parts)
         described = {**origin, "run": record.finish()}
-        with whole_file(out / "predictions.parquet") as partial:
-            _write_predictions(partial, table, merged, description.classes, described)
-        write_json(out / "predictions.json", described)
+        with whole_file(out / f"{predictions_name(split)}.parquet") as partial:
+            _write_predictions(partial, table, asked, merged, description.classes, described)
+        write_json(out / f"{predictions_name(split)}.json", described)
+    elif split == "unlabeled":
+        raise UserError("--split: features of unlabeled images are gathered with train: pass train, then run tabulate")
     else:
         record = Record("gather", None, packed.pixel_hash)
         with whole_folder(out, _OWN) as folder:
             for layer, name in _FILE_OF.items():
                 _write_array(folder, name, out, merged, layer)
             write_json(folder / "run.json", {**origin, "run": record.finish()})
-    log.info("%d rows of %s, each exactly once: %s", packed.images[split], split, out)
+    log.info("%d rows of %s, each exactly once: %s", count, split, out)
 
 
 def _write_array(folder: Path, name: str, out: Path, merged: Parts, layer: str) -> None:
@@ -74,10 +85,15 @@ def _write_array(folder: Path, name: str, out: Path, merged: Parts, layer: str) 
 
 
 def _write_predictions(
-    path: Path, table: pd.DataFrame, merged: Parts, classes: list[str], described: dict[str, Any]
+    path: Path,
+    table: pd.DataFrame,
+    asked: npt.NDArray[np.bool_],
+    merged: Parts,
+    classes: list[str],
+    described: dict[str, Any],
 ) -> None:
     """Write the table of a classifier, a few rows at a time."""
-    tables = _tables(table, merged, classes)
+    tables = _tables(table, asked, merged, classes)
     first = next(tables)
     metadata = {**(first.schema.metadata or {}), b"simclr": json.dumps(described).encode()}
     with pq.ParquetWriter(path, first.schema.with_metadata(metadata)) as writer:
@@ -85,12 +101,13 @@ def _write_predictions(
             writer.write_table(rows.replace_schema_metadata(metadata))
 
 
-def _tables(table: pd.DataFrame, merged: Parts, classes: list[str]) -> Iterator[pa.Table]:
-    """Yield the rows with their predictions, a few at a time."""
+def _tables(table: pd.DataFrame, asked: npt.NDArray[np.bool_], merged: Parts, classes: list[str]) -> Iterator[pa.Table]:
+    """Yield the rows that are asked for, with their predictions, a few at a time."""
     start = 0
     for logits in merged.read("logits"):
         rows = table.iloc[start : start + len(logits)].reset_index(drop=True)
-        yield pa.Table.from_pandas(_add_predictions(rows, logits, classes), preserve_index=False)
+        whole = pa.Table.from_pandas(_add_predictions(rows, logits, classes), preserve_index=False)
+        yield whole.filter(asked[start : start + len(logits)])
         start += len(logits)
 
 

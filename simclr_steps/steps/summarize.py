@@ -29,6 +29,7 @@ from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistak
 from simclr_steps.summary.notes import Note, Weight, grave
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
+from simclr_steps.summary.predicted import as_html, predicted
 from simclr_steps.summary.reading import read_run
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.sweeps import draw_sweeps
@@ -81,7 +82,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     of_page = [*notes, *(Note(Weight.UNMEASURED, sentence) for sentence in sentences)]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
     write_text(out / "summary.md", as_markdown(whose, headlines, differences, effects, notes))
-    of_all = shown, effects, descriptions, plots, of_page, out
+    section = as_html(list(predicted(settings, results, resources, descriptions)))
+    of_all = shown, effects, descriptions, plots, section, of_page, out
     write_text(out / "summary.html", page(whose, headlines, differences, runs, *of_all))
     write_json(out / "summary" / "run.json", record.finish())
     for line in grave(notes):

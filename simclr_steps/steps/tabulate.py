@@ -16,6 +16,7 @@ from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.settings.base import array_of
 
 _LAYERS = ("backbone", "projection_head")
 _OWN = (*(f"{layer}.npy" for layer in _LAYERS), "rows.parquet", "run.json")  # of `out` for unlabeled
@@ -34,7 +35,7 @@ def tabulate(features: Path, *, data: Path, split: str, out: Path) -> None:
         When the features are of another split or of other images.
     """
     description = read_description(data)
-    array = "train" if split == "unlabeled" else split
+    array = array_of(split)
     if split_of_features(features, data, description.pixel_hash) != array:
         raise UserError(f"{features} is not of {array}: pass that folder, or another --split")
     table = row_table(data, description, array)

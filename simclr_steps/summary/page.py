@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 from jinja2 import Environment
+from markupsafe import Markup
 
 from simclr_steps.data.packed import Description
 from simclr_steps.data.scaling import is_plain
@@ -78,14 +79,15 @@ def page(
     effects: Sequence[BatchEffect],
     descriptions: Mapping[str, Description],
     plots: Mapping[str, Path],
+    predicted: Markup,
     notes: Sequence[Note],
     folder: Path,
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
     Takes sentences on whose summary it is, the paired differences by the headlines' titles, the tidy rows, what was
-    found of columns, the data sets by name, the SVG files of the plots and notes, also on what could not be measured.
-    Of each pretraining it shows one seed's pictures.
+    found of columns, the data sets by name, the SVG files of the plots, the section on predictions, and notes, also on
+    what could not be measured. Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
@@ -112,6 +114,7 @@ def page(
         balanced=BALANCED,
         whose=whose,
         measured=any(len(one.accuracy) for one in headlines),
+        predicted=predicted,
         first=first(notes),
         notes=others(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},

@@ -120,6 +120,12 @@ def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
     assert [job[0] for job in jobs].count("take_unlabeled") == 1
     gathered = [job[-1] for job in jobs if job[0] == "gather_features"]
     assert sorted(gathered) == ["train", "validation"], "the features of unlabeled images are computed once, in train"
+    for classifier in (("simclr/seed0", "pretrained"), ("compare/random-resnet18-seed0", "scratch")):
+        predicted = [job[-1] for job in jobs if job[0] == "predict_classifier" and job[2:4] == classifier]
+        assert sorted(predicted) == ["test", "train"], "and so are their predictions"
+        further = [job[-1] for job in jobs if job[0] == "gather_further_predictions" and job[2:4] == classifier]
+        assert sorted(further) == ["train", "unlabeled"]
+    assert [job[0] for job in jobs].count("gather_predictions") == 2, "the summary shows the test split in any case"
 
 
 def test_command_line_config_takes_numbers_below_its_first_level(fresh: Project) -> None:

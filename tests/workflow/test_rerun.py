@@ -64,11 +64,20 @@ def test_explore_setting_plans_explore_and_the_features_of_further_splits(projec
     assert project.plan() == {("summary",)}
 
 
+def test_further_splits_plan_their_predictions_and_no_training(project: Project) -> None:
+    project.config["prediction"] = {"splits": ["test", "unlabeled"]}
+    project.write_config()
+    classifiers = (("digits", "simclr/seed0", "pretrained"), ("digits", SCRATCH, "scratch"))
+    steps = (("predict_classifier", "train"), ("gather_further_predictions", "unlabeled"))
+    predictions = {(rule, *classifier, split) for rule, split in steps for classifier in classifiers}
+    assert project.plan() == {*predictions, ("take_unlabeled", "digits", "simclr", "0"), ("summary",)}
+
+
 def test_finetune_block_plans_its_finetuning_and_what_follows(project: Project) -> None:
     project.config["finetunes"]["scratch"]["learning_rate"] = 0.02
     project.write_config()
     scratch = ("digits", SCRATCH, "scratch")
-    follows = {(rule, *scratch) for rule in ("finetune", "predict_classifier", "gather_predictions")}
+    follows = {("finetune", *scratch), ("predict_classifier", *scratch, "test"), ("gather_predictions", *scratch)}
     assert project.plan() == {*follows, ("summary",)}
 
 

@@ -14,9 +14,10 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.machine.processes import STARTER, as_starter
 from simclr_steps.networks.user_code import augmentation_code, own_code
-from simclr_steps.settings.base import PACKED_SPLITS
+from simclr_steps.settings.base import PACKED_SPLITS, array_of
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import plan
+from simclr_steps.settings.prediction import predictions_name
 from simclr_steps.settings.reading import typed
 
 
@@ -83,6 +84,8 @@ ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
 
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
+PREDICTIONS = list(map(predictions_name, CONFIG.prediction.of_classifiers))
+IMAGES_PREDICTED = sorted({f"{array_of(split)}.images.npy" for split in CONFIG.prediction.of_classifiers})
 COMPARED = [f"results/{dataset}/compare/{name}" for dataset in PLAN.datasets for name in PLAN.compared(dataset)]
 
 
@@ -271,7 +274,7 @@ def work_folder(name):
 
 
 def split_predicted(wildcards, output):
-    """Return the split to predict, which for a classifier is the test split; derived, it triggers no rerun."""
+    """Return the split to predict or gather: test for the rule without such a wildcard; derived, it reruns nothing."""
     return wildcards.get("split", "test")
 
 
@@ -307,6 +310,17 @@ def rows(split):
     """Return what is known of the images of a split, without their pixels."""
     files = ("dataset.json", f"{split}.labels.npy", f"{split}.rows.parquet")
     return [f"resources/{{dataset}}/{file}" for file in files]
+
+
+def rows_of_array(wildcards):
+    """Return the same of the array that holds a split."""
+    return [file.format(**wildcards) for file in rows(array_of(wildcards.split))]
+
+
+def parts_of_array(wildcards):
+    """Return what a classifier predicted of the array that holds a split."""
+    folder = "results/{dataset}/{start}/finetune/{finetune}".format(**wildcards)
+    return f"{folder}/{array_of(wildcards.split)}.parts"
 
 
 def split_drawn(*parts):

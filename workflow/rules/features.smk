@@ -255,7 +255,7 @@ rule predict_all:
             run=RUNS,
             split=CONFIG.prediction.splits,
         ),
-        collect("{classifier}/predictions.parquet", classifier=CLASSIFIERS),
+        collect("{classifier}/{file}.parquet", classifier=CLASSIFIERS, file=PREDICTIONS),
 
 
 rule umap_all:

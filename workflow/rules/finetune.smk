@@ -40,14 +40,14 @@ rule finetune:
 
 use rule predict_features as predict_classifier with:
     input:
-        images("test"),
+        images("{split}"),
         model="results/{dataset}/{start}/finetune/{finetune}/model.safetensors",
     output:
-        temp(directory("results/{dataset}/{start}/finetune/{finetune}/parts")),
+        temp(directory("results/{dataset}/{start}/finetune/{finetune}/{split}.parts")),
     log:
-        "logs/{dataset}/{start}/finetune/{finetune}.predict.log",
+        "logs/{dataset}/{start}/finetune/{finetune}.{split}.predict.log",
     benchmark:
-        "benchmarks/{dataset}/{start}/finetune/{finetune}.predict.tsv"
+        "benchmarks/{dataset}/{start}/finetune/{finetune}.{split}.predict.tsv"
     priority: 0
 
 
@@ -55,7 +55,7 @@ use rule gather_features as gather_predictions with:
     input:
         rows("test"),
         "resources/{dataset}/images.json",
-        parts=rules.predict_classifier.output,
+        parts="results/{dataset}/{start}/finetune/{finetune}/test.parts",
     output:
         "results/{dataset}/{start}/finetune/{finetune}/predictions.parquet",
         "results/{dataset}/{start}/finetune/{finetune}/predictions.json",
@@ -67,6 +67,22 @@ use rule gather_features as gather_predictions with:
     resources:
         mem_mb=8000,
         runtime=30,
+
+
+use rule gather_predictions as gather_further_predictions with:
+    input:
+        rows_of_array,
+        "resources/{dataset}/images.json",
+        parts=parts_of_array,
+    output:
+        "results/{dataset}/{start}/finetune/{finetune}/{split}.predictions.parquet",
+        "results/{dataset}/{start}/finetune/{finetune}/{split}.predictions.json",
+    log:
+        "logs/{dataset}/{start}/finetune/{finetune}.{split}.gather.log",
+    benchmark:
+        "benchmarks/{dataset}/{start}/finetune/{finetune}.{split}.gather.tsv"
+    wildcard_constraints:
+        split="train|validation|unlabeled",
 
 
 rule finetune_all:

@@ -21,6 +21,7 @@ FIRST = hashlib.sha256(b"first").hexdigest()  # of the weights that trainings st
 
 def planned(seeds: int, compare: list[str] | None = None, tuned: str = "pretrained", **pretrain: str) -> Plan:
     blocks: dict[str, Any] = {
+        "prediction": {"splits": ["test", "unlabeled"]},
         "compare": compare or [],
         "datasets": {"digits": {"source": "digits"}},
         "pretrains": {"simclr": {"epochs": 1, **pretrain}},
@@ -108,14 +109,29 @@ def test_own_code_that_changed_is_noticed_in_all_that_is_built_of_it(adopted: Pa
         check(adopted, planned(1), own_code="changed")
 
 
-@pytest.mark.parametrize("file", ["finetune/tuned/predictions.json", "features/test/run.json"])
+@pytest.mark.parametrize(
+    ("file", "rule"),
+    [
+        ("finetune/tuned/predictions.json", "gather_predictions"),
+        ("finetune/tuned/unlabeled.predictions.json", "gather_further_predictions"),
+        ("features/test/run.json", "gather_features"),
+        ("features/train/run.json", "gather_features"),
+        ("features/unlabeled/run.json", "take_unlabeled"),
+    ],
+)
 @pytest.mark.parametrize("record", ["run", "predict"])
-def test_features_and_predictions_of_other_code_are_noticed(adopted: Path, file: str, record: str) -> None:
+def test_features_and_predictions_of_other_code_are_noticed(adopted: Path, file: str, rule: str, record: str) -> None:
     path = adopted / "results/digits/simclr/seed0" / file
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, record: {**content[record], "code_hash": "0"}}))
-    with pytest.raises(UserError, match=f"^results/digits/simclr/seed0/{file} were made .* adding -R gather_"):
+    with pytest.raises(UserError, match=f"^results/digits/simclr/seed0/{file} were made .* adding -R {rule}, or"):
         check(adopted, planned(1))
+
+
+def test_splits_that_are_predicted_for_the_first_time_are_no_other_results(adopted: Path) -> None:
+    for path in adopted.rglob("unlabeled.predictions.json"):
+        path.unlink()
+    check(adopted, planned(1))
 
 
 def test_originals_of_another_set_are_noticed(adopted: Path) -> None:

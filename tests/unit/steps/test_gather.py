@@ -33,7 +33,9 @@ def data(write_packed: WritePacked) -> Path:
     return write_packed({"test": (digits(7)[0], labels)}, classes=CLASSES)
 
 
-def write_parts(folder: Path, rows: list[list[int]], *, kind: str = "encoder", width: int = 2) -> Path:
+def write_parts(
+    folder: Path, rows: list[list[int]], *, kind: str = "encoder", width: int = 2, split: str = "test"
+) -> Path:
     """Write parts whose values tell the row that they belong to."""
     folder.mkdir()
     second = "logits" if kind == "classifier" else "projections"
@@ -45,7 +47,7 @@ def write_parts(folder: Path, rows: list[list[int]], *, kind: str = "encoder", w
             np.save(folder / f"part-{rank}.{name}.npy", array)
     facts = {
         "kind": kind,
-        "split": "test",
+        "split": split,
         "layers": ["features", second],
         "model": "m",
         "model_hash": "h",
@@ -115,6 +117,45 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     assert described["run"]["step"] == "gather" and described["run"]["data_hash"] == "hash-of-data"
     assert described["predict"]["step"] == "predict"
     assert json.loads((out / "predictions.json").read_text()) == described
+
+
+@pytest.mark.usefixtures("rows_at_a_time")
+def test_unlabeled_images_are_taken_from_the_parts_of_train(write_packed: WritePacked, tmp_path: Path) -> None:
+    labels = np.array([0, 1, -1, 1, 0, 1, -1])
+    data = write_packed({"train": (digits(7)[0], labels), "test": digits(1)}, classes=CLASSES)
+    parts = write_parts(tmp_path / "parts", [[6, 5, 4], [0, 1, 2, 3]], kind="classifier", split="train")
+    out = tmp_path / "out"
+    for split in ("train", "unlabeled"):
+        gather(parts, data=data, split=split, out=out)
+    names = ("train.predictions.json", "train.predictions.parquet")
+    assert sorted(path.name for path in out.iterdir()) == [*names, *(n.replace("train", "unlabeled") for n in names)]
+    table = pd.read_parquet(out / "unlabeled.predictions.parquet")
+    whole = pd.read_parquet(out / "train.predictions.parquet")
+    assert whole["row"].tolist() == list(range(7))
+    pd.testing.assert_frame_equal(table, whole.iloc[[2, 6]].reset_index(drop=True))
+    assert (
+        pq.read_schema(out / "unlabeled.predictions.parquet").types
+        == pq.read_schema(out / "train.predictions.parquet").types
+    )
+    described = json.loads((out / "unlabeled.predictions.json").read_text())
+    assert (described["split"], described["predict"]["step"]) == ("unlabeled", "predict")
+
+
+def test_where_all_are_labeled_the_table_of_unlabeled_images_has_no_rows(
+    write_packed: WritePacked, tmp_path: Path
+) -> None:
+    data = write_packed({"train": (digits(7)[0], np.array([0, 1, 0, 1, 0, 1, 1]))}, classes=CLASSES)
+    parts = write_parts(tmp_path / "parts", [[0, 1, 2, 3, 4, 5, 6]], kind="classifier", split="train")
+    gather(parts, data=data, split="unlabeled", out=tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out/unlabeled.predictions.parquet")
+    assert len(table) == 0 and "probability_dog" in table
+
+
+def test_features_of_unlabeled_images_are_not_gathered_by_themselves(write_packed: WritePacked, tmp_path: Path) -> None:
+    data = write_packed({"train": (digits(7)[0], np.array([0, 1, -1, 1, 0, 1, -1]))}, classes=CLASSES)
+    parts = write_parts(tmp_path / "parts", [[0, 1, 2, 3, 4, 5, 6]], split="train")
+    with pytest.raises(UserError, match="^--split: features of unlabeled images are gathered with train: pass train"):
+        gather(parts, data=data, split="unlabeled", out=tmp_path / "out")
 
 
 def test_memory_does_not_grow_with_the_rows(write_packed: WritePacked, tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""What classifiers predict of each split: how many images of each class, and the least certain ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from simclr_steps.data.packed import Description, read_images
+from simclr_steps.figures.contrast import BRIGHTENED, contrast_of_split
+from simclr_steps.figures.thumbnails import sprite, thumbnails
+from simclr_steps.settings.base import array_of
+from simclr_steps.settings.display import in_words, legend_of, mix_of
+from simclr_steps.settings.prediction import predictions_name
+from simclr_steps.settings.runs import Run, SummarySettings
+from simclr_steps.summary.tables import SPLIT_NAMES, Table
+
+MOST = 12  # images of a classifier and split
+_MOST_CLASSES = 20  # in a table
+_SIDE = 64  # pixels of a picture
+_MOST_BYTES = 4_000  # of a picture
+_TEMPLATE = Path(__file__).with_suffix(".html.j2")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What one classifier predicts of one split."""
+
+    title: str  # data set, pretraining and fine-tuning, and the split in words
+    counts: Table
+    names: list[str]  # lines of the least certain images: the class, how surely, and the path
+    pictures: list[str]  # of these, as data: addresses, or none
+    notes: list[str]  # how pictures show images
+
+
+def predicted(
+    settings: SummarySettings, results: Path, resources: Path, descriptions: Mapping[str, Description]
+) -> Iterator[Predicted]:
+    """Yield what the classifiers of each data set and pretraining predict, those of the first seed.
+
+    Of train only images with a label are counted: its array holds the unlabeled ones, too.
+    """
+    firsts: dict[tuple[str, str], Run] = {}
+    for run in settings.runs:
+        firsts.setdefault((run.dataset, run.pretrain), run)
+    for run in firsts.values():
+        for name, folder in run.classifiers.items():
+            for split in settings.predicted:
+                file = results / folder / f"{predictions_name(split)}.parquet"
+                table = pd.read_parquet(file) if file.exists() else pd.DataFrame()
+                if split == "train" and len(table):
+                    table = table.dropna(subset="label")
+                if len(table):
+                    title = f"{run.dataset}, {run.pretrain}, {name}, seed {run.seed}: {SPLIT_NAMES.get(split, split)}"
+                    least = least_certain(table)
+                    pictures, notes = _pictures(settings, run.dataset, split, least, resources, descriptions)
+                    yield Predicted(title, counts(table), _names(least), pictures, notes)
+
+
+def counts(predictions: pd.DataFrame) -> Table:
+    """Return how many images are predicted to be of each class, of what gather writes for a classifier."""
+    sure = _certainty(predictions).groupby(predictions["predicted_class"])
+    classes = [column.removeprefix("probability_") for column in predictions.filter(regex="^probability_")]
+    number = sure.size().reindex(classes, fill_value=0)
+    if len(classes) > _MOST_CLASSES:
+        number = number.sort_values(ascending=False, kind="stable")
+    mean = sure.mean()
+    rows = [
+        [
+            str(name),
+            f"{count:,}",
+            f"{100 * count / len(predictions):.1f}",
+            f"{100 * mean[name]:.1f}" if count else "",
+        ]
+        for name, count in number.iloc[:_MOST_CLASSES].items()
+    ]
+    if len(classes) > _MOST_CLASSES:
+        rest = int(number.iloc[_MOST_CLASSES:].sum())
+        share = f"{100 * rest / len(predictions):.1f}"
+        rows.append([f"{len(classes) - _MOST_CLASSES:,} further classes", f"{rest:,}", share, ""])
+    return [["predicted class", "images", "% of the split", "mean probability in %"], *rows]
+
+
+def least_certain(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return up to MOST predictions, those of lowest probability first, which the column `sure` has."""
+    ordered = predictions.assign(sure=_certainty(predictions)).sort_values("sure", kind="stable")
+    return ordered.iloc[:MOST]
+
+
+def as_html(found: Sequence[Predicted]) -> Markup:
+    """Return a section of the page, nothing where there are no predictions."""
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    return Markup(template.render(found=found) if found else "")  # noqa: S704 - the template escapes
+
+
+def _certainty(predictions: pd.DataFrame) -> pd.Series[float]:
+    return predictions.filter(regex="^probability_").max(axis=1)
+
+
+def _names(least: pd.DataFrame) -> list[str]:
+    sources = least["source"].fillna("") if "source" in least else [""] * len(least)
+    told = zip(least["predicted_class"], least["sure"], sources, strict=True)
+    return [f"{name}, {100 * sure:.0f} %\n{source}".rstrip() for name, sure, source in told]
+
+
+def _pictures(
+    settings: SummarySettings,
+    dataset: str,
+    split: str,
+    least: pd.DataFrame,
+    resources: Path,
+    descriptions: Mapping[str, Description],
+) -> tuple[list[str], list[str]]:
+    """Return a small picture of each image, and how they show them; none where the images are not there."""
+    array, form = array_of(split), descriptions[dataset].image_format
+    if not (resources / dataset / f"{array}.images.npy").exists():
+        return [], []
+    images = read_images(resources / dataset, array)
+    mix = mix_of(settings.displays.get(dataset), form, dataset)
+    contrast = None if form.is_photo else contrast_of_split(images)
+    chosen = np.asarray(images[least["row"].to_numpy(dtype=np.int64)])
+    small = thumbnails(contrast.stretched(chosen) if contrast else chosen, _SIDE, mix)
+    channels = in_words(legend_of(mix, form))
+    notes = [*([channels] if channels else []), *([BRIGHTENED] if contrast else [])]
+    return [sprite(tile[None], _MOST_BYTES) for tile in small], notes
