@@ -12,20 +12,26 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from simclr_steps.commands.init import init
 from tests.integration.conftest import REPOSITORY, snakemake
 from tests.layout import assert_results
 
 IMAGES = 120  # of each of scikit-learn's two photographs, a temple and a flower
 MODES = ["RGB", "L", "P", "RGBA"]
+SHORT = [  # as a user would for a quick try
+    "datasets={photos: {image_size: 16}}",
+    "pretrains={simclr: {epochs: 2, warmup_epochs: 1}}",
+    "finetunes={pretrained: {epochs: 1}, scratch: {epochs: 1}}",
+]
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write pieces of two photographs as files of their own, one folder for each photograph."""
-    folder = tmp_path_factory.mktemp("photos")
+    folder = tmp_path_factory.mktemp("my") / "photos"
     generator = np.random.default_rng(0)
     for name, pixels in zip(["temple", "flower"], load_sample_images().images, strict=True):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
         photo = Image.fromarray(pixels)
         for number in range(IMAGES):
             width, height = (int(side) for side in generator.integers(40, 200, 2))
@@ -50,11 +56,16 @@ def settings(path: Path, *, finetunes: bool) -> dict[str, object]:
 
 
 @pytest.mark.slow(50)
-def test_labeled_photographs_run_through_all_stages(tmp_path: Path, photos: Path) -> None:
-    (tmp_path / "my.yaml").write_text(yaml.safe_dump({**settings(photos, finetunes=True), "explore": {"splits": []}}))
-    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
+def test_photographs_run_through_all_stages_by_the_config_that_init_prints(
+    tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(photos)
+    (tmp_path / "my.yaml").write_text(capsys.readouterr().out)
+    snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), "--config", *SHORT, warm=True)
     run = tmp_path / "results/photos/simclr/seed0"
-    assert_results(run, ["pretrained"], explored=False)
+    # without a GPU, init proposes the stem that is quicker there
+    assert_results(run, ["pretrained"], shared=["scratch"], start="compare/random-resnet18-imagenet-seed0")
+    assert "flower" in (tmp_path / "results/summary.html").read_text()
     description = json.loads((tmp_path / "resources/photos/dataset.json").read_text())
     assert description["classes"] == ["flower", "temple"]
     assert sum(split["images"] for split in description["splits"].values()) == 2 * IMAGES
