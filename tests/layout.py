@@ -35,6 +35,7 @@ def assert_results(
         f"features/{split}/projection_head.npy",
         f"features/{split}/rows.parquet",
         f"features/{split}/run.json",
+        "umap/points.parquet",
         "umap/quality.json",
         *(
             f"umap/{layer}.{kind}"

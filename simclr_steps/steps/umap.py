@@ -13,8 +13,12 @@ from simclr_steps.data.asked_columns import require_columns
 from simclr_steps.data.columns import column_of
 from simclr_steps.data.gathered import read_features, read_table
 from simclr_steps.data.packed import Description, Pixels, read_description, read_images
+from simclr_steps.data.points_table import PICTURE, points_table
 from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
+from simclr_steps.data.row_tables import class_names
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
+from simclr_steps.evaluation.clusters import clusters, number_of_clusters
+from simclr_steps.evaluation.similar_rows import directions
 from simclr_steps.evaluation.umap_layout import (
     MEASURES,
     VOTERS,
@@ -42,7 +46,7 @@ LEAST_ROWS = 10  # below, there is no layout
 _LARGEST_TILE = 32  # pixels
 _MOST_LARGE_TILES = 10_000
 _IMAGES_AT_A_TIME = 256
-_OWN = ("backbone.*", "projection_head.*", "metadata.*", "quality.json")  # of `out`
+_OWN = ("backbone.*", "projection_head.*", "metadata.*", "points.parquet", "quality.json")  # of `out`
 
 
 def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> None:
@@ -51,6 +55,8 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
     Reads what gather wrote for an encoder. Writes into `out`, for each layer, <layer>.csv (row, x, y, label, class,
     group, and further columns but those named like one of these), .png, .svg and .html (interactive, needs no network),
     and quality.json for all; with `columns`, metadata.png and .svg, too: the backbone's points colored by each of them.
+    points.parquet has both layers in one table, with the vote of the neighbors in the backbone's features, a cluster of
+    these features, further columns but those named like one of its own, and a small picture of each image.
     UMAP sees no label unless `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer
     neighbors than `n_neighbors`, and one of less than 10 rows not at all: the files then say so.
 
@@ -71,15 +77,16 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
         drawn = proportional_draw(labels, settings.max_points, settings.random_state)
     rows = rows.iloc[drawn].reset_index(drop=True)
     quality: dict[str, Any] = {}
+    layers: list[Points] = []
+    packed = read_images(data, split)
+    contrast = None if description.image_format.is_photo else contrast_of_split(packed)
+    images = _tiles(packed, drawn, mix, contrast)
     with whole_folder(out, _OWN) as folder:
         if len(drawn) < LEAST_ROWS:
             quality |= _say_too_few(rows, split, folder, settings.columns)
         else:
             require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, split, len(drawn), labels)
-            packed = read_images(data, split)
-            contrast = None if description.image_format.is_photo else contrast_of_split(packed)
-            images = _tiles(packed, drawn, mix, contrast)
             pages, channels = {}, in_words(legend_of(mix, description.image_format))
             of_images = [f"Images show {channels}."] if channels else []
             if contrast:
@@ -88,6 +95,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
                 values = read_features(features, layer)[drawn]
                 log.info("%s: %d points of %d values", layer, *values.shape)
                 points, quality[layer] = _points(settings, layer, values, rows, labels[drawn], title, description)
+                layers.append(points)
                 table = points.table.sort_index()
                 table[_columns_of_points(rows)].to_csv(folder / f"{layer}.csv", index=False)
                 save(draw(points), folder / layer)
@@ -96,6 +104,11 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
                 pages[layer] = interactive(points, images.shape[1:3], of_images)
             for layer, page in with_images(pages, images).items():
                 write_text(folder / f"{layer}.html", page)
+        backbone = read_features(features, LAYERS[0])[drawn]
+        cluster = _clusters(backbone, len(description.classes), settings.random_state)
+        with points_table(folder / "points.parquet", _shown(rows, layers, cluster, description.classes)) as append:
+            for some in np.array_split(images, range(_IMAGES_AT_A_TIME, len(images), _IMAGES_AT_A_TIME)):
+                append(some)
         write_json(folder / "quality.json", {**quality, "neighbors": VOTERS, "run": record.finish()})
     log.info("wrote %s", out)
 
@@ -126,6 +139,29 @@ def _columns_of_points(rows: pd.DataFrame) -> list[str]:
     return [*first, *(str(name) for name in rows if name not in (*first, "source"))]
 
 
+def _clusters(values: Floats, classes: int, seed: int) -> Labels:
+    """Return the cluster of each row of features, [N, D], from 1, the largest first."""
+    return clusters(directions(values), number_of_clusters(len(values), classes), seed)[0] + 1
+
+
+def _shown(rows: pd.DataFrame, layers: list[Points], cluster: Labels, classes: list[str]) -> pd.DataFrame:
+    """Return the table of points.parquet without its pictures; without layers, it says of no point where it is."""
+    known: dict[str, Any] = {"row": rows["row"]}
+    tables = {one.layer: one.table.sort_index() for one in layers}
+    for layer in LAYERS:
+        for axis in "xy":
+            known[f"{layer}_{axis}"] = tables[layer][axis] if tables else np.full(len(rows), np.nan, np.float32)
+    votes = tables[LAYERS[0]]["prediction"] if tables else pd.Series(pd.NA, index=rows.index, dtype="Int64")
+    known |= {
+        "path": rows["source"],
+        "label": rows["class"],
+        "prediction": class_names(votes.fillna(NO_LABEL).to_numpy(dtype=np.int64), classes),
+        "cluster": cluster,
+    }
+    others = [name for name in rows if name not in (*known, "source", "class", PICTURE)]
+    return pd.DataFrame(known | {name: rows[name] for name in others})
+
+
 def _say_too_few(rows: pd.DataFrame, split: str, folder: Path, columns: list[str]) -> dict[str, Any]:
     """Write all layers' files for a split that is too small to lay out; return their quality, which has no value."""
     text = f"Features were not plotted: the {split} split has {len(rows)} images, and UMAP needs at least {LEAST_ROWS}."
@@ -142,8 +178,8 @@ def _say_too_few(rows: pd.DataFrame, split: str, folder: Path, columns: list[str
 
 def _tiles(images: Pixels, drawn: Rows, mix: Mix | None, contrast: Contrast | None) -> npt.NDArray[np.uint8]:
     """Return small copies of the drawn images; where they are many they are smaller."""
-    side = min(_LARGEST_TILE, int(_LARGEST_TILE * np.sqrt(_MOST_LARGE_TILES / len(drawn))))
-    parts = np.array_split(drawn, -(-len(drawn) // _IMAGES_AT_A_TIME))
+    side = min(_LARGEST_TILE, int(_LARGEST_TILE * np.sqrt(_MOST_LARGE_TILES / max(len(drawn), 1))))
+    parts = np.array_split(drawn, range(_IMAGES_AT_A_TIME, len(drawn), _IMAGES_AT_A_TIME))
     shown = (contrast.stretched(images[part]) if contrast else images[part] for part in parts)
     return np.concatenate([thumbnails(some, max(side, 4), mix) for some in shown])
 

@@ -142,6 +142,7 @@ rule umap:
             ".svg",
             ".csv",
         ),
+        "results/{dataset}/{pretrain}/seed{seed}/umap/points.parquet",
         "results/{dataset}/{pretrain}/seed{seed}/umap/quality.json",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/umap.log",

@@ -77,7 +77,8 @@ def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_pa
     labels = digits(60, 260)[1]
     features, out = write_features(tmp_path / "features", labels), tmp_path / "out"
     quality = run(features, data, out)
-    expected = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "html", "png", "svg")} | {"quality.json"}
+    expected = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "html", "png", "svg")}
+    expected |= {"quality.json", "points.parquet"}
     assert {path.name for path in out.iterdir()} == expected
     table = pd.read_csv(out / "backbone.csv")
     assert list(table) == ["row", "x", "y", "label", "class"]
@@ -113,6 +114,33 @@ def test_group_and_further_columns_are_in_the_tables_of_points(data: Path, tmp_p
     assert table["plate"].fillna("").tolist() == ["p, 1", ""] * 30 and table["x"].nunique() > 50
 
 
+def test_the_points_of_both_layers_are_one_table_with_pictures_clusters_and_votes(data: Path, tmp_path: Path) -> None:
+    images, labels = digits(60, 260)
+    features, out = write_features(tmp_path / "features", np.where(np.arange(60) % 3, labels, -1)), tmp_path / "out"
+    rows = pd.read_parquet(features / "rows.parquet")
+    plates = pd.Series(["P1", None] * 30, dtype="string")
+    rows.assign(group="a", plate=plates, path="not the image's").to_parquet(features / "rows.parquet")
+    run(features, data, out)
+    points = pd.read_parquet(out / "points.parquet")
+    planes = ["backbone_x", "backbone_y", "projection_head_x", "projection_head_y"]
+    assert list(points) == [*("row", *planes, "path", "label", "prediction", "cluster", "group", "plate", "thumbnail")]
+    for layer in LAYERS:
+        plane = pd.read_csv(out / f"{layer}.csv")[["x", "y"]]
+        np.testing.assert_allclose(points[[f"{layer}_x", f"{layer}_y"]], plane, rtol=1e-6)
+    assert points["path"].tolist() == rows["source"].tolist()
+    assert points["label"].fillna("").tolist() == rows["class"].fillna("").tolist()
+    assert points["plate"].fillna("").tolist() == plates.fillna("").tolist()
+    known = points.dropna(subset=["label"])
+    assert known["prediction"].notna().all() and points["prediction"].isna().sum() == 20
+    assert (known["label"] == known["prediction"]).mean() == pytest.approx(
+        json.loads((out / "quality.json").read_text())["backbone"]["knn_accuracy_features"]
+    )
+    assert set(points["cluster"]) == set(range(1, 11)), "as many as classes"
+    for row in (0, 59):
+        picture = np.asarray(Image.open(io.BytesIO(points["thumbnail"][row])))
+        np.testing.assert_array_equal(picture, np.broadcast_to(images[row], (8, 8, 3)))
+
+
 def test_points_are_drawn_by_the_columns_that_are_asked_for(data: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "features", digits(60, 260)[1])
     rows = pd.read_parquet(features / "rows.parquet")
@@ -131,8 +159,9 @@ def test_the_seed_decides_every_coordinate(data: Path, tmp_path: Path) -> None:
     tables = []
     for number, seed in enumerate((0, 0, 1)):
         run(features, data, tmp_path / str(number), random_state=seed)
-        tables.append((tmp_path / str(number) / "backbone.csv").read_bytes())
-    assert tables[0] == tables[1] != tables[2]
+        files = [tmp_path / str(number) / name for name in ("backbone.csv", "points.parquet")]
+        tables.append([file.read_bytes() for file in files])
+    assert tables[0] == tables[1] and all(one != other for one, other in zip(*tables[1:], strict=True))
 
 
 def test_labels_are_shown_to_umap_only_if_asked_and_the_plot_says_so(data: Path, tmp_path: Path) -> None:
@@ -188,8 +217,12 @@ def test_a_small_split_is_drawn_with_fewer_neighbors_and_the_plot_says_so(
 def test_a_split_of_a_few_rows_makes_files_that_say_why_there_is_no_plot(rows: int, data: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "features", digits(rows, 260)[1])
     quality = run(features, data, tmp_path / "out")
-    files = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "html", "png", "svg")} | {"quality.json"}
+    files = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "html", "png", "svg")}
+    files |= {"quality.json", "points.parquet"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == files
     assert f"the test split has {rows} images" in quality["backbone"]["note"]
     assert quality["backbone"]["note"] in (tmp_path / "out" / "projection_head.html").read_text()
     assert len(pd.read_csv(tmp_path / "out" / "backbone.csv")) == rows
+    points = pd.read_parquet(tmp_path / "out" / "points.parquet")
+    assert points["row"].tolist() == list(range(rows)) and points["backbone_x"].isna().all()
+    assert (points["thumbnail"].str[:4] == b"\x89PNG").all() and points["prediction"].isna().all()
