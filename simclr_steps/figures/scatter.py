@@ -33,7 +33,7 @@ def draw(points: Points) -> Figure:
     axes.set_title(literal("\n".join(points.title)))
     what = "UMAP 1"
     if points.labeled and not legend:
-        what += f"\n{len(groups)} classes are too many for a legend here: the interactive plot has one"
+        what += f"\n{len(groups)} classes are too many for a legend here: the interactive map has one"
     if len(points.classes) > DISTINCT:
         what += f"\nWith more than {DISTINCT} classes, colors and shapes repeat"
     axes.set_xlabel("\n".join([what, *points.quality]))
@@ -55,7 +55,7 @@ def draw_columns(points: Points) -> Figure:
             look = {"fontsize": 7, "frameon": False, "handletextpad": 0.2}
             axes.legend(_marks(groups), names, loc="center left", bbox_to_anchor=(1, 0.5), **look)
         else:
-            axes.set_xlabel(f"{len(groups)} values: the interactive plot names them")
+            axes.set_xlabel(f"{len(groups)} values: the interactive map names them")
     say_left_out(figure, len(points.columns))
     return figure
 
