@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
+from matplotlib.transforms import Bbox
 
 from simclr_steps.figures.fonts import use_installed_fonts
 from simclr_steps.figures.plots import MARKERS, as_text, as_title, literal, new_figure, panels, say_left_out
@@ -80,7 +81,8 @@ def _add_names(figure: Figure, axes: Axes, points: Points, groups: list[Group]) 
         text.set_in_layout(False)
     use_installed_fonts(figure)
     figure.draw_without_rendering()
-    whole, taken = axes.get_window_extent(), []
+    whole = axes.get_window_extent()
+    taken: list[Bbox] = []
     for text in texts.values():
         for shift in _SHIFTS:
             text.xyann = (0, shift)
