@@ -63,11 +63,12 @@ def _add_names(figure: Figure, axes: Axes, points: Points, groups: list[Group]) 
 
     A name has room where it lies within the plot and on no other name.
     """
-    places = points.table.assign(group=points.labels()).groupby("group")[["x", "y"]].median()
+    by_label = points.table.assign(group=points.labels()).groupby("group")
+    places = {label: (float(some["x"].median()), float(some["y"].median())) for label, some in by_label}
     texts = {
         group.label: axes.annotate(
             literal(group.name),
-            places.loc[group.label].tolist(),
+            places[group.label],
             xytext=(0, 0),
             textcoords="offset fontsize",
             ha="center",
@@ -88,7 +89,7 @@ def _add_names(figure: Figure, axes: Axes, points: Points, groups: list[Group]) 
             text.xyann = (0, shift)
             box = text.get_window_extent()
             aside = max(whole.x0 - box.x0, 0) + min(whole.x1 - box.x1, 0)  # at the edge, a name moves in
-            text.xyann = (aside / (text.get_fontsize() * figure.dpi / 72), shift)
+            text.xyann = (aside / (float(text.get_fontsize()) * figure.dpi / 72), shift)
             box = text.get_window_extent()
             inside = box.width < whole.width and whole.y0 <= box.y0 and box.y1 <= whole.y1
             if inside and not any(box.overlaps(other) for other in taken):
