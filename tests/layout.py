@@ -36,12 +36,10 @@ def assert_results(
         f"features/{split}/projection_head.npy",
         f"features/{split}/rows.parquet",
         f"features/{split}/run.json",
+        "umap/map.html",
+        "umap/points.parquet",
         "umap/quality.json",
-        *(
-            f"umap/{layer}.{kind}"
-            for layer in ("backbone", "projection_head")
-            for kind in ("png", "svg", "html", "csv")
-        ),
+        *(f"umap/{layer}.{kind}" for layer in ("backbone", "projection_head") for kind in ("png", "svg", "csv")),
         *(f"galleries/{gallery}.{kind}" for gallery in ("augmentation", "neighbors") for kind in ("png", "svg")),
         "galleries/run.json",
         *(f"explore/{file}" for file in EXPLORED if explored),

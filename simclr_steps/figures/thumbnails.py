@@ -70,6 +70,11 @@ def sprite(tiles: Images, room: int) -> str:
     return lossy
 
 
+def sheet_file(tiles: Images) -> bytes:
+    """Put small images, uint8 [N, h, w, 3], into one picture, row by row; return it as a WebP file."""
+    return _encode(_sheet(tiles), "webp", quality=_LOSSY_QUALITIES[0], method=2)
+
+
 def _address(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 

@@ -22,7 +22,7 @@ _UMAP = (
     "plot is far below accuracy in the feature space, the picture hides what the network knows; a trustworthiness of "
     "1 means that points close together in the plot are also close in the feature space."
 )
-_INTERACTIVE = "In the interactive plot, move the pointer over a point to see its image."
+_INTERACTIVE = "The interactive map shows each point's image."
 
 # The summary's plots, in the order of the page.
 PLOTS = {
@@ -121,11 +121,17 @@ PICTURES = {
         "values of a column lie apart, the features tell them; the accuracies under Metadata are of all splits.",
         "The points of the backbone's plot of the data set {dataset}, colored by columns of its table, such as the "
         "plate; the title names the split. Where the values of a column lie apart, the network tells them from each "
-        "other: a batch effect if the images should not differ by it. The interactive plots have a menu for the same "
+        "other: a batch effect if the images should not differ by it. The interactive map has a menu for the same "
         "colors.",
     ),
     "projection_head": Caption(
         "UMAP of the projection head's features, which the SimCLR loss compares.",
         f"{_UMAP} The features are the projections that the SimCLR loss compares. {_INTERACTIVE}",
+    ),
+    "map": Caption(
+        "UMAP of both layers' features, interactive.",
+        f"{_UMAP} Move the pointer over a point, or tap it, to see its image; the menu colors points by class, "
+        "neighbors' vote, cluster or a column of the table; what a lasso or a part of a path selects can be exported. "
+        "If there are more than 10,000 points, the images are in files beside the page, which a report does not hold.",
     ),
 }

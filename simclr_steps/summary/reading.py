@@ -68,7 +68,7 @@ def _pictures(folder: Path, quality: dict[str, Any], channels: str) -> list[Pict
         file = folder / name
         if not file.exists():
             continue
-        page = file.with_suffix(".html")
+        page = file.parent / "map.html"
         of_layer = quality.get(file.stem, {}) if file.parent.name == "umap" else {}
         sentences = [PICTURES[file.stem].short, *(f"{line}." for line in quality_lines(of_layer))]
         if channels and file.parent.name == "galleries":

@@ -27,7 +27,7 @@ class Picture:
 
     file: Path
     caption: str  # sentences
-    page: Path | None = None  # where it is interactive
+    page: Path | None = None  # where its points are interactive
 
 
 @dataclass

@@ -94,7 +94,7 @@ def test_an_offset_of_plates_is_found_in_one_command_and_a_further_column_reruns
         run = tmp_path / f"results/{kind}/simclr/seed0"
         for rows in (pd.read_parquet(run / "features/test/rows.parquet"), pd.read_csv(run / "umap/backbone.csv")):
             assert set(rows["plate"]) == {f"P{number}" for number in range(PLATES)}
-        assert ">plate</option>" in (run / "umap/backbone.html").read_text(encoding="utf-8")
+        assert '"name": "plate"' in (run / "umap/map.html").read_text(encoding="utf-8")
         assert (run / "umap/metadata.png").stat().st_size
 
     write_config(tmp_path, tables, ["plate", "site"])

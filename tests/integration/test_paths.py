@@ -99,7 +99,7 @@ def finish(folder: Path, command: list[str], made: Path) -> None:
     assert_results(made / "results" / RUN, ["pretrained"], shared=["scratch"], start=scratch)
     assert (made / "results/summary/mistakes.png").exists()
     page = (made / "results/summary.html").read_text()
-    assert f'href="{RUN}/umap/backbone.html"' in page and page.count("data:image/png") >= 4
+    assert f'href="{RUN}/umap/map.html"' in page and page.count("data:image/png") >= 4
     planned = again(folder, [*command[: command.index("--")], "--dry-run", *command[command.index("--") :]])
     assert "Nothing to be done" in planned.stdout + planned.stderr
 

@@ -24,7 +24,7 @@ class Visit:
     """What came of opening a page."""
 
     requests: list[str]  # addresses, but for the page itself and what it holds
-    console: list[str]  # lines, but for the one by which bokeh says how much it says
+    console: list[str]  # lines
     picture: npt.NDArray[np.uint8]  # [height, width, 3]
 
 
@@ -57,6 +57,6 @@ def visit(page: Path, folder: Path, width: int = 1280, height: int = 1000) -> Vi
     asked = [event["url"] for event in events if event.get("initiator", "not an origin") != "not an origin"]
     return Visit(
         requests=sorted({url for url in asked if re.match(r"(https?|wss?):", url)}),
-        console=[line for line in said.splitlines() if ":CONSOLE" in line and "setting log level" not in line],
+        console=[line for line in said.splitlines() if ":CONSOLE" in line],
         picture=np.asarray(Image.open(picture).convert("RGB")),
     )

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
+from simclr_steps.data.points_table import points_table
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_network, save_network
 from simclr_steps.steps.classify import classify
@@ -66,6 +68,13 @@ def test_every_snippet_is_run_here() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
     headings = [heading for heading in re.findall(r"^## (.*)$", PAGE, re.MULTILINE) if snippets(heading)]
     assert headings and [heading for heading in headings if f'run("{heading}"' not in tests] == []
+
+
+def test_the_points_of_the_map(run: Run, tmp_path: Path) -> None:
+    with points_table(tmp_path / "points.parquet", pd.DataFrame({"path": ["a.png"]})) as append:
+        append(np.zeros((1, 2, 2, 3), dtype=np.uint8))
+    points = run("The map in other tools")["points"]
+    assert points["path"].tolist() == ["a.png"] and points["thumbnail"][0].startswith(b"\x89PNG")
 
 
 def test_classify(run: Run, write_encoder: WriteEncoder, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_code_that_changes_no_result_plans_nothing(project: Project) -> None:
         ("figures/scatter.py", {"umap", "summary"}),
         ("figures/thumbnails.py", {"umap", "explore", "galleries", "summary"}),
         ("figures/picture_page.html.j2", {"explore", "summary"}),
-        ("figures/interactive.html.j2", {"umap", "summary"}),
+        ("figures/map_page.js.j2", {"umap", "summary"}),
         ("summary/tables.py", {"summary"}),
         ("summary/page.html.j2", {"summary"}),
     ],

@@ -348,7 +348,7 @@ def gallery_report(kind):
 
 
 def umap_report(layer, kind):
-    """Return how the report shows one plot of a layer."""
+    """Return how the report shows the plot of a layer, or the map of both."""
     return {
         "caption": f"../report/{layer}.rst",
         "category": "Features in 2D",

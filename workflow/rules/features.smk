@@ -124,17 +124,14 @@ rule umap:
             **umap_report("backbone", "picture"),
         ),
         report(
-            "results/{dataset}/{pretrain}/seed{seed}/umap/backbone.html",
-            **umap_report("backbone", "interactive"),
-        ),
-        report(
             "results/{dataset}/{pretrain}/seed{seed}/umap/projection_head.png",
             **umap_report("projection_head", "picture"),
         ),
         report(
-            "results/{dataset}/{pretrain}/seed{seed}/umap/projection_head.html",
-            **umap_report("projection_head", "interactive"),
+            "results/{dataset}/{pretrain}/seed{seed}/umap/map.html",
+            **umap_report("map", "interactive"),
         ),
+        directory("results/{dataset}/{pretrain}/seed{seed}/umap/map_images"),
         umap_by_columns("png", "svg"),
         multiext("results/{dataset}/{pretrain}/seed{seed}/umap/backbone", ".svg", ".csv"),
         multiext(
@@ -142,6 +139,7 @@ rule umap:
             ".svg",
             ".csv",
         ),
+        "results/{dataset}/{pretrain}/seed{seed}/umap/points.parquet",
         "results/{dataset}/{pretrain}/seed{seed}/umap/quality.json",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/umap.log",

@@ -4,10 +4,9 @@ rule summary:
         collect("{run}/encoder/selection.json", run=RUNS),
         collect("{run}/umap/quality.json", run=RUNS),
         collect(
-            "{run}/umap/{layer}.{kind}",
+            "{run}/umap/{file}",
             run=RUNS,
-            layer=["backbone", "projection_head"],
-            kind=["png", "html"],
+            file=["backbone.png", "projection_head.png", "map.html"],
         ),
         collect("{run}/umap/metadata.png", run=RUNS if CONFIG.metadata else []),
         collect(

@@ -6,16 +6,17 @@ import itertools
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from simclr_steps.figures.interactive import SIGNS, interactive
+from simclr_steps.figures.map_page import SIGNS, map_page
 from simclr_steps.figures.plots import MARKERS
-from simclr_steps.figures.points import Coloring
+from simclr_steps.figures.points import Coloring, Points
 from simclr_steps.figures.scatter import draw, draw_columns
-from tests.unit.figures.sample_points import colored, points
+from tests.unit.figures.sample_points import colored, points, tiles
 
 
 def drawn(figure: Figure) -> Figure:
@@ -42,6 +43,39 @@ def test_the_legend_names_every_class_and_lies_within_the_figure_clear_of_the_po
         assert whole.x0 <= box.x0 < box.x1 <= whole.x1
         assert whole.y0 <= box.y0 < box.y1 <= whole.y1
         assert not any(one.overlaps(other) for one, other in itertools.combinations(extents, 2))
+
+
+def apart(classes: int, distance: float, **keys: Any) -> Points:
+    """Return points whose classes lie around a circle of this radius."""
+    some = points(classes, **keys)
+    angles = 2 * np.pi * some.table["label"].fillna(0).astype(float) / classes
+    table = some.table.assign(
+        x=some.table["x"] * 0.3 + distance * np.cos(angles), y=some.table["y"] * 0.3 + distance * np.sin(angles)
+    )
+    return replace(some, table=table)
+
+
+def test_classes_that_lie_apart_are_named_where_they_are() -> None:
+    name = "the whole of a long name $x$ {}"
+    some = apart(8, 5, names=name, unlabeled=0.2)
+    figure = drawn(draw(some))
+    axes = figure.axes[0]
+    assert not figure.legends and "Gray points have no label" in axes.get_xlabel()
+    texts = cast(list[Any], axes.texts)
+    assert [text.get_text() for text in texts] == [name.format(number).replace("$", r"\$") for number in range(8)]
+    extents = [text.get_window_extent() for text in texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(extents, 2))
+    whole = axes.get_window_extent()
+    medians = some.table.groupby("label")[["x", "y"]].median()
+    for text, extent, (_, place) in zip(texts, extents, medians.iterrows(), strict=True):
+        assert whole.x0 - 1 <= extent.x0 < extent.x1 <= whole.x1 + 1
+        np.testing.assert_allclose(text.xy, place)
+
+
+@pytest.mark.parametrize(("classes", "distance"), [(8, 0.1), (26, 5)])
+def test_names_that_have_no_room_in_the_plot_stand_in_the_legend(classes: int, distance: float) -> None:
+    figure = draw(apart(classes, distance))
+    assert len(figure.legends) == 1 and not figure.axes[0].texts
 
 
 def test_quality_stands_within_the_figure() -> None:
@@ -74,9 +108,8 @@ def test_more_classes_than_pairs_or_than_a_legend_holds_are_said(classes: int) -
     text = draw(points(classes)).axes[0].get_xlabel()
     assert "colors and shapes repeat" in text
     assert ("too many for a legend" in text) == (classes == 130)
-    page = interactive(points(classes), (4, 4))
+    page = map_page(["Map"], [points(classes)], [points(classes).by_class()], (4, 4), images=tiles())
     assert "colors and shapes repeat" in page
-    assert page.count('type="checkbox" checked') == classes
 
 
 def test_each_column_has_a_panel_with_its_legend_beside_it() -> None:

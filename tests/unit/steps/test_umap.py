@@ -55,7 +55,7 @@ def run(features: Path, data: Path, out: Path, **keys: Any) -> dict[str, Any]:
 
 def test_pictures_of_points_show_the_channels_that_are_asked_for() -> None:
     images, rows = deep_digits(300, channels=5)[0], np.arange(299, -1, -1)
-    shown = module._tiles(images, rows, {3: (0, 1, 0)}, None)
+    (shown,) = module._tiles(images, rows, {3: (0, 1, 0)}, None)
     np.testing.assert_array_equal(shown[..., 1], np.rint(images[::-1, ..., 3] / 257))
     assert shown.shape == (300, 8, 8, 3) and not shown[..., [0, 2]].any()
 
@@ -66,18 +66,30 @@ def test_dim_pictures_of_points_are_brightened_alike_which_the_page_says(
     images, labels = deep_digits(60, 260)
     data = write_packed({"train": deep_digits(9), "test": (images // 4, labels)})
     run(write_features(tmp_path / "features", labels), data, tmp_path / "out")
-    page = (tmp_path / "out" / "backbone.html").read_text()
+    page = (tmp_path / "out" / "map.html").read_text()
     (sheet,) = re.findall(r"--images: url\(data:image/png;base64,([\w+/=]+)", page)
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet))))[..., 0]
     np.testing.assert_allclose(shown[:8, :8], images[0, ..., 0] / 257, atol=4)
     assert "<p>All images are brightened alike.</p>" in page
 
 
+def test_many_images_are_in_files_beside_the_page(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_INLINED", 59)
+    monkeypatch.setattr(module, "IN_A_SHEET", 40)
+    run(write_features(tmp_path / "features", digits(60, 260)[1]), data, tmp_path / "out")
+    sheets = [Image.open(tmp_path / "out/map_images" / f"{number:04}.webp") for number in range(2)]
+    assert [sheet.size for sheet in sheets] == [(56, 48), (40, 32)]
+    shown, expected = np.asarray(sheets[1].convert("L"))[:8, 8:16], digits(60, 260)[0][41, ..., 0]
+    assert np.corrcoef(shown.ravel(), expected.ravel())[0, 1] > 0.9
+    assert '"map_images"' in (tmp_path / "out/map.html").read_text()
+
+
 def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_path: Path) -> None:
     labels = digits(60, 260)[1]
     features, out = write_features(tmp_path / "features", labels), tmp_path / "out"
     quality = run(features, data, out)
-    expected = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "html", "png", "svg")} | {"quality.json"}
+    expected = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "png", "svg")}
+    expected |= {"quality.json", "points.parquet", "map.html", "map_images"}
     assert {path.name for path in out.iterdir()} == expected
     table = pd.read_csv(out / "backbone.csv")
     assert list(table) == ["row", "x", "y", "label", "class"]
@@ -93,10 +105,10 @@ def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_pa
     for name, x, metric in (("plane", plane, "euclidean"), ("features", values, "cosine")):
         votes = cross_val_score(KNeighborsClassifier(10, metric=metric), x, labels, cv=LeaveOneOut())
         assert found[f"knn_accuracy_{name}"] == pytest.approx(votes.mean(), abs=1e-9)
-    page = (out / "backbone.html").read_text()
+    page = (out / "map.html").read_text()
     links = re.findall(r"<(?:script|link|img)[^>]*(?:src|href)\s*=\s*.(.{5})", page)
     assert set(links) == {"data:"}, "the page must load nothing"
-    assert "cdn." not in page
+    assert not list((out / "map_images").iterdir()), "few images are in the page"
     for line in quality_lines(found):
         assert line in page
         assert line in (out / "backbone.svg").read_text()
@@ -113,15 +125,44 @@ def test_group_and_further_columns_are_in_the_tables_of_points(data: Path, tmp_p
     assert table["plate"].fillna("").tolist() == ["p, 1", ""] * 30 and table["x"].nunique() > 50
 
 
+def test_the_points_of_both_layers_are_one_table_with_pictures_clusters_and_votes(data: Path, tmp_path: Path) -> None:
+    images, labels = digits(60, 260)
+    features, out = write_features(tmp_path / "features", np.where(np.arange(60) % 3, labels, -1)), tmp_path / "out"
+    rows = pd.read_parquet(features / "rows.parquet")
+    plates = pd.Series(["P1", None] * 30, dtype="string")
+    rows.assign(group="a", plate=plates, path="not the image's").to_parquet(features / "rows.parquet")
+    run(features, data, out)
+    points = pd.read_parquet(out / "points.parquet")
+    planes = ["backbone_x", "backbone_y", "projection_head_x", "projection_head_y"]
+    assert list(points) == [*("row", *planes, "path", "label", "prediction", "cluster", "group", "plate", "thumbnail")]
+    for layer in LAYERS:
+        plane = pd.read_csv(out / f"{layer}.csv")[["x", "y"]]
+        np.testing.assert_allclose(points[[f"{layer}_x", f"{layer}_y"]], plane, rtol=1e-6)
+    assert points["path"].tolist() == rows["source"].tolist()
+    assert points["label"].fillna("").tolist() == rows["class"].fillna("").tolist()
+    assert points["plate"].fillna("").tolist() == plates.fillna("").tolist()
+    known = points.dropna(subset=["label"])
+    assert known["prediction"].notna().all() and points["prediction"].isna().sum() == 20
+    assert (known["label"] == known["prediction"]).mean() == pytest.approx(
+        json.loads((out / "quality.json").read_text())["backbone"]["knn_accuracy_features"]
+    )
+    assert set(points["cluster"]) == set(range(1, 11)), "as many as classes"
+    for row in (0, 59):
+        picture = np.asarray(Image.open(io.BytesIO(points["thumbnail"][row])))
+        np.testing.assert_array_equal(picture, np.broadcast_to(images[row], (8, 8, 3)))
+
+
 def test_points_are_drawn_by_the_columns_that_are_asked_for(data: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "features", digits(60, 260)[1])
     rows = pd.read_parquet(features / "rows.parquet")
-    rows.assign(plate=pd.Series(["P1", "P2", None] * 20)).to_parquet(features / "rows.parquet")
+    further = {"site": ["here", "there"] * 30, "note": "the same", "plate": pd.Series(["P1", "P2", None] * 20)}
+    rows.assign(**further).to_parquet(features / "rows.parquet")
     run(features, data, tmp_path / "out", columns=["plate"])
     assert {path.name for path in (tmp_path / "out").glob("metadata.*")} == {"metadata.png", "metadata.svg"}
-    for layer in LAYERS:
-        page = (tmp_path / "out" / f"{layer}.html").read_text()
-        assert ">plate</option>" in page and "P2</label>" in page and "unknown</label>" in page
+    (content,) = re.findall(r'id="facts">(.*?)</script>', (tmp_path / "out" / "map.html").read_text())
+    colorings = json.loads(content)["colorings"]
+    assert [one["name"] for one in colorings] == ["class", "prediction", "cluster", "plate", "site"]
+    assert [group["name"] for group in colorings[3]["groups"]] == ["unknown", "P1", "P2"]
     with pytest.raises(UserError, match='metadata: data has no column "plat"; did you mean "plate"'):
         run(features, data, tmp_path / "other", columns=["plat"])
 
@@ -131,8 +172,9 @@ def test_the_seed_decides_every_coordinate(data: Path, tmp_path: Path) -> None:
     tables = []
     for number, seed in enumerate((0, 0, 1)):
         run(features, data, tmp_path / str(number), random_state=seed)
-        tables.append((tmp_path / str(number) / "backbone.csv").read_bytes())
-    assert tables[0] == tables[1] != tables[2]
+        files = [tmp_path / str(number) / name for name in ("backbone.csv", "points.parquet", "map.html")]
+        tables.append([file.read_bytes() for file in files])
+    assert tables[0] == tables[1] and all(one != other for one, other in zip(*tables[1:], strict=True))
 
 
 def test_labels_are_shown_to_umap_only_if_asked_and_the_plot_says_so(data: Path, tmp_path: Path) -> None:
@@ -149,8 +191,8 @@ def test_labels_are_shown_to_umap_only_if_asked_and_the_plot_says_so(data: Path,
     np.testing.assert_array_equal(coordinates["plain"], coordinates["shuffled"])
     assert not np.array_equal(coordinates["plain"], coordinates["supervised"])
     says = "supervised: UMAP was given the labels"
-    assert says in (outs["supervised"] / "backbone.html").read_text()
-    assert says not in (outs["plain"] / "backbone.html").read_text()
+    assert says in (outs["supervised"] / "map.html").read_text()
+    assert says not in (outs["plain"] / "map.html").read_text()
 
 
 def test_features_without_labels_get_no_invented_metric(write_packed: WritePacked, tmp_path: Path) -> None:
@@ -160,7 +202,7 @@ def test_features_without_labels_get_no_invented_metric(write_packed: WritePacke
     assert (found["knn_accuracy_plane"], found["knn_accuracy_features"], found["silhouette"]) == (None, None, None)
     assert found["trustworthiness"] > 0.5
     assert "cannot be measured" in found["note"]
-    assert "no image has a label" in (tmp_path / "out" / "backbone.html").read_text()
+    assert "no image has a label" in (tmp_path / "out" / "map.html").read_text()
     with pytest.raises(UserError, match=r"umap\.supervised: test of data has no labels for UMAP to use"):
         run(features, data, tmp_path / "supervised", supervised=True)
 
@@ -170,7 +212,7 @@ def test_many_rows_are_thinned_by_class_and_the_plot_says_so(data: Path, tmp_pat
     run(write_features(tmp_path / "features", labels), data, tmp_path / "out", max_points=40)
     table = pd.read_csv(tmp_path / "out" / "backbone.csv")
     assert dict(table["label"].value_counts()) == {0: 30, 1: 10}
-    assert "40 points, sampled from 120" in (tmp_path / "out" / "backbone.html").read_text()
+    assert "40 points, sampled from 120" in (tmp_path / "out" / "map.html").read_text()
 
 
 @pytest.mark.parametrize(("rows", "labeled"), [(10, True), (15, True), (15, False)])
@@ -181,15 +223,19 @@ def test_a_small_split_is_drawn_with_fewer_neighbors_and_the_plot_says_so(
     quality = run(write_features(tmp_path / "features", labels), data, tmp_path / "out", n_neighbors=15)
     assert 0 < quality["backbone"]["trustworthiness"] <= 1
     assert pd.read_csv(tmp_path / "out" / "backbone.csv")[["x", "y"]].notna().all().all()
-    assert f"n_neighbors {rows - 1} (instead of 15" in (tmp_path / "out" / "backbone.html").read_text()
+    assert f"n_neighbors {rows - 1} (instead of 15" in (tmp_path / "out" / "map.html").read_text()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 9])
 def test_a_split_of_a_few_rows_makes_files_that_say_why_there_is_no_plot(rows: int, data: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "features", digits(rows, 260)[1])
     quality = run(features, data, tmp_path / "out")
-    files = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "html", "png", "svg")} | {"quality.json"}
+    files = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "png", "svg")}
+    files |= {"quality.json", "points.parquet", "map.html", "map_images"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == files
     assert f"the test split has {rows} images" in quality["backbone"]["note"]
-    assert quality["backbone"]["note"] in (tmp_path / "out" / "projection_head.html").read_text()
+    assert quality["backbone"]["note"] in (tmp_path / "out" / "map.html").read_text()
     assert len(pd.read_csv(tmp_path / "out" / "backbone.csv")) == rows
+    points = pd.read_parquet(tmp_path / "out" / "points.parquet")
+    assert points["row"].tolist() == list(range(rows)) and points["backbone_x"].isna().all()
+    assert (points["thumbnail"].str[:4] == b"\x89PNG").all() and points["prediction"].isna().all()

@@ -52,7 +52,7 @@ def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str =
     quality = {name: {**layer, "note": None} for name in ("backbone", "projection_head")}
     put(folder / "umap" / "quality.json", {**quality, "neighbors": 10})
     Image.new("RGB", (8, 8)).save(folder / "umap" / "backbone.png")
-    (folder / "umap" / "backbone.html").touch()
+    (folder / "umap" / "map.html").touch()
     inputs = {"simclr": folder / "evaluate"} | {
         name: results / "digits" / "compare" / compared for name, compared in zip(COMPARED, compared(seed), strict=True)
     }
