@@ -18,12 +18,16 @@ from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
+from simclr_steps.summary.answer import Answer
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
+from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
-from simclr_steps.summary.notes import Note, first, others
+from simclr_steps.summary.next_steps import NextStep
+from simclr_steps.summary.notes import Note, grave, others
+from simclr_steps.summary.origin import what_ran
 from simclr_steps.summary.protocol import STEPS, as_config, plain, protocol
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
@@ -35,6 +39,7 @@ _MOST_CLASSES = 20  # whose images are counted in a row
 
 def page(
     whose: Sequence[str],
+    answers: Sequence[Answer],
     headlines: Sequence[Headline],
     differences: Mapping[str, Table],
     runs: Sequence[RunResults],
@@ -43,19 +48,26 @@ def page(
     descriptions: Mapping[str, Description],
     plots: Mapping[str, Path],
     notes: Sequence[Note],
+    steps: Sequence[NextStep],
     folder: Path,
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
-    Takes sentences on whose summary it is, the paired differences by the headlines' titles, the tidy rows, what was
-    found of columns, the data sets by name, the SVG files of the plots and notes, also on what could not be measured.
-    Of each pretraining it shows one seed's pictures.
+    Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
+    titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, notes, also on
+    what could not be measured, and what to do next. Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
         firsts.setdefault((run.run.dataset, run.run.pretrain), run)
     rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in table.groupby(["dataset", "pretrain"])}
     of_datasets = {str(name): part for name, part in table.groupby("dataset", sort=False)}
+    sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
+    seeds = {title: [run for run in runs if f"{run.run.dataset}, {run.run.pretrain}" == title] for title in sections}
+    checked = {
+        one.title: checks(one, seeds[one.title], descriptions[one.dataset], effects, sections[one.title])
+        for one in headlines
+    }
     environment = Environment(autoescape=True)
     environment.filters |= {
         "duration": duration,
@@ -67,6 +79,11 @@ def page(
         "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        facts=what_ran(runs, descriptions),
+        answers=answers,
+        checks=checked,
+        sections=sections,
+        steps=steps,
         headlines=headlines,
         runs=runs,
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
@@ -76,7 +93,7 @@ def page(
         balanced=BALANCED,
         whose=whose,
         measured=any(len(one.accuracy) for one in headlines),
-        first=first(notes),
+        first=grave(notes),
         notes=others(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
         splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
@@ -176,7 +193,7 @@ def _image(image: dict[str, Any] | None) -> str:
 
 
 def _figure(name: str, path: Path) -> dict[str, str]:
-    return {"title": PLOTS[name].title, "caption": PLOTS[name].short, "source": _inline(path)}
+    return {"name": name, "title": PLOTS[name].title, "caption": PLOTS[name].short, "source": _inline(path)}
 
 
 def _inline(path: Path) -> str:
