@@ -96,7 +96,7 @@ def layout_quality(
     }
     labeled = labeled_rows(labels)
     if len(np.unique(labels[labeled])) < 2:
-        return quality | {"note": "Accuracy and silhouette cannot be measured without labels of two classes."}
+        return quality | {"note": "Neighborhoods of classes were not measured: they require labels of two classes."}
     in_plane = own_votes(plane, labels, "euclidean")
     for name, votes in (("plane", in_plane), ("features", predictions)):
         quality[f"knn_accuracy_{name}"] = float(np.mean(votes[labeled].to_numpy(dtype=np.int64) == labels[labeled]))

@@ -17,6 +17,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.display import in_words, legend_of, mix_of
 from simclr_steps.settings.runs import SummarySettings
+from simclr_steps.summary.answer import answers
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
@@ -26,6 +27,7 @@ from simclr_steps.summary.curves import Histories, finetune_history, history, la
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.markdown import as_markdown
 from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
+from simclr_steps.summary.next_steps import next_steps
 from simclr_steps.summary.notes import Note, Weight, grave
 from simclr_steps.summary.origin import origin
 from simclr_steps.summary.page import page
@@ -38,6 +40,8 @@ from simclr_steps.summary.verdicts import verdicts
 COLUMNS = ["dataset", "pretrain", "seed", "stage", "input", "labels", "draw", "split", "metric", "value"]
 COLUMNS += ["images", "low", "high"]  # of an accuracy: how many images it is of, and the interval that this leaves
 COLUMNS += ["groups", "label_groups", "budget"]  # those judged, those of the labels, and `{groups: n}` as written
+
+_OF_ACCURACY = ("label_efficiency", "sweep")
 
 
 def summarize(settings: SummarySettings, *, results: Path, resources: Path, out: Path, config: str = "") -> None:
@@ -77,14 +81,16 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
         *(Note(Weight.UNMEASURED, note, run.run.dataset) for run in runs for note in run.notes),
         *uncompared(table),
     ]
-    # A figure without axes is a sentence that says why there is none.
-    sentences = [" ".join(figure.texts[0].get_text().split()) for figure in figures.values() if not figure.axes]
+    # A figure without axes is a sentence that says why there is none; those of accuracies repeat the answer.
+    empty = {name: figure for name, figure in figures.items() if not figure.axes}
+    sentences = [" ".join(empty[name].texts[0].get_text().split()) for name in empty if name not in _OF_ACCURACY]
     of_page = [*notes, *(Note(Weight.UNMEASURED, sentence) for sentence in sentences)]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
-    write_text(out / "summary.md", as_markdown(whose, headlines, differences, effects, notes))
+    answered = answers(headlines, runs)
+    write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes))
     section = as_html(list(predicted(settings, results, resources, descriptions)))
-    of_all = shown, effects, descriptions, plots, section, of_page, out
-    write_text(out / "summary.html", page(whose, headlines, differences, runs, *of_all))
+    of_all = shown, effects, descriptions, plots, section, of_page, next_steps(runs, results, resources), out
+    write_text(out / "summary.html", page(whose, answered, headlines, differences, runs, *of_all))
     write_json(out / "summary" / "run.json", record.finish())
     for line in grave(notes):
         log.warning("warning: %s", line)

@@ -72,6 +72,15 @@ class Difference:
         return f"{beside}: {verdict} ({interval})"
 
 
+@dataclass(frozen=True)
+class Apart:
+    """By how much one input is better than another with one budget of labels, as a share of 1."""
+
+    mean: float
+    interval: tuple[float, float] | None  # None of too few images or groups
+    units: str  # the interval's
+
+
 def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Iterator[Note]:
     """Yield a note for the budgets of each pretraining with which SimCLR is not better, and one for the others.
 
@@ -103,7 +112,7 @@ def differences(runs: Sequence[RunResults], balanced: Mapping[tuple[str, str], f
     others = [name for name in dict.fromkeys(name for run in runs for name in run.correct) if name != "simclr"]
     found = []
     for budget in dict.fromkeys(budget for budget, _ in own[0].right):
-        shares = {SERIES.get(name, name): _shares(_beside(runs, name), budget) for name in others}
+        shares = {SERIES.get(name, name): _shares(beside(runs, name), budget) for name in others}
         measured = {name: both for name, both in shares.items() if both}
         if measured:
             of_budget = {name: value for (name, of_one), value in balanced.items() if of_one == budget}
@@ -133,10 +142,10 @@ def _low_end(apart: tuple[float, tuple[float, float] | None]) -> float:
 
 def _means(accuracy: pd.DataFrame) -> dict[tuple[str, str], float]:
     """Return a headline's accuracies by the name of what they are of and the budget."""
-    return {(row["name"], _budget(row)): row["mean"] for row in accuracy.to_dict("records")}
+    return {(row["name"], budget_of(row)): row["mean"] for row in accuracy.to_dict("records")}
 
 
-def _budget(row: Mapping[Any, Any]) -> str:
+def budget_of(row: Mapping[Any, Any]) -> str:
     """Return the budget of a headline's row, as `Correct` has it."""
     return f"{row['labels']:.0f}" if pd.isna(row["budget"]) else str(row["budget"])
 
@@ -149,50 +158,59 @@ def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:
     of_one = [run for run in runs if (run.run.dataset, run.run.pretrain) == (one.dataset, one.pretrain)]
     measured = dict.fromkeys(name for run in of_one for name in run.correct)
     others = [name for name in dict.fromkeys([*SERIES, *measured]) if name in measured and name != "simclr"]
-    pairs = {f"SimCLR minus {SERIES.get(name, name)}": _beside(of_one, name) for name in others} | _tuned(of_one)
+    pairs = {f"SimCLR minus {SERIES.get(name, name)}": beside(of_one, name) for name in others}
+    pairs |= {f"{own} minus {other}": of_both for (own, other), of_both in tuned(of_one).items()}
     rows = []
     for label in in_order(one.accuracy):
         of_budget = one.accuracy[budgets(one.accuracy) == label]
-        key = _budget(of_budget.iloc[0].to_dict())
+        key = budget_of(of_budget.iloc[0].to_dict())
         rows.append([written(of_budget), *(_cell(of_column, key) for of_column in pairs.values())])
     table = [["labels", *pairs], *(row for row in rows if any(row[1:]))]
     kept = [number for number in range(len(table[0])) if any(row[number] for row in table[1:])]
     return [[row[number] for number in kept] for row in table] if kept else []
 
 
-def _beside(runs: Sequence[RunResults], name: str) -> list[Pair]:
+def beside(runs: Sequence[RunResults], name: str) -> list[Pair]:
+    """Return what is known of SimCLR's features and of another input in each run."""
     return [(run.correct.get("simclr"), run.correct.get(name)) for run in runs]
 
 
-def _tuned(runs: Sequence[RunResults]) -> dict[str, list[Pair]]:
+def tuned(runs: Sequence[RunResults]) -> dict[tuple[str, str], list[Pair]]:
     """Return the fine-tunings of the pretrained network, each beside those from other weights that freeze as much.
 
-    Those of several budgets share a name, as they do in the headline.
+    The keys are both names. Those of several budgets share a name, as they do in the headline.
     """
     rows = [row for run in runs for row in run.rows if row["stage"] == "finetune" and row["metric"] == "accuracy"]
     if not rows:
         return {}
     blocks = named(pd.DataFrame(rows)).drop_duplicates("input")[["input", "series", "name"]].to_dict("records")
-    pairs: dict[str, list[Pair]] = {}
+    pairs: dict[tuple[str, str], list[Pair]] = {}
     for one in blocks:
         for other in blocks:
             others = [one["series"].replace("pretrained", start) for start in ("random", "published")]
             if one["series"] not in others and other["series"] in others:
                 of_runs = [(run.tuned.get(one["input"]), run.tuned.get(other["input"])) for run in runs]
-                pairs.setdefault(f"{one['name']} minus {other['name']}", []).extend(of_runs)
+                pairs.setdefault((one["name"], other["name"]), []).extend(of_runs)
     return pairs
 
 
-def _cell(pairs: Iterable[Pair], budget: str) -> str:
+def _cell(pairs: Sequence[Pair], budget: str) -> str:
     """Return a difference and its interval in points, "+3.1 [+2.2, +4.0]", or nothing."""
+    found = apart(pairs, budget)
+    if not found:
+        return ""
+    if found.interval is None:
+        return f"{100 * found.mean:+z.1f} (too few {found.units} to tell)"
+    return f"{100 * found.mean:+z.1f} [{100 * found.interval[0]:+z.1f}, {100 * found.interval[1]:+z.1f}]"
+
+
+def apart(pairs: Sequence[Pair], budget: str) -> Apart | None:
+    """Return by how much the first of each pair is better; nothing where they share no draw of that budget."""
     both = _shares(pairs, budget)
     if not both:
-        return ""
+        return None
     judged = next(one for one, _ in pairs if one)
-    mean, interval = difference(both[0] - both[1], judged.groups)
-    if interval is None:
-        return f"{100 * mean:+z.1f} (too few {_units(judged)} to tell)"
-    return f"{100 * mean:+z.1f} [{100 * interval[0]:+z.1f}, {100 * interval[1]:+z.1f}]"
+    return Apart(*difference(both[0] - both[1], judged.groups), _units(judged))
 
 
 def _units(judged: Correct) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from simclr_steps.summary.answer import Answer
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.headline import APART, BALANCED, Headline
-from simclr_steps.summary.notes import Note, first, others
+from simclr_steps.summary.notes import Note, grave, others
 from simclr_steps.summary.tables import Table
 
 
 def as_markdown(
     whose: Sequence[str],
+    answers: Sequence[Answer],
     headlines: Sequence[Headline],
     differences: Mapping[str, Table],
     effects: Sequence[BatchEffect],
@@ -21,11 +23,16 @@ def as_markdown(
 ) -> str:
     """Return a page that reads well as it is in a terminal.
 
-    `whose` are sentences on what it is a summary of, `differences` the paired ones by the headline's title.
+    `whose` are sentences on what it is a summary of, `answers` what each headline comes to, and `differences` the
+    paired ones by the headline's title.
     """
     parts = [f"{_as_text(sentence)}\n" for sentence in whose]
-    if sentences := first(notes):
+    if sentences := grave(notes):
         parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in sentences) + "\n")
+    for answer in answers:
+        if len(answers) > 1:
+            parts.append(f"{_as_text(answer.title)}:\n")
+        parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in answer.sentences) + "\n")
     for one in headlines:
         parts.append(f"## {one.title}\n")
         if len(one.accuracy):
@@ -40,8 +47,6 @@ def as_markdown(
             if len(one.balanced):
                 parts.append(f"{BALANCED}\n")
                 parts.append(_aligned(one.balanced_cells()))
-        else:
-            parts.append("Accuracy was not measured: it requires labels.\n")
         measures = filter(None, [*one.measures, *one.parents, one.penalty, one.cost])
         parts.append("\n".join(f"- {sentence}" for sentence in measures) + "\n")
     meanings = dict.fromkeys(line for one in headlines for line in one.meanings())

@@ -45,14 +45,9 @@ def grave(notes: Iterable[Note]) -> list[str]:
     return as_sentences(note for note in notes if note.weight <= Weight.FAILED)
 
 
-def first(notes: Iterable[Note]) -> list[str]:
-    """Return the sentences to read before any result."""
-    return as_sentences(note for note in notes if note.weight <= Weight.COMPARED)
-
-
 def others(notes: Iterable[Note]) -> list[str]:
     """Return those that may stand below the results."""
-    return as_sentences(note for note in notes if note.weight > Weight.COMPARED)
+    return as_sentences(note for note in notes if note.weight > Weight.FAILED)
 
 
 def _holders(notes: Sequence[Note]) -> str:

@@ -19,59 +19,28 @@ from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
-from simclr_steps.settings.runs import Run
+from simclr_steps.summary.answer import Answer
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
+from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
-from simclr_steps.summary.notes import Note, first, others
+from simclr_steps.summary.next_steps import NextStep
+from simclr_steps.summary.notes import Note, grave, others
+from simclr_steps.summary.origin import what_ran
+from simclr_steps.summary.protocol import STEPS, as_config, plain, protocol
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
 _TEMPLATE = Path(__file__).with_suffix(".html.j2")
-_PROTOCOL = {
-    "pretrain": (
-        "encoder",
-        "init",
-        "epochs",
-        "global_batch_size",
-        "temperature",
-        "optimizer",
-        "learning_rate",
-        "learning_rate_scaling",
-        "backbone_learning_rate_factor",
-        "freeze_epochs",
-        "warmup_epochs",
-        "schedule",
-        "augmentation",
-    ),
-    "select": ("criterion",),
-    "knn": ("knn_neighbors", "labels", "draws", "augmentation"),
-    "finetune": (
-        "init",
-        "freeze",
-        "head",
-        "labels",
-        "draws",
-        "epochs",
-        "batch_size",
-        "optimizer",
-        "learning_rate",
-        "layer_decay",
-        "keep",
-        "class_weights",
-        "augmentation",
-    ),
-    "umap": ("split", "n_neighbors", "min_dist", "metric", "random_state", "supervised", "max_points"),
-}
-_STEPS = {"knn": "evaluate", "linear": "evaluate"}  # two files of one step
 _MOST_PICTURED = 12  # pretrainings
 _MOST_CLASSES = 20  # whose images are counted in a row
 
 
 def page(
     whose: Sequence[str],
+    answers: Sequence[Answer],
     headlines: Sequence[Headline],
     differences: Mapping[str, Table],
     runs: Sequence[RunResults],
@@ -81,30 +50,43 @@ def page(
     plots: Mapping[str, Path],
     predicted: Markup,
     notes: Sequence[Note],
+    steps: Sequence[NextStep],
     folder: Path,
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
-    Takes sentences on whose summary it is, the paired differences by the headlines' titles, the tidy rows, what was
-    found of columns, the data sets by name, the SVG files of the plots, the section on predictions, and notes, also on
-    what could not be measured. Of each pretraining it shows one seed's pictures.
+    Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
+    titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section on
+    predictions, notes, also on what could not be measured, and what to do next. Of each pretraining it shows one seed's
+    pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
         firsts.setdefault((run.run.dataset, run.run.pretrain), run)
     rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in table.groupby(["dataset", "pretrain"])}
     of_datasets = {str(name): part for name, part in table.groupby("dataset", sort=False)}
+    sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
+    seeds = {title: [run for run in runs if f"{run.run.dataset}, {run.run.pretrain}" == title] for title in sections}
+    checked = {
+        one.title: checks(one, seeds[one.title], descriptions[one.dataset], effects, sections[one.title])
+        for one in headlines
+    }
     environment = Environment(autoescape=True)
     environment.filters |= {
         "duration": duration,
         "hardware": _hardware,
         "pretty": _pretty,
         "inline": _inline,
-        "protocol": _protocol,
+        "protocol": protocol,
         "explored": explored,
         "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        facts=what_ran(runs, descriptions),
+        answers=answers,
+        checks=checked,
+        sections=sections,
+        steps=steps,
         headlines=headlines,
         runs=runs,
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
@@ -115,7 +97,7 @@ def page(
         whose=whose,
         measured=any(len(one.accuracy) for one in headlines),
         predicted=predicted,
-        first=first(notes),
+        first=grave(notes),
         notes=others(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
         splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
@@ -130,7 +112,7 @@ def page(
         firsts=list(firsts.values()),
         most_pictured=_MOST_PICTURED,
         provenance=_provenance(runs, descriptions),
-        config=yaml.safe_dump(_config(runs, descriptions), sort_keys=False, allow_unicode=True),
+        config=yaml.safe_dump(as_config(runs, descriptions), sort_keys=False, allow_unicode=True),
     )
 
 
@@ -152,7 +134,7 @@ def _data(description: Description) -> dict[str, Table]:
     has_groups = any(split.groups is not None for split in description.splits.values())
     drawn = ", stratified by label" * bool(classes) + ", in whole groups" * has_groups
     facts = [
-        ["source", _plain(source)],
+        ["source", plain(source)],
         ["images", _images(form)],
         ["classes", f"{len(classes)}: {', '.join(classes[:_MOST_CLASSES])}{', …' * (len(classes) > _MOST_CLASSES)}"]
         if classes
@@ -197,7 +179,7 @@ def _provenance(runs: Sequence[RunResults], descriptions: Mapping[str, Descripti
     codes: dict[str, set[str]] = {}
     for run in runs:
         for stage, record in run.records.items():
-            codes.setdefault(_STEPS.get(stage, stage.split()[0]), set()).add(record.get("code_hash", "unknown"))
+            codes.setdefault(STEPS.get(stage, stage.split()[0]), set()).add(record.get("code_hash", "unknown"))
     images = {_image(record.get("image")) for record in records}
     return [
         ["seeds", ", ".join(map(str, sorted({run.run.seed for run in runs})))],
@@ -214,81 +196,13 @@ def _image(image: dict[str, Any] | None) -> str:
     return f"{image.get('file')} (sha256 {image.get('sha256') or 'unknown'})" if image else "none"
 
 
-def _config(runs: Sequence[RunResults], descriptions: Mapping[str, Description]) -> dict[str, Any]:
-    """Return the settings of all steps, by block."""
-    config: dict[str, Any] = {
-        "datasets": {name: one.run.get("settings") for name, one in descriptions.items()},
-        "pretrains": {},
-        "finetunes": {},
-    }
-    blocks = {"select": "selection", "knn": "evaluation", "umap": "umap"}
-    for run in runs:
-        for stage, record in run.records.items():
-            settings = record.get("settings")
-            if stage == "pretrain":
-                config["pretrains"] |= _pretrains(run.run, settings or {})
-            elif stage.startswith("finetune "):
-                block = {key: value for key, value in (settings or {}).items() if key != "network"}  # a pretraining's
-                config["finetunes"][stage.removeprefix("finetune ")] = block
-            elif stage == "metadata":
-                config["metadata"] = (settings or {}).get("columns")
-            elif stage in blocks:
-                config[blocks[stage]] = settings
-        if shown := ((run.records.get("umap") or {}).get("settings") or {}).get("display"):
-            config["datasets"][run.run.dataset] = {**config["datasets"][run.run.dataset], "display": shown}
-    if config.get("umap"):  # the display is the data set's, the columns are those of the block metadata
-        config["umap"] = {key: value for key, value in config["umap"].items() if key not in ("display", "columns")}
-    config["runs"] = [run.run.model_dump(mode="json") for run in runs]
-    return config
-
-
-def _pretrains(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pretraining and those that it continues as blocks of a config, given its settings."""
-    blocks: dict[str, Any] = {}
-    names: list[str] = [run.pretrain, *reversed(run.continues)]
-    for name, parent in zip(names, [*names[1:], None], strict=True):
-        own = {key: value for key, value in settings.items() if key != "parent"}
-        blocks[name] = {**own, "continue": parent} if parent else own
-        settings = settings.get("parent") or {}
-    return blocks
-
-
 def _figure(name: str, path: Path) -> dict[str, str]:
-    return {"title": PLOTS[name].title, "caption": PLOTS[name].short, "source": _inline(path)}
+    return {"name": name, "title": PLOTS[name].title, "caption": PLOTS[name].short, "source": _inline(path)}
 
 
 def _inline(path: Path) -> str:
     kind = "svg+xml" if path.suffix == ".svg" else "png"
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _protocol(run: RunResults) -> Table:
-    """Return what was done in each step, a row for each, as far as their records tell."""
-    rows = []
-    for stage, record in run.records.items():
-        settings = record.get("settings") or {}
-        keys = [key for key in _PROTOCOL.get(stage.split()[0], ()) if key in settings]
-        if keys:
-            told = [f"{key.replace('_', ' ')} {_plain(settings[key])}" for key in keys]
-            if settings.get("parent"):
-                told.insert(0, f"continues {run.run.continues[-1]} after its {_epochs(settings['parent'])} epochs")
-            rows.append([_STEPS.get(stage, stage), "; ".join(told)])
-    return rows
-
-
-def _epochs(settings: Mapping[str, Any]) -> int:
-    """Return how many epochs a pretraining and those that it continues took."""
-    return int(settings["epochs"]) + (_epochs(settings["parent"]) if settings.get("parent") else 0)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key.replace('_', ' ')} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_plain, value))
-    if value is None or isinstance(value, bool):
-        return "yes" if value else "no" if value is False else "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _hardware(hardware: dict[str, Any] | None) -> str:

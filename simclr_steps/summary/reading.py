@@ -136,7 +136,8 @@ def _read_evaluation(collected: RunResults, folder: Path, stages: tuple[str, str
             collected.add("linear", f"{BALANCED}{key}_accuracy", measured["balanced_accuracy"], **keys)
     if linear and linear["results"]:
         _read_penalties(collected, linear)
-    if linear and linear["note"] and linear["note"] not in collected.notes:
+    # Without labels there is a note, too, that accuracy was not measured: it is the answer of the page.
+    if linear and linear["note"] and linear["results"] and linear["note"] not in collected.notes:
         collected.notes.append(linear["note"])
 
 

@@ -38,7 +38,7 @@ def test_labels_of_one_class_give_no_measures_and_a_note() -> None:
     quality = layout_quality(UmapSettings(n_neighbors=5, metric="euclidean"), plane, plane, np.zeros(40, int), votes)
     assert quality["trustworthiness"] == 1, "the plane is the features themselves"
     assert all(quality[measure] is None for measure in MEASURES)
-    assert quality["note"] == "Accuracy and silhouette cannot be measured without labels of two classes."
+    assert quality["note"] == "Neighborhoods of classes were not measured: they require labels of two classes."
 
 
 def test_no_more_neighbors_are_kept_than_there_are() -> None:

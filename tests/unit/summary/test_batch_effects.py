@@ -68,9 +68,9 @@ def test_a_table_of_all_columns_stands_in_both_summaries(tmp_path: Path, write_p
     resources = write_packed(name="digits").parent
     summarize(of_runs, results=tmp_path / "results", resources=resources, out=tmp_path)
     page, text = ((tmp_path / name).read_text() for name in ("summary.html", "summary.md"))
-    section = page.split("<h2>Metadata</h2>")[1].split("<h2>")[0]
+    section = page.split('<h2 id="metadata">Metadata</h2>')[1].split("<h2")[0]
     rows = [re.findall("<td>(.*?)</td>", row, re.DOTALL) for row in section.split("<tr>")[2:]]
-    places = [page.index(text) for text in ("Read this first", "<h2>digits, simclr", 'id="notes"', "<h2>Data")]
+    places = [page.index(text) for text in ("Read this first", 'id="results-1"', 'id="notes"', 'id="data"')]
     assert places == sorted(places), "notes stand below the results, and the gravest above them"
     low, high = (f"{100 * limit:.1f}" for limit in interval(0.75, 50))
     assert rows == [

@@ -12,7 +12,7 @@ from simclr_steps.settings.plan import plan
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary import curves
 from simclr_steps.summary.origin import origin
-from simclr_steps.summary.page import _pretrains
+from simclr_steps.summary.protocol import _pretrains
 from simclr_steps.summary.reading import read_run
 from tests.unit.summary.written_results import write_run
 

@@ -20,7 +20,7 @@ def page(summarized: SummarySettings, results: Path) -> str:
     """Return summary.md."""
     rows = [row for run in summarized.runs for row in read_run(run, results).rows]
     table = pd.DataFrame(rows, columns=[*COLUMNS, "series", "by_group"]).astype({"labels": "Int64", "draw": "Int64"})
-    return as_markdown([], group(table), {}, [], [])
+    return as_markdown([], [], group(table), {}, [], [])
 
 
 def measured_of(folder: Path) -> list[Path]:

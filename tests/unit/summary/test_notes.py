@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simclr_steps.summary.notes import Note, Weight, as_sentences, first, grave, others
+from simclr_steps.summary.notes import Note, Weight, as_sentences, grave, others
 
 
 def of_seeds(*seeds: int, pretrain: str = "simclr", text: str = "the loss is high.") -> list[Note]:
@@ -33,7 +33,6 @@ def test_what_holds_for_a_data_set_or_for_everything_is_said_as_well() -> None:
 def test_the_gravest_note_comes_first_and_those_of_one_weight_in_their_order() -> None:
     notes = [Note(weight, f"{weight.name} {number}") for weight in reversed(Weight) for number in range(2)]
     assert as_sentences(notes) == [f"{weight.name} {number}" for weight in Weight for number in range(2)]
-    assert [*first(notes), *others(notes)] == as_sentences(notes)
+    assert [*grave(notes), *others(notes)] == as_sentences(notes)
     assert grave(notes) == [f"{name} {number}" for name in ("LEAKED", "TOO_FEW", "FAILED") for number in range(2)]
-    assert first(notes[4:]) == [*grave(notes), "COMPARED 0", "COMPARED 1"]
-    assert first(notes[:2]) == [], "what could not be measured is no reason to doubt the rest"
+    assert grave(notes[:2]) == [], "what could not be measured is no reason to doubt the rest"

@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 
 from simclr_steps.data.correct import Correct, write_correct
-from simclr_steps.data.packed import read_description
-from simclr_steps.settings.runs import Run
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary import page
-from simclr_steps.summary.reading import read_run
 from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import WritePacked
 from tests.unit.settings.test_image_format import of
@@ -36,7 +33,9 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
             r"Differences in percentage points.*SimCLR minus raw pixels.*\D\+30.0\s\[\+18.0, \+4", text, re.S
         )
     assert all(link.startswith("data:") for link in re.findall(r'(?:src|<link[^>]*href)="([^"]*)"', page))
-    assert re.findall(r'<a href="([^"]*)"', page) == ["digits/simclr/seed0/umap/map.html"]
+    links = re.findall(r'<a href="([^"]*)"', page)
+    assert [link for link in links if link[0] != "#"] == ["digits/simclr/seed0/umap/map.html"]
+    assert {link[1:] for link in links if link[0] == "#"} <= set(re.findall(r'id="([^"]*)"', page))
     assert "<script" not in page
     assert "least &lt;b&gt;loss" in page
     assert "&lt;i&gt;Chip" in page
@@ -55,30 +54,6 @@ def test_the_format_of_the_images_is_said() -> None:
     assert page._images(of(1)) == "6 × 5 pixels, 1 channel"
     said = "6 × 5 pixels, 2 channels (DNA, <b>), 16 bits, range DNA -0.5 to 1, <b> 0 to 65,535"
     assert page._images(two_ranges) == said
-
-
-def test_the_display_is_said_to_be_the_data_sets(tmp_path: Path, resources: Path) -> None:
-    write_run(tmp_path, 0)
-    run, data = read_run(settings(0).runs[0], tmp_path), read_description(resources / "digits")
-    for shown, expected in ((None, None), (["DNA"], {"display": ["DNA"]})):
-        run.records["umap"] = {"settings": {"split": "test", "display": shown}}
-        config = page._config([run], {"digits": data.model_copy(update={"run": {"settings": {}}})})
-        assert config["umap"] == {"split": "test"}
-        assert config["datasets"]["digits"] == (expected or {})
-
-
-def test_the_protocol_says_what_a_training_starts_from_and_what_its_classes_weigh(tmp_path: Path) -> None:
-    write_run(tmp_path, 0, pretrain="first")
-    write_run(tmp_path, 0, pretrain="longer")
-    run = read_run(Run(dataset="digits", pretrain="longer", seed=0, finetunes=[], continues=["first"]), tmp_path)
-    first = {"encoder": "resnet18", "init": "published", "epochs": 5}
-    run.records["pretrain"] = {"settings": {**first, "epochs": 7, "freeze_epochs": 2, "parent": first}}
-    run.records["finetune tuned"] = {"settings": {"init": "pretrained", "class_weights": "balanced"}}
-    rows = dict(page._protocol(run))
-    assert rows["pretrain"] == (
-        "continues first after its 5 epochs; encoder resnet18; init published; epochs 7; freeze epochs 2"
-    )
-    assert rows["finetune tuned"] == "init pretrained; class weights balanced"
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def test_a_failed_training_is_named_first_and_a_good_one_is_not(
     page, text = ((tmp_path / f"summary.{kind}").read_text() for kind in ("html", "md"))
     escaped = sentence.replace("<", "&lt;").replace(">", "&gt;")
     assert page.index("<h1>") < page.index(escaped) < page.index("<p>") and page.count(escaped) == 1
-    assert text.startswith(f"# Summary\n\n- {escaped}\n\n## digits") and f"warning: {sentence}" in caplog.text
+    assert text.startswith(f"# Summary\n\n- {escaped}\n\n- With 10 labels, ") and f"warning: {sentence}" in caplog.text
     for where in (page, text, caplog.text):
         assert "seed 0 of" not in where and "did not learn" not in where
 

@@ -1,0 +1,151 @@
+"""Whether the results of a pretraining can be trusted: checks, each with its figure and its place on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from simclr_steps.data.packed import Description
+from simclr_steps.data.splits import JUDGED
+from simclr_steps.summary.batch_effects import BatchEffect
+from simclr_steps.summary.headline import Headline
+from simclr_steps.summary.run_results import RunResults
+from simclr_steps.summary.tables import SPLIT_NAMES
+
+_LAST = 0.25  # of the epochs, in which a training that has converged no longer improves
+_POINT = 0.01  # that much more kNN accuracy, or that share less hold-out loss, is an improvement
+_SEEDS = 3  # fewer do not tell how much another seed would differ
+_CALIBRATED = 0.05  # expected calibration error up to which probabilities are taken at their word
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that may be wrong."""
+
+    name: str
+    passed: bool
+    figure: str
+    section: str  # the id of the page's section that tells more
+
+
+def checks(
+    one: Headline,
+    runs: Sequence[RunResults],
+    data: Description,
+    effects: Sequence[BatchEffect],
+    section: str,
+) -> list[Check]:
+    """Return the checks of one data set and pretraining for which there are data.
+
+    `runs` are its runs, one for each seed, `effects` those of all pretrainings, and `section` is the id of its own
+    section of the page.
+    """
+    found = [
+        *_of_collapse(runs),
+        *_of_convergence([run.history for run in runs]),
+        Check("Seeds", len(runs) >= _SEEDS, "1 seed" if len(runs) == 1 else f"{len(runs)} seeds", section),
+        *_of_leaks(data, runs),
+        *_of_batch_effects(one, effects),
+        *_of_calibration(one, runs, section),
+    ]
+    return [*found, *_of_test_split(one, runs)]
+
+
+def _of_collapse(runs: Sequence[RunResults]) -> Iterator[Check]:
+    sentences = [str(run.records.get("pretrain", {}).get("verdict") or "") for run in runs]
+    failed = [sentence.partition(":")[0] for sentence in sentences if sentence]
+    ranks = [_last(run.history, "validate_rankme") for run in runs]
+    measured = [rank for rank in ranks if rank is not None]
+    if failed:
+        which = f" ({len(failed)} of {len(runs)} seeds)" if len(runs) > 1 else ""
+        yield Check("Training", False, f"{failed[0]}{which}", "monitors")
+    elif measured:
+        yield Check("Not collapsed", True, f"effective rank {min(measured):.1f}", "monitors")
+
+
+def _last(history: pd.DataFrame, column: str) -> float | None:
+    measured = history[column].dropna() if column in history else history.iloc[:0, 0]
+    return float(measured.iloc[-1]) if len(measured) else None
+
+
+def _of_convergence(histories: Sequence[pd.DataFrame]) -> Iterator[Check]:
+    """Compare the end with what was measured when a quarter of the epochs was left, as a mean over the seeds.
+
+    It is the kNN accuracy of the hold-out or, where that was not measured so early, its loss.
+    """
+    for column, is_share in (("validate_knn_accuracy", True), ("validate_loss", False)):
+        pairs = [pair for history in histories if (pair := _before_and_after(history, column))]
+        if not pairs:
+            continue
+        before, after = (sum(pair[end] for pair in pairs) / len(pairs) for end in (0, 1))
+        improving = after - before > _POINT if is_share else before - after > _POINT * abs(before)
+        numbers = f"kNN {100 * before:.1f} → {100 * after:.1f} %" if is_share else f"loss {before:.3f} → {after:.3f}"
+        name = "Still improving" if improving else "Converged"
+        yield Check(name, not improving, f"hold-out {numbers} in the last quarter", "history")
+        return
+
+
+def _before_and_after(history: pd.DataFrame, column: str) -> tuple[float, float] | None:
+    measured = history.dropna(subset=column) if column in history else history.iloc[:0]
+    early = measured[measured["epoch"] <= (1 - _LAST) * history["epoch"].max()] if len(measured) else measured
+    trained = early[early["epoch"] > 0] if len(early) else early
+    if trained.empty:
+        return None
+    return float(trained[column].iloc[-1]), float(measured[column].iloc[-1])
+
+
+def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:
+    """Count the judged images that are trained on, pixel for pixel, and those that resemble others by the features."""
+    judged = [split for split in JUDGED if split in data.splits and data.splits[split].images]
+    if not judged:
+        return
+    same = {split: count for split, count in data.repeated.trained_on.items() if count}
+    alike: dict[str, int] = {}
+    for run in runs[:1]:
+        across = (run.explored or {}).get("duplicates", {}).get("images_across", {})
+        alike = {split: across[split] for split in judged if across.get(split)}
+    if same:
+        told = " and ".join(f"{count:,} images of the {SPLIT_NAMES[split]} split" for split, count in same.items())
+        yield Check("Leaks", False, f"{told} are trained on, too", "notes")
+    elif alike:
+        told = " and ".join(f"{count:,} of the {SPLIT_NAMES[split]} split" for split, count in alike.items())
+        yield Check("Leaks", False, f"near-duplicates across splits: {told}", "notes")
+    else:
+        yield Check("No leaks", True, "no judged image is trained on, pixel for pixel", "data")
+
+
+def _of_batch_effects(one: Headline, effects: Sequence[BatchEffect]) -> Iterator[Check]:
+    for effect in effects:
+        if (effect.dataset, effect.pretrain) == (one.dataset, one.pretrain) and effect.is_tested:
+            mean, chance = 100 * effect.accuracy.mean, 100 * effect.chance
+            name = "Batch effect" if effect.is_found else "No batch effect"
+            figure = f"{effect.column} predicted at {mean:.1f} %, chance {chance:.1f} %"
+            yield Check(name, not effect.is_found, figure, "metadata")
+
+
+def _of_calibration(one: Headline, runs: Sequence[RunResults], section: str) -> Iterator[Check]:
+    """Take the largest error of the fine-tunings, each a mean over its draws and seeds."""
+    errors: dict[str, list[float]] = {}
+    for run in runs:
+        for row in run.rows:
+            if (row["stage"], row["metric"], row.get("split")) == ("finetune", "calibrated_error", one.split):
+                errors.setdefault(row["input"], []).append(row["value"])
+    if errors:
+        worst = max(sum(values) / len(values) for values in errors.values())
+        figure = f"calibration error {100 * worst:.1f} %{' at most' * (len(errors) > 1)}"
+        yield Check("Calibration", worst <= _CALIBRATED, figure, section)
+
+
+def _of_test_split(one: Headline, runs: Sequence[RunResults]) -> Iterator[Check]:
+    if one.accuracy.empty:
+        return
+    if one.split != "test":
+        figure = "without labels: judged on the hold-out, by which choices were made"
+        yield Check("Test split", False, figure, "method")
+    elif any(run.run.grids for run in runs):
+        figure = "a winner of the grid that is chosen by these numbers is chosen by the test split"
+        yield Check("Test split", False, figure, "method")
+    else:
+        yield Check("Test split", True, "not read before the final evaluation", "method")

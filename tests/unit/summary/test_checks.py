@@ -1,0 +1,71 @@
+"""Each check says what it is based on, and only what was measured is checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from simclr_steps.data.packed import Description, Repeated, read_description
+from simclr_steps.settings.runs import GridPoint
+from simclr_steps.steps.summarize import COLUMNS
+from simclr_steps.summary.batch_effects import BatchEffect
+from simclr_steps.summary.checks import Check, checks
+from simclr_steps.summary.headline import Headline, group
+from simclr_steps.summary.intervals import Spread
+from simclr_steps.summary.reading import read_run
+from simclr_steps.summary.run_results import RunResults
+from tests.unit.conftest import WritePacked
+from tests.unit.summary.written_results import settings, write_run
+
+
+@pytest.fixture
+def data(write_packed: WritePacked) -> Description:
+    return read_description(write_packed(name="digits"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunResults:
+    write_run(tmp_path / "results", 0)
+    return read_run(settings(0).runs[0], tmp_path / "results")
+
+
+def of(run: RunResults) -> Headline:
+    [one] = group(pd.DataFrame(run.rows, columns=[*COLUMNS, "series", "by_group"]))
+    return one
+
+
+def failed(found: list[Check]) -> dict[str, str]:
+    return {check.name: check.figure for check in found if not check.passed}
+
+
+def test_a_sound_run_passes_all_but_that_of_seeds(run: RunResults, data: Description) -> None:
+    history = {"epoch": [0, 3, 4], "validate_knn_accuracy": [0.5, 0.9, 0.905], "validate_rankme": [5, 30, 31]}
+    run.history = pd.DataFrame(history)
+    found = checks(of(run), [run], data, [], "results-1")
+    assert [check.name for check in found] == ["Not collapsed", "Converged", "Seeds", "No leaks", "Test split"]
+    assert failed(found) == {"Seeds": "1 seed"}
+    assert found[1].figure == "hold-out kNN 90.0 → 90.5 % in the last quarter"
+
+
+def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description) -> None:
+    run.records["pretrain"]["verdict"] = "collapsed: effective rank 1.0 of 10: lower the learning rate"
+    run.history = pd.DataFrame({"epoch": [0, 3, 4], "validate_loss": [5.0, 4.0, 3.5]})
+    run.run = run.run.model_copy(update={"grids": [GridPoint(pretrain="simclr", values={"epochs": 1})]})
+    run.add("finetune", "calibrated_error", 0.12, input="tuned", split="test")
+    effect = BatchEffect("digits", "simclr", "plate", Spread(0.9, 0.0, 1, 500), 0.25, 0.3, 500, 1e-9)
+    repeated = data.model_copy(update={"repeated": Repeated(trained_on={"test": 3})})
+    found = checks(of(run), [run], repeated, [effect, replace(effect, pretrain="other")], "results-1")
+    assert failed(found) == {
+        "Training": "collapsed",
+        "Still improving": "hold-out loss 4.000 → 3.500 in the last quarter",
+        "Seeds": "1 seed",
+        "Leaks": "3 images of the test split are trained on, too",
+        "Batch effect": "plate predicted at 90.0 %, chance 25.0 %",
+        "Calibration": "calibration error 12.0 %",
+        "Test split": "a winner of the grid that is chosen by these numbers is chosen by the test split",
+    }
+    run.explored = {"duplicates": {"images_across": {"test": 2, "train": 2}}}
+    assert failed(checks(of(run), [run], data, [], "results-1"))["Leaks"].endswith("2 of the test split")
