@@ -65,7 +65,7 @@ def predicted(
 def counts(predictions: pd.DataFrame) -> Table:
     """Return how many images are predicted to be of each class, of what gather writes for a classifier."""
     sure = _certainty(predictions).groupby(predictions["predicted_class"])
-    classes = [column.removeprefix("probability_") for column in predictions.filter(regex="^probability_")]
+    classes = [str(column).removeprefix("probability_") for column in predictions.filter(regex="^probability_")]
     number = sure.size().reindex(classes, fill_value=0)
     if len(classes) > _MOST_CLASSES:
         number = number.sort_values(ascending=False, kind="stable")
@@ -75,7 +75,7 @@ def counts(predictions: pd.DataFrame) -> Table:
             str(name),
             f"{count:,}",
             f"{100 * count / len(predictions):.1f}",
-            f"{100 * mean[name]:.1f}" if count else "",
+            f"{100 * mean[str(name)]:.1f}" if count else "",
         ]
         for name, count in number.iloc[:_MOST_CLASSES].items()
     ]
