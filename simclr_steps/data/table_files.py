@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from simclr_steps.files import whole_file, write_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.replaced import check_not_read
 
 Values = Sequence[str] | npt.NDArray[Any]  # of n rows: texts, numbers [n], or several numbers a row [n, K]
 Names = Mapping[str, Sequence[str]]  # of the K columns that several numbers a row are, where they have any
@@ -50,8 +51,7 @@ def check_table(out: Path, *inputs: Path) -> None:
     """Raise UserError unless a table can be written to `out`, which is none of the inputs, and its suffix says how."""
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder: give the name of a file in it")
-    if out.resolve() in [file.resolve() for file in inputs]:
-        raise UserError(f"--out: {out} is read as well, and would be replaced: give another name")
+    check_not_read(out, *inputs)
     there = next(folder for folder in out.absolute().parents if folder.exists())  # a missing folder is made
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise UserError(f"--out: {there} is no folder that you may write to: give another, or change its permissions")

@@ -59,6 +59,8 @@ def search(
         If features are of another encoder or of two, an image is not readable, or `out` has another suffix.
     """
     check_table(out, encoder, features, *image)
+    if out.suffix.lower() == ".parquet" and out.resolve().is_relative_to(features.resolve()):
+        raise UserError(f"--out: {out} is in --features, where a Parquet file is read as features: write elsewhere")
     record = Record("search", None, None)
     tables = feature_tables(features)
     device = hardware.claim().device
