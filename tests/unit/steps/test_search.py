@@ -112,6 +112,10 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
         ({"image": [tmp_path / "cut.png"]}, "cut.png: it is damaged, or not one of"),
         ({"image": [files[0], tmp_path / "none.png"]}, "none.png: .*No such file"),
         ({"image": [tmp_path / "deep.png"]}, "deep.png: its values are uint16, but the encoder was trained on uint8"),
+        (
+            {"features": tmp_path, "out": tmp_path / "o.parquet"},
+            "--out: .*o.parquet is in --features, where a Parquet file is read as features: write elsewhere",
+        ),
         ({"out": tmp_path / "o.xlsx"}, "--out: .*o.xlsx ends in none of .parquet, .csv, .npz: give"),
     ):
         with pytest.raises(UserError, match=reason):
