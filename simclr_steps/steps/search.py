@@ -95,7 +95,7 @@ def _most_similar(tables: Sequence[FeatureTable], queries: Array, n: int, device
     on_device, start = torch.from_numpy(queries).to(device), 0
     rows, distances = torch.empty((len(queries), 0), dtype=torch.int64), torch.empty((len(queries), 0))
     for table in tables:
-        for block in table.blocks():
+        for block in table.blocks(queries.shape[1]):
             here, far = nearest(torch.from_numpy(block).to(device), on_device, n)
             rows, distances = torch.cat([rows, here.cpu() + start], 1), torch.cat([distances, far.cpu()], 1)
             order = distances.argsort(dim=1, stable=True)[:, :n]
