@@ -78,18 +78,15 @@ class FeatureTable:
         for start in range(0, len(features), ROWS_AT_A_TIME):
             yield np.array(features[start : start + ROWS_AT_A_TIME], dtype=np.float32)
 
-    def packed_image(self, data: Path, row: int) -> Pixels | None:
-        """Return the packed image of a row, None where the features are not of packed images.
+    def check_data(self, data: Path) -> None:
+        """Raise UserError when the features are of packed images, and of others than those of `data`."""
+        if self.split is not None and read_packed(data).pixel_hash != self.pixel_hash:
+            raise UserError(f"{self.path} was computed from data other than {data}: give the data of its data set")
 
-        Raises
-        ------
-        UserError
-            When the features are of other images than those of `data`.
-        """
+    def packed_image(self, data: Path, row: int) -> Pixels | None:
+        """Return the packed image of a row, None where the features are not of packed images."""
         if self.split is None or self.rows is None:
             return None
-        if read_packed(data).pixel_hash != self.pixel_hash:
-            raise UserError(f"{self.path} was computed from data other than {data}: give the data of its data set")
         image: Pixels = read_images(data, "train" if self.split == "unlabeled" else self.split)[self.rows[row]]
         return image
 

@@ -19,9 +19,9 @@ from simclr_steps.data.splits import Rows
 from simclr_steps.data.table_files import check_table, whole_table
 from simclr_steps.evaluation.neighbors import nearest
 from simclr_steps.figures.contrast import BRIGHTENED, contrast_for
-from simclr_steps.figures.found_images import Found, Search, found_page
+from simclr_steps.figures.found_images import Found, Search, found_page, is_found_page
 from simclr_steps.figures.thumbnails import sprite, thumbnails
-from simclr_steps.files import checksum, write_text
+from simclr_steps.files import checksum, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
@@ -61,8 +61,16 @@ def search(
     check_table(out, encoder, features, *image)
     if out.suffix.lower() == ".parquet" and out.resolve().is_relative_to(features.resolve()):
         raise UserError(f"--out: {out} is in --features, where a Parquet file is read as features: write elsewhere")
+    page = out.with_suffix(".html")
+    if page.exists() and not is_found_page(page):
+        raise UserError(f"--out: {page}, beside the table, is a file of yours and would be replaced: give another name")
     record = Record("search", None, None)
+    if data and not data.is_dir():
+        raise UserError(f"--data: {data} does not exist: give the folder of packed arrays, or leave it out")
     tables = feature_tables(features)
+    if data:
+        for table in tables:
+            table.check_data(data)
     device = hardware.claim().device
     model = load_encoder(encoder, device=device, trust=trust)
     if tables[0].encoder_hash != checksum(encoder):
@@ -71,8 +79,10 @@ def search(
         )
     hits = _hits(tables, *_most_similar(tables, embed_images(model, image), n, device))
     facts = {"encoder": str(encoder), "encoder_hash": tables[0].encoder_hash, "features": str(features)}
-    _write(image, hits, {**facts, "run": record.finish()}, out)
-    write_text(out.with_suffix(".html"), _page(image, hits, data, model.image_format))
+    shown = _page(image, hits, data, model.image_format)
+    with whole_file(page) as partial:
+        partial.write_text(shown, encoding="utf-8")
+        _write(image, hits, {**facts, "run": record.finish()}, out)
     log.info("%d of %d images for each of %d: %s", len(hits[0]), sum(map(len, tables)), len(image), out)
 
 

@@ -70,7 +70,7 @@ def test_pictures_are_the_packed_images_of_the_rows(data: Path, tmp_path: Path) 
     write_json(tmp_path / "unlabeled" / "run.json", facts | {"predict": {"data_hash": "others"}})
     (table,) = feature_tables(tmp_path / "unlabeled")
     with pytest.raises(UserError, match="unlabeled was computed from data other than"):
-        table.packed_image(data, 1)
+        table.check_data(data)
 
 
 def test_features_of_two_encoders_are_refused(tmp_path: Path) -> None:

@@ -105,7 +105,10 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
         "image": files[:1],
         "out": tmp_path / "o.csv",
     }
+    (tmp_path / "report.html").write_text("mine")
     for wrong, reason in (
+        ({"out": tmp_path / "report.csv"}, "--out: .*report.html, beside the table, is a file of yours and would be"),
+        ({"data": tmp_path / "nowhere"}, "--data: .*nowhere does not exist: give the folder of packed arrays, or"),
         ({"encoder": other}, "f.parquet holds features of another encoder than .*other.safetensors: give the encoder"),
         ({"encoder": tmp_path / "none"}, "none does not exist"),
         ({"features": tmp_path / "none"}, "--features: .*none does not exist"),
@@ -120,7 +123,8 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     ):
         with pytest.raises(UserError, match=reason):
             search(**(good | wrong), hardware=CPU)
-    assert not [*tmp_path.glob("o.*")]
+    assert not [*tmp_path.glob("o.*"), *tmp_path.glob("report.[!h]*")]
+    assert (tmp_path / "report.html").read_text() == "mine"
 
 
 def test_dim_images_of_many_channels_are_shown_in_named_colors_and_brightened(
