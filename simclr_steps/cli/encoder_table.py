@@ -70,9 +70,7 @@ OF_ENCODERS = (
                 },
             ),
             FOUND,
-            out(
-                "file to write, .parquet, .csv or .npz: image, rank, cosine, path; beside it .html, a page, and .csv.json"
-            ),
+            out("file to write, .parquet, .csv or .npz: image, rank, cosine, path; beside it .html and .csv.json"),
             GPUS,
         ),
     ),
