@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from simclr_steps.data.decoding import Decoded, decode, resized
+from simclr_steps.data.opened_images import decode_opened
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.readable import UnreadableError, check_type
 from simclr_steps.data.row_tables import probabilities
@@ -43,7 +45,8 @@ class _Trained:
         Parameters
         ----------
         images
-            Arrays, tensors or Pillow images of any size, each [H, W, C] or [H, W], with the values of their files.
+            Arrays or tensors of any size, each [H, W, C] or [H, W], with the values of their files, or Pillow images,
+            which are turned, put on white and made gray or colored as their files would be.
 
         Returns
         -------
@@ -67,11 +70,24 @@ class _Trained:
         return batch
 
     def _all_packed(self, images: Images) -> Iterator[Pixels]:
+        if self._is_one(images):
+            raise UserError("images is a single image: give a list, [image]")
         return (self._packed(image, f"images[{number}]") for number, image in enumerate(images))
+
+    def _is_one(self, images: Any) -> bool:
+        """Return whether this is an image, rather than several: of three axes, the last is that of the channels."""
+        if isinstance(images, np.ndarray | Tensor):
+            return images.ndim == 3 and images.shape[-1] == self.image_format.channels
+        return isinstance(images, Image.Image)
 
     def _packed(self, image: Any, name: str) -> Pixels:
         """Return an image as its data set would have packed it."""
-        values = np.asarray(image)
+        if isinstance(image, Image.Image):
+            return self._readable(decode_opened(image, self.image_format), name)
+        try:
+            values = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{name}: it is no array ({error}): give [H, W, C] or [H, W]") from error
         if values.ndim not in (2, 3):
             raise UserError(f"{name}: its shape is {values.shape}: give [H, W, C] or [H, W]")
         try:
@@ -173,7 +189,7 @@ def load_encoder(
     Raises
     ------
     UserError
-        When the file is absent, damaged or no network of this package.
+        When the file is absent, damaged or no network of this package, or the device is not there.
     """
     return TrainedEncoder(load_network(Path(path), trust=trust), _device(device))
 
@@ -192,7 +208,13 @@ def load_classifier(
 
 
 def _device(device: str | torch.device | None) -> torch.device:
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:  # what torch raises for one that is not there
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f'device="{device}" cannot be used ({reason}): give "cpu", or leave it out') from error
+    return chosen
 
 
 def embed_images(model: TrainedEncoder | TrainedClassifier, files: Iterable[str | Path]) -> Array:

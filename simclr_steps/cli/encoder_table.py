@@ -70,7 +70,7 @@ OF_ENCODERS = (
                 },
             ),
             FOUND,
-            out("file to write, .parquet, .csv or .npz: image, rank, cosine, path; and beside it a page, .html"),
+            out("file to write, .parquet, .csv or .npz: image, rank, cosine, path; beside it .html and .csv.json"),
             GPUS,
         ),
     ),

@@ -32,7 +32,21 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if name is not None and name not in STEPS:
         top.error(f'there is no step "{name}"; {did_you_mean(name, STEPS)}')
     rest = [option.to for option in STEPS[name].options if option.flag == REST] if name else []
-    return _with_rest(top, list(words), rest[0]) if rest else top.parse_args(words)
+    arguments = _with_rest(top, list(words), rest[0]) if rest else top.parse_args(words)
+    if arguments.log and (taken := _also_given(arguments)):
+        top.error(f"--log: {arguments.log} is {taken} as well, and would be emptied: give another name")
+    return arguments
+
+
+def _also_given(arguments: argparse.Namespace) -> str | None:
+    """Return the option beside --log that names the log's file, or None."""
+    for option in STEPS[arguments.step].options:
+        value = getattr(arguments, option.to)
+        for one in value if isinstance(value, list) else [value]:
+            is_path = isinstance(one, Path) or (option.settings and one)
+            if is_path and Path(one).resolve() == arguments.log.resolve():
+                return option.flag
+    return None
 
 
 def _with_rest(top: argparse.ArgumentParser, words: list[str], rest: str) -> argparse.Namespace:

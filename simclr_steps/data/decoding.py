@@ -126,12 +126,15 @@ def _decoded(path: Path, reading: Reading) -> Decoded:
 
 def _picture(file: Path | io.BytesIO, reading: Reading) -> Decoded:
     """Return a gray or color image of 8 bits as Pillow reads it."""
-    size = reading.size
-    enough = 2 * max(size)  # in both directions, as the image may be turned
-    whole = _opened_picture(file, reading, (enough, enough))
+    enough = 2 * max(reading.size)  # in both directions, as the image may be turned
+    return small_picture(_opened_picture(file, reading, (enough, enough)), reading)
+
+
+def small_picture(whole: Image.Image, reading: Reading) -> Decoded:
+    """Return a picture of 8 bits, in mode L or RGB, at the wanted size."""
     inner, box, kept = _place((whole.height, whole.width), reading)
     small = np.asarray(_small(whole, inner, box), dtype=np.uint8).reshape(*inner, -1)
-    return Decoded(_padded(small, size), "uint8", kept)
+    return Decoded(_padded(small, reading.size), "uint8", kept)
 
 
 def _opened_picture(file: Path | io.BytesIO, reading: Reading, at_least: Size | None) -> Image.Image:
@@ -142,7 +145,7 @@ def _opened_picture(file: Path | io.BytesIO, reading: Reading, at_least: Size | 
         if at_least:
             image.draft(None, at_least)  # JPEG: decode at a fraction of the size, still twice too large
         with complaints_raised() if image.format == "TIFF" else nullcontext():
-            return _in_mode(upright(image), "L" if reading.channels == 1 else "RGB")
+            return picture_mode(upright(image), reading)
 
 
 def read_whole(path: Path, reading: Reading) -> Values:
@@ -166,6 +169,11 @@ def _whole(path: Path, reading: Reading) -> Values:
         return values
     with Image.open(path, formats=_FORMATS) as image:
         whole = upright(image)
+    return bands(whole)
+
+
+def bands(whole: Image.Image) -> Values:
+    """Return the channels of an image of 8 bits as they are, or raise UnreadableError where it has none."""
     if whole.mode not in _BANDS:
         raise UnreadableError(f"its pixels have the mode {whole.mode} of Pillow, which has no channels to tell apart")
     return np.asarray(whole, dtype=np.uint8).reshape(whole.height, whole.width, -1)
@@ -280,11 +288,11 @@ def _padded(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     return whole
 
 
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Return an image of 8 bits in mode L or RGB."""
+def picture_mode(image: Image.Image, reading: Reading) -> Image.Image:
+    """Return an image of 8 bits in mode L or RGB, on white where it is transparent."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         raise UnreadableError(f"its pixels have the mode {image.mode} of Pillow: save it as TIFF")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert(mode)
+    return image.convert("L" if reading.channels == 1 else "RGB")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from simclr_steps.data.gathered import read_features, read_table
@@ -38,28 +39,54 @@ class FeatureTable:
     def __len__(self) -> int:
         return len(self.names)
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield all features in their order, in arrays that may be written to, as torch wants them."""
-        if self.split is None:
-            for batch in pq.ParquetFile(self.path).iter_batches(ROWS_AT_A_TIME, columns=["features"]):
-                yield np.array(batch.column(0).flatten()).reshape(len(batch), -1)
-        else:
-            features = read_features(self.path, "backbone")
-            for start in range(0, len(features), ROWS_AT_A_TIME):
-                yield np.array(features[start : start + ROWS_AT_A_TIME])
-
-    def packed_image(self, data: Path, row: int) -> Pixels | None:
-        """Return the packed image of a row, None where the features are not of packed images.
+    def blocks(self, width: int) -> Iterator[Block]:
+        """Yield all features in their order, `width` of each image, in arrays that may be written to.
 
         Raises
         ------
         UserError
-            When the features are of other images than those of `data`.
+            When they are not that many numbers of each image, or are damaged.
         """
+        start = 0
+        for block in self._embedded(width) if self.split is None else self._gathered(width):
+            if wrong := np.flatnonzero(~np.isfinite(block).all(axis=1)).tolist():
+                row = start + wrong[0]
+                raise UserError(
+                    f"{self.path}: the features of row {row} ({self.names[row]}) are not finite: remove this image, "
+                    "and compute the features again"
+                )
+            yield block
+            start += len(block)
+
+    def _embedded(self, width: int) -> Iterator[Block]:
+        try:
+            for batch in pq.ParquetFile(self.path).iter_batches(ROWS_AT_A_TIME, columns=["features"]):
+                column = batch.column(0)
+                values, widths = column.flatten(), pc.list_value_length(column).to_numpy(zero_copy_only=False)
+                if values.null_count or not (widths == width).all():  # a row that is null has no width
+                    raise UserError(
+                        f"{self.path} does not have the encoder's {width} features of each image: run embed again"
+                    )
+                yield np.array(values, dtype=np.float32).reshape(len(batch), width)
+        except (pa.ArrowException, OSError, ValueError, IndexError, AttributeError) as error:
+            raise UserError(f"{self.path} is damaged ({error}): run embed again") from error
+
+    def _gathered(self, width: int) -> Iterator[Block]:
+        features = read_features(self.path, "backbone")
+        if features.shape[1:] != (width,):
+            raise UserError(f"{self.path} does not have the encoder's {width} features of each image: run gather again")
+        for start in range(0, len(features), ROWS_AT_A_TIME):
+            yield np.array(features[start : start + ROWS_AT_A_TIME], dtype=np.float32)
+
+    def check_data(self, data: Path) -> None:
+        """Raise UserError when the features are of packed images, and of others than those of `data`."""
+        if self.split is not None and read_packed(data).pixel_hash != self.pixel_hash:
+            raise UserError(f"{self.path} was computed from data other than {data}: give the data of its data set")
+
+    def packed_image(self, data: Path, row: int) -> Pixels | None:
+        """Return the packed image of a row, None where the features are not of packed images."""
         if self.split is None or self.rows is None:
             return None
-        if read_packed(data).pixel_hash != self.pixel_hash:
-            raise UserError(f"{self.path} was computed from data other than {data}: give the data of its data set")
         image: Pixels = read_images(data, "train" if self.split == "unlabeled" else self.split)[self.rows[row]]
         return image
 
@@ -99,22 +126,27 @@ def _of_embed(path: Path) -> FeatureTable:
         file = pq.ParquetFile(path)
         facts: dict[str, Any] = json.loads((file.metadata.metadata or {})[b"simclr"])
         names = file.read(["path"]).column(0).to_pylist()
+        if absent := [row for row, name in enumerate(names) if not isinstance(name, str)]:
+            raise UserError(f"{path} has no path in row {absent[0]}: give a table that embed wrote")
         images = Path(facts["images"])
         return FeatureTable(path, facts["encoder_hash"], names, images.parent if images.is_file() else images)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is damaged or no Parquet file ({error}): give a table that embed wrote") from error
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, TypeError) as error:
         raise UserError(f"{path} does not say whose features it holds: give a table that embed wrote") from error
 
 
 def _of_gather(folder: Path) -> FeatureTable:
     facts = read_json(folder / "run.json")
     table = read_table(folder)
-    return FeatureTable(
-        path=folder,
-        encoder_hash=facts["model_hash"],
-        names=table["source"].astype(str).tolist(),
-        split=facts["split"],
-        pixel_hash=facts["predict"]["data_hash"],
-        rows=table["row"].to_numpy(dtype=np.int64),
-    )
+    try:
+        return FeatureTable(
+            path=folder,
+            encoder_hash=facts["model_hash"],
+            names=table["source"].astype(str).tolist(),
+            split=facts["split"],
+            pixel_hash=facts["predict"]["data_hash"],
+            rows=table["row"].to_numpy(dtype=np.int64),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(f"{folder} does not say whose features it holds: run gather and tabulate again") from error

@@ -68,7 +68,7 @@ def as_values(stored: StoredImage, reading: Reading) -> Values:
         values = values.take(places, axis=stored.axes.index("C"))
     values = _arranged(values, _named(stored.axes, values.shape, reading), reading)
     if reading.is_picture and (stored.is_color or values.shape[2] == 1 + stored.has_alpha):
-        values = _picture(values, reading, has_alpha=stored.has_alpha)
+        values = as_picture(values, reading, has_alpha=stored.has_alpha)
     return turned(values, stored.orientation)
 
 
@@ -95,7 +95,7 @@ def _of_npy(path: Path, reading: Reading) -> Values:
     check_size(shape, reading.channels)
     array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     values = _native(_arranged(array, _axes_of_array(array.shape, reading), reading))
-    return _picture(values, reading, has_alpha=False) if reading.is_picture else values
+    return as_picture(values, reading, has_alpha=False) if reading.is_picture else values
 
 
 def _of_png(path: Path, reading: Reading) -> Values:
@@ -104,7 +104,7 @@ def _of_png(path: Path, reading: Reading) -> Values:
     values: npt.NDArray[Any] = imagecodecs.png_decode(path.read_bytes())
     values = _native(values.reshape(*values.shape[:2], -1))
     if reading.is_picture:
-        values = _picture(values, reading, has_alpha=values.shape[2] in (2, 4))
+        values = as_picture(values, reading, has_alpha=values.shape[2] in (2, 4))
     with Image.open(path, formats=("PNG",)) as image:
         return turned(values, orientation(image))
 
@@ -212,7 +212,7 @@ def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(array, dtype=array.dtype.newbyteorder("="))
 
 
-def _picture(values: Values, reading: Reading, *, has_alpha: bool) -> Values:
+def as_picture(values: Values, reading: Reading, *, has_alpha: bool) -> Values:
     """Return gray values or colors as those that are wanted, on white where they are transparent."""
     if has_alpha:
         values = _on_white(values)

@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from simclr_steps.files import whole_file, write_json
+from simclr_steps.files import whole_file
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.replaced import check_not_read
 
 Values = Sequence[str] | npt.NDArray[Any]  # of n rows: texts, numbers [n], or several numbers a row [n, K]
 Names = Mapping[str, Sequence[str]]  # of the K columns that several numbers a row are, where they have any
@@ -47,11 +48,13 @@ class TableFile(ABC):
 
 
 def check_table(out: Path, *inputs: Path) -> None:
-    """Raise UserError unless a table can be written to `out`, which is none of the inputs, and its suffix says how."""
+    """Raise UserError unless a table can be written to `out`, which is none of the inputs, and its suffix says how.
+
+    The file of the facts beside a CSV file may be replaced only if it is one.
+    """
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder: give the name of a file in it")
-    if out.resolve() in [file.resolve() for file in inputs]:
-        raise UserError(f"--out: {out} is read as well, and would be replaced: give another name")
+    check_not_read(out, *inputs)
     there = next(folder for folder in out.absolute().parents if folder.exists())  # a missing folder is made
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise UserError(f"--out: {there} is no folder that you may write to: give another, or change its permissions")
@@ -59,11 +62,29 @@ def check_table(out: Path, *inputs: Path) -> None:
         raise UserError(
             f"--out: {out} ends in none of {', '.join(_KINDS)}: give the table's file one of these suffixes"
         )
+    if out.suffix.lower() == ".csv" and (beside := _beside(out)).exists() and not _holds_facts(beside):
+        raise UserError(
+            f"--out: {beside}, beside the table, is a file of yours and would be replaced: give another name"
+        )
+
+
+def _beside(out: Path) -> Path:
+    """Return the file of the facts of a CSV file."""
+    return out.with_name(f"{out.name}.json")
+
+
+def _holds_facts(file: Path) -> bool:
+    """Return whether a file is what a step wrote beside a table."""
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        return "step" in facts["run"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return False
 
 
 @contextmanager
 def whole_table(out: Path, names: Names | None = None) -> Iterator[TableFile]:
-    """Yield a table to append to, which appears when the block ends well.
+    """Yield a table to append to, which appears when the block ends well, and with it its facts: no old table has them.
 
     Several numbers a row are one column of lists in a Parquet file, columns NAME_0, NAME_1, … in a CSV file and one
     array [N, K] in an `.npz` file. Where `names` has them, each is a column of that name in Parquet and CSV.
@@ -77,10 +98,15 @@ def whole_table(out: Path, names: Names | None = None) -> Iterator[TableFile]:
         As `check_table` and `whole_file` do.
     """
     check_table(out)
-    with whole_file(out) as partial, ExitStack() as stack:
-        table = _KINDS[out.suffix.lower()](partial, out, names or {}, stack)
+    with ExitStack() as stack:  # whose last file appears first
+        beside = stack.enter_context(whole_file(_beside(out))) if out.suffix.lower() == ".csv" else None
+        table = _KINDS[out.suffix.lower()](stack.enter_context(whole_file(out)), names or {}, stack)
         yield table
         table.finish()
+        if beside:
+            text = json.dumps(table.facts, indent=2, allow_nan=False, ensure_ascii=False)
+            beside.write_text(f"{text}\n", encoding="utf-8")
+            _beside(out).unlink(missing_ok=True)  # of the table that is replaced
 
 
 class _Arrow(TableFile):
@@ -88,9 +114,9 @@ class _Arrow(TableFile):
 
     _writer: Any = None
 
-    def __init__(self, partial: Path, out: Path, names: Names, stack: ExitStack) -> None:
+    def __init__(self, partial: Path, names: Names, stack: ExitStack) -> None:
         super().__init__(names)
-        self._partial, self._out, self._stack = partial, out, stack
+        self._partial, self._stack = partial, stack
 
     def write(self, columns: Mapping[str, Values]) -> None:
         made: dict[str, pa.Array] = {}
@@ -124,8 +150,8 @@ class _Arrow(TableFile):
 class _Parquet(_Arrow):
     """Rows wait until they fill a row group: one for each batch would make the file's footer as large as its rows."""
 
-    def __init__(self, partial: Path, out: Path, names: Names, stack: ExitStack) -> None:
-        super().__init__(partial, out, names, stack)
+    def __init__(self, partial: Path, names: Names, stack: ExitStack) -> None:
+        super().__init__(partial, names, stack)
         self._waiting: list[pa.RecordBatch] = []
 
     def append(self, batch: pa.RecordBatch) -> None:
@@ -154,13 +180,13 @@ class _Csv(_Arrow):
         return pa_csv.CSVWriter(self._partial, schema)
 
     def finish(self) -> None:
-        write_json(self._out.with_name(f"{self._out.name}.json"), self.facts)
+        """Write nothing: the facts are a file of their own."""
 
 
 class _Npz(TableFile):
     """Arrays wait in files without a name, as one after the other goes into the archive, with its length first."""
 
-    def __init__(self, partial: Path, out: Path, names: Names, stack: ExitStack) -> None:
+    def __init__(self, partial: Path, names: Names, stack: ExitStack) -> None:
         super().__init__(names)
         self._partial, self._stack = partial, stack
         self._texts: dict[str, list[str]] = {}

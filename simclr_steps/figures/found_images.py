@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
+_TITLE = "<title>Most similar images</title>"  # of the template
 _TEMPLATE = Path(__file__).with_suffix(".html.j2")
 
 
@@ -35,3 +36,8 @@ def found_page(searches: Sequence[Search], lines: Sequence[str]) -> str:
     environment = Environment(autoescape=True, trim_blocks=True)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     return template.render(searches=searches, lines=lines)
+
+
+def is_found_page(file: Path) -> bool:
+    """Return whether a file is such a page."""
+    return file.is_file() and _TITLE in file.read_text(encoding="utf-8", errors="replace")

@@ -12,6 +12,7 @@ from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, counted_channels
 
+_FIRST = "library_name: timm"
 _PROBES = (("probe", "linear probe"), ("probe_on_views", "linear probe, trained on views"))
 
 
@@ -32,12 +33,17 @@ def model_card(network: Encoder | Classifier, encoder: Path, weights: Path) -> s
     }
     body = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in sections.items())
     tags = ["timm", "image-feature-extraction", *([] if isinstance(network, Classifier) else ["simclr"])]
-    front = ["library_name: timm", f"tags: [{', '.join(tags)}]"]
+    front = [_FIRST, f"tags: [{', '.join(tags)}]"]
     if architecture.started_from and architecture.started_from.license:
         front.append(f"license: {json.dumps(architecture.started_from.license.lower())}")
     front_matter = "\n".join(front)
     how = "trained on labels" if isinstance(network, Classifier) else "trained with SimCLR"
     return f"---\n{front_matter}\n---\n\n# {architecture.encoder}, {how}\n\n{body}\n"
+
+
+def is_model_card(text: str) -> bool:
+    """Return whether a text is a model card as `model_card` writes it, even if it was edited."""
+    return text.startswith(f"---\n{_FIRST}") and "## Checksums" in text
 
 
 def _use(network: Encoder | Classifier) -> str:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from simclr_steps.data.scaling import is_plain
-from simclr_steps.files import checksum, whole_file, whole_folder
+from simclr_steps.files import check_replaceable, checksum, whole_file, whole_folder
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import check_not_read
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import network_input
-from simclr_steps.networks.model_card import model_card
+from simclr_steps.networks.model_card import is_model_card, model_card
 from simclr_steps.networks.timm_folder import WEIGHTS, check_has_timm_form, write_timm_folder
 
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the extra "onnx" of pyproject.toml
@@ -38,15 +39,14 @@ def export(encoder: Path, *, kind: str = "onnx", trust: str | None = None, out: 
     architecture, image format included, and the run record.
 
     timm: config.json and model.safetensors, which `timm.create_model("local-dir:…", pretrained=True)` loads, and a
-    model card, README.md.
+    model card, README.md. Only a folder that is absent, empty or an earlier export, by its model card, is replaced.
 
     Raises
     ------
     UserError
         If a package is missing, the file is not an encoder, or its network cannot be exported.
     """
-    if out.resolve() == encoder.resolve():
-        raise UserError(f"--out: {out} is the encoder, and would be replaced: give another name")
+    check_not_read(out, encoder)
     if kind == "timm":
         _export_to_timm(load_network(encoder, trust=trust), encoder, out)
         return
@@ -56,8 +56,21 @@ def export(encoder: Path, *, kind: str = "onnx", trust: str | None = None, out: 
     _export_to_onnx(load_network(encoder, trust=trust), encoder, out)
 
 
+def _check_earlier_export(folder: Path) -> None:
+    """Raise UserError when a folder has some file of an export, and no model card of one."""
+    card = folder / _CARD
+    is_export = card.is_file() and is_model_card(card.read_text(encoding="utf-8", errors="replace"))
+    if not is_export and (own := [name for name in _OWN if (folder / name).exists()]):
+        raise UserError(
+            f"{folder} holds {own[0]}, which is not from an earlier export and would be replaced: move it, or write "
+            "elsewhere"
+        )
+
+
 def _export_to_timm(network: Encoder | Classifier, encoder: Path, out: Path) -> None:
     check_has_timm_form(network.architecture)
+    check_replaceable(out, _OWN)
+    _check_earlier_export(out)
     with whole_folder(out, _OWN) as folder:
         difference = write_timm_folder(network, folder)
         (folder / _CARD).write_text(model_card(network, encoder, folder / WEIGHTS), encoding="utf-8")

@@ -27,6 +27,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import check_not_read
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.methods.off_the_shelf import started
@@ -45,7 +46,8 @@ from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
-_OWN = ("model.safetensors", "history.csv", "correct.npz", "metrics.json")  # of `out`, metrics.json last
+_MODEL = "model.safetensors"
+_OWN = (_MODEL, "history.csv", "correct.npz", "metrics.json")  # of `out`, metrics.json last
 
 
 def finetune(
@@ -75,6 +77,7 @@ def finetune(
         are of another kind than the encoder was made for, or when encoder or published weights are not given.
     """
     check_folder(out)
+    check_not_read(out / _MODEL, encoder)
     description = read_description(data)
     classes = description.classes
     require_classes(description, data.name)
@@ -223,7 +226,7 @@ def _judge(
         correct = Correct.of({(budget, draw): right["accuracy"]}, groups)  # of the split last judged
     if draw == 0:
         module.network.temperature = temperature
-        save_network(folder / "model.safetensors", module.network, classes)
+        save_network(folder / _MODEL, module.network, classes)
     write_correct(folder / f"draw{draw}.correct.npz", correct)
     write_json(folder / f"draw{draw}.json", result)  # last, as the draw is then done
 
@@ -253,7 +256,7 @@ def _write(
     facts: dict[str, Any],
 ) -> None:
     """Write the draws' results, of which `folder` holds the classifier and the histories."""
-    shutil.copyfile(folder / "model.safetensors", published / "model.safetensors")
+    shutil.copyfile(folder / _MODEL, published / _MODEL)
     tables = [read_table(folder / f"draw{draw}.history.csv") for draw in range(settings.draws)]
     write_table(published / "history.csv", [row for table in tables for row in table])
     correct = [read_correct(folder / f"draw{draw}.correct.npz") for draw in range(settings.draws)]

@@ -20,6 +20,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import check_not_read
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.candidate_files import write_candidates
 from simclr_steps.methods.candidates import Candidates
@@ -77,6 +78,7 @@ def pretrain(
     that `init` names. `parent` is the folder of the pretraining that `settings.parent` describes, on the same images
     from the same seed: the training goes on from its end.
     """
+    check_not_read(out, parent)
     check_replaceable(out, _OWN)
     packed = read_packed(data)
     fitted = fitted_to(packed.images["train"], settings)

@@ -19,9 +19,9 @@ from simclr_steps.data.splits import Rows
 from simclr_steps.data.table_files import check_table, whole_table
 from simclr_steps.evaluation.neighbors import nearest
 from simclr_steps.figures.contrast import BRIGHTENED, contrast_for
-from simclr_steps.figures.found_images import Found, Search, found_page
+from simclr_steps.figures.found_images import Found, Search, found_page, is_found_page
 from simclr_steps.figures.thumbnails import sprite, thumbnails
-from simclr_steps.files import checksum, write_text
+from simclr_steps.files import checksum, whole_file
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
@@ -59,8 +59,18 @@ def search(
         If features are of another encoder or of two, an image is not readable, or `out` has another suffix.
     """
     check_table(out, encoder, features, *image)
+    if out.suffix.lower() == ".parquet" and out.resolve().is_relative_to(features.resolve()):
+        raise UserError(f"--out: {out} is in --features, where a Parquet file is read as features: write elsewhere")
+    page = out.with_suffix(".html")
+    if page.exists() and not is_found_page(page):
+        raise UserError(f"--out: {page}, beside the table, is a file of yours and would be replaced: give another name")
     record = Record("search", None, None)
+    if data and not data.is_dir():
+        raise UserError(f"--data: {data} does not exist: give the folder of packed arrays, or leave it out")
     tables = feature_tables(features)
+    if data:
+        for table in tables:
+            table.check_data(data)
     device = hardware.claim().device
     model = load_encoder(encoder, device=device, trust=trust)
     if tables[0].encoder_hash != checksum(encoder):
@@ -69,8 +79,10 @@ def search(
         )
     hits = _hits(tables, *_most_similar(tables, embed_images(model, image), n, device))
     facts = {"encoder": str(encoder), "encoder_hash": tables[0].encoder_hash, "features": str(features)}
-    _write(image, hits, {**facts, "run": record.finish()}, out)
-    write_text(out.with_suffix(".html"), _page(image, hits, data, model.image_format))
+    shown = _page(image, hits, data, model.image_format)
+    with whole_file(page) as partial:
+        partial.write_text(shown, encoding="utf-8")
+        _write(image, hits, {**facts, "run": record.finish()}, out)
     log.info("%d of %d images for each of %d: %s", len(hits[0]), sum(map(len, tables)), len(image), out)
 
 
@@ -93,7 +105,7 @@ def _most_similar(tables: Sequence[FeatureTable], queries: Array, n: int, device
     on_device, start = torch.from_numpy(queries).to(device), 0
     rows, distances = torch.empty((len(queries), 0), dtype=torch.int64), torch.empty((len(queries), 0))
     for table in tables:
-        for block in table.blocks():
+        for block in table.blocks(queries.shape[1]):
             here, far = nearest(torch.from_numpy(block).to(device), on_device, n)
             rows, distances = torch.cat([rows, here.cpu() + start], 1), torch.cat([distances, far.cpu()], 1)
             order = distances.argsort(dim=1, stable=True)[:, :n]

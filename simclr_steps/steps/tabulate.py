@@ -16,6 +16,7 @@ from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import check_not_read
 from simclr_steps.settings.base import array_of
 
 _LAYERS = ("backbone", "projection_head")
@@ -43,6 +44,7 @@ def tabulate(features: Path, *, data: Path, split: str, out: Path) -> None:
         with whole_file(out / "rows.parquet") as partial:
             table.to_parquet(partial, index=False)
     else:
+        check_not_read(out, features)
         record = Record("tabulate", None, description.content_hash)
         facts = read_json(features / "run.json")
         rows = rows_of_split(split, table["label"].fillna(-1).to_numpy(dtype=np.int64))

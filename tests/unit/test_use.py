@@ -43,6 +43,7 @@ def test_files_and_what_they_hold_have_the_features_that_embed_writes(
     found = embed_images(encoder, pictures)
     assert found.dtype == np.float32 and found.shape == (3, encoder.feature_size)
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(encoder([Image.open(path) for path in pictures]), expected, atol=1e-6)
     images = [np.asarray(Image.open(path)) for path in pictures]
     np.testing.assert_allclose(encoder(images), expected, atol=1e-6)
     np.testing.assert_allclose(encoder([torch.from_numpy(image.copy()) for image in images]), expected, atol=1e-6)
@@ -107,6 +108,13 @@ def test_what_is_wrong_with_an_image_or_a_file_is_said(write_encoder: WriteEncod
     ):
         with pytest.raises(UserError, match=f"^{reason}$"):
             encoder([image])
+    for one in (Image.new("RGB", (8, 8)), np.zeros((8, 8, 3), np.uint8), torch.zeros(8, 8, 3, dtype=torch.uint8)):
+        with pytest.raises(UserError, match=r"^images is a single image: give a list, \[image\]$"):
+            encoder(one)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"^images\[0\]: it is no array \(.*\): give \[H, W, C\] or \[H, W\]$"):
+        encoder([[[[1, 2], [3]]]])
+    with pytest.raises(UserError, match=r'^device="cuda:99" cannot be used \(.*\): give "cpu", or leave it out$'):
+        load_encoder(write_encoder(channels=3), device="cuda:99")
     (tmp_path / "cut.png").write_bytes(b"damaged")
     for name, reason in (
         ("cut.png", "cut.png: it is damaged, or not one of"),

@@ -72,6 +72,29 @@ def test_words_behind_two_dashes_are_passed_on_by_the_step_that_takes_them(capsy
     assert "run has no option --cores: options that it passes on come last, after --" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["classify", "--model", "m", "--images", "./f.csv", "--out", "o.csv"], "--images"),
+        (["export", "--encoder", "e", "--out", "f.csv"], "--out"),
+        (["search", "--encoder", "e", "--features", "t", "--image", "a", "--image", "f.csv", "--out", "o"], "--image"),
+        (["pretrain", "--settings", "f.csv", *PRETRAIN[3:]], "--settings"),
+    ],
+)
+def test_a_log_that_would_empty_another_file_of_the_command_line_is_refused(
+    words: list[str], flag: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.csv").write_text("path\na.png\n")
+    (tmp_path / "link").symlink_to("f.csv")
+    for log in ("f.csv", str(tmp_path / "f.csv"), "link"):
+        with pytest.raises(SystemExit) as end:
+            parse([*words, "--log", log])
+        assert end.value.code == 2
+        assert f"error: --log: {log} is {flag} as well, and would be emptied: give" in capsys.readouterr().err
+    assert str(parse([*words, "--log", "other"]).log) == "other"
+
+
 def test_version_names_what_runs_and_loads_no_torch() -> None:
     code = "import sys; sys.argv = ['simclr', '--version']; from simclr_steps.__main__ import main; main()"
     shown = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ def test_a_table_of_embed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("simclr_steps.data.feature_tables.ROWS_AT_A_TIME", 3)
     (table,) = feature_tables(write_embedded(tmp_path / "f.parquet"))
     assert (table.encoder_hash, list(table.names), table.images) == ("e1", NAMES, tmp_path)
-    blocks = list(table.blocks())
+    blocks = list(table.blocks(3))
     assert [len(block) for block in blocks] == [3, 1]
     np.testing.assert_array_equal(np.concatenate(blocks), FEATURES)
     assert table.packed_image(tmp_path, 0) is None
@@ -57,7 +58,7 @@ def test_all_splits_of_gather_without_what_train_holds_as_well(tmp_path: Path, m
     tables = feature_tables(tmp_path)
     assert [table.split for table in tables] == ["test", "train"]
     assert tables[0].names[1] == "test/b.png"
-    np.testing.assert_array_equal(np.concatenate(list(tables[1].blocks())), FEATURES)
+    np.testing.assert_array_equal(np.concatenate(list(tables[1].blocks(3))), FEATURES)
     (one,) = feature_tables(tmp_path / "unlabeled")
     assert one.split == "unlabeled" and one.rows is not None and list(one.rows) == [4, 5, 6, 7]
 
@@ -69,7 +70,7 @@ def test_pictures_are_the_packed_images_of_the_rows(data: Path, tmp_path: Path) 
     write_json(tmp_path / "unlabeled" / "run.json", facts | {"predict": {"data_hash": "others"}})
     (table,) = feature_tables(tmp_path / "unlabeled")
     with pytest.raises(UserError, match="unlabeled was computed from data other than"):
-        table.packed_image(data, 1)
+        table.check_data(data)
 
 
 def test_features_of_two_encoders_are_refused(tmp_path: Path) -> None:
@@ -97,3 +98,51 @@ def test_what_holds_no_features_is_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=reason):
             feature_tables(tmp_path / name)
+
+
+def test_features_that_are_damaged_are_named_and_never_move_to_another_row(tmp_path: Path) -> None:
+    facts = {"simclr": json.dumps({"encoder_hash": "e1", "images": "photos"})}
+    rows = FEATURES.tolist()
+    holed = [rows[0], rows[1], [6.0, None, 8.0], rows[3]]
+    not_finite = [*rows[:3], [0.0, np.nan, 0.0]]
+    for features, reason in (
+        ([rows[0], None, *rows[2:]], "does not have the encoder's 3 features of each image: run embed again"),
+        ([rows[0], [*rows[1], 0.0], rows[2][:2], rows[3]], "does not have the encoder's 3 features of each image"),
+        (holed, "does not have the encoder's 3 features of each image"),
+        ([1.0, 2.0, 3.0, 4.0], "is damaged .*: run embed again"),
+        (not_finite, r"the features of row 3 \(d.png\) are not finite: remove this image"),
+    ):
+        pq.write_table(pa.table({"path": NAMES, "features": features}).replace_schema_metadata(facts), tmp_path / "f")
+        (table,) = feature_tables(tmp_path / "f")
+        with pytest.raises(UserError, match=f"f.* {reason}"):
+            list(table.blocks(3))
+    pq.write_table(pa.table({"path": NAMES}).replace_schema_metadata(facts), tmp_path / "f")
+    with pytest.raises(UserError, match="f is damaged"):
+        list(feature_tables(tmp_path / "f")[0].blocks(3))
+    file = write_embedded(tmp_path / "cut.parquet")
+    content = bytearray(file.read_bytes())
+    content[4:60] = bytes(56)  # of the first column; the footer is whole
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="cut.parquet is damaged"):
+        list(feature_tables(file)[0].blocks(3))
+    (split,) = feature_tables(write_gathered(tmp_path / "test", "test"))
+    with pytest.raises(UserError, match="test does not have the encoder's 5 features of each image: run gather again"):
+        list(split.blocks(5))
+
+
+@pytest.mark.parametrize("facts", [None, [], "text", {"encoder_hash": "e1"}, {"encoder_hash": "e1", "images": 3}])
+def test_facts_that_are_none_are_told(facts: Any, tmp_path: Path) -> None:
+    table = pa.table({"path": NAMES}).replace_schema_metadata({"simclr": json.dumps(facts)})
+    pq.write_table(table, tmp_path / "f.parquet")
+    with pytest.raises(UserError, match="f.parquet does not say whose features it holds: give a table that embed"):
+        feature_tables(tmp_path)
+    write_json(write_gathered(tmp_path / "test", "test") / "run.json", facts)
+    with pytest.raises(UserError, match="test does not say whose features it holds: run gather and tabulate again"):
+        feature_tables(tmp_path / "test")
+
+
+def test_a_row_without_a_path_is_named(tmp_path: Path) -> None:
+    facts = {"simclr": json.dumps({"encoder_hash": "e1", "images": "photos"})}
+    pq.write_table(pa.table({"path": ["a", None]}).replace_schema_metadata(facts), tmp_path / "f.parquet")
+    with pytest.raises(UserError, match="f.parquet has no path in row 1: give a table that embed wrote"):
+        feature_tables(tmp_path)

@@ -19,6 +19,7 @@ from simclr_steps.machine.errors import UserError
 PATHS = ["a.png", 'of "the", ü.png', "b/c.png", "two\nlines.png", "5.png"]
 CLASSES = ["../cat", "dog, small"]
 NUMBERS = np.random.default_rng(0).random((5, 3)).astype(np.float32)
+FACTS = {"skipped": ["ü.png"], "run": {"step": "embed"}}
 SUFFIXES = (".parquet", ".csv", ".npz")
 
 
@@ -26,7 +27,7 @@ def write(out: Path, names: dict[str, list[str]] | None = None, *, values: np.nd
     with whole_table(out, names) as table:
         for part in (slice(0, 2), slice(2, 3), slice(3, 5)):
             table.write({"path": PATHS[part], "sure": values[part, 0], "features": values[part]})
-        table.facts = {"skipped": ["ü.png"]}
+        table.facts = FACTS
     return out
 
 
@@ -48,7 +49,7 @@ def read(out: Path) -> tuple[list[str], np.ndarray, np.ndarray, Any]:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_what_was_written_is_read_whatever_the_suffix(tmp_path: Path, suffix: str) -> None:
     paths, sure, features, facts = read(write(tmp_path / f"new/t{suffix}"))
-    assert paths == PATHS and facts == {"skipped": ["ü.png"]}
+    assert paths == PATHS and facts == FACTS
     assert sure.dtype == features.dtype == np.float32
     np.testing.assert_array_equal(sure, NUMBERS[:, 0])
     np.testing.assert_array_equal(features, NUMBERS)
@@ -93,6 +94,31 @@ def test_a_full_disk_is_named_and_leaves_nothing(small_disk: Path, suffix: str) 
     assert [file.name for file in small_disk.iterdir()] == ["filler"]
 
 
+def test_a_table_never_stands_beside_the_facts_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bool, list[str]]] = []
+    replace = Path.replace
+
+    def watched(partial: Path, path: Path) -> Path:
+        replaced = replace(partial, path)
+        seen.append((path.name == "t.csv", sorted(file.name for file in tmp_path.glob("t.*"))))
+        return replaced
+
+    write(tmp_path / "t.csv")
+    monkeypatch.setattr(Path, "replace", watched)
+    write(tmp_path / "t.csv")
+    assert seen == [(True, ["t.csv"]), (False, ["t.csv", "t.csv.json"])]
+
+
+@pytest.mark.parametrize("text", ["mine", "[]", "{}", '{"run": 3}'])
+def test_a_file_beside_a_csv_table_that_holds_no_facts_is_left_alone(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv.json").write_text(text)
+    with pytest.raises(UserError, match="^--out: .*t.csv.json, beside the table, is a file of yours and would be"):
+        check_table(tmp_path / "t.csv")
+    check_table(tmp_path / "t.npz")
+    (tmp_path / "t.csv.json").write_text('{"run": {"step": "embed"}}')
+    check_table(tmp_path / "t.csv")
+
+
 def test_many_small_batches_share_a_row_group_and_large_ones_are_written_in_turn(tmp_path: Path) -> None:
     for rows, groups in ((1, 1), (50_000, 3)):  # 20 MB each
         with whole_table(tmp_path / "t.parquet") as table:
@@ -113,6 +139,7 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path, suffix: str) -> None
             with whole_table(tmp_path / f"t{suffix}") as table:
                 for _ in range(parts):
                     table.write({"path": paths, "features": values})
+                table.facts = FACTS
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

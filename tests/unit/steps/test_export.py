@@ -161,6 +161,16 @@ def test_absent_packages_are_named(
         export(write_encoder(), out=tmp_path / "encoder.onnx")
 
 
+@pytest.mark.parametrize("kind", ["timm", "onnx"])
+def test_an_encoder_is_not_replaced_by_its_export(kind: str, write_encoder: WriteEncoder, tmp_path: Path) -> None:
+    model = write_encoder(encoder="timm:test_resnet", image_size=(32, 32), name="run/model")
+    before = model.read_bytes()
+    for out in (model, model.parent, model.parent.parent):
+        with pytest.raises(UserError, match="--out: .* would be replaced.*: (give another name|write elsewhere)$"):
+            export(model, kind=kind, out=out)
+    assert model.read_bytes() == before
+
+
 def test_timm_loads_the_folder_that_is_written_for_it(write_encoder: WriteEncoder, tmp_path: Path) -> None:
     model, out = write_encoder(encoder="timm:test_resnet", channels=2, image_size=(32, 32)), tmp_path / "for timm#1"
     export(model, kind="timm", out=out)
@@ -177,3 +187,15 @@ def test_timm_loads_the_folder_that_is_written_for_it(write_encoder: WriteEncode
     with pytest.raises(UserError, match="has no timm form"):
         export(write_encoder(encoder="resnet18"), kind="timm", out=tmp_path / "small")
     assert not (tmp_path / "small").exists()
+
+
+@pytest.mark.parametrize("name", ["README.md", "config.json"])
+def test_a_folder_that_is_no_earlier_export_is_left_alone(
+    name: str, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    model, out = write_encoder(encoder="timm:test_resnet", image_size=(32, 32)), tmp_path / "project"
+    out.mkdir()
+    (out / name).write_text("years of work")
+    with pytest.raises(UserError, match=f"project holds {name}, which is not from an earlier export and would be re"):
+        export(model, kind="timm", out=out)
+    assert [file.read_text() for file in out.iterdir()] == ["years of work"]

@@ -264,6 +264,14 @@ def test_too_few_and_too_many_labels_are_refused(
         train(tmp_path / "out", encoder, data, changed(labels=labels))
 
 
+def test_a_classifier_that_is_started_from_is_not_replaced(
+    tmp_path: Path, data: Path, write_encoder: Callable[..., Path]
+) -> None:
+    model = write_encoder(classes=("a", "b"), name="run/model")
+    with pytest.raises(UserError, match="--out: .*run/model.safetensors is read as well, and would be replaced"):
+        train(model.parent, model, data)
+
+
 def test_encoder_for_other_channels_is_refused(tmp_path: Path, data: Path, write_encoder: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="the network expects images with 3 channels, but these have 1"):
         train(tmp_path / "out", write_encoder(channels=3, name="color"), data)

@@ -108,6 +108,12 @@ def test_an_out_that_is_the_users_is_refused_before_the_training(
     assert precious.read_text() == "years of work" and not (tmp_path / "out.work").exists()
 
 
+def test_a_pretraining_that_is_continued_is_not_replaced(tmp_path: Path, data: Path) -> None:
+    with pytest.raises(UserError, match="--out: .*out is read as well, and would be replaced"):
+        out = work = parent = tmp_path / "out"
+        pretrain(SMALL, data=data, seed=0, parent=parent, out=out, work=work, hardware=CPU)
+
+
 def test_monitors_are_recorded_and_leave_the_training_as_it_is(tmp_path: Path, data: Path) -> None:
     often, never = (
         train(tmp_path / name / "out", data, SMALL.model_copy(update={"epochs": 3, "monitor_epochs": every}))

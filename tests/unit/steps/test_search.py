@@ -105,18 +105,26 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
         "image": files[:1],
         "out": tmp_path / "o.csv",
     }
+    (tmp_path / "report.html").write_text("mine")
     for wrong, reason in (
+        ({"out": tmp_path / "report.csv"}, "--out: .*report.html, beside the table, is a file of yours and would be"),
+        ({"data": tmp_path / "nowhere"}, "--data: .*nowhere does not exist: give the folder of packed arrays, or"),
         ({"encoder": other}, "f.parquet holds features of another encoder than .*other.safetensors: give the encoder"),
         ({"encoder": tmp_path / "none"}, "none does not exist"),
         ({"features": tmp_path / "none"}, "--features: .*none does not exist"),
         ({"image": [tmp_path / "cut.png"]}, "cut.png: it is damaged, or not one of"),
         ({"image": [files[0], tmp_path / "none.png"]}, "none.png: .*No such file"),
         ({"image": [tmp_path / "deep.png"]}, "deep.png: its values are uint16, but the encoder was trained on uint8"),
+        (
+            {"features": tmp_path, "out": tmp_path / "o.parquet"},
+            "--out: .*o.parquet is in --features, where a Parquet file is read as features: write elsewhere",
+        ),
         ({"out": tmp_path / "o.xlsx"}, "--out: .*o.xlsx ends in none of .parquet, .csv, .npz: give"),
     ):
         with pytest.raises(UserError, match=reason):
             search(**(good | wrong), hardware=CPU)
-    assert not [*tmp_path.glob("o.*")]
+    assert not [*tmp_path.glob("o.*"), *tmp_path.glob("report.[!h]*")]
+    assert (tmp_path / "report.html").read_text() == "mine"
 
 
 def test_dim_images_of_many_channels_are_shown_in_named_colors_and_brightened(

@@ -54,6 +54,16 @@ def test_unlabeled_images_are_taken_from_train_with_their_features(
     assert (told["split"], told["run"]["step"], told["gather"]["step"]) == ("unlabeled", "tabulate", "gather")
 
 
+def test_the_features_of_train_are_not_replaced_by_those_of_its_unlabeled_images(
+    tmp_path: Path, write_packed: WritePacked
+) -> None:
+    data = write_packed({"train": (digits(7)[0], LABELS), "unlabeled": digits(0)}, classes=("cat", "dog"))
+    features = features_of(tmp_path / "train", "train", 7)
+    with pytest.raises(UserError, match="--out: .*train is read as well, and would be replaced: give another name"):
+        tabulate(features, data=data, split="unlabeled", out=features)
+    assert len(np.load(features / "backbone.npy")) == 7
+
+
 def test_features_of_another_split_or_of_other_images_are_refused(tmp_path: Path, write_packed: WritePacked) -> None:
     data = write_packed()
     with pytest.raises(UserError, match="is not of train: pass that folder"):
