@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from simclr_steps.data.array_listing import NAMES
-from simclr_steps.data.file_kinds import ARRAY, ARRAYS, kind_of
+from simclr_steps.data.file_kinds import ARRAY, ARRAYS, NO_FILE, kind_of
 from simclr_steps.data.first_look import TILE, FirstLook, look_at_arrays, look_at_files
 from simclr_steps.data.image_files import is_image
 from simclr_steps.data.seen_images import seen
@@ -71,6 +71,8 @@ def _look(path: Path) -> FirstLook:
     kind = kind_of(path)
     if kind == ARRAYS:
         return look_at_arrays(path)
+    if kind == NO_FILE:
+        raise UserError(f"{path} is {kind}: give a folder of images, a CSV file that lists them, or arrays")
     if kind == ARRAY:
         raise UserError(f"{path} is {kind}: put it as train_images.npy into a folder of its own, and give that folder")
     if is_image(path.name):

@@ -130,6 +130,16 @@ def test_sigterm_that_a_library_turns_into_an_error_of_its_own_is_no_bug_of_the_
     assert ended.stderr.count("\n") == 1 and "stopped (SIGTERM): run again to resume" in ended.stderr
 
 
+def test_sigterm_of_a_command_that_keeps_nothing_does_not_speak_of_resuming() -> None:
+    code = (
+        "import os, signal, sys; from simclr_steps import __main__ as main\n"
+        "main.run = lambda *_: os.kill(os.getpid(), signal.SIGTERM); sys.exit(main.main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, "init", "."], capture_output=True, text=True, check=False)
+    assert ended.returncode == 143
+    assert ended.stderr.endswith("init: stopped (SIGTERM)\n")
+
+
 @pytest.mark.parametrize("module", ["simclr_steps.steps.attic", "json.attic"])
 def test_a_missing_module_that_is_no_dependency_is_a_bug(module: str) -> None:
     code = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,17 @@ def test_unreadable_images_are_named(printed: Printed) -> None:
     Path("photos/broken.png").write_bytes(b"\x89PNG\r\n")
     _, text = printed("photos")
     assert "# Unreadable: 1 of those opened, such as broken.png (it is a PNG image, but damaged)." in text
+
+
+def test_a_pipe_is_not_waited_for(printed: Printed) -> None:
+    os.mkfifo("pipe")
+    with pytest.raises(UserError, match="pipe is a pipe, a socket or a device: give a folder of images"):
+        printed("pipe")
+    for number in range(10):
+        write(f"photos/{number}.png")
+    os.mkfifo("photos/pipe.png")
+    _, text = printed("photos")
+    assert "# Unreadable: 1 of those opened, such as pipe.png (it is not a regular file)." in text
 
 
 def test_few_images_are_still_trained_on_but_not_one(printed: Printed) -> None:
