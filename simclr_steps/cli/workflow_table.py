@@ -70,8 +70,8 @@ OF_WORKFLOW = (
     ),
     Step(
         "prune",
-        "list the finished training runs kept in the work folder, with size and age; with --remove, remove those "
-        "that no result needs",
+        "list the training runs kept in the work folder, finished and interrupted, with size and age; with --remove, "
+        "remove the finished ones that no result needs",
         (
             Option(
                 "work",
@@ -79,6 +79,11 @@ OF_WORKFLOW = (
                 {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
             ),
             Option("--remove", "remove", {"action": "store_true", "help": "remove the superseded ones"}),
+            Option(
+                "--remove-interrupted",
+                "remove_interrupted",
+                {"action": "store_true", "help": "remove the interrupted ones, which then cannot resume"},
+            ),
         ),
         wing="commands",
         logs=False,
