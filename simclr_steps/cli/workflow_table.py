@@ -14,7 +14,7 @@ _OF_SNAKEMAKE = (
 OF_WORKFLOW = (
     Step(
         "init",
-        "look at images and print a config that fits them: simclr init photos > my.yaml",
+        "look at images and print a config that fits them: simclr init photos --out my.yaml",
         (
             Option(
                 "images",
@@ -23,6 +23,11 @@ OF_WORKFLOW = (
                     "type": Path,
                     "help": "folder of images, CSV file that lists them, .npz file, or folder of .npy arrays",
                 },
+            ),
+            Option(
+                "--out",
+                "file",
+                {"type": Path, "metavar": "FILE", "help": "write the config into this new file instead of printing it"},
             ),
         ),
         wing="commands",

@@ -113,8 +113,8 @@ def _check_config(config: Path) -> None:
         raise UserError(f"there is no config {config}: {first or 'name yours, as in simclr run my.yaml'}")
     if config.is_dir():
         raise UserError(
-            f"{config} is a folder: write a config for its images first, simclr init {shlex.quote(str(config))} > my.yaml, "
-            "then simclr run my.yaml"
+            f"{config} is a folder: write a config for its images first, simclr init {shlex.quote(str(config))} "
+            "--out my.yaml, then simclr run my.yaml"
         )
     if not config.is_file():  # a pipe, which Snakemake could not read a second time
         raise UserError(f"{config} is not a regular file: save the config as one, as in simclr run my.yaml")

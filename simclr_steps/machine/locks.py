@@ -22,7 +22,7 @@ def wait_for_lock(file: IO[Any], who: str, place: object) -> None:
 
 
 def try_lock(file: IO[Any], *, without_locks: bool = True) -> bool:
-    """Lock an open file unless another process has; return whether none has, or `without_locks` where there are none."""
+    """Lock an open file unless another process has; return whether none has, `without_locks` where there are none."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -90,7 +90,7 @@ def test_what_follows_two_dashes_of_the_user_are_targets(folder: Path) -> None:
     [
         ("none.yaml", None, "there is no config none.yaml: name yours, as in simclr run my.yaml"),
         ("umap_all", None, "there is no config umap_all: the config comes first, as in simclr run my.yaml umap_all"),
-        (".", None, ". is a folder: write a config for its images first, simclr init . > my.yaml, then simclr run my.yaml"),
+        (".", None, ". is a folder: write a config for its images first, simclr init . --out my.yaml, then simclr run"),
         ("bad.yaml", b"datasets:\n  a: {source: digits}\n\tb: {}\n", "bad.yaml is not valid YAML, line 3 (found"),
         ("twice.yaml", b"umap: {}\numap: {}\n", 'twice.yaml is not valid YAML, lines 1 to 2 (the key "umap" appears'),
         ("image.yaml", bytes(range(256)), "image.yaml is not valid YAML"),
