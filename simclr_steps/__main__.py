@@ -53,6 +53,7 @@ def main() -> int:
     """Run the step that the command line names; return the exit status."""
     end_on_sigterm()
     arguments = parse(sys.argv[1:])
+    end_on_sigterm(resumes=STEPS[arguments.step].logs)
     nodes = getattr(arguments, "hardware.nodes", 1)
     forget_foreign_ranks(nodes)
     if not leads():

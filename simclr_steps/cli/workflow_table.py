@@ -14,7 +14,7 @@ _OF_SNAKEMAKE = (
 OF_WORKFLOW = (
     Step(
         "init",
-        "look at images and print a config that fits them: simclr init photos > my.yaml",
+        "look at images and print a config that fits them: simclr init photos --out my.yaml",
         (
             Option(
                 "images",
@@ -23,6 +23,11 @@ OF_WORKFLOW = (
                     "type": Path,
                     "help": "folder of images, CSV file that lists them, .npz file, or folder of .npy arrays",
                 },
+            ),
+            Option(
+                "--out",
+                "file",
+                {"type": Path, "metavar": "FILE", "help": "write the config into this new file instead of printing it"},
             ),
         ),
         wing="commands",
@@ -70,8 +75,8 @@ OF_WORKFLOW = (
     ),
     Step(
         "prune",
-        "list the finished training runs kept in the work folder, with size and age; with --remove, remove those "
-        "that no result needs",
+        "list the training runs kept in the work folder, finished and interrupted, with size and age; with --remove, "
+        "remove the finished ones that no result needs",
         (
             Option(
                 "work",
@@ -79,6 +84,11 @@ OF_WORKFLOW = (
                 {"type": Path, "nargs": "?", "default": Path("work"), "help": "the folder (default: %(default)s)"},
             ),
             Option("--remove", "remove", {"action": "store_true", "help": "remove the superseded ones"}),
+            Option(
+                "--remove-interrupted",
+                "remove_interrupted",
+                {"action": "store_true", "help": "remove the interrupted ones, which then cannot resume"},
+            ),
         ),
         wing="commands",
         logs=False,

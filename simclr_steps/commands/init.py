@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -10,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from simclr_steps.data.array_listing import NAMES
-from simclr_steps.data.file_kinds import ARRAY, ARRAYS, kind_of
+from simclr_steps.data.file_kinds import ARRAY, ARRAYS, NO_FILE, kind_of
 from simclr_steps.data.first_look import TILE, FirstLook, look_at_arrays, look_at_files
 from simclr_steps.data.image_files import is_image
 from simclr_steps.data.seen_images import seen
+from simclr_steps.files import write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.methods.estimates import estimates
@@ -40,14 +43,22 @@ _LONGEST_NAME = 60  # characters
 _MISREAD = re.compile(r"~.*|[+-]?\d+(\.\d*)?[eE][+-]?\d+", re.DOTALL)  # a home, and what YAML 1.2 takes for a number
 
 
-def init(images: Path) -> None:
+def init(images: Path, file: Path | None = None) -> None:
     """Print a config for a folder of images, a CSV file that lists them, or NumPy's arrays.
+
+    Parameters
+    ----------
+    file
+        Write the config into this new file instead.
 
     Raises
     ------
     UserError
-        When there are no images, none of those that were opened is readable, or they are too few to train on.
+        When there are no images, none of those that were opened is readable, or they are too few to train on; and when
+        `file` exists, which may have been edited.
     """
+    if file and os.path.lexists(file):
+        raise UserError(f"--out: {file} exists and is not replaced: remove it first, or give another name")
     try:
         str(images).encode()
     except UnicodeEncodeError:
@@ -55,9 +66,13 @@ def init(images: Path) -> None:
     if _MISREAD.fullmatch(str(images)):
         images = images.absolute()
     try:
-        text = _config(images, _look(images))
+        text = _config(images, _look(images), file)
     except UserError as error:
         raise UserError(str(error).removeprefix("path: ")) from error
+    if file:
+        write_text(file, text)
+        print(f"wrote {file}, whose comments say what was seen: simclr run {shlex.quote(str(file))}")
+        return
     sys.stdout.buffer.write(text.encode())
     sys.stdout.buffer.flush()
 
@@ -71,6 +86,8 @@ def _look(path: Path) -> FirstLook:
     kind = kind_of(path)
     if kind == ARRAYS:
         return look_at_arrays(path)
+    if kind == NO_FILE:
+        raise UserError(f"{path} is {kind}: give a folder of images, a CSV file that lists them, or arrays")
     if kind == ARRAY:
         raise UserError(f"{path} is {kind}: put it as train_images.npy into a folder of its own, and give that folder")
     if is_image(path.name):
@@ -78,8 +95,9 @@ def _look(path: Path) -> FirstLook:
     return look_at_files(path)
 
 
-def _config(path: Path, look: FirstLook) -> str:
-    """Return the config's text, after it was read as the workflow reads it."""
+def _config(path: Path, look: FirstLook, file: Path | None) -> str:
+    """Return the text of a config for a file, after it was read as the workflow reads it."""
+    saving, saved = ("Edit", named(str(file))) if file else ("Save this as my.yaml, edit", "my.yaml")
     has_gpu = machine_shows_gpu()
     name = _name_of(path)
     side = _SIDE_WITH_GPU if has_gpu else _SIDE_WITHOUT
@@ -106,7 +124,7 @@ def _config(path: Path, look: FirstLook) -> str:
         content["umap"] = [line("split", "train", f"as the test split has few images to draw, {counts['test']}")]
     content["experiments"] = [*experiment, f"  {line('seeds', [0], 'such as [0, 1, 2]: each is trained by itself')}"]
     header = [
-        f"SimCLR for {named(str(path))}. Save this as my.yaml, edit what you like, and run it: simclr run my.yaml",
+        f"SimCLR for {named(str(path))}. {saving} what you like, and run it: simclr run {saved}",
         "",
         *seen(look, splits),
         "",

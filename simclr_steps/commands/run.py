@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -110,6 +111,13 @@ def _check_config(config: Path) -> None:
     if not config.exists():
         first = f"the config comes first, as in simclr run my.yaml {config}" if str(config) in TARGETS else ""
         raise UserError(f"there is no config {config}: {first or 'name yours, as in simclr run my.yaml'}")
+    if config.is_dir():
+        raise UserError(
+            f"{config} is a folder: write a config for its images first, simclr init {shlex.quote(str(config))} "
+            "--out my.yaml, then simclr run my.yaml"
+        )
+    if not config.is_file():  # a pipe, which Snakemake could not read a second time
+        raise UserError(f"{config} is not a regular file: save the config as one, as in simclr run my.yaml")
     if not isinstance(read_yaml(config), dict):
         raise UserError(f"{config} holds no block, such as datasets: name a config, as in simclr run my.yaml")
 

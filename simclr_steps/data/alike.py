@@ -40,13 +40,14 @@ def check_alike(file: File, image: Decoded, first: tuple[Path, Decoded] | None) 
     other, example = first
     if image.dtype != example.dtype:
         raise UserError(
-            f"{other} has {example.dtype} values and {shown(file)} {image.dtype}: convert one of them, as all images "
-            "share one range"
+            f"{other} has {example.dtype} values and {shown(file)} {image.dtype}: convert one of them, or make "
+            "each kind a data set with a folder of its own, as all images of one share a range"
         )
     found, expected = image.values.shape[2], example.values.shape[2]
     if found != expected:
         raise UserError(
-            f"{other} has {counted_channels(expected)} and {shown(file)} {found}: make them equal, or remove one"
+            f"{other} has {counted_channels(expected)} and {shown(file)} {found}: make them equal, or "
+            "make each kind a data set with a folder of its own"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ ARRAYS = "an .npz file"
 ARCHIVE = "an archive"
 WORKBOOK = "an Excel workbook"
 EMPTY = "an empty file"
+NO_FILE = "a pipe, a socket or a device"
 
 _STARTS = {  # at these bytes
     b"\x93NUMPY": (0, ARRAY),
@@ -68,6 +70,9 @@ def converter_by_name(name: str) -> str | None:
 
 def kind_of(path: Path) -> str | None:
     """Return what an existing file is, as a noun with its article, or None if its content does not tell."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe would wait for a writer
+        return NO_FILE
     with path.open("rb") as file:
         start = file.read(512)
     if not start:

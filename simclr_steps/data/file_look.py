@@ -9,7 +9,7 @@ from pathlib import Path
 import tifffile
 from PIL import ExifTags, Image
 
-from simclr_steps.data.decoding import quietly
+from simclr_steps.data.decoding import check_regular, quietly
 from simclr_steps.data.measured_files import is_tiff
 from simclr_steps.data.readable import UnreadableError
 from simclr_steps.data.stored_arrays import read_header
@@ -49,6 +49,7 @@ def look_at(path: Path) -> FileLook:
 
     A damaged file can fail in any way, as reading it can; see simclr_steps.data.decoding.reason_of.
     """
+    check_regular(path)
     with path.open("rb") as file:
         is_array = file.read(len(_NUMPY)) == _NUMPY
     if is_array:

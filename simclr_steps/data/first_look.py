@@ -82,6 +82,8 @@ def look_at_arrays(path: Path) -> FirstLook:
         keys["layout"] = "NCHW"
     dataset = ArraysDataset.model_validate(keys)
     listing = list_arrays(dataset)
+    if not listing.names:
+        raise UserError(f"{path} holds no images: train_images has the shape {stored.shape if stored else ()}")
     height, width, channels = listing.shape
     from simclr_steps.data.numpy_files import read_arrays  # slow to import, and files need it not
 

@@ -12,6 +12,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+_ARRAY = ".npy"
 _LEFTOVERS = frozenset(  # of archives, file servers and systems; with small copies of images, or deleted ones
     {
         "__macosx",
@@ -56,7 +57,7 @@ def find_images(folder: Path) -> list[str]:
     listed = ", ".join(f"{count} {suffix or 'without a suffix'}" for suffix, count in sorted(others.items()))
     if not images:
         found = f" but {listed}: add some, or convert these" if others else ": add some"
-        raise UserError(f"path: {folder} contains no images ({', '.join(sorted(SUFFIXES))}){found}")
+        raise UserError(f"path: {folder} contains no images ({', '.join(sorted({*SUFFIXES, _ARRAY}))}){found}")
     if others:
         log.info("ignored %d other files: %s", others.total(), listed)
     return sorted(images, key=lambda name: name.replace("/", "\0"))  # as a folder precedes what its name begins
@@ -107,4 +108,4 @@ def is_image(name: str) -> bool:
 
 
 def _is_array(name: str) -> bool:
-    return name.lower().endswith(".npy")
+    return name.lower().endswith(_ARRAY)

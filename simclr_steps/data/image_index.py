@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from simclr_steps.data.boxes import Box, box_in
@@ -113,7 +114,26 @@ def _holds_splits(folder: Path) -> bool:
 
 
 def _sub_folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and not is_passed_over(path.name)]
+    return [
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and not is_passed_over(path.name) and not _only_leads_back(path)
+    ]
+
+
+def _only_leads_back(folder: Path) -> bool:
+    """Return whether a folder is a link to one that it lies in, or holds such links and nothing else."""
+    if _is_link_back(folder):
+        return True
+    with os.scandir(folder) as entries:
+        first = next((entry for entry in entries if not is_passed_over(entry.name)), None)
+        return first is not None and all(
+            is_passed_over(entry.name) or _is_link_back(Path(entry.path)) for entry in chain([first], entries)
+        )
+
+
+def _is_link_back(path: Path) -> bool:
+    return path.is_symlink() and path.is_dir() and path.parent.resolve().is_relative_to(path.resolve())
 
 
 def index_table(table: Path, columns: Sequence[str] = COLUMNS, further: Sequence[str] = ()) -> list[ImageFile]:

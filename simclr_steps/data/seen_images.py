@@ -9,12 +9,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from simclr_steps.data.first_look import FirstLook
+from simclr_steps.data.likely_channels import likely_channels
 from simclr_steps.data.likely_groups import look_like_groups
 from simclr_steps.data.parts_of_images import COLUMNS as OF_PART
 from simclr_steps.data.splits import SplitNames
 from simclr_steps.settings.base import NO_LABEL, PACKED_SPLITS
 from simclr_steps.settings.image_format import counted_channels
 from simclr_steps.settings.written import listed, named
+
+_FEW = 60  # images, which README's example needs
 
 
 def seen(look: FirstLook, splits: SplitNames) -> Iterator[str]:
@@ -36,6 +39,13 @@ def seen(look: FirstLook, splits: SplitNames) -> Iterator[str]:
     if look.unreadable:
         file, reason = next(iter(look.unreadable.items()))
         yield f"Unreadable: {len(look.unreadable)} of those opened, such as {named(file.name)} ({named(reason)})."
+    is_in_one_file = list(listing.files) == ["path"] and listing.boxes is None
+    if is_in_one_file and (channels := likely_channels(listing.names)):
+        yield (
+            f"Channels: names such as {listed([file.rpartition('/')[2] for file in channels.values()])} suggest that "
+            "each channel has a file of its own, and here each file is taken for an image. If so, list them in a table "
+            "with a column for each channel: docs/data.md shows how, under One file per channel."
+        )
     yield f"Classes: {_classes(look)}."
     if look_like_groups(listing.classes):
         yield (
@@ -47,6 +57,11 @@ def seen(look: FirstLook, splits: SplitNames) -> Iterator[str]:
     drawn = [split for split in PACKED_SPLITS if split not in given and counts[split]]
     numbers = ", ".join(f"{split} {counts[split]:,}" for split in PACKED_SPLITS)
     yield f"Splits: {numbers}{f' ({listed(drawn)} drawn)' if drawn else ' (as given)'}."
+    if images * look.parts < _FEW:
+        yield (
+            f"Few images: below some {_FEW} there is little to learn from, and accuracies on so few mean next to "
+            "nothing. Add some, of which most need no label, or start from given weights (docs/weights.md)."
+        )
     if listing.groups is not None:
         names = np.unique(listing.groups).tolist()
         yield f"Groups: {len(names):,}: {listed(names, 3)}; each is in one split."

@@ -21,14 +21,14 @@ def wait_for_lock(file: IO[Any], who: str, place: object) -> None:
         log.warning("warning: %s cannot be locked (%s): do not start a second process there", place, error.strerror)
 
 
-def try_lock(file: IO[Any]) -> bool:
-    """Lock an open file unless another process has; return whether none has, as where there are no locks."""
+def try_lock(file: IO[Any], *, without_locks: bool = True) -> bool:
+    """Lock an open file unless another process has; return whether none has, `without_locks` where there are none."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        return True
+        return without_locks
     return True
 
 

@@ -13,13 +13,14 @@ from simclr_steps.machine.processes import die_with_parent, leads
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def end_on_sigterm() -> None:
-    """Make SIGTERM end this program as Ctrl-C does: clean up, and say why."""
-    signal.signal(signal.SIGTERM, _end)
+def end_on_sigterm(*, resumes: bool = True) -> None:
+    """Make SIGTERM end this program as Ctrl-C does: clean up, and say why, and that it resumes if it does."""
+    advice = ": run again to resume" if resumes else ""
 
+    def end(number: int, frame: Any) -> NoReturn:
+        raise Stopped(f"stopped ({signal.Signals(number).name}){advice}", 128 + number)
 
-def _end(number: int, frame: Any) -> NoReturn:
-    raise Stopped(f"stopped ({signal.Signals(number).name}): run again to resume", 128 + number)
+    signal.signal(signal.SIGTERM, end)
 
 
 def end_with_parent() -> None:

@@ -16,6 +16,7 @@ _GPU_SPEED = 20e12  # operations per second that a GPU is taken to reach
 _SHARE_OF_PRODUCT = 0.4  # of the speed of a matrix product that training reaches on a CPU
 _PER_PIXEL = {"imagenet": 3.6e4, "small": 5.5e5}  # multiplications of a ResNet-18, by its stem
 _OF_TRAINING = 6  # a multiplication is two operations, and backward is twice forward
+_BUSY = 1.5  # programs for each core
 _SIDE, _SECONDS = 1024, 0.2  # of the matrices that are multiplied, and for how long
 
 
@@ -41,7 +42,7 @@ def estimates(look: FirstLook, size: Size, stem: str, train: int, *, has_gpu: bo
         f"if the GPU computes {_GPU_SPEED / 1e12:.0f} TFLOP/s"
         if has_gpu
         else f"as a matrix product reached {product / 1e9:.0f} GFLOP/s here and training reaches about "
-        f"{100 * _SHARE_OF_PRODUCT:.0f} % of that"
+        f"{100 * _SHARE_OF_PRODUCT:.0f} % of that{_busy(cores)}"
     )
     yield (
         f"Time: about {_roughly(operations / speed)} for pretraining, {epochs} epochs with batches of {batch}, "
@@ -55,6 +56,14 @@ def estimates(look: FirstLook, size: Size, stem: str, train: int, *, has_gpu: bo
         f"Disk: about {_bytes(values * (1 + is_deep))} for the packed images{waiting}, and about half a GB for the "
         "checkpoints and results of a run."
     )
+
+
+def _busy(cores: int) -> str:
+    """Return that other programs slow this machine down, if they do, and what that means."""
+    load = os.getloadavg()[0]
+    if load <= _BUSY * cores:
+        return ""
+    return f", but the machine is busy with {load:.0f} programs at once: it takes less time when they have ended"
 
 
 def _speed_of_product() -> float:

@@ -104,7 +104,8 @@ def _of_random_weights(before: float, after: float, labeled: int, shown: str, *,
     if before - after > 2 * error:
         return f"training made the features worse than random ones: kNN accuracy on the hold-out was {shown}: {advice}"
     if little_gain and after - before <= error:
-        return f"did not learn: kNN as random weights, whose accuracy on the hold-out was {shown}: {advice}"
+        found = f"kNN on the {labeled:,} labeled images of the hold-out is not clearly better than with random weights"
+        return f"did not learn: {found}: its accuracy was {shown}: {advice}"
     return None
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from simclr_steps.data.file_kinds import converter_by_name
+from simclr_steps.data.first_look import look_at_files
 from simclr_steps.data.image_index import COLUMNS
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import plan
@@ -25,6 +27,17 @@ def test_an_example_is_a_valid_data_set_in_ten_lines(example: str) -> None:
     [name] = content["datasets"]
     read_config({**content, "pretrains": {"simclr": {}}, "experiments": [{"dataset": name, "pretrain": "simclr"}]})
     assert len(example.splitlines()) <= 10
+
+
+def test_the_table_of_one_file_per_channel_gives_a_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("0_1_N_G", "0_1_N_R", "0_2_N_G", "0_2_N_R", "0_3_N_G", "other"):
+        (tmp_path / "cells").mkdir(exist_ok=True)
+        Image.new("L", (16, 16)).save(tmp_path / f"cells/{name}.png")
+    [code] = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    exec(compile(code, "docs/data.md", "exec"), {})
+    look = look_at_files(Path("cells.csv"))
+    assert look.keys["channels"] == ["G", "R"] and look.listing.names == ["cells/0_1_N_G.png", "cells/0_2_N_G.png"]
 
 
 def test_every_column_has_a_line() -> None:

@@ -126,7 +126,7 @@ def test_scikit_learn(
     run: Run, write_encoder: WriteEncoder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_encoder(channels=3)
-    write_pictures(tmp_path / "photos", *(f"{name}/{number}.png" for name in ("cat", "dog") for number in range(3)))
+    write_pictures(tmp_path / "photos", *(f"{name}/{number}.jpg" for name in ("cat", "dog") for number in range(3)))
     run("scikit-learn")
     assert 0 <= float(capsys.readouterr().out) <= 1
 

@@ -44,7 +44,7 @@ def test_every_step_has_help(step: str, capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as end:
         parse([step, "--help"])
     assert end.value.code == 0
-    assert ("--out" in capsys.readouterr().out) == (step not in ("check", "init", "watch", "prune", "run"))
+    assert ("--out" in capsys.readouterr().out) == (step not in ("check", "watch", "prune", "run"))
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,16 @@ def test_sigterm_that_a_library_turns_into_an_error_of_its_own_is_no_bug_of_the_
     ended = subprocess.run([sys.executable, "-c", code, *PRETRAIN], capture_output=True, text=True, check=False)
     assert ended.returncode == 143
     assert ended.stderr.count("\n") == 1 and "stopped (SIGTERM): run again to resume" in ended.stderr
+
+
+def test_sigterm_of_a_command_that_keeps_nothing_does_not_speak_of_resuming() -> None:
+    code = (
+        "import os, signal, sys; from simclr_steps import __main__ as main\n"
+        "main.run = lambda *_: os.kill(os.getpid(), signal.SIGTERM); sys.exit(main.main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, "init", "."], capture_output=True, text=True, check=False)
+    assert ended.returncode == 143
+    assert ended.stderr.endswith("init: stopped (SIGTERM)\n")
 
 
 @pytest.mark.parametrize("module", ["simclr_steps.steps.attic", "json.attic"])

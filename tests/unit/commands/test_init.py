@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,17 @@ def test_unreadable_images_are_named(printed: Printed) -> None:
     assert "# Unreadable: 1 of those opened, such as broken.png (it is a PNG image, but damaged)." in text
 
 
+def test_a_pipe_is_not_waited_for(printed: Printed) -> None:
+    os.mkfifo("pipe")
+    with pytest.raises(UserError, match="pipe is a pipe, a socket or a device: give a folder of images"):
+        printed("pipe")
+    for number in range(10):
+        write(f"photos/{number}.png")
+    os.mkfifo("photos/pipe.png")
+    _, text = printed("photos")
+    assert "# Unreadable: 1 of those opened, such as pipe.png (it is not a regular file)." in text
+
+
 def test_few_images_are_still_trained_on_but_not_one(printed: Printed) -> None:
     write("photos/0.png")
     with pytest.raises(UserError, match="too few images to train on and to judge by, 1 in all: add some"):
@@ -177,6 +189,22 @@ def test_few_images_are_still_trained_on_but_not_one(printed: Printed) -> None:
         write(f"photos/{number}.png")
     config, _ = printed("photos")
     assert config.selection.criterion == "last" and only_dataset(config).validation_fraction == 0
+
+
+def test_a_file_that_exists_is_not_replaced(printed: Printed, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    for number in range(8):
+        write(f"photos/{number}.png")
+    init(Path("photos"), Path("new.yaml"))
+    assert capfdbinary.readouterr().out.endswith(b": simclr run new.yaml\n")
+    text = Path("new.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# SimCLR for photos. Edit what you like, and run it: simclr run new.yaml\n")
+    assert only_dataset(read_config(yaml.safe_load(text))).path == "photos"
+    Path("new.yaml").write_text("edited")
+    with pytest.raises(UserError, match="--out: new.yaml exists and is not replaced: remove it first"):
+        init(Path("photos"), Path("new.yaml"))
+    with pytest.raises(UserError, match="nowhere does not exist"):
+        init(Path("nowhere"), Path("other.yaml"))
+    assert Path("new.yaml").read_text() == "edited" and not Path("other.yaml").exists()
 
 
 def test_one_image_to_hold_out_chooses_nothing(printed: Printed) -> None:
@@ -190,9 +218,10 @@ def test_one_image_to_hold_out_chooses_nothing(printed: Printed) -> None:
     ("path", "message"),
     [
         ("nowhere", "nowhere does not exist: give a folder of images"),
-        ("empty", "empty contains no images .*: add some"),
+        ("empty", r"empty contains no images .*\.npy.*: add some"),
         ("bad", "bad/0.png is unreadable .*, and so is each image that was opened: fix or convert them"),
         ("bad/0.png", "bad/0.png is one image, and SimCLR needs many: give the folder that holds them"),
+        ("zero.npz", r"zero.npz holds no images: train_images has the shape \(0, 16, 16, 1\)"),
         ("one.npy", "one.npy is a single NumPy array: put it as train_images.npy into a folder of its own"),
         ("caf\udce9", "the path is not valid UTF-8"),
         (".", 'datasets.* contains "benchmarks", where the workflow writes'),
@@ -205,6 +234,7 @@ def test_what_is_no_set_of_images_is_one_sentence(printed: Printed, path: str, m
     for number in range(3):
         Path(f"bad/{number}.png").write_bytes(b"nothing")
     np.save("one.npy", np.zeros((4, 4)))
+    np.savez("zero.npz", train_images=np.zeros((0, 16, 16, 1), np.uint8))
     Path("empty.csv").write_text("a,b\n1,2")
     if path == ".":
         for folder in ("empty", "bad"):

@@ -1,7 +1,8 @@
-"""Finished trainings are listed, and those that no result needs are removed when that is asked for."""
+"""Kept trainings are listed, and those that no result needs or that were left are removed when that is asked for."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -32,18 +33,53 @@ def test_finished_trainings_are_listed_and_superseded_ones_removed_only_if_asked
 ) -> None:
     old, used = keep(tmp_path / "work", "old", 3), keep(tmp_path / "work", "used", 0)
     place_folder(used / "published", tmp_path / "results", ["*"])
-    unfinished = tmp_path / "work/digits/simclr/seed0/pretrain/unfinished/training.ckpt"
-    unfinished.parent.mkdir()
-    unfinished.touch()
     prune(tmp_path / "work")
-    first, second, total = capsys.readouterr().out.splitlines()
+    names, first, second, total = capsys.readouterr().out.splitlines()
+    assert names.split() == ["size", "age", "state", "folder"]
     assert first.split() == ["1.0", "MB", "3", "days", "superseded", str(old)]
     assert second.split() == ["1.0", "MB", "1", "min", "00", "s", "in", "results", str(used)]
-    assert total == "2 finished training runs, 1 superseded, 1.0 MB: --remove removes them"
+    assert total == "2 training runs; 1 superseded, 1.0 MB: --remove removes it"
     assert old.exists()
     prune(tmp_path / "work", remove=True)
-    assert capsys.readouterr().out.splitlines()[-1] == "removed 1 of 2 finished training runs, 1.0 MB"
-    assert not old.exists() and (used / "published/last.ckpt").exists() and unfinished.exists()
+    assert capsys.readouterr().out.splitlines()[-1] == "removed 1 of 2 training runs, 1.0 MB"
+    assert not old.exists() and (used / "published/last.ckpt").exists()
+
+
+def test_interrupted_trainings_are_listed_and_removed_only_if_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, left = keep(tmp_path, "old", 3), tmp_path / "digits/simclr/seed0/pretrain/left"
+    left.mkdir()
+    (left / "lock").touch()
+    (left / "training.ckpt").write_bytes(bytes(2_000_000))
+    prune(tmp_path)
+    listed, total = capsys.readouterr().out.splitlines()[2:]
+    assert listed.split() == ["2.0", "MB", "0", "s", "interrupted", str(left)]
+    assert total.endswith("; 1 interrupted, 2.0 MB: --remove-interrupted removes it")
+    with (left / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        prune(tmp_path, remove_interrupted=True)
+        assert f"goes on      {left}" in capsys.readouterr().out and left.exists()
+    prune(tmp_path, remove=True)
+    assert left.exists() and not old.exists()
+    prune(tmp_path, remove_interrupted=True)
+    assert capsys.readouterr().out.splitlines()[-1] == "removed 1 of 1 training runs, 2.0 MB" and not left.exists()
+
+
+def test_where_there_are_no_locks_interrupted_trainings_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, left = keep(tmp_path, "old", 3), tmp_path / "left"
+    left.mkdir()
+    (left / "lock").touch()
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    prune(tmp_path, remove=True, remove_interrupted=True)
+    assert f"{left} is or may be in use and stays" in capsys.readouterr().out
+    assert left.exists() and not old.exists()
 
 
 def test_a_work_folder_where_a_step_works_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +87,7 @@ def test_a_work_folder_where_a_step_works_stays(tmp_path: Path, capsys: pytest.C
     with (busy / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         prune(tmp_path, remove=True)
-    assert f"{busy} is in use and stays" in capsys.readouterr().out and busy.exists()
+    assert f"{busy} is or may be in use and stays" in capsys.readouterr().out and busy.exists()
 
 
 def test_a_folder_that_does_not_exist_is_reported(tmp_path: Path) -> None:

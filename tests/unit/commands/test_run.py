@@ -90,7 +90,7 @@ def test_what_follows_two_dashes_of_the_user_are_targets(folder: Path) -> None:
     [
         ("none.yaml", None, "there is no config none.yaml: name yours, as in simclr run my.yaml"),
         ("umap_all", None, "there is no config umap_all: the config comes first, as in simclr run my.yaml umap_all"),
-        (".", None, "cannot read the settings file .: Is a directory"),
+        (".", None, ". is a folder: write a config for its images first, simclr init . --out my.yaml, then simclr run"),
         ("bad.yaml", b"datasets:\n  a: {source: digits}\n\tb: {}\n", "bad.yaml is not valid YAML, line 3 (found"),
         ("twice.yaml", b"umap: {}\numap: {}\n", 'twice.yaml is not valid YAML, lines 1 to 2 (the key "umap" appears'),
         ("image.yaml", bytes(range(256)), "image.yaml is not valid YAML"),
@@ -104,6 +104,12 @@ def test_config_that_cannot_be_read_is_named(name: str, content: bytes | None, s
     with pytest.raises(UserError) as error:
         words(config=name)
     assert sentence in str(error.value)
+
+
+def test_config_that_is_a_pipe_is_refused_without_a_wait(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(UserError, match="pipe is not a regular file: save the config as one"):
+        words(config="pipe")
 
 
 def test_config_that_the_system_does_not_let_read_is_named(folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_the_first_readable_image_is_what_others_are_compared_with(tmp_path: Pat
     ("channels", "dtype", "sentence"),
     [
         (2, "float32", "a.tif has uint16 values and .*b.tif float32: convert one of them"),
-        (3, "uint16", "a.tif has 2 channels and .*b.tif 3: make them equal, or remove one"),
+        (3, "uint16", "a.tif has 2 channels and .*b.tif 3: make them equal, or make each kind"),
     ],
 )
 def test_images_of_another_type_or_other_channels_are_named(

@@ -45,6 +45,17 @@ def test_sub_folders_are_classes_at_any_depth_and_images_beside_them_have_no_lab
     ]
 
 
+def test_folders_that_only_lead_back_are_no_classes(tmp_path: Path) -> None:
+    folder = put(tmp_path, "train/cat/1.png", "val/cat/3.png")
+    (folder / "links").mkdir()
+    (folder / "links/up").symlink_to("..")
+    (folder / "here").symlink_to(".")
+    assert [label for _, label, _ in found(index_folder(folder))] == ["cat", "cat"]
+    (folder / "links/up").unlink()
+    with pytest.raises(UserError, match="named like a split, next to links"):
+        index_folder(folder)
+
+
 def test_sub_folders_named_like_splits_hold_classes(tmp_path: Path) -> None:
     folder = put(
         tmp_path, "train/cat/1.png", "train/2.png", "val/cat/3.png", "test/dog/4.png", "unlabeled/a/b/5.png", "6.png"

@@ -11,6 +11,11 @@ from simclr_steps.data.first_look import look_at_files
 from simclr_steps.data.seen_images import seen
 from simclr_steps.data.splits import SplitNames
 
+FEW = (
+    "Few images: below some 60 there is little to learn from, and accuracies on so few mean next to nothing. "
+    "Add some, of which most need no label, or start from given weights (docs/weights.md)."
+)
+
 
 def splits_of(*names: str) -> SplitNames:
     return np.array(names)
@@ -27,7 +32,15 @@ def test_a_folder_without_labels(tmp_path: Path) -> None:
         "Unreadable: 1 of those opened, such as bad\\n.png (it is damaged, or not one of JPEG, PNG, …).",
         "Classes: none; class folders, or a CSV file with the column label, would give them.",
         "Splits: train 2, validation 1, test 1 (validation, test drawn).",
+        FEW,
     ]
+
+
+def test_names_of_one_file_per_channel_are_told(tmp_path: Path) -> None:
+    for name in ("a_G", "a_R", "b_G", "b_R"):
+        Image.new("L", (8, 8)).save(tmp_path / f"{name}.png")
+    lines = list(seen(look_at_files(tmp_path), splits_of(*["train"] * 4)))
+    assert sum(line.startswith("Channels: names such as a_G.png, a_R.png suggest") for line in lines) == 1
 
 
 def test_folders_that_are_named_as_groups_are_asked_about(tmp_path: Path) -> None:
@@ -53,6 +66,7 @@ def test_a_table_with_a_single_class_groups_and_columns(tmp_path: Path) -> None:
         "Values: gray, float32, nearly all from 0 to 0.375.",
         "Classes: 1: x (1), and 3 images without, which alone gives a classifier nothing to tell apart.",
         "Splits: train 3, validation 0, test 1 (as given).",
+        FEW,
         "Groups: 4: g0, g1, g2 and 1 more; each is in one split.",
         "Further columns: plate. The key metadata takes a list of those that may be a batch effect, such as a plate.",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,15 @@ def test_machine_time_and_disk(tmp_path: Path, has_gpu: bool, machine: str) -> N
     assert found[2] == (
         "Disk: about 1.0 MB for the packed images, and about half a GB for the checkpoints and results of a run."
     )
+
+
+@pytest.mark.parametrize(("load", "is_busy"), [(0.2, False), (400.0, True)])
+def test_a_busy_machine_is_told(tmp_path: Path, load: float, is_busy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    np.save(tmp_path / "train_images.npy", np.zeros((100, 32, 32), dtype=np.uint8))
+    time = list(estimates(look_at_arrays(tmp_path), (32, 32), "small", 72, has_gpu=False))[1]
+    assert ("the machine is busy with 400 programs at once: it takes less time when they have ended" in time) == is_busy
 
 
 def test_deep_images_take_twice_the_space_and_more_while_they_are_packed(tmp_path: Path) -> None:
