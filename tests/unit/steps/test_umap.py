@@ -155,7 +155,7 @@ def test_the_points_of_both_layers_are_one_table_with_pictures_clusters_and_vote
 def test_points_are_drawn_by_the_columns_that_are_asked_for(data: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "features", digits(60, 260)[1])
     rows = pd.read_parquet(features / "rows.parquet")
-    further = {"site": ["here", "there"] * 30, "note": "the same", "plate": pd.Series(["P1", "P2", None] * 20)}
+    further: dict[str, Any] = {"site": ["here", "there"] * 30, "note": "the same", "plate": pd.Series(["P1", "P2", None] * 20)}
     rows.assign(**further).to_parquet(features / "rows.parquet")
     run(features, data, tmp_path / "out", columns=["plate"])
     assert {path.name for path in (tmp_path / "out").glob("metadata.*")} == {"metadata.png", "metadata.svg"}
@@ -201,7 +201,7 @@ def test_features_without_labels_get_no_invented_metric(write_packed: WritePacke
     found = run(features, data, tmp_path / "out")["backbone"]
     assert (found["knn_accuracy_plane"], found["knn_accuracy_features"], found["silhouette"]) == (None, None, None)
     assert found["trustworthiness"] > 0.5
-    assert "cannot be measured" in found["note"]
+    assert "were not measured: they require labels" in found["note"]
     assert "no image has a label" in (tmp_path / "out" / "map.html").read_text()
     with pytest.raises(UserError, match=r"umap\.supervised: test of data has no labels for UMAP to use"):
         run(features, data, tmp_path / "supervised", supervised=True)

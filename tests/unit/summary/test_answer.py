@@ -80,6 +80,7 @@ def test_without_labels_it_speaks_of_features_and_neighbors(tmp_path: Path) -> N
     write_run(tmp_path, 0, labeled=False)
     [run] = [read_run(one, tmp_path) for one in settings(0).runs]
     run.explored = {"note": None, "images": {"train": 9}, "clusters": {"count": 3}}
+    run.explored["labels"] = {"judged": 0, "doubtful": 0}
     run.explored["duplicates"] = {"pairs": 1, "pairs_across": 0}
     features, neighbors, clusters, accuracy = answered(run)
     assert features == (

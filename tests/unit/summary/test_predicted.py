@@ -22,7 +22,7 @@ from tests.unit.summary.written_results import settings, write_finetune, write_r
 CLASSES = ["<cat>", "dog", "none of these"]
 
 
-def table(count: int, labels: npt.NDArray[Any] | None = None) -> pd.DataFrame:
+def table(count: int, labels: pd.Series[Any] | None = None) -> pd.DataFrame:
     """Return predictions of which row 0 is the surest, and whose sources are long and hostile."""
     sure = np.linspace(0.9, 0.5, count)
     rest = (1 - sure) / 2
@@ -68,7 +68,7 @@ def test_a_section_for_each_split_that_was_predicted_with_pictures_and_whole_nam
     folder = write_run(tmp_path, 0) / "finetune" / "tuned"
     folder.mkdir(parents=True)
     asked = settings(0, finetunes=("tuned",)).model_copy(update={"predicted": ["test", "train", "unlabeled"]})
-    whole = table(40, np.where(labels < 0, None, labels))
+    whole = table(40, pd.Series(labels, dtype="Int64").mask(labels < 0))
     whole.to_parquet(folder / "train.predictions.parquet")
     whole[labels < 0].to_parquet(folder / "unlabeled.predictions.parquet")
     found = list(predicted(asked, tmp_path, data.parent, {"digits": read_description(data)}))
