@@ -54,7 +54,7 @@ def encoder(channels, image_size):
 """
 
 # Not on the lent machine, as its list of packages says.
-ABSENT = ("snakemake", "umap", "pynndescent", "bokeh")
+ABSENT = ("snakemake", "umap", "pynndescent")
 BLOCKER = f"""
 import sys
 

@@ -155,7 +155,8 @@ def test_the_points_of_both_layers_are_one_table_with_pictures_clusters_and_vote
 def test_points_are_drawn_by_the_columns_that_are_asked_for(data: Path, tmp_path: Path) -> None:
     features = write_features(tmp_path / "features", digits(60, 260)[1])
     rows = pd.read_parquet(features / "rows.parquet")
-    further: dict[str, Any] = {"site": ["here", "there"] * 30, "note": "the same", "plate": pd.Series(["P1", "P2", None] * 20)}
+    plates = pd.Series(["P1", "P2", None] * 20)
+    further: dict[str, Any] = {"site": ["here", "there"] * 30, "note": "the same", "plate": plates}
     rows.assign(**further).to_parquet(features / "rows.parquet")
     run(features, data, tmp_path / "out", columns=["plate"])
     assert {path.name for path in (tmp_path / "out").glob("metadata.*")} == {"metadata.png", "metadata.svg"}
