@@ -70,7 +70,9 @@ OF_ENCODERS = (
                 },
             ),
             FOUND,
-            out("file to write, .parquet, .csv or .npz: image, rank, cosine, path; beside it .html and .csv.json"),
+            out(
+                "file to write, .parquet, .csv or .npz: image, rank, cosine, path, features; beside it .html, .csv.json"
+            ),
             GPUS,
         ),
     ),

@@ -15,9 +15,7 @@ from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, rows_of_split
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.base import NO_LABEL
-
-_ARRAY_OF = {"unlabeled": "train"}
+from simclr_steps.settings.base import NO_LABEL, array_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class SeveralSplits:
 
     def array(self) -> npt.NDArray[np.str_]:
         """Return which array each image is in, [N]."""
-        return self.table["split"].replace(_ARRAY_OF).to_numpy(dtype=np.str_)
+        return self.table["split"].map(array_of).to_numpy(dtype=np.str_)
 
     def features(self) -> npt.NDArray[np.float32]:
         """Read the features, [N, D]."""
@@ -47,7 +45,7 @@ def several_splits(features: Path, data: Path, pixel_hash: str, named: Sequence[
     UserError
         When they are of other images or of different encoders, or, if all `must` be there, one of them has no images.
     """
-    arrays = sorted({_ARRAY_OF.get(split, split) for split in named}, key=["train", "validation", "test"].index)
+    arrays = sorted({array_of(split) for split in named}, key=["train", "validation", "test"].index)
     tables, labels, groups, opened, encoders = [], [], [], {}, {}
     for array in arrays:
         folder = features / array

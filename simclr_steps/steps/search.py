@@ -47,11 +47,11 @@ def search(
 ) -> None:
     """Write the `n` images with the most similar features for each image, and a page of pictures beside the table.
 
-    The table's columns are image, rank, cosine and path, and its facts the encoder, the features and the run record;
-    data/table_files.py tells what that means for each suffix of `out`. `features` is a Parquet file of embed, a folder
-    of such, or a folder that gather wrote for one split or for several; all rows are compared, exactly. The page has
-    the name of the table and the suffix .html; it shows files that embed read and, if `data` is their packed arrays,
-    those of gather.
+    The table's columns are image, rank, cosine, path and features, the file or folder that has it, and its facts the
+    encoder, the features and the run record; data/table_files.py tells what that means for each suffix of `out`.
+    `features` is a Parquet file of embed, a folder of such, or a folder that gather wrote for one split or for several;
+    all rows are compared, exactly. The page has the name of the table and the suffix .html; it shows files that embed
+    read and, if `data` is their packed arrays, those of gather.
 
     Raises
     ------
@@ -136,6 +136,7 @@ def _write(queries: Sequence[Path], hits: Sequence[Sequence[_Hit]], facts: dict[
                 "rank": np.array([hit.rank for _, hit in found]),
                 "cosine": np.array([hit.cosine for _, hit in found], dtype=np.float32),
                 "path": [hit.path for _, hit in found],
+                "features": [str(hit.table.path) for _, hit in found],  # tells equal paths of several tables apart
             }
         )
         table.facts = facts

@@ -68,7 +68,7 @@ def test_the_most_similar_files_of_embed_are_found_exactly_in_blocks(
     assert page.count("<figure") == 18 and page.count("data:image/") == 18 - page.count("no picture")
     search(encoder, **given, n=50, out=tmp_path / "found.parquet", hardware=CPU)
     whole = pd.read_parquet(tmp_path / "found.parquet")
-    assert len(whole) == 3 * 40 and list(whole.columns) == ["image", "rank", "cosine", "path"]
+    assert len(whole) == 3 * 40 and list(whole.columns) == ["image", "rank", "cosine", "path", "features"]
     assert json.loads(pq.read_metadata(tmp_path / "found.parquet").metadata[b"simclr"])["encoder"] == str(encoder)
     assert (tmp_path / "found.html").read_text(encoding="utf-8").count("no picture") == 3
 
@@ -86,6 +86,7 @@ def test_the_workflows_features_of_all_splits_are_searched(encoder: Path, data: 
     names = [*(f"test/{row}.png" for row in range(60)), *(f"train/{row}.png" for row in range(200))]
     best = np.argsort(-cosines(encoder, digits(1, 100)[0], images)[0], kind="stable")[:3]
     assert list(found["path"]) == [names[row] for row in best] and found["path"][0] == "train/100.png"
+    assert [Path(folder).name for folder in found["features"]] == [names[row].partition("/")[0] for row in best]
     assert "no picture" not in (tmp_path / "found.html").read_text(encoding="utf-8")
     search(encoder, **given, out=tmp_path / "found.csv")
     assert (tmp_path / "found.html").read_text(encoding="utf-8").count("no picture") == 3
