@@ -29,7 +29,7 @@ class ExploreSettings(Settings):
     )
     n_neighbors: int = Field(10, ge=1, description="Number of neighbors whose mean distance makes an outlier.")
     min_cosine: float = Field(
-        0.95,
+        0.99,
         gt=0,
         le=1,
         description="Cosine similarity from which on two images are near-duplicates, of features less their mean.",

@@ -111,7 +111,7 @@ def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:
         yield Check("Leaks", False, f"{told} are trained on, too", "notes")
     elif alike:
         told = " and ".join(f"{count:,} of the {SPLIT_NAMES[split]} split" for split, count in alike.items())
-        yield Check("Leaks", False, f"near-duplicates across splits: {told}", "notes")
+        yield Check("Near-duplicates", False, f"images of another split resemble {told}: look", "notes")
     else:
         yield Check("No leaks", True, "no judged image is trained on, pixel for pixel", "data")
 

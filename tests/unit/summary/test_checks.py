@@ -68,4 +68,6 @@ def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description)
         "Test split": "a winner of the grid that is chosen by these numbers is chosen by the test split",
     }
     run.explored = {"duplicates": {"images_across": {"test": 2, "train": 2}}}
-    assert failed(checks(of(run), [run], data, [], "results-1"))["Leaks"].endswith("2 of the test split")
+    assert failed(checks(of(run), [run], data, [], "results-1"))["Near-duplicates"].endswith(
+        "2 of the test split: look"
+    )
