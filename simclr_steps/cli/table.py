@@ -213,12 +213,12 @@ _TABLE = (
             settings(UmapOfDataset, "the umap block, and display from a block under datasets"),
             FEATURES,
             DATA,
-            out("folder to write the plots, coordinates and quality.json to"),
+            out("folder to write the plots, map.html, points.parquet, coordinates and quality.json to"),
         ),
     ),
     Step(
         "explore",
-        "find near-duplicates, outliers, clusters and what to label next in gathered features",
+        "find near-duplicates, outliers, clusters, what to label next and labels that look wrong, by gathered features",
         (
             settings(ExploreOfDataset, "the explore block, and display from a block under datasets"),
             path("features", "folder with the folders of splits that gather wrote"),

@@ -14,7 +14,7 @@ _OF_SNAKEMAKE = (
 OF_WORKFLOW = (
     Step(
         "init",
-        "look at images and print a config that fits them: simclr init photos --out my.yaml",
+        "look at images and write a config that fits them: simclr init photos --out my.yaml",
         (
             Option(
                 "images",

@@ -18,6 +18,7 @@ from simclr_steps.data.gathered import read_features, read_table
 from simclr_steps.data.packed import Pixels, read_images, read_packed
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import array_of
 
 Block = npt.NDArray[np.float32]  # [n, D]
 
@@ -87,7 +88,7 @@ class FeatureTable:
         """Return the packed image of a row, None where the features are not of packed images."""
         if self.split is None or self.rows is None:
             return None
-        image: Pixels = read_images(data, "train" if self.split == "unlabeled" else self.split)[self.rows[row]]
+        image: Pixels = read_images(data, array_of(self.split))[self.rows[row]]
         return image
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 _TOKEN = re.compile(r"[A-Za-z]+|\d+")
-_LONGEST = 6  # characters of a channel in a name, as in 2, d0, DAPI or mCherry's mch
+_LONGEST = 8  # characters of a channel in a name, as in 2, DAPI or mCherry
 _MOST_CHANNELS = 6
 _LOOKED_AT = 2000  # names
 _COMPLETE = 0.9  # share of the files that belong to an image with all channels

@@ -21,6 +21,7 @@ MOST_INLINED = 10_000  # images that are in the page; of more, they are in files
 IN_A_SHEET = 1024  # images
 SHEETS = "map_images"  # the folder beside the page that has these files
 SIGNS = "●■▲◆▼✚★◀▶✖"  # of the shapes
+# The script is no template; its suffix makes it part of this module's code hash.
 _TEMPLATE, _SCRIPT = (Path(__file__).with_suffix(f".{kind}.j2") for kind in ("html", "js"))
 
 

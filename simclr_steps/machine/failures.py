@@ -7,9 +7,7 @@ from pathlib import Path
 
 from simclr_steps.machine.logs import subject
 
-_FAILED = re.compile(
-    r"[\d-]{10} [\d:]{8} (\w+): (?:error: )?((?<=error: ).*|(?:stopped \(|stopped by |this is a bug in the program).*)"
-)
+_FAILED = re.compile(r"[\d-]{10} [\d:]{8} (\w+): (error: |(?=stopped \(|stopped by |this is a bug in the program))(.*)")
 
 
 def failures(logs: Path, since: float) -> list[str]:
@@ -25,6 +23,6 @@ def _failure(file: Path) -> list[str]:
     """Return the line of one log, or none: a step says what made it fail once, at its end."""
     for line in reversed(file.read_text(encoding="utf-8", errors="replace").splitlines()):
         if match := _FAILED.fullmatch(line):
-            step, message = match.groups()
+            step, _, message = match.groups()
             return [f"{step}{subject(file, step)}: {message} ({file})"]
     return []

@@ -20,14 +20,16 @@ def _check_splits(value: Any) -> Any:
 
 
 class ExploreSettings(Settings):
-    """How images are looked through by their features: near-duplicates, outliers, clusters, what to label next."""
+    """How images are looked through by their features: near-duplicates, outliers, clusters, what to label, labels."""
 
     splits: Annotated[list[Split] | Literal["auto"], BeforeValidator(_check_splits)] = Field(
         "auto",
         description="Splits to explore together. `auto`: train, unlabeled and test if they have no more than 100,000 "
         "images together; a list: those, whatever their number; `[]`: none.",
     )
-    n_neighbors: int = Field(10, ge=1, description="Number of neighbors whose mean distance makes an outlier.")
+    n_neighbors: int = Field(
+        10, ge=1, description="Number of neighbors whose mean distance makes an outlier, and that vote on a label."
+    )
     min_cosine: float = Field(
         0.99,
         gt=0,

@@ -18,7 +18,7 @@ class PredictionSettings(Settings):
 
     @property
     def of_classifiers(self) -> list[str]:
-        """The splits that classifiers predict: test, whose predictions the summary shows, and those that are named."""
+        """The splits that classifiers predict: test, which confusion matrices and mistakes are of, and those named."""
         return list(dict.fromkeys(["test", *self.splits]))
 
 

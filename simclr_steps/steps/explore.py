@@ -1,4 +1,4 @@
-"""Look through the images by their features: near-duplicates, outliers, clusters, and what to label next."""
+"""Look through images by their features: near-duplicates, outliers, clusters, what to label, doubtful labels."""
 
 from __future__ import annotations
 

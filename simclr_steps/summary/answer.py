@@ -46,7 +46,7 @@ def _of_labels(one: Headline, runs: Sequence[RunResults]) -> Iterator[str]:
     for name, told in _fine_tuned(one).items():
         yield _of_fine_tuned(one, name, told, runs)
     if ours and ours[-1] is not row:
-        yield f"With {_labels(ours[-1])} labels, the most that were tried, SimCLR features have {_accuracy(ours[-1])}."
+        yield f"With {_labels(ours[-1])} labels, the most tried, SimCLR features reach {_accuracy(ours[-1])}."
     if not ours:
         yield from one.measures
 
@@ -59,8 +59,8 @@ def _of_frozen(one: Headline, row: Mapping[Any, Any], runs: Sequence[RunResults]
     local = [other for other in here if other["series"] != "published"]
     balanced = one.balanced[(one.balanced["series"] == "simclr")].to_dict("records")
     of_classes = [f", balanced {100 * own['mean']:.1f} %" for own in balanced if budget_of(own) == budget_of(row)]
-    begin = f"With {_labels(row)} labels, SimCLR features have {_accuracy(row)} on the {SPLIT_NAMES[one.split]} split"
-    begin += "".join(of_classes)
+    begin = f"With {_labels(row)} labels, SimCLR features reach an accuracy of {_accuracy(row)}"
+    begin += f" on the {SPLIT_NAMES[one.split]} split{''.join(of_classes)}"
     needed = _needed(row, local[0], others, _apart(runs, local[0], row)) if local else ""
     yield f"{begin}; {needed}." if needed else f"{begin}."
     told = [*(local[1:] if needed else local), *[other for other in here if other["series"] == "published"][:1]]
@@ -87,7 +87,7 @@ def _needed(row: Mapping[Any, Any], other: Mapping[Any, Any], table: pd.DataFram
     wanted = [other["mean"] + gain for gain in (difference.mean, *difference.interval)]
     needed, fewest, largest = (labels_for(target, labels, accuracy) for target in wanted)
     if needed is None:
-        return f"{name} have {100 * other['mean']:.1f} % and reach that with no number of labels tried, up to {most}"
+        return f"{name} have {100 * other['mean']:.1f} % and do not reach that with up to {most} labels, the most tried"
     ends = f"{fewest:,.0f} to {largest:,.0f}" if largest else f"{fewest:,.0f} to more than {most}"
     times = f"{needed / row['labels']:.1f}".removesuffix(".0")
     return f"{name} need about {needed:,.0f} labels for that ({ends}): {times} times as many"
@@ -132,7 +132,7 @@ def _fine_tuned(one: Headline) -> dict[str, Mapping[Any, Any]]:
 
 
 def _of_fine_tuned(one: Headline, name: str, row: Mapping[Any, Any], runs: Sequence[RunResults]) -> str:
-    begin = f"{name[0].upper()}{name[1:]} on {_labels(row)} labels, the network has {_accuracy(row)}"
+    begin = f"{name[0].upper()}{name[1:]} on {_labels(row)} labels, the network reaches {_accuracy(row)}"
     for (own, other), pairs in tuned(runs).items():
         if own == name and (difference := apart(pairs, budget_of(row))):
             named = f'"{other}"'

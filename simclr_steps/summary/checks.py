@@ -108,7 +108,7 @@ def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:
         alike = {split: across[split] for split in judged if across.get(split)}
     if same:
         told = " and ".join(f"{count:,} images of the {SPLIT_NAMES[split]} split" for split, count in same.items())
-        yield Check("Leaks", False, f"{told} are trained on, too", "notes")
+        yield Check("Leaks", False, f"{told} are trained on, too", "first")
     elif alike:
         told = " and ".join(f"{count:,} of the {SPLIT_NAMES[split]} split" for split, count in alike.items())
         yield Check("Near-duplicates", False, f"images of another split resemble {told}: look", "notes")
@@ -142,7 +142,7 @@ def _of_test_split(one: Headline, runs: Sequence[RunResults]) -> Iterator[Check]
     if one.accuracy.empty:
         return
     if one.split != "test":
-        figure = "without labels: judged on the hold-out, by which choices were made"
+        figure = "it has no labels: judged on the hold-out, which choices were made by"
         yield Check("Test split", False, figure, "method")
     elif any(run.run.grids for run in runs):
         figure = "a winner of the grid that is chosen by these numbers is chosen by the test split"

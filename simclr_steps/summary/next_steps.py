@@ -46,6 +46,7 @@ def next_steps(runs: Sequence[RunResults], results: Path, resources: Path) -> li
         NextStep("Export the encoder", _command("export", encoder=encoder) + " --out encoder.onnx"),
     ]
     lines = [
+        *(["from PIL import Image", ""] if classifier else []),
         f"from simclr_steps.use import embed_images, {'load_classifier, ' if classifier else ''}load_encoder",
         "",
         f"encoder = load_encoder({encoder.as_posix()!r})",
@@ -54,7 +55,7 @@ def next_steps(runs: Sequence[RunResults], results: Path, resources: Path) -> li
     if classifier:
         lines += [
             f"classifier = load_classifier({classifier.as_posix()!r})",
-            "probabilities = classifier(images)  # of a list of arrays, H × W × C; classifier.classes has the names",
+            'probabilities = classifier([Image.open("my_image.png")])  # classifier.classes has the names',
         ]
     return [*steps, NextStep("Use it in Python", "\n".join(lines))]
 

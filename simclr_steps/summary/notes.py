@@ -41,7 +41,7 @@ def as_sentences(notes: Iterable[Note]) -> list[str]:
 
 
 def grave(notes: Iterable[Note]) -> list[str]:
-    """Return the sentences that warn of the results."""
+    """Return the sentences that warn about the results."""
     return as_sentences(note for note in notes if note.weight <= Weight.FAILED)
 
 

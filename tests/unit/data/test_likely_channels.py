@@ -21,8 +21,8 @@ def test_channels_are_found(stems: list[str], channels: str, suffix: str) -> Non
 
 
 def test_a_few_missing_files_make_no_difference_and_many_do() -> None:
-    names = [f"{well}_{channel}.png" for well in range(20) for channel in ("DAPI", "GFP")]
-    assert likely_channels(names[:-1]) == {"DAPI": "0_DAPI.png", "GFP": "0_GFP.png"}
+    names = [f"{well}_{channel}.png" for well in range(20) for channel in ("DAPI", "mCherry")]
+    assert likely_channels(names[:-1]) == {"DAPI": "0_DAPI.png", "mCherry": "0_mCherry.png"}
     assert likely_channels(names[:30] + names[30::2]) is None
 
 

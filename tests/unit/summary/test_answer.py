@@ -46,16 +46,16 @@ def test_the_labels_that_another_input_needs_are_read_between_measured_numbers(t
     pixels, ours = {"10": 50, "40": 70, "160": 90}, {"10": 60, "40": 80, "160": 95}
     first, *_, last = answered(a_run(tmp_path, simclr=ours, pixels=pixels))
     assert re.fullmatch(
-        r"With 40 labels, SimCLR features have 80.0 % \(71.1 to 86.7\) on the test split; "
+        r"With 40 labels, SimCLR features reach an accuracy of 80.0 % \(71.1 to 86.7\) on the test split; "
         r"raw pixels need about 80 labels for that \(5\d to 1[0-2]\d\): 2 times as many\.",
         first,
     ), first
-    assert last == "With 160 labels, the most that were tried, SimCLR features have 95.0 % (88.8 to 97.8)."
+    assert last == "With 160 labels, the most tried, SimCLR features reach 95.0 % (88.8 to 97.8)."
 
 
 def test_nothing_is_said_of_labels_beyond_the_measured_ones(tmp_path: Path) -> None:
     first, *_ = answered(a_run(tmp_path, simclr={"10": 90, "40": 95}, pixels={"10": 50, "40": 70}))
-    assert first.endswith("raw pixels have 50.0 % and reach that with no number of labels tried, up to 40.")
+    assert first.endswith("raw pixels have 50.0 % and do not reach that with up to 40 labels, the most tried.")
     first, *_ = answered(a_run(tmp_path, simclr={"10": 60, "40": 95}, pixels={"10": 50, "40": 61}))
     assert re.search(r"need about 35 labels for that \(\d\d to more than 40\)", first), first
 
@@ -72,7 +72,9 @@ def test_a_fine_tuning_stands_beside_the_same_from_scratch(tmp_path: Path) -> No
     for name, right in (("tuned", 80), ("scratch", 50)):
         run.tuned[name] = Correct({("10", 0): np.arange(100) < right}, None)
     found = answered(run)
-    beside = r'Fine-tuned on 10 labels, the network has 80.0 % \(.*\): 30.0 points better than "from scratch" \(2.*\)\.'
+    beside = (
+        r'Fine-tuned on 10 labels, the network reaches 80.0 % \(.*\): 30.0 points better than "from scratch" \(2.*\)\.'
+    )
     assert re.fullmatch(beside, found[0]), found
 
 

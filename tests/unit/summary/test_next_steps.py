@@ -22,7 +22,11 @@ def test_the_commands_are_ones_that_exist_with_the_runs_own_paths(tmp_path: Path
     for one in words:
         parser().parse_args(one[1:])
     assert words[0][3] == f"{results}/digits/simclr/seed0/finetune/tuned/model.safetensors"
-    ast.parse(python)
+    nodes = list(ast.walk(ast.parse(python)))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    known = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    known |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    assert {name.id for name in names} == known, "each name is imported or assigned"
     assert repr(f"{results}/digits/simclr/seed0/encoder/encoder.safetensors") in python
 
 
