@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import stat
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,18 +87,26 @@ def _kept_below(work: Path) -> Iterator[_Kept]:
     """Yield what work folders keep, without a look into other folders there."""
     for name, names, files in os.walk(work):
         folder = Path(name)
-        if PUBLISHED in names:
-            yield _look(folder, folder / PUBLISHED, (folder / PUBLISHED).stat().st_mtime)
-        elif _LOCK in files:
-            saved = [path.stat().st_mtime for path in folder.iterdir() if path.name != _LOCK]
-            yield _look(folder, folder, max(saved, default=(folder / _LOCK).stat().st_mtime))
-        else:
+        if PUBLISHED not in names and _LOCK not in files:
             continue
+        with contextlib.suppress(FileNotFoundError):  # a training has ended meanwhile
+            if PUBLISHED in names:
+                yield _look(folder, folder / PUBLISHED, (folder / PUBLISHED).stat().st_mtime)
+            else:
+                saved = [found.st_mtime for path, found in _found(folder.iterdir()) if path.name != _LOCK]
+                yield _look(folder, folder, max(saved, default=(folder / _LOCK).stat().st_mtime))
         names.clear()
 
 
+def _found(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield what the system tells of each path that is still there, as a training replaces its saves."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            yield path, path.stat()
+
+
 def _look(folder: Path, content: Path, when: float) -> _Kept:
-    files = [path.stat() for path in content.rglob("*") if path.is_file()]
+    files = [found for _, found in _found(content.rglob("*")) if stat.S_ISREG(found.st_mode)]
     names = Counter(file.st_ino for file in files)  # some are kept under several names
     by_inode = {file.st_ino: file for file in files}
     if content == folder:

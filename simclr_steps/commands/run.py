@@ -30,7 +30,7 @@ TARGETS = (
 )
 # With these, Snakemake needs no lock on this folder, or looks for it in another.
 _DRY = re.compile(r"--dry-?run|-[aDfFklptS]*n.*")  # its flags without a value may stand before an n
-_QUIET = {"--quiet", "-q"}
+_TELLS_HOW_MUCH = {"--quiet", "-q", "--profile", "--printshellcmds", "-p", "--verbose", "--show-failed-logs"}
 _NO_LOCK_HERE = {
     *("--nolock", "--unlock", "--directory", "-d", "--help", "-h", "--version", "-v", "--report", "--lint"),
     *("--list-rules", "--list", "-l", "--list-target-rules", "--lt", "--dag", "--rulegraph", "--filegraph"),
@@ -99,7 +99,7 @@ def _named(options: list[str]) -> set[str]:
 
 def _says_enough(options: list[str], *, slurm: bool) -> bool:
     """Return whether the steps' own lines tell what happens: not in a dry run, nor of jobs that a cluster ended."""
-    return not (slurm or _is_dry(options) or _named(options) & {*_QUIET, "--profile"})
+    return not (slurm or _is_dry(options) or _named(options) & _TELLS_HOW_MUCH)
 
 
 def _is_dry(options: list[str]) -> bool:

@@ -43,8 +43,9 @@ def seen(look: FirstLook, splits: SplitNames) -> Iterator[str]:
     if is_in_one_file and (channels := likely_channels(listing.names)):
         yield (
             f"Channels: names such as {listed([file.rpartition('/')[2] for file in channels.values()])} suggest that "
-            "each channel has a file of its own, and here each file is taken for an image. If so, list them in a table "
-            "with a column for each channel: docs/data.md shows how, under One file per channel."
+            "each channel has a file of its own, unless they tell classes or sides, and here each file is taken for an "
+            "image. If so, list them in a table with a column for each channel: docs/data.md shows how, under One file "
+            "per channel."
         )
     yield f"Classes: {_classes(look)}."
     if look_like_groups(listing.classes):

@@ -41,7 +41,8 @@ def judge_labels(
     A vote weighs exp(cosine / 0.07). With p the share of the votes of a class, the score is one minus the normalized
     margin, (1 - p[label] + the largest other p) / 2. As in confident learning (Northcutt et al., "Confident Learning:
     Estimating Uncertainty in Dataset Labels", 2021), a class is likely enough if its p is at least the mean p[label] of
-    the rows labeled so, and a label is doubtful if the likeliest of these classes is another.
+    the rows labeled so, and a label is doubtful if the likeliest of these classes is another, and the label itself is
+    not the likeliest of all.
 
     The label of a class that is within one row or group cannot be judged, as no other row could vote for it, nor can
     one on which no row votes.
@@ -63,12 +64,12 @@ def judge_labels(
     known, number, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     usual = np.bincount(number, of_own) / sizes
     likely = np.where(voting & (share >= usual[np.searchsorted(known, voted)]), share, 0)
-    likeliest = _first_of_most(voted, likely)
+    likeliest, voted_for = _first_of_most(voted, likely), _first_of_most(voted, share)
     judged = voting.any(axis=1) & ~np.isin(labels, in_one_group(labels, own_group))
     return JudgedLabels(
         score=np.where(judged, (1 - of_own + of_others.max(axis=1, initial=0)) / 2, np.nan).astype(np.float32),
-        doubtful=judged & (likely.max(axis=1, initial=0) > 0) & (likeliest != labels),
-        prediction=np.where(judged, _first_of_most(voted, share), -1),
+        doubtful=judged & (likely.max(axis=1, initial=0) > 0) & (likeliest != labels) & (voted_for != labels),
+        prediction=np.where(judged, voted_for, -1),
         probability=np.where(judged, share.max(axis=1, initial=0), np.nan).astype(np.float32),
         neighbors=np.where(voting, indices, -1),
     )

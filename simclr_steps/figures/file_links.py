@@ -15,8 +15,9 @@ def link_to(file: Path, folder: Path) -> str | None:
     """
     if not file.is_file():
         return None
-    here, target = Path.cwd(), file.absolute()
-    if target.is_relative_to(here) and folder.absolute().is_relative_to(here):
-        relative = os.path.relpath(target, folder.absolute())
+    # Without "..", but with links as they are.
+    here, target, start = (Path(os.path.abspath(path)) for path in (".", file, folder))  # noqa: PTH100
+    if target.is_relative_to(here) and start.is_relative_to(here):
+        relative = os.path.relpath(target, start)
         return quote(os.fsencode(Path(relative).as_posix() if relative.startswith("..") else f"./{relative}"))
     return f"file://{quote(os.fsencode(target.as_posix()))}"

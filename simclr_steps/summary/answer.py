@@ -81,7 +81,7 @@ def _needed(row: Mapping[Any, Any], other: Mapping[Any, Any], table: pd.DataFram
     """
     if not difference or not difference.interval or difference.interval[0] <= 0:
         return ""
-    curve = table[table["name"] == other["name"]].sort_values("labels")
+    curve = table[(table["name"] == other["name"]) & (table["labels"] >= other["labels"])].sort_values("labels")
     labels, accuracy = curve["labels"].astype(float).tolist(), curve["mean"].tolist()
     name, most = other["name"], f"{labels[-1]:,.0f}"
     wanted = [other["mean"] + gain for gain in (difference.mean, *difference.interval)]

@@ -80,10 +80,10 @@ def _of_convergence(histories: Sequence[pd.DataFrame]) -> Iterator[Check]:
         if not pairs:
             continue
         before, after = (sum(pair[end] for pair in pairs) / len(pairs) for end in (0, 1))
-        improving = after - before > _POINT if is_share else before - after > _POINT * abs(before)
+        gain = after - before if is_share else (before - after) / max(abs(before), 1e-12)
         numbers = f"kNN {100 * before:.1f} → {100 * after:.1f} %" if is_share else f"loss {before:.3f} → {after:.3f}"
-        name = "Still improving" if improving else "Converged"
-        yield Check(name, not improving, f"hold-out {numbers} in the last quarter", "history")
+        name = "Still improving" if gain > _POINT else "Getting worse" if gain < -_POINT else "Converged"
+        yield Check(name, name == "Converged", f"hold-out {numbers} in the last quarter", "history")
         return
 
 

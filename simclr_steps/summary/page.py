@@ -100,6 +100,7 @@ def page(
         first=grave(notes),
         notes=others(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
+        split_names=SPLIT_NAMES,
         splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
         frozen={title: cells for title, part in rows.items() if (cells := frozen(part))},
         finetuned={title: cells for title, part in rows.items() if (cells := finetuned(part))},

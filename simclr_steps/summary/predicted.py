@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from simclr_steps.data.packed import Description, read_images
@@ -21,9 +22,12 @@ from simclr_steps.settings.runs import Run, SummarySettings
 from simclr_steps.summary.tables import SPLIT_NAMES, Table
 
 MOST = 12  # images of a classifier and split
+MOST_PRETRAININGS = 12
 _MOST_CLASSES = 20  # in a table
 _SIDE = 64  # pixels of a picture
 _MOST_BYTES = 4_000  # of a picture
+_ROWS_AT_A_TIME = 10_000
+_KEPT = ["row", "source", "predicted_class", "sure"]
 _TEMPLATE = Path(__file__).with_suffix(".html.j2")
 
 
@@ -43,30 +47,45 @@ def predicted(
 ) -> Iterator[Predicted]:
     """Yield what the classifiers of each data set and pretraining predict, those of the first seed.
 
-    Of train only images with a label are counted: its array holds the unlabeled ones, too.
+    Of train only images with a label are counted: its array holds the unlabeled ones, too. A classifier that several
+    pretrainings share is told once, and nothing of those after the first MOST_PRETRAININGS.
     """
     firsts: dict[tuple[str, str], Run] = {}
     for run in settings.runs:
         firsts.setdefault((run.dataset, run.pretrain), run)
-    for run in firsts.values():
+    told: set[str] = set()
+    for run in list(firsts.values())[:MOST_PRETRAININGS]:
         for name, folder in run.classifiers.items():
-            for split in settings.predicted:
-                file = results / folder / f"{predictions_name(split)}.parquet"
-                table = pd.read_parquet(file) if file.exists() else pd.DataFrame()
-                if split == "train" and len(table):
-                    table = table.dropna(subset="label")
+            files = {split: results / folder / f"{predictions_name(split)}.parquet" for split in settings.predicted}
+            for split, file in files.items() if folder not in told else ():
+                table, classes = _read(file, labeled=split == "train") if file.exists() else (pd.DataFrame(), [])
                 if len(table):
                     title = f"{run.dataset}, {run.pretrain}, {name}, seed {run.seed}: {SPLIT_NAMES.get(split, split)}"
-                    least = least_certain(table)
+                    least = table.sort_values("sure", kind="stable").iloc[:MOST]
                     pictures, notes = _pictures(settings, run.dataset, split, least, resources, descriptions)
-                    yield Predicted(title, counts(table), _names(least), pictures, notes)
+                    yield Predicted(title, _counts(table, classes), _names(least), pictures, notes)
+            told.add(folder)
 
 
-def counts(predictions: pd.DataFrame) -> Table:
-    """Return how many images are predicted to be of each class, of what gather writes for a classifier."""
-    sure = _certainty(predictions).groupby(predictions["predicted_class"])
-    classes = [str(column).removeprefix("probability_") for column in predictions.filter(regex="^probability_")]
-    number = sure.size().reindex(classes, fill_value=0)
+def _read(file: Path, *, labeled: bool) -> tuple[pd.DataFrame, list[str]]:
+    """Return row, source, predicted_class and its probability `sure` of all or the labeled rows, and all classes.
+
+    The file, which gather writes for a classifier, has a column for each class, and is read a few rows at a time.
+    """
+    stored = pq.ParquetFile(file)
+    chances = [name for name in stored.schema_arrow.names if name.startswith("probability_")]
+    parts = [pd.DataFrame(columns=_KEPT)]
+    for batch in stored.iter_batches(_ROWS_AT_A_TIME):
+        rows = batch.to_pandas()
+        rows = rows.dropna(subset="label") if labeled else rows
+        parts.append(rows.reindex(columns=_KEPT).assign(sure=rows[chances].max(axis=1)))
+    return pd.concat(parts[1:] or parts), [name.removeprefix("probability_") for name in chances]
+
+
+def _counts(predictions: pd.DataFrame, classes: Sequence[str]) -> Table:
+    """Return how many images are predicted to be of each class."""
+    sure = predictions["sure"].groupby(predictions["predicted_class"])
+    number = sure.size().reindex(list(classes), fill_value=0)
     if len(classes) > _MOST_CLASSES:
         number = number.sort_values(ascending=False, kind="stable")
     mean = sure.mean()
@@ -86,12 +105,6 @@ def counts(predictions: pd.DataFrame) -> Table:
     return [["predicted class", "images", "% of the split", "mean probability in %"], *rows]
 
 
-def least_certain(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return up to MOST predictions, those of lowest probability first, which the column `sure` has."""
-    ordered = predictions.assign(sure=_certainty(predictions)).sort_values("sure", kind="stable")
-    return ordered.iloc[:MOST]
-
-
 def as_html(found: Sequence[Predicted]) -> Markup:
     """Return a section of the page, nothing where there are no predictions."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
@@ -99,14 +112,9 @@ def as_html(found: Sequence[Predicted]) -> Markup:
     return Markup(template.render(found=found) if found else "")  # noqa: S704 - the template escapes
 
 
-def _certainty(predictions: pd.DataFrame) -> pd.Series[float]:
-    return predictions.filter(regex="^probability_").max(axis=1)
-
-
 def _names(least: pd.DataFrame) -> list[str]:
-    sources = least["source"].fillna("") if "source" in least else [""] * len(least)
-    told = zip(least["predicted_class"], least["sure"], sources, strict=True)
-    return [f"{name}, {100 * sure:.0f} %\n{source}".rstrip() for name, sure, source in told]
+    told = zip(least["predicted_class"], least["sure"], least["source"], strict=True)
+    return [f"{name}, {100 * sure:.0f} %\n{'' if pd.isna(source) else source}".rstrip() for name, sure, source in told]
 
 
 def _pictures(
@@ -118,9 +126,10 @@ def _pictures(
     descriptions: Mapping[str, Description],
 ) -> tuple[list[str], list[str]]:
     """Return a small picture of each image, and how they show them; none where the images are not there."""
-    array, form = array_of(split), descriptions[dataset].image_format
+    array = array_of(split)
     if not (resources / dataset / f"{array}.images.npy").exists():
         return [], []
+    form = descriptions[dataset].image_format
     images = read_images(resources / dataset, array)
     mix = mix_of(settings.displays.get(dataset), form, dataset)
     contrast = None if form.is_photo else contrast_of_split(images)

@@ -52,9 +52,11 @@ def test_interrupted_trainings_are_listed_and_removed_only_if_that_is_asked_for(
     left.mkdir()
     (left / "lock").touch()
     (left / "training.ckpt").write_bytes(bytes(2_000_000))
+    saved = time.time() - 86_400 * 2 - 60
+    os.utime(left / "training.ckpt", (saved, saved))
     prune(tmp_path)
     listed, total = capsys.readouterr().out.splitlines()[2:]
-    assert listed.split() == ["2.0", "MB", "0", "s", "interrupted", str(left)]
+    assert listed.split() == ["2.0", "MB", "2", "days", "interrupted", str(left)]
     assert total.endswith("; 1 interrupted, 2.0 MB: --remove-interrupted removes it")
     with (left / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -72,6 +72,7 @@ def test_profile_is_that_of_the_workstation_or_of_slurm_or_of_the_user() -> None
         (("--resources", "gpu=4"), False, True),
         (("-n",), False, False),
         (("--quiet", "all"), False, False),
+        (("-p",), False, False),
         (("--profile=mine",), False, False),
         ((), True, False),
     ],

@@ -42,7 +42,8 @@ def test_scores_are_one_minus_cleanlabs_margin_and_doubts_are_off_the_confident_
         margin = (shares[row, label] - max(others) + 1) / 2
         assert found.score[row] == pytest.approx(1 - margin, abs=1e-3)
         confident = [other for other in range(4) if shares[row, other] >= usual[other]]
-        expected = bool(confident) and max(confident, key=lambda other: shares[row, other]) != label
+        likeliest = max(confident, key=lambda other: shares[row, other], default=label)
+        expected = likeliest != label and shares[row].argmax() != label
         assert found.doubtful[row] == expected
         assert found.prediction[row] == shares[row].argmax()
         assert found.probability[row] == pytest.approx(shares[row].max(), abs=1e-3)

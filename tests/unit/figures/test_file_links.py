@@ -26,6 +26,7 @@ def test_links_lead_to_files_of_any_name(name: str, tmp_path: Path, monkeypatch:
     outside = link_to(tmp_path / "elsewhere" / name, page)
     assert outside and outside.startswith("file:///")
     assert Path(os.fsdecode(unquote_to_bytes(outside.removeprefix("file://")))).samefile(tmp_path / "elsewhere" / name)
+    assert link_to(Path("../elsewhere") / name, page) == outside
 
 
 def test_a_page_outside_the_project_has_absolute_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

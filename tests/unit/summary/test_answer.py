@@ -60,6 +60,11 @@ def test_nothing_is_said_of_labels_beyond_the_measured_ones(tmp_path: Path) -> N
     assert re.search(r"need about 35 labels for that \(\d\d to more than 40\)", first), first
 
 
+def test_fewer_labels_are_never_enough_where_fewer_did_better_by_chance(tmp_path: Path) -> None:
+    first, *_ = answered(a_run(tmp_path, simclr={"10": 70, "50": 75, "90": 80}, pixels={"10": 80, "50": 55, "90": 78}))
+    assert re.search(r"need about \d\d labels for that \(.*\): 1\.\d times as many", first), first
+
+
 def test_what_is_not_clearly_better_has_no_factor(tmp_path: Path) -> None:
     found = answered(a_run(tmp_path, simclr={"20": 71}, pixels={"20": 81}, random={"20": 70}))
     assert "need" not in found[0]

@@ -50,6 +50,12 @@ def test_a_sound_run_passes_all_but_that_of_seeds(run: RunResults, data: Descrip
     assert found[1].figure == "hold-out kNN 90.0 → 90.5 % in the last quarter"
 
 
+def test_a_training_that_gets_worse_has_not_converged(run: RunResults, data: Description) -> None:
+    for column, values in (("validate_knn_accuracy", [0.9, 0.6]), ("validate_loss", [3.0, 4.0])):
+        run.history = pd.DataFrame({"epoch": [3, 4], column: values})
+        assert "Getting worse" in failed(checks(of(run), [run], data, [], "results-1"))
+
+
 def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description) -> None:
     run.records["pretrain"]["verdict"] = "collapsed: effective rank 1.0 of 10: lower the learning rate"
     run.history = pd.DataFrame({"epoch": [0, 3, 4], "validate_loss": [5.0, 4.0, 3.5]})

@@ -14,7 +14,7 @@ from PIL import Image
 
 from simclr_steps.data.packed import read_description
 from simclr_steps.steps.summarize import summarize
-from simclr_steps.summary.predicted import MOST, as_html, counts, least_certain, predicted
+from simclr_steps.summary.predicted import MOST, Predicted, as_html, predicted
 from tests.unit.conftest import WritePacked, digits
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 
@@ -36,26 +36,37 @@ def table(count: int, labels: pd.Series[Any] | None = None) -> pd.DataFrame:
     return pd.DataFrame({**known, **{f"probability_{name}": chances[:, k] for k, name in enumerate(CLASSES)}})
 
 
-def test_images_of_each_class_are_counted_also_where_there_are_none() -> None:
-    header, *rows = counts(table(4))
+def told(folder: Path, predictions: pd.DataFrame) -> Predicted:
+    """Return what is told of predictions of the test split, of which there are no images."""
+    place = write_run(folder, 0) / "finetune" / "tuned"
+    place.mkdir(parents=True)
+    predictions.to_parquet(place / "predictions.parquet", row_group_size=16)
+    asked = settings(0, finetunes=("tuned",)).model_copy(update={"predicted": ["test"]})
+    (one,) = predicted(asked, folder, folder / "resources", {})
+    return one
+
+
+def test_images_of_each_class_are_counted_also_where_there_are_none(tmp_path: Path) -> None:
+    header, *rows = told(tmp_path, table(4)).counts
     assert header == ["predicted class", "images", "% of the split", "mean probability in %"]
     expected = [["<cat>", "2", "50.0", "76.7"], ["dog", "2", "50.0", "63.3"], ["none of these", "0", "0.0", ""]]
     assert rows == expected
 
 
-def test_of_many_classes_the_most_frequent_are_listed_and_the_rest_summed() -> None:
+def test_of_many_classes_the_most_frequent_are_listed_and_the_rest_summed(tmp_path: Path) -> None:
     names = [f"class {number}" for number in range(30)]
     guess = [*range(30), 29, 29, 28]
     chances = np.full((33, 30), 0.01)
     chances[np.arange(33), guess] = 0.7
-    many = pd.DataFrame({"predicted_class": [names[number] for number in guess]})
-    rows = counts(many.assign(**{f"probability_{name}": chances[:, k] for k, name in enumerate(names)}))[1:]
-    assert [row[:2] for row in rows[:3]] == [["class 29", "3"], ["class 28", "2"], ["class 0", "1"]]
-    assert rows[-1] == ["10 further classes", "10", "30.3", ""] and len(rows) == 21
+    many = pd.DataFrame({"row": np.arange(33), "predicted_class": [names[number] for number in guess]})
+    rows = told(tmp_path, many.assign(**{f"probability_{name}": chances[:, k] for k, name in enumerate(names)})).counts
+    assert [row[:2] for row in rows[1:4]] == [["class 29", "3"], ["class 28", "2"], ["class 0", "1"]]
+    assert rows[-1] == ["10 further classes", "10", "30.3", ""] and len(rows) == 22
 
 
-def test_the_least_certain_come_first() -> None:
-    assert least_certain(table(40))["row"].tolist() == list(range(39, 39 - MOST, -1))
+def test_the_least_certain_come_first(tmp_path: Path) -> None:
+    names = told(tmp_path, table(40)).names
+    assert [re.findall(r"<b>(\d+)", name) for name in names] == [[str(row)] for row in range(39, 39 - MOST, -1)]
 
 
 def test_a_section_for_each_split_that_was_predicted_with_pictures_and_whole_names(
