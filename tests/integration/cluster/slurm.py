@@ -180,9 +180,12 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
 
     def start_node(self, node: str) -> None:
-        """Switch a node on again that was cut off."""
+        """Switch a node on again that was cut off; return when it takes jobs."""
         self._start("slurmd", "-D", "-N", node, name=node)
-        self.ask("scontrol", "update", f"nodename={node}", "state=resume")
+        resume = ["scontrol", "update", f"nodename={node}", "state=resume"]  # refused once the node has reported itself
+        subprocess.run(resume, capture_output=True, check=False, env=self.environment)
+        state = ["sinfo", "-h", "-n", node, "-p", "main", "-o", "%t"]
+        wait_until(lambda: "down" not in self.ask(*state), START_SECONDS, f"{node} is back")
 
     def _processes_of(self, node: str) -> set[int]:
         """Return the processes of a node's jobs and of the daemons, slurmstepd, that watch over them."""
