@@ -110,7 +110,7 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
             of_images = [f"Images show {channels}."] if channels else []
             if contrast:
                 of_images.append("All images are brightened alike.")
-            tile = thumbnails(packed[:1], _TILE).shape[1:3]
+            tile = thumbnails(packed[:1], _TILE, mix).shape[1:3]
             colorings = _colorings(layers[0], cluster)
             title = [f"Map of {title[0]}", *title[1:]]
             page = map_page(title, layers, colorings, tile, images=images, of_images=of_images)
