@@ -15,6 +15,7 @@ from simclr_steps.data.packed import read_origins, read_packed
 from simclr_steps.data.pieces import cutting_of, reading_of, sizes_of
 from simclr_steps.data.tiles import Sizes, cut_up
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import array_of
 from simclr_steps.settings.datasets import FolderDataset
 
 
@@ -93,13 +94,10 @@ def _check_boxes(table: Path, files: Sequence[ImageFile], sizes: Sizes) -> None:
     for file in files:
         where = f"path: {table} line {file.line}"
         first = firsts.setdefault(file.parent, file)
-        for what, own, other in (("group", file.group, first.group), ("split", _side(file), _side(first))):
+        arrays = array_of(file.split), array_of(first.split)
+        for what, own, other in (("group", file.group, first.group), ("split", *arrays)):
             if own != other:
                 raise UserError(
                     f"{where} puts a part of {file.name} into the {what} {own}, but line {first.line} another into "
                     f"{other}: put all parts of one image into one {what}"
                 )
-
-
-def _side(file: ImageFile) -> str:
-    return "train" if file.split == "unlabeled" else file.split

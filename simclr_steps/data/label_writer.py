@@ -27,7 +27,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import NO_LABEL, SPLITS
+from simclr_steps.settings.base import NO_LABEL, SPLITS, array_of
 
 
 def write_labels(
@@ -118,7 +118,7 @@ def _require_readable(listing: Listing, rows: Mapping[str, Rows], skipped: Mappi
 
 def _counts(listing: Listing, rows: Mapping[str, Rows], split: str) -> SplitCounts:
     """Return how many images are meant by the name of a split."""
-    of_array = rows["train" if split == "unlabeled" else split]
+    of_array = rows[array_of(split)]
     meant = of_array[rows_of_split(split, listing.labels[of_array])]
     labels = listing.labels[meant]
     per_class = np.bincount(labels[labels != NO_LABEL], minlength=len(listing.classes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,3 +45,9 @@ def probabilities(logits: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
 def class_names(labels: npt.NDArray[np.int64], classes: list[str]) -> pd.Series[Any]:
     """Return the names of classes, null where there is no label: int64 [N]."""
     return pd.Series([classes[label] if label != NO_LABEL else None for label in labels], dtype="string")
+
+
+def probability_columns(names: Iterable[object]) -> dict[str, str]:
+    """Return the column that holds each class's probability, of the columns of a classifier's predictions."""
+    begin = "probability_"
+    return {str(name).removeprefix(begin): str(name) for name in names if str(name).startswith(begin)}

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from simclr_steps.data.row_tables import probability_columns
 from simclr_steps.figures.plots import as_text, as_title, draw_each
 
 _MOST_WITH_NUMBERS = 12  # classes
@@ -21,7 +22,7 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 
     Takes what gather writes for a classifier: label, prediction and a probability_<class> for each class.
     """
-    classes = [str(name).removeprefix("probability_") for name in predictions if str(name).startswith("probability_")]
+    classes = list(probability_columns(predictions))
     labeled = predictions.dropna(subset="label")
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
     np.add.at(counts, (labeled["label"].to_numpy(dtype=np.int64), labeled["prediction"].to_numpy(dtype=np.int64)), 1)

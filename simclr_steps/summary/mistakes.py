@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.data.packed import Pixels
+from simclr_steps.data.row_tables import probability_columns
 from simclr_steps.figures.contrast import BRIGHTENED, Contrast
 from simclr_steps.figures.mosaic import LARGEST_TILE, name_below, place
 from simclr_steps.figures.plots import as_title, draw_each
@@ -48,7 +49,7 @@ def surest_mistakes(
     """
     labeled = predictions.dropna(subset="label")
     wrong = labeled[labeled["label"] != labeled["prediction"]]
-    sure = wrong.filter(like="probability_").max(axis=1).to_numpy()
+    sure = wrong[list(probability_columns(wrong).values())].max(axis=1).to_numpy()
     order = np.argsort(-sure, kind="stable")[:MOST]
     shown = wrong.iloc[order]
     names = [

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from simclr_steps.data.packed import Description, read_images
+from simclr_steps.data.row_tables import probability_columns
 from simclr_steps.figures.contrast import BRIGHTENED, contrast_of_split
 from simclr_steps.figures.thumbnails import sprite, thumbnails
 from simclr_steps.settings.base import array_of
@@ -73,13 +74,13 @@ def _read(file: Path, *, labeled: bool) -> tuple[pd.DataFrame, list[str]]:
     The file, which gather writes for a classifier, has a column for each class, and is read a few rows at a time.
     """
     stored = pq.ParquetFile(file)
-    chances = [name for name in stored.schema_arrow.names if name.startswith("probability_")]
+    chances = probability_columns(stored.schema_arrow.names)
     parts = [pd.DataFrame(columns=_KEPT)]
     for batch in stored.iter_batches(_ROWS_AT_A_TIME):
         rows = batch.to_pandas()
         rows = rows.dropna(subset="label") if labeled else rows
-        parts.append(rows.reindex(columns=_KEPT).assign(sure=rows[chances].max(axis=1)))
-    return pd.concat(parts[1:] or parts), [name.removeprefix("probability_") for name in chances]
+        parts.append(rows.reindex(columns=_KEPT).assign(sure=rows[list(chances.values())].max(axis=1)))
+    return pd.concat(parts[1:] or parts), list(chances)
 
 
 def _counts(predictions: pd.DataFrame, classes: Sequence[str]) -> Table:

@@ -27,7 +27,7 @@ def answered(run: RunResults) -> list[str]:
 
 
 def a_run(folder: Path, *, tuned: bool = False, **right: dict[str, int]) -> RunResults:
-    """Return a run of which each input is right about so many of 100 images with a budget of labels."""
+    """Return a run in which each input is right about the given number of 100 images with each budget of labels."""
     written = write_run(folder, 0)
     if tuned:
         write_finetune(written, "tuned", "pretrained", 0.8)
