@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -69,7 +69,9 @@ def _read(file: Path) -> _Source:
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[_has_docstring(node) :]
     imports = (name for name in names if name.split(".")[0] not in WITHOUT_EFFECT and _file(name).exists())
-    return _Source(repr(_described(tree)), frozenset(imports))
+    written: list[str] = []
+    _write(tree, written)
+    return _Source(" ".join(written), frozenset(imports))
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
@@ -85,15 +87,26 @@ def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.Async
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
-def _described(node: Any) -> Any:
-    """Return a syntax tree as nested lists, which differ less between versions than what ast.unparse and dump write.
+def _write(node: ast.AST, written: list[str]) -> None:
+    """Write a syntax tree as nested parentheses, which differ less between versions than other forms.
 
-    New versions add fields, empty in code that does not use them, and empty ones are left out.
+    New versions add fields, empty in code that does not use them, and empty ones are left out. So is whether a name is
+    read or set, each fourth node, as it follows from its place.
     """
-    if isinstance(node, ast.AST):
-        described: list[Any] = [type(node).__name__]
-        for name in node._fields:  # ast.iter_fields takes twice the time, which is most of a dry run's
-            if (value := getattr(node, name, None)) is not None and (inner := _described(value)) != []:
-                described.append((name, inner))
-        return described
-    return [_described(item) for item in node] if isinstance(node, list) else repr(node)
+    written.append(f"({type(node).__name__}")
+    for name in node._fields:  # ast.iter_fields takes twice the time
+        value = getattr(node, name, None)
+        if isinstance(value, ast.expr_context):
+            continue
+        if isinstance(value, ast.AST):
+            written.append(name)
+            _write(value, written)
+        elif isinstance(value, list):
+            if value:
+                written.append(f"{name} [")
+                for item in value:
+                    _write(item, written) if isinstance(item, ast.AST) else written.append(repr(item))
+                written.append("]")
+        elif value is not None:
+            written.append(f"{name} {value!r}")
+    written.append(")")

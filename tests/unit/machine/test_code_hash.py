@@ -61,18 +61,13 @@ def test_code_is_described_alike_by_every_version_of_python(tmp_path: Path) -> N
     file.write_text(
         '''"""A docstring."""\n@cache\ndef f(x: int) -> str:\n    return f"{x:>{4}} {x!r}" "end"  # why\n'''
     )
-    name = "['Name', ('id', \"'{}'\"), ('ctx', ['Load'])]"
-    x, int_, str_, cache = (name.format(word) for word in ("x", "int", "str", "cache"))
-    four = "['FormattedValue', ('value', ['Constant', ('value', '4')]), ('conversion', '-1')]"
-    wide = (
-        f"['FormattedValue', ('value', {x}), ('conversion', '-1'), "
-        f"('format_spec', ['JoinedStr', ('values', [['Constant', ('value', \"'>'\")], {four}])])]"
-    )
-    repeated = f"['FormattedValue', ('value', {x}), ('conversion', '114')]"
-    space, end = (f"['Constant', ('value', \"'{text}'\")]" for text in (" ", "end"))
-    joined = f"['JoinedStr', ('values', [{wide}, {space}, {repeated}, {end}])]"
-    arguments = f"['arguments', ('args', [['arg', ('arg', \"'x'\"), ('annotation', {int_})]])]"
+    x, int_, str_, cache = (f"(Name id '{word}' )" for word in ("x", "int", "str", "cache"))
+    four = "(FormattedValue value (Constant value 4 ) conversion -1 )"
+    wide = f"(FormattedValue value {x} conversion -1 format_spec (JoinedStr values [ (Constant value '>' ) {four} ] ) )"
+    repeated = f"(FormattedValue value {x} conversion 114 )"
+    joined = f"(JoinedStr values [ {wide} (Constant value ' ' ) {repeated} (Constant value 'end' ) ] )"
+    arguments = f"(arguments args [ (arg arg 'x' annotation {int_} ) ] )"
     assert code_hash.bare_source(file) == (
-        f"['Module', ('body', [['FunctionDef', ('name', \"'f'\"), ('args', {arguments}), "
-        f"('body', [['Return', ('value', {joined})]]), ('decorator_list', [{cache}]), ('returns', {str_})]])]"
+        f"(Module body [ (FunctionDef name 'f' args {arguments} "
+        f"body [ (Return value {joined} ) ] decorator_list [ {cache} ] returns {str_} ) ] )"
     )
