@@ -7,6 +7,9 @@ UV ?= uv
 .PHONY: install demo test check test-slow test-cluster test-dockerfile lint bench container clean lock
 .DELETE_ON_ERROR:
 
+# Images of Python often set it; without stored bytecode each of pytest's processes rewrites the asserts of all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 install: .venv/runtime
 
 demo: .venv/runtime
@@ -38,7 +41,7 @@ test-slow: .venv/dev
 
 # On a SLURM that it starts itself, with the steps in the image that SIMCLR_TEST_IMAGE names, if it does.
 test-cluster: .venv/dev
-	$(BIN)/pytest --durations 10 -m cluster
+	$(BIN)/pytest --durations 10 -m cluster tests/integration/cluster
 
 # Docker's image, as root on Debian, without a registry and without Docker.
 test-dockerfile:
