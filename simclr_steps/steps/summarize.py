@@ -149,7 +149,7 @@ def _mistakes(
         for name, path in run.predictions.items():
             title = f"{dataset}, {run.run.pretrain}, {name}"
             if title not in mistakes:
-                images = read_images(resources / dataset, "test")
+                images = read_images(resources / dataset, run.run.judged_by)
                 channels = in_words(legend_of(mix, form))
                 contrast = None if form.is_photo else contrast_of_split(images)  # the same for each of its panels
                 mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels, contrast)

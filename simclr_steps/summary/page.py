@@ -25,7 +25,7 @@ from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.explored import explored
-from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
+from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline
 from simclr_steps.summary.next_steps import NextStep
 from simclr_steps.summary.notes import Note, grave, others
 from simclr_steps.summary.origin import what_ran
@@ -64,7 +64,10 @@ def page(
     for run in runs:
         firsts.setdefault((run.run.dataset, run.run.pretrain), run)
     rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in table.groupby(["dataset", "pretrain"])}
-    of_datasets = {str(name): part for name, part in table.groupby("dataset", sort=False)}
+    by_split: dict[tuple[str, str], list[pd.DataFrame]] = {}  # only what is measured on one split is compared
+    for one in headlines:
+        by_split.setdefault((one.dataset, one.split), []).append(rows[one.title])
+    alike = {of_both: pd.concat(parts) for of_both, parts in by_split.items()}
     sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
     seeds = {title: [run for run in runs if f"{run.run.dataset}, {run.run.pretrain}" == title] for title in sections}
     checked = {
@@ -99,9 +102,8 @@ def page(
         predicted=predicted,
         first=grave(notes),
         notes=others(notes),
-        comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
+        comparisons={of_both: cells for of_both, part in alike.items() if (cells := comparison(part))},
         split_names=SPLIT_NAMES,
-        splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
         frozen={title: cells for title, part in rows.items() if (cells := frozen(part))},
         finetuned={title: cells for title, part in rows.items() if (cells := finetuned(part))},
         worst={title: _worst(title, runs) for title in rows},
