@@ -243,7 +243,7 @@ def plan(config: Config) -> Plan:
                     f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
                     "of them as a separate block"
                 )
-            points = [GridPoint(pretrain=experiment.pretrain, values=values)] if values else []
+            points = [GridPoint(pretrain=experiment.pretrain, values=values, block=content)] if values else []
             if not points:
                 alone.add((experiment.dataset, name))
             for seed in experiment.seeds:

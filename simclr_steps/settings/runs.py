@@ -17,6 +17,7 @@ class GridPoint(Settings):
 
     pretrain: str  # the block that the grid is laid over
     values: dict[str, Any]
+    block: dict[str, Any] = Field({})  # what a block of pretrains would be that is written for this combination
 
 
 class Run(Settings):

@@ -26,6 +26,7 @@ from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline
+from simclr_steps.summary.leaderboard import Leaderboard, as_html
 from simclr_steps.summary.next_steps import NextStep
 from simclr_steps.summary.notes import Note, grave, others
 from simclr_steps.summary.origin import what_ran
@@ -49,6 +50,7 @@ def page(
     descriptions: Mapping[str, Description],
     plots: Mapping[str, Path],
     predicted: Markup,
+    boards: Sequence[Leaderboard],
     notes: Sequence[Note],
     steps: Sequence[NextStep],
     folder: Path,
@@ -56,9 +58,9 @@ def page(
     """Return the HTML of a summary that will lie in `folder`.
 
     Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
-    titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section on
-    predictions, notes, also on what could not be measured, and what to do next. Of each pretraining it shows one seed's
-    pictures.
+    titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section
+    on predictions, the leaderboards of grids, notes, also on what could not be measured, and what to do next. Of
+    each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
@@ -100,6 +102,7 @@ def page(
         whose=whose,
         measured=any(len(one.accuracy) for one in headlines),
         predicted=predicted,
+        leaderboard=as_html(boards, sections),
         first=grave(notes),
         notes=others(notes),
         comparisons={of_both: cells for of_both, part in alike.items() if (cells := comparison(part))},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -38,7 +38,7 @@ def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
     pretrained encoder. If a grid has several keys, the values of the others are averaged. Grids of the same keys over
     the same block are one.
     """
-    rows = _with_grids(runs, table)
+    rows = with_grids(runs, table)
     shown = [(of_one, key) for _, of_one in rows.groupby("sweep", sort=False) for key in _keys(of_one)]
     if rows.empty:
         return sentence(
@@ -57,15 +57,18 @@ def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _with_grids(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
+def with_grids(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
     """Return the accuracies, each once for every grid that its run is a point of: its values, the sweep, the line."""
     points = pd.DataFrame(
         [
-            (run.dataset, run.pretrain, run.seed, point.values, f"{run.dataset}, {point.pretrain}", list(point.values))
+            (
+                *(run.dataset, run.pretrain, run.seed, point.pretrain, point.values),
+                *(f"{run.dataset}, {point.pretrain}", list(point.values)),
+            )
             for run in runs
             for point in run.grids
         ],
-        columns=["dataset", "pretrain", "seed", "values", "title", "keys"],
+        columns=["dataset", "pretrain", "seed", "block", "values", "title", "keys"],
     )
     points["sweep"] = points["title"] + [canonical_json(keys) for keys in points["keys"]]
     of_simclr = table["input"] == "simclr"
@@ -92,17 +95,17 @@ def _line(stage: str, name: str, labels: str) -> str:
 
 def _keys(rows: pd.DataFrame) -> list[str]:
     """Return the keys that take more than one value."""
-    return [key for key in rows["keys"].iloc[0] if len(_ordered(rows, key)) > 1]
+    return [key for key in rows["keys"].iloc[0] if len(ordered(rows["values"], key)) > 1]
 
 
-def _ordered(rows: pd.DataFrame, key: str) -> list[Any]:
-    """Return the values of a key, numbers by size and others as the config lists them."""
-    values = list({canonical_json(values[key]): values[key] for values in rows["values"]}.values())
+def ordered(combinations: Iterable[Mapping[str, Any]], key: str) -> list[Any]:
+    """Return the values of a key in some combinations, numbers by size and others as they come."""
+    values = list({canonical_json(values[key]): values[key] for values in combinations}.values())
     return sorted(values) if all(isinstance(value, int | float) for value in values) else values
 
 
 def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
-    values = _ordered(rows, key)
+    values = ordered(rows["values"], key)
     placed = rows.assign(place=[values.index(chosen[key]) for chosen in rows["values"]])
     for number, name in enumerate(lines):
         line = placed[placed["line"] == name]
