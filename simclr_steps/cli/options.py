@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from simclr_steps.machine.compilation import COMPILE, STEPS_TO_PAY
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.settings.base import LARGEST_SEED, PACKED_SPLITS, SPLITS
+from simclr_steps.settings.judged import JudgedBy
 
 GROUPS: dict[str, Any] = {"hardware": Hardware, "saving": Saving}  # parameters that take several options
 REST = "--"  # the flag of an option that takes all words after it; such a step's other options have no values
@@ -133,6 +134,15 @@ ANY_SPLIT = Option(
         "required": True,
         "choices": SPLITS,
         "help": "split of the data; unlabeled are the images of train without a label",
+    },
+)
+JUDGED_BY = Option(
+    "--judged-by",
+    "judged_by",
+    {
+        "choices": get_args(JudgedBy),
+        "default": "test",
+        "help": "split that results are judged by; validation, the hold-out, leaves test unread (default: %(default)s)",
     },
 )
 FOUND = Option(

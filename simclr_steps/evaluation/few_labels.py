@@ -12,7 +12,7 @@ import torch
 
 from simclr_steps.data.groups import Groups, Mask, by_group
 from simclr_steps.data.packed import Description, Split, read_groups, read_split
-from simclr_steps.data.splits import JUDGED, Labels, Rows, labeled_rows, stratified_draw
+from simclr_steps.data.splits import Labels, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.penalty import choose_penalty
@@ -39,9 +39,9 @@ class FewLabels:
     right: dict[tuple[str, int], Mask] = field(default_factory=dict)  # by budget and draw: on the split last judged
 
 
-def labeled_splits(folder: Path, data: Description) -> dict[str, Split]:
-    """Return the splits with labels, train and those to judge on; none if there are not both."""
-    names = [name for name in ("train", *JUDGED) if name in data.splits and data.splits[name].labeled]
+def labeled_splits(folder: Path, data: Description, named: Sequence[str]) -> dict[str, Split]:
+    """Return those of the named splits that have labels, train and those to judge on; none if there are not both."""
+    names = [name for name in named if name in data.splits and data.splits[name].labeled]
     return {name: read_split(folder, name) for name in names} if "train" in names and len(names) > 1 else {}
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split
-from simclr_steps.data.splits import JUDGED, labeled_rows
+from simclr_steps.data.splits import labeled_rows
 from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.few_labels import (
     Features,
@@ -39,10 +39,10 @@ from simclr_steps.machine.logs import Progress, log
 from simclr_steps.networks.encoders import Encoder, hash_of_weights
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.judged import JudgedBy, splits_judged
 
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
 VIEWS = 4  # of each training image, for the probe that is trained on views
-NO_LABELS = "Accuracy cannot be measured without labels in the train split and in the validation or test split."
 
 _BALANCED = ("balanced_accuracy", "effective_images", "balanced_by_group")
 
@@ -91,10 +91,11 @@ class Measured:
         log.info("wrote %s and linear.json", out / "knn.json")
 
 
-def labeled_images(folder: Path, data: Description) -> Labeled:
-    """Return the labeled images of a packed data set."""
-    splits = labeled_splits(folder, data)
-    counts = {name: data.splits[name] for name in ("train", *JUDGED) if name in data.splits}
+def labeled_images(folder: Path, data: Description, judged_by: JudgedBy = "test") -> Labeled:
+    """Return the labeled images of a packed data set, of the test split only if it judges."""
+    named = ("train", *splits_judged(judged_by))
+    splits = labeled_splits(folder, data, named)
+    counts = {name: data.splits[name] for name in named if name in data.splits}
     left_out = {name: one.images - one.labeled for name, one in counts.items()}
     return Labeled(splits, labels_of(splits), groups_of(folder, data, splits), data.split_seed, left_out)
 
@@ -119,7 +120,7 @@ def extract(network: Encoder, given: Labeled, device: torch.device, view_of: Vie
 def measure(
     name: str, features: Extracted, given: Labeled, settings: EvaluationSettings, device: torch.device
 ) -> Measured:
-    """Judge features on the hold-out and the test split.
+    """Judge features on the hold-out and, where it was given, the test split.
 
     `knn` is the accuracy of the neighbors' vote (of `knn_neighbors` alike, and of 200 weighted by their similarity at a
     temperature of 0.1). `linear` is the accuracy of linear probes with all labels, fitted to the features of the plain
@@ -129,8 +130,8 @@ def measure(
     holds how many each judged group has and how many of them are right, and `label_groups` from how many groups few
     labels come. `fitted` holds the budgets of labels where the settings leave them to the data. Beside each accuracy
     stands the balanced one, with the number of images of a balanced set that tells as much, `effective_images`.
-    `correct` says which images of the test split are right with few labels, or of the hold-out where that split has no
-    labels.
+    `correct` says which images of the test split are right with few labels, or of the hold-out where that split was not
+    given or has no labels.
     """
     labels, groups = given.labels, given.groups
     knn = _neighbors_vote(features.plain, labels, groups, settings.knn_neighbors, device)
@@ -146,6 +147,12 @@ def measure(
     linear = {"C_chosen_on": chosen_on(labels), **probes, **fitted, "results": few.results, "note": note}
     knn = {"input": name, "neighbors": settings.knn_neighbors, **knn}
     return Measured(knn, {"input": name, **linear}, Correct.of(few.right, groups.get(list(labels)[-1])))
+
+
+def no_labels(judged_by: JudgedBy) -> str:
+    """Return a sentence that says why nothing is measured where labels are absent."""
+    judges = "the validation or test split" if judged_by == "test" else "the validation split"
+    return f"Accuracy cannot be measured without labels in the train split and in {judges}."
 
 
 def unmeasured(name: str, settings: EvaluationSettings, note: str) -> Measured:

@@ -16,6 +16,7 @@ from simclr_steps.files import checksum, read_json
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import array_of
+from simclr_steps.settings.judged import JudgedBy, instead_of_test
 from simclr_steps.settings.plan import Plan
 from simclr_steps.settings.prediction import predictions_name
 
@@ -42,6 +43,7 @@ class Result:
     encoder: str = ""  # that it was made with, of which the code may be the user's own
     own_weights: Path | None = None  # the user's file that it was made from
     weights: str = ""  # the record of the published weights that it was made from
+    judged_by: JudgedBy = "test"  # the split that it was to be judged by, which the file says of the steps that judge
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -72,17 +74,20 @@ def results(plan: Plan) -> Iterator[Result]:
         folder = f"results/{run.folder}"
         of_step = {
             "evaluate": ("evaluate/knn.json", config.evaluation),
-            "umap": ("umap/quality.json", plan.umap(run.dataset)),
+            "umap": ("umap/quality.json", plan.umap(run.dataset, run.judged_by)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
         if config.explore.arrays:
-            of_step["explore"] = ("explore/explore.json", plan.explore(run.dataset))
+            of_step["explore"] = ("explore/explore.json", plan.explore(run.dataset, run.judged_by))
         selected = config.selection.model_dump(mode="json")
         votes = plan.may_vote(run.pretrain)
         yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)
         for rule, (file, block) in of_step.items():
-            yield Result(rule, f"{folder}/{file}", block.model_dump(mode="json"), dataset=run.dataset)
-        gathered = {config.umap.split, *config.prediction.splits, *config.explore.arrays}
+            judge: JudgedBy = run.judged_by if rule == "evaluate" else "test"  # the others' settings name their splits
+            asked = block.model_dump(mode="json")
+            yield Result(rule, f"{folder}/{file}", asked, dataset=run.dataset, judged_by=judge)
+        named = [config.umap.split, *config.prediction.splits, *config.explore.arrays]
+        gathered = instead_of_test(named, run.judged_by)
         for split in sorted({*gathered, *map(array_of, gathered)}):
             is_taken = split == "unlabeled"  # from what is gathered of train
             yield Result(
@@ -97,8 +102,9 @@ def results(plan: Plan) -> Iterator[Result]:
             dataset=dataset,
             encoder=tuned.network.encoder if tuned.network else "",
             weights=_place_of(published.name) if published else "",
+            judged_by=plan.judged_by[folder],
         )
-        for split in config.prediction.of_classifiers:
+        for split in plan.predicted[folder]:
             rule = "gather_predictions" if split == "test" else "gather_further_predictions"
             yield Result(rule, f"results/{folder}/{predictions_name(split)}.json", {}, dataset=dataset)
     for name in plan.datasets:
@@ -110,6 +116,7 @@ def results(plan: Plan) -> Iterator[Result]:
                 encoder=block.encoder,
                 own_weights=block.file,
                 weights=_place_of(block.published.name) if block.published else "",
+                judged_by=plan.judged_by[f"{name}/compare/{other}"],
             )
     for name, weights in plan.published.items():
         own = Path(weights.unknown_file) if weights.unknown_file else None
@@ -215,6 +222,7 @@ def _is_made_so(
     of_weights = architecture.get("started_from") or content  # which is download_weights' own
     return (
         all(key in settings and settings[key] == value for key, value in result.settings.items())
+        and content.get("judged_by", "test") == result.judged_by
         and all(record.get("code_hash") == code_hash(name) for name, record in records.items())
         and data_hash in ([], [records[step].get("data_hash")])
         and own_encoder in ([], [architecture.get("own_code_hash")])

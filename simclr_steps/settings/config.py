@@ -31,7 +31,8 @@ class Experiment(Settings):
     grid: dict[str, list[Any]] = Field(
         {},
         description="Keys of the pretrain block (`temperature`, `augmentation.hue`), each with a list of values; every "
-        "combination is pretrained.",
+        "combination is pretrained. They are judged on the hold-out and never read the test split, which is left to "
+        "the winner, run by itself in an experiment without a grid. See [docs/sweeps.md](../docs/sweeps.md).",
     )
 
 
@@ -73,8 +74,8 @@ def read_config(content: Any) -> Config:
     Raises
     ------
     UserError
-        For an unknown key, a wrong value, a block that does not exist, or a hold-out that a choice needs and a data set
-        surely lacks, naming the key to fix.
+        For an unknown key, a wrong value, a block that does not exist, or a hold-out that a choice or a grid needs and
+        a data set surely lacks, naming the key to fix.
     """
     config: Config = check(Config, content)
     for number, experiment in enumerate(config.experiments):
@@ -89,11 +90,12 @@ def read_config(content: Any) -> Config:
                 raise UserError(
                     f'experiments.{number}.{key}: there is no block "{name}" in {section}; {did_you_mean(name, blocks)}'
                 )
-        _check_hold_out(config, experiment)
+        _check_hold_out(config, number)
     return config
 
 
-def _check_hold_out(config: Config, experiment: Experiment) -> None:
+def _check_hold_out(config: Config, number: int) -> None:
+    experiment = config.experiments[number]
     dataset = config.datasets[experiment.dataset]
     if dataset.validation_fraction > 0 or isinstance(dataset, FolderDataset | ArraysDataset):
         return  # the latter may bring a validation split, which the check after prepare knows
@@ -105,3 +107,8 @@ def _check_hold_out(config: Config, experiment: Experiment) -> None:
                 f"{key}: {choice} needs a hold-out, but datasets.{experiment.dataset}.validation_fraction is 0: "
                 'write "last", or a fraction above 0'
             )
+    if experiment.grid:
+        raise UserError(
+            f"experiments.{number}.grid: runs of a grid are judged on the hold-out, so that none is chosen by the test "
+            f"split, but datasets.{experiment.dataset}.validation_fraction is 0: write a fraction above 0"
+        )

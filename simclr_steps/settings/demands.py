@@ -10,6 +10,7 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.auto import WholeOrAuto
 from simclr_steps.settings.base import Settings, Split
 from simclr_steps.settings.display import Display
+from simclr_steps.settings.judged import JudgedBy
 from simclr_steps.settings.labels import LabelBudget
 from simclr_steps.settings.selection import Criterion
 
@@ -48,7 +49,8 @@ class Demands(Settings):
     pretrains: dict[str, PretrainDemands]  # by the pretraining's name
     criterion: Criterion
     finetunes: dict[str, FinetuneDemands]
-    drawn: str  # the split that UMAP draws
+    drawn: str  # the split that UMAP draws, or the hold-out in place of test
+    judged_by: list[JudgedBy] = Field(["test"])  # of its runs
     explored: list[Split] = Field([])  # those that `explore` names
     display: Display | None = None
     supervised: bool

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from simclr_steps.settings.auto import WholeOrAuto
 from simclr_steps.settings.base import PACKED_SPLITS, SPLITS, Settings, Split, array_of
 from simclr_steps.settings.display import Display
+from simclr_steps.settings.judged import JudgedBy, instead_of_test
 
 _AUTO: tuple[Split, ...] = ("train", "unlabeled", "test")
 
@@ -25,7 +26,8 @@ class ExploreSettings(Settings):
     splits: Annotated[list[Split] | Literal["auto"], BeforeValidator(_check_splits)] = Field(
         "auto",
         description="Splits to explore together. `auto`: train, unlabeled and test if they have no more than 100,000 "
-        "images together; a list: those, whatever their number; `[]`: none.",
+        "images together; a list: those, whatever their number; `[]`: none. In a grid, the hold-out takes the place of "
+        "test.",
     )
     n_neighbors: int = Field(
         10, ge=1, description="Number of neighbors whose mean distance makes an outlier, and that vote on a label."
@@ -44,9 +46,9 @@ class ExploreSettings(Settings):
     n_to_label: int = Field(100, ge=1, description="Number of images to propose for labeling.")
 
     @property
-    def named(self) -> tuple[Split, ...]:
+    def named(self) -> list[str]:
         """The splits to explore, if there are any images in them."""
-        return _AUTO if self.splits == "auto" else tuple(dict.fromkeys(self.splits))
+        return list(_AUTO if self.splits == "auto" else dict.fromkeys(self.splits))
 
     @property
     def arrays(self) -> list[str]:
@@ -56,6 +58,12 @@ class ExploreSettings(Settings):
 
 
 class ExploreOfDataset(ExploreSettings):
-    """The block `explore`, and how the images of a data set are shown."""
+    """The block `explore`, how the images of a data set are shown, and by which split a run is judged."""
 
     display: Display | None = None
+    judged_by: JudgedBy = "test"
+
+    @property
+    def named(self) -> list[str]:
+        """The splits to explore, if there are any images in them; test is not read where it does not judge."""
+        return instead_of_test(super().named, self.judged_by)

@@ -18,8 +18,9 @@ from simclr_steps.settings.explore import ExploreOfDataset
 from simclr_steps.settings.finetuned import FinetunedSettings, finetuned
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.settings.grid import combinations, written
+from simclr_steps.settings.judged import JudgedBy, instead_of_test
 from simclr_steps.settings.pretrain import PretrainSettings
-from simclr_steps.settings.runs import GridPoint, Run, SummarySettings
+from simclr_steps.settings.runs import GridPoint, Run, SummarySettings, judged_by
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.settings.weights import PublishedWeights
 
@@ -39,6 +40,7 @@ class Plan:
     pretrains: dict[str, PretrainSettings]  # by the name in Run.pretrain and Run.continues
     parents: dict[str, str]  # the name of the pretraining that each one continues, if it does
     finetunings: dict[str, FinetunedSettings]  # by folder: what each one is given, once for all runs that share it
+    judged_by: dict[str, JudgedBy]  # by folder, of runs, of what they are compared with, and of fine-tunings
 
     @property
     def datasets(self) -> list[str]:
@@ -81,14 +83,22 @@ class Plan:
         settings, display = self.pretrains[pretrain], self.config.datasets[dataset].display
         return GallerySettings(augmentation=settings.augmentation, view_size=settings.view_size, display=display)
 
-    def umap(self, dataset: str) -> UmapOfDataset:
+    def umap(self, dataset: str, by: JudgedBy = "test") -> UmapOfDataset:
         """Return how features of a data set are plotted."""
-        display = self.config.datasets[dataset].display
-        return UmapOfDataset(**dict(self.config.umap), display=display, columns=self.config.metadata)
+        (split,) = instead_of_test([self.config.umap.split], by)
+        asked = {**dict(self.config.umap), "split": split}
+        return UmapOfDataset(**asked, display=self.config.datasets[dataset].display, columns=self.config.metadata)
 
-    def explore(self, dataset: str) -> ExploreOfDataset:
+    def explore(self, dataset: str, by: JudgedBy = "test") -> ExploreOfDataset:
         """Return how the images of a data set are looked through."""
-        return ExploreOfDataset(**dict(self.config.explore), display=self.config.datasets[dataset].display)
+        display = self.config.datasets[dataset].display
+        return ExploreOfDataset(**dict(self.config.explore), display=display, judged_by=by)
+
+    @property
+    def predicted(self) -> dict[str, list[str]]:
+        """The splits that each fine-tuning predicts, by its folder."""
+        asked = self.config.prediction.of_classifiers
+        return {folder: instead_of_test(asked, self.judged_by[folder]) for folder in self.finetunings}
 
     def compared(self, dataset: str) -> dict[str, ComparedSettings]:
         """Return what all runs on a data set are compared with, by name; runs share what has one name."""
@@ -113,6 +123,7 @@ class Plan:
             criterion=self.config.selection.criterion,
             finetunes={name: FinetuneDemands.of(block) for name, block in blocks.items()},
             drawn=self.config.umap.split,
+            judged_by=sorted({run.judged_by for run in runs}),
             explored=[] if self.config.explore.splits == "auto" else self.config.explore.splits,
             display=self.config.datasets[dataset].display,
             supervised=self.config.umap.supervised,
@@ -216,6 +227,7 @@ def plan(config: Config) -> Plan:
     pretrains: dict[str, PretrainSettings] = {}
     name_of: dict[str, str] = {}
     runs: dict[tuple[str, str, int], Run] = {}
+    alone: set[tuple[str, str]] = set()  # data sets and pretrainings that are asked for outside of grids
     for number, experiment in enumerate(config.experiments):
         where = f"experiments.{number}.grid" if experiment.grid else f"pretrains.{experiment.pretrain}"
         for name, values, content in combinations(config, number):
@@ -231,7 +243,9 @@ def plan(config: Config) -> Plan:
                     f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
                     "of them as a separate block"
                 )
-            points = [GridPoint(pretrain=experiment.pretrain, values=values)] if values else []
+            points = [GridPoint(pretrain=experiment.pretrain, values=values, block=content)] if values else []
+            if not points:
+                alone.add((experiment.dataset, name))
             for seed in experiment.seeds:
                 run = Run(
                     dataset=experiment.dataset,
@@ -262,10 +276,12 @@ def plan(config: Config) -> Plan:
         blocks = {name: config.finetunes[name] for name in run.finetunes}
         given = {name: finetuned(name, one, run.pretrain, pretrains[run.pretrain]) for name, one in blocks.items()}
         starts = {name: start for name, one in given.items() if (start := one.start(run.seed))}
-        run = run.model_copy(update={"continues": _ancestors(run.pretrain, parents), "starts": starts})
+        judge: JudgedBy = "test" if (run.dataset, run.pretrain) in alone else "validation"
+        continued = _ancestors(run.pretrain, parents)
+        run = run.model_copy(update={"continues": continued, "starts": starts, "judged_by": judge})
         planned.append(run)
         finetunings |= {folder: given[name] for name, folder in run.classifiers.items()}
-    return Plan(config, tuple(planned), pretrains, parents, finetunings)
+    return Plan(config, tuple(planned), pretrains, parents, finetunings, judged_by(planned))
 
 
 def _ancestors(name: str, parents: dict[str, str]) -> list[str]:

@@ -13,7 +13,8 @@ class PredictionSettings(Settings):
     splits: list[Split] = Field(
         ["test"],
         min_length=1,
-        description="Splits to compute features for, and predictions of classifiers, which also predict test.",
+        description="Splits to compute features for, and predictions of classifiers, which also predict test. In a "
+        "grid, the hold-out takes the place of test.",
     )
 
     @property

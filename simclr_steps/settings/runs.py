@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field
 
 from simclr_steps.settings.base import Settings
 from simclr_steps.settings.display import Display
+from simclr_steps.settings.judged import JudgedBy
 
 
 class GridPoint(Settings):
@@ -15,6 +17,7 @@ class GridPoint(Settings):
 
     pretrain: str  # the block that the grid is laid over
     values: dict[str, Any]
+    block: dict[str, Any] = Field({})  # what a block of pretrains would be that is written for this combination
 
 
 class Run(Settings):
@@ -25,6 +28,7 @@ class Run(Settings):
     seed: int
     finetunes: list[str]
     grids: list[GridPoint] = Field([])  # what the run is in each grid that asks for it
+    judged_by: JudgedBy = "test"  # validation if no experiment but grids asks for its pretraining
     continues: list[str] = Field([])  # the pretrainings from whose end this one goes on, the first one first
     compared: list[str] = Field([])  # what it is compared with, by the names of folders
     starts: dict[str, str] = Field({})  # those among them that a fine-tuning starts from instead of its own encoder
@@ -48,6 +52,15 @@ class Run(Settings):
     def folder_of(self, pretrain: str) -> str:
         """Return the same of another pretraining on the data set from the seed."""
         return f"{self.dataset}/{pretrain}/seed{self.seed}"
+
+
+def judged_by(runs: Iterable[Run]) -> dict[str, JudgedBy]:
+    """Return by which split results are judged, by their folder: what several runs share by test if one of them is."""
+    found: dict[str, JudgedBy] = {}
+    for run in sorted(runs, key=lambda run: run.judged_by == "test"):  # so that these have the last word
+        for folder in (run.folder, *run.folders_compared, *run.classifiers.values()):
+            found[folder] = run.judged_by
+    return found
 
 
 class SummarySettings(Settings):

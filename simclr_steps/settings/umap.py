@@ -13,7 +13,9 @@ from simclr_steps.settings.display import Display
 class UmapSettings(Settings):
     """How features are plotted in two dimensions."""
 
-    split: Literal["train", "validation", "test"] = Field("test", description="The split to plot.")
+    split: Literal["train", "validation", "test"] = Field(
+        "test", description="The split to plot; in a grid, the hold-out in place of test."
+    )
     n_neighbors: int = Field(15, ge=2, description="Number of neighbors of each point that UMAP keeps close.")
     min_dist: float = Field(0.1, ge=0, le=1, description="Minimum distance between points in the plot.")
     metric: Literal["cosine", "euclidean"] = Field("cosine", description="Distance between features.")

@@ -22,6 +22,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.methods.fitting import fitted_numbers
 from simclr_steps.settings.demands import Demands, PretrainDemands
 from simclr_steps.settings.display import mix_of
+from simclr_steps.settings.judged import instead_of_test
 
 _SMALL_BATCH, _FEW_UPDATES = 32, 10  # in an epoch
 _FEW_POINTS = 50  # of which UMAP shows little
@@ -56,11 +57,14 @@ def check(demands: Demands, *, data: Path) -> None:
         if block.epochs != "auto":
             _tell_long_warmup(f"finetunes.{finetune}", block.warmup_epochs, block.epochs, "epochs")
     mix_of(demands.display, description.image_format, data.name)
-    _check_images_to_draw(description, data.name, demands.drawn)
-    for split in demands.explored:
-        if not description.splits[split].images:
-            raise UserError(f"explore.splits: {split} of {data.name} has no images: remove it")
-    require_labels_for_umap(description, data.name, demands.drawn, supervised=demands.supervised)
+    for judged_by in demands.judged_by:
+        _check_images_to_judge(description, data.name, judged_by)
+        (drawn,) = instead_of_test([demands.drawn], judged_by)
+        _check_images_to_draw(description, data.name, drawn)
+        for split in instead_of_test(demands.explored, judged_by):
+            if not description.splits[split].images:
+                raise UserError(f"explore.splits: {split} of {data.name} has no images: remove it")
+        require_labels_for_umap(description, data.name, drawn, supervised=demands.supervised)
 
 
 def _tell_what_does_not_fit(pretrain: str, settings: PretrainDemands, images: int) -> None:
@@ -86,6 +90,15 @@ def _named(block: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(f"{block}{error}") from None
+
+
+def _check_images_to_judge(description: Description, name: str, judged_by: str) -> None:
+    """Raise UserError if there is no hold-out to judge the runs of a grid by; an empty test split is no error."""
+    if judged_by == "validation" and not description.splits["validation"].images:
+        raise UserError(
+            f"experiments: runs of a grid are judged on the hold-out, but {name} has none: raise "
+            f"datasets.{name}.validation_fraction above 0, or write the combinations as blocks of pretrains"
+        )
 
 
 def _check_images_to_draw(description: Description, name: str, split: str) -> None:

@@ -12,13 +12,13 @@ from simclr_steps.data.splits import labeled_rows
 from simclr_steps.evaluation.few_labels import Features
 from simclr_steps.evaluation.linear_probe import Array
 from simclr_steps.evaluation.protocol import (
-    NO_LABELS,
     Extracted,
     Labeled,
     Measured,
     extract,
     labeled_images,
     measure,
+    no_labels,
     unmeasured,
 )
 from simclr_steps.machine.options import Hardware
@@ -32,6 +32,7 @@ from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, RandomNetwork
 from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.judged import JudgedBy
 from simclr_steps.settings.pretrain import PretrainSettings
 
 LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a linear model of pixels takes hours
@@ -43,6 +44,7 @@ def compare(
     data: Path,
     weights: Path | None = None,
     weights_sha256: str | None = None,
+    judged_by: JudgedBy = "test",
     out: Path,
     hardware: Hardware,
 ) -> None:
@@ -50,7 +52,8 @@ def compare(
 
     The network has random weights or, off the shelf, those of a file; `weights` is what download_weights wrote of
     published ones, and `weights_sha256` what the user's file must have. Writes into `out`, which all runs share that
-    are compared with it, knn.json and linear.json. Pixels have no probe on views.
+    are compared with it, knn.json and linear.json. Pixels have no probe on views. Judged by the hold-out, nothing of
+    the test split is read.
 
     Raises
     ------
@@ -60,17 +63,18 @@ def compare(
     description = read_description(data)
     own_code = augmentation_code(settings.augmentation)
     record = Record("compare", settings, description.content_hash, settings.seed, own_code)
-    given = labeled_images(data, description)
+    given = labeled_images(data, description, judged_by)
     form = description.image_format
     network = _network(settings.network, form, weights, weights_sha256) if settings.network else None
     if not given:
-        measured = unmeasured(settings.input, settings, NO_LABELS)
+        measured = unmeasured(settings.input, settings, no_labels(judged_by))
     elif network:
         measured = _of_network(network, given, settings, hardware)
     else:
         measured = _of_pixels(given, settings, hardware)
     built = {"architecture": network.architecture.model_dump(mode="json")} if network else {}
-    measured.write(out, {"unlabeled_left_out": given.left_out, **built, "run": record.finish()})
+    facts = {"judged_by": judged_by, "unlabeled_left_out": given.left_out, **built}
+    measured.write(out, {**facts, "run": record.finish()})
 
 
 def _of_network(network: Encoder, given: Labeled, settings: ComparedSettings, hardware: Hardware) -> Measured:

@@ -17,7 +17,7 @@ from simclr_steps.data.correct import Correct, read_correct, write_correct
 from simclr_steps.data.groups import by_group
 from simclr_steps.data.packed import Description, Split, read_description, read_groups, read_rows, read_split
 from simclr_steps.data.requirements import require_classes, require_labeled_hold_out
-from simclr_steps.data.splits import JUDGED, Rows, labeled_rows, stratified_draw
+from simclr_steps.data.splits import Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.calibration import LARGEST, LEAST, calibration_error, fitted_temperature
 from simclr_steps.evaluation.metrics import classification_metrics
@@ -38,6 +38,7 @@ from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
 from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.judged import JudgedBy, splits_judged
 from simclr_steps.settings.labels import WholeGroups
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
@@ -57,6 +58,7 @@ def finetune(
     encoder: Path | None = None,
     weights: Path | None = None,
     seed: int,
+    judged_by: JudgedBy = "test",
     out: Path,
     work: Path,
     hardware: Hardware,
@@ -64,11 +66,14 @@ def finetune(
 ) -> None:
     """Train one classifier for each draw of the labels and judge it on the hold-out and, at the end, on the test split.
 
+    Judged by the hold-out, nothing of the test split is read.
+
     `encoder` is the pretrained one, where the settings name no network. `weights` is what download_weights wrote, for
     `init: published`.
 
     Writes into `out`: model.safetensors (the first draw's classifier), history.csv, metrics.json and correct.npz (which
-    images of the test split each draw's classifier is right about, or of the hold-out where that split has no labels).
+    images of the test split each draw's classifier is right about, or of the hold-out where that split is not read or
+    has no labels).
 
     Raises
     ------
@@ -97,7 +102,8 @@ def finetune(
 
     built = {} if encoder else {"architecture": architecture.model_dump(mode="json")}
     start = checksum(encoder) if encoder else built
-    made_of = (settings.model_dump(mode="json"), seed, record.code_hash, own_code, description.content_hash, start)
+    given = settings.model_dump(mode="json"), seed, judged_by
+    made_of = (*given, record.code_hash, own_code, description.content_hash, start)
     with work_folder(work, *made_of, place=partial(place_files, out=out, names=_OWN)) as folder:
         for draw, rows in enumerate(rows_of_draws):
             if not (folder / f"draw{draw}.json").exists():
@@ -108,15 +114,15 @@ def finetune(
                     drawn["label_groups"] = len(np.unique(groups[rows]))
                 if isinstance(settings.labels, WholeGroups):
                     drawn["budget"] = str(settings.labels)
-                _judge(module, description, data, drawn, folder, devices.device)
+                _judge(module, description, data, drawn, judged_by, folder, devices.device)
                 CheckedFiles().remove_checkpoint(folder / f"draw{draw}.ckpt")
         draws = [read_json(folder / f"draw{draw}.json") for draw in range(settings.draws)]
         with kept(folder) as published:
-            facts = {**built, "run": record.finish() | architecture.origin}
+            facts = {"judged_by": judged_by, **built, "run": record.finish() | architecture.origin}
             _write(settings, classes, draws, folder, published, facts)
     for draw in draws:
-        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in JUDGED if draw[name])
-        log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as the hold-out and test have no labels")
+        shown = ", ".join(f"{name} {draw[name]['accuracy']:.4f}" for name in splits_judged(judged_by) if draw[name])
+        log.info("draw %d: accuracy %s", draw["draw"] + 1, shown or "unknown, as no image to judge by has a label")
 
 
 def _start(
@@ -195,16 +201,22 @@ def _train(
 
 
 def _judge(
-    module: Supervised, description: Description, data: Path, drawn: dict[str, Any], folder: Path, device: torch.device
+    module: Supervised,
+    description: Description,
+    data: Path,
+    drawn: dict[str, Any],
+    judged_by: JudgedBy,
+    folder: Path,
+    device: torch.device,
 ) -> None:
-    """Write the results of one draw; only now, when nothing is left to choose, is the test split read.
+    """Write the results of one draw; only now, when nothing is left to choose, is the test split read, if it judges.
 
     The device is an argument because Lightning moves a module to the CPU when its training ends.
     """
     classes, draw = description.classes, drawn["draw"]
     result = drawn | {"epochs": module.epochs, "epoch": module.kept_epoch}
     correct, temperature = Correct({}, None), 1.0
-    for name in JUDGED:
+    for name in splits_judged(judged_by):
         split = read_split(data, name)
         logits, labels = labeled_logits(module.network, split, device)
         if name == "validation":

@@ -17,19 +17,21 @@ from simclr_steps.evaluation.batch_effects import NEIGHBORS, predictability
 from simclr_steps.files import write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import PACKED_SPLITS
+from simclr_steps.settings.judged import JudgedBy, splits_judged
 from simclr_steps.settings.metadata import MetadataSettings
 
 _MOST_IMAGES = 10_000  # their neighbors are looked for among all of them
 _OWN = ("row", "source", "label", "class")  # columns of any rows
 
 
-def metadata(settings: MetadataSettings, *, features: Path, data: Path, out: Path) -> None:
+def metadata(
+    settings: MetadataSettings, *, features: Path, data: Path, judged_by: JudgedBy = "test", out: Path
+) -> None:
     """Write how well each column is predicted by nearest neighbors in the backbone's features, beside chance.
 
-    Reads what gather wrote of all splits, in a folder for each below `features`; the images of all are judged together,
-    or 10,000 of them drawn at random. Nothing is chosen by the result. `out` is a JSON file with an entry for each of
-    the `columns`, see `predictability`.
+    Reads what gather wrote of all splits, in a folder for each below `features`, but not of test where the hold-out
+    judges; their images are judged together, or 10,000 of them drawn at random. Nothing is chosen by the
+    result. `out` is a JSON file with an entry for each of the `columns`, see `predictability`.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def metadata(settings: MetadataSettings, *, features: Path, data: Path, out: Pat
     """
     description = read_description(data)
     record = Record("metadata", settings, description.content_hash)
-    folders = [features / split for split in PACKED_SPLITS]
+    folders = [features / split for split in ("train", *splits_judged(judged_by))]
     for folder in folders:
         split_of_features(folder, data, description.pixel_hash)
     rows = pd.concat([read_table(folder) for folder in folders], ignore_index=True)

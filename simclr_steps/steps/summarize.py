@@ -25,6 +25,7 @@ from simclr_steps.summary.compared import compared, paired, uncompared
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import group
+from simclr_steps.summary.leaderboard import leaderboards
 from simclr_steps.summary.markdown import as_markdown
 from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
 from simclr_steps.summary.next_steps import next_steps
@@ -86,10 +87,10 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     sentences = [" ".join(empty[name].texts[0].get_text().split()) for name in empty if name not in _OF_ACCURACY]
     of_page = [*notes, *(Note(Weight.UNMEASURED, sentence) for sentence in sentences)]
     plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
-    answered = answers(headlines, runs)
-    write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes))
+    answered, boards = answers(headlines, runs), list(leaderboards(settings.runs, table))
+    write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes, boards))
     section = as_html(list(predicted(settings, results, resources, descriptions)))
-    of_all = shown, effects, descriptions, plots, section, of_page, next_steps(runs, results, resources), out
+    of_all = shown, effects, descriptions, plots, section, boards, of_page, next_steps(runs, results, resources), out
     write_text(out / "summary.html", page(whose, answered, headlines, differences, runs, *of_all))
     write_json(out / "summary" / "run.json", record.finish())
     for line in grave(notes):
@@ -149,7 +150,7 @@ def _mistakes(
         for name, path in run.predictions.items():
             title = f"{dataset}, {run.run.pretrain}, {name}"
             if title not in mistakes:
-                images = read_images(resources / dataset, "test")
+                images = read_images(resources / dataset, run.run.judged_by)
                 channels = in_words(legend_of(mix, form))
                 contrast = None if form.is_photo else contrast_of_split(images)  # the same for each of its panels
                 mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels, contrast)

@@ -29,21 +29,21 @@ PLOTS = {
     "label_efficiency": Caption(
         "Where the SimCLR curve lies above the others, pretraining has reduced the need for labels. Bars are standard "
         "deviations over draws of labels and seeds. Points of the same number of labels stand side by side.",
-        "Accuracy on the test split by number of labeled training images. Where the curve of the SimCLR encoder lies "
-        "above the others, pretraining without labels has replaced labels: read to the left to see how many. Bars are "
-        "standard deviations over all draws of the labels of all seeds; points of the same number of labels stand "
-        "side by side, so that none hides another. Panels of the same data set share their "
+        "Accuracy by number of labeled training images, on the split that the axis names. Where the curve of the "
+        "SimCLR encoder lies above the others, pretraining without labels has replaced labels: read to the left to "
+        "see how many. Bars are standard deviations over all draws of the labels of all seeds; points of the same "
+        "number of labels stand side by side, so that none hides another. Panels of the same data set share their "
         "range, so that they can be compared.",
         title="Accuracy by number of labels",
     ),
     "sweep": Caption(
-        "How the values of the grid affect the accuracy of the frozen features and of the fine-tuned classifiers. "
-        "Bars are standard deviations over draws of labels, seeds and, in a grid of several keys, the other keys' "
-        "values.",
-        "How the values of a grid affect accuracy: that of the frozen features, for each number of labels (solid "
-        "lines), and that of the classifiers fine-tuned from the pretrained network (dashed lines). Points are means; "
-        "bars are standard deviations over draws of labels and seeds and, in a grid of several keys, over the values "
-        "of the other keys. Differences smaller than the bars mean little.",
+        "How the values of the grid affect the accuracy of the frozen features and of the fine-tuned classifiers, on "
+        "the hold-out. Bars are standard deviations over draws of labels, seeds and, in a grid of several keys, the "
+        "other keys' values.",
+        "How the values of a grid affect accuracy on the hold-out: that of the frozen features, for each number of "
+        "labels (solid lines), and that of the classifiers fine-tuned from the pretrained network (dashed lines). "
+        "Points are means; bars are standard deviations over draws of labels and seeds and, in a grid of several "
+        "keys, over the values of the other keys. Differences smaller than the bars mean little.",
         title="Sweep",
     ),
     "confusion": Caption(
@@ -56,13 +56,13 @@ PLOTS = {
         title="Confusion",
     ),
     "mistakes": Caption(
-        "Test images that the fine-tuned classifier (first draw, first seed) assigns to the wrong class with the "
-        "highest probability: the true class, the predicted class and its probability. Some are mislabeled; others "
-        "show what the classifier misses.",
-        "Test images that a fine-tuned classifier assigns to the wrong class, most confident mistakes first. Below "
-        "each image are its class and, after the arrow, the predicted class with its probability. Some of these "
-        "images are mislabeled, which no training can fix; others show what the classifier misses. The classifier "
-        "shown is that of the first draw and the first seed.",
+        "Images of the test split, or of the hold-out in a grid, that the fine-tuned classifier (first draw, first "
+        "seed) assigns to the wrong class with the highest probability: the true class, the predicted class and its "
+        "probability. Some are mislabeled; others show what the classifier misses.",
+        "Images of the test split, or of the hold-out in a grid, that a fine-tuned classifier assigns to the wrong "
+        "class, most confident mistakes first. Below each image are its class and, after the arrow, the predicted "
+        "class with its probability. Some of these images are mislabeled, which no training can fix; others show what "
+        "the classifier misses. The classifier shown is that of the first draw and the first seed.",
         title="Most confident mistakes",
     ),
     "monitors": Caption(
@@ -118,7 +118,8 @@ PICTURES = {
     ),
     "metadata": Caption(
         "UMAP of the backbone's features, colored by columns of the table, of the split in its title only. If the "
-        "values of a column lie apart, the features tell them; the accuracies under Metadata are of all splits.",
+        "values of a column lie apart, the features tell them; the accuracies under Metadata are of all splits, in a "
+        "grid of all but test.",
         "The points of the backbone's plot of the data set {dataset}, colored by columns of its table, such as the "
         "plate; the title names the split. Where the values of a column lie apart, the network tells them from each "
         "other: a batch effect if the images should not differ by it. The interactive map has a menu for the same "

@@ -22,6 +22,10 @@ FEW_GROUPS = 10  # of a judged split: an interval over them says little
 FEW_IMAGES = 100  # of a judged split: one image is a point or more
 RARE = 5  # labeled images of a class
 _NAMED = 5  # classes in a sentence
+_BY_HOLD_OUT = (
+    "runs of a grid are judged on the hold-out, so that the test split is left to the winner; as checkpoints, "
+    "penalties and temperatures are chosen on the same images, these accuracies are somewhat too high."
+)
 
 
 def cautions(
@@ -32,6 +36,8 @@ def cautions(
         yield from _of_data(name, data)
     for one in headlines:
         yield from _of_chance(one, descriptions[one.dataset])
+    for name in dict.fromkeys(run.run.dataset for run in runs if run.run.judged_by == "validation"):
+        yield Note(Weight.DOUBTFUL, _BY_HOLD_OUT, name)
     yield from of_near_duplicates(runs)
     yield from _of_threads(runs)
 

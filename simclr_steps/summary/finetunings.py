@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from simclr_steps.data.correct import read_correct
-from simclr_steps.data.splits import JUDGED
+from simclr_steps.settings.judged import splits_judged
+from simclr_steps.settings.prediction import predictions_name
 from simclr_steps.summary.confusion import confusion
 from simclr_steps.summary.parents import METRICS
 from simclr_steps.summary.run_results import GROUPED, RunResults, of_share
@@ -22,24 +23,25 @@ def read_finetuning(collected: RunResults, place: Path, name: str) -> None:
     if not metrics:
         return
     collected.check_data(stage, place)
-    if (place / "correct.npz").exists():
+    by, draws = collected.run.judged_by, metrics["draws"]
+    if (place / "correct.npz").exists() and collected.shows([split for split, of_draw in draws[0].items() if of_draw]):
         collected.tuned[name] = read_correct(place / "correct.npz")
-    predictions = place / "predictions.parquet"
-    if predictions.exists():
+    predictions = place / f"{predictions_name(by)}.parquet"
+    if predictions.exists() and metrics.get("judged_by", "test") == by:  # runs of both kinds share some
         collected.confusions[name] = confusion(pd.read_parquet(predictions))
         collected.predictions[name] = predictions
     history = place / "history.csv"
     if history.exists():
         collected.finetune_histories[name] = pd.read_csv(history)
-    of_draws = [draw["test"].get("per_class", []) for draw in metrics["draws"] if draw["test"]]
+    of_draws = [draw[by].get("per_class", []) for draw in draws if draw[by]]
     collected.per_class[name] = [row for rows in of_draws for row in rows]
     series = f"finetune-{metrics['init']}{'-frozen' if metrics['freeze'] else ''}"
-    for draw in metrics["draws"]:
+    for draw in draws:
         labels = draw.get("label_count", metrics["label_count"])
         keys = {"input": name, "labels": labels, "draw": draw["draw"], "series": series}
         keys |= {key: draw[key] for key in GROUPED if key in draw}
         collected.add("finetune", "epochs", draw["epochs"], **keys)
-        for split in JUDGED:
+        for split in splits_judged(by):
             measured = draw[split] or {}
             of_parents = measured.get("parents") or {}
             for metric, named in METRICS.items():

@@ -8,7 +8,8 @@ from html import escape
 from simclr_steps.summary.answer import Answer
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.compared import PAIRED
-from simclr_steps.summary.headline import APART, BALANCED, Headline
+from simclr_steps.summary.headline import APART, BALANCED, SPREAD, Headline
+from simclr_steps.summary.leaderboard import FLATTERED, Leaderboard
 from simclr_steps.summary.notes import Note, grave, others
 from simclr_steps.summary.tables import Table
 
@@ -20,15 +21,22 @@ def as_markdown(
     differences: Mapping[str, Table],
     effects: Sequence[BatchEffect],
     notes: Sequence[Note],
+    boards: Sequence[Leaderboard] = (),
 ) -> str:
     """Return a page that reads well as it is in a terminal.
 
     `whose` are sentences on what it is a summary of, `answers` what each headline comes to, and `differences` the
-    paired ones by the headline's title.
+    paired ones by the headline's title; `boards` are the leaderboards of grids.
     """
     parts = [f"{_as_text(sentence)}\n" for sentence in whose]
     if sentences := grave(notes):
         parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in sentences) + "\n")
+    for board in boards:
+        parts.append(f"## Leaderboard of {board.title}\n\nBy {board.judged}, {SPREAD}. {FLATTERED}\n")
+        parts.append(_aligned([[_as_text(cell).replace("|", "\\|") for cell in row] for row in board.cells()]))
+        parts.append(f"{board.advice}\n")
+        if not board.is_run:
+            parts.append(f"```yaml\n{board.winner}```\n")
     for answer in answers:
         if len(answers) > 1:
             parts.append(f"{_as_text(answer.title)}:\n")

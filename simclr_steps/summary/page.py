@@ -25,7 +25,8 @@ from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.explored import explored
-from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
+from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline
+from simclr_steps.summary.leaderboard import Leaderboard, as_html
 from simclr_steps.summary.next_steps import NextStep
 from simclr_steps.summary.notes import Note, grave, others
 from simclr_steps.summary.origin import what_ran
@@ -49,6 +50,7 @@ def page(
     descriptions: Mapping[str, Description],
     plots: Mapping[str, Path],
     predicted: Markup,
+    boards: Sequence[Leaderboard],
     notes: Sequence[Note],
     steps: Sequence[NextStep],
     folder: Path,
@@ -56,15 +58,18 @@ def page(
     """Return the HTML of a summary that will lie in `folder`.
 
     Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
-    titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section on
-    predictions, notes, also on what could not be measured, and what to do next. Of each pretraining it shows one seed's
-    pictures.
+    titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section
+    on predictions, the leaderboards of grids, notes, also on what could not be measured, and what to do next. Of
+    each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
         firsts.setdefault((run.run.dataset, run.run.pretrain), run)
     rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in table.groupby(["dataset", "pretrain"])}
-    of_datasets = {str(name): part for name, part in table.groupby("dataset", sort=False)}
+    by_split: dict[tuple[str, str], list[pd.DataFrame]] = {}  # only what is measured on one split is compared
+    for one in headlines:
+        by_split.setdefault((one.dataset, one.split), []).append(rows[one.title])
+    alike = {of_both: pd.concat(parts) for of_both, parts in by_split.items()}
     sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
     seeds = {title: [run for run in runs if f"{run.run.dataset}, {run.run.pretrain}" == title] for title in sections}
     checked = {
@@ -97,11 +102,11 @@ def page(
         whose=whose,
         measured=any(len(one.accuracy) for one in headlines),
         predicted=predicted,
+        leaderboard=as_html(boards, sections),
         first=grave(notes),
         notes=others(notes),
-        comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
+        comparisons={of_both: cells for of_both, part in alike.items() if (cells := comparison(part))},
         split_names=SPLIT_NAMES,
-        splits={name: SPLIT_NAMES[shown_split(part)] for name, part in of_datasets.items()},
         frozen={title: cells for title, part in rows.items() if (cells := frozen(part))},
         finetuned={title: cells for title, part in rows.items() if (cells := finetuned(part))},
         worst={title: _worst(title, runs) for title in rows},

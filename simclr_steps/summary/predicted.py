@@ -18,8 +18,9 @@ from simclr_steps.figures.contrast import BRIGHTENED, contrast_of_split
 from simclr_steps.figures.thumbnails import sprite, thumbnails
 from simclr_steps.settings.base import array_of
 from simclr_steps.settings.display import in_words, legend_of, mix_of
+from simclr_steps.settings.judged import instead_of_test
 from simclr_steps.settings.prediction import predictions_name
-from simclr_steps.settings.runs import Run, SummarySettings
+from simclr_steps.settings.runs import Run, SummarySettings, judged_by
 from simclr_steps.summary.tables import SPLIT_NAMES, Table
 
 MOST = 12  # images of a classifier and split
@@ -55,10 +56,12 @@ def predicted(
     for run in settings.runs:
         firsts.setdefault((run.dataset, run.pretrain), run)
     told: set[str] = set()
+    judge = judged_by(settings.runs)
     for run in list(firsts.values())[:MOST_PRETRAININGS]:
         for name, folder in run.classifiers.items():
-            files = {split: results / folder / f"{predictions_name(split)}.parquet" for split in settings.predicted}
-            for split, file in files.items() if folder not in told else ():
+            splits = [] if folder in told else instead_of_test(settings.predicted, judge[folder])
+            for split in splits:
+                file = results / folder / f"{predictions_name(split)}.parquet"
                 table, classes = _read(file, labeled=split == "train") if file.exists() else (pd.DataFrame(), [])
                 if len(table):
                     title = f"{run.dataset}, {run.pretrain}, {name}, seed {run.seed}: {SPLIT_NAMES.get(split, split)}"

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from simclr_steps.data.correct import read_correct
-from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.points import quality_lines
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.judged import splits_judged
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.courses import course
@@ -107,31 +107,41 @@ def _read_compared(collected: RunResults, folder: Path) -> None:
 
 
 def _read_evaluation(collected: RunResults, folder: Path, stages: tuple[str, str]) -> None:
-    """Read what one input was measured to be worth; its records are kept as those of the stages."""
+    """Read what one input was measured to be worth; its records are kept as those of the stages.
+
+    What runs share may have been measured on the test split, too, which a run judged by the hold-out leaves out.
+    """
     knn = collected.read(stages[0], folder / "knn.json")
     linear = collected.read(stages[1], folder / "linear.json")
-    images = {split: knn[split]["images"] for split in JUDGED if knn and split in knn}  # both judge the same
+    judged = splits_judged(collected.run.judged_by)
+    images = {split: knn[split]["images"] for split in judged if knn and split in knn}  # both judge the same
     for split, count in images.items():
         for metric in ("accuracy", "weighted_accuracy", "balanced_accuracy", "balanced_weighted_accuracy"):
             measured = knn[split]  # type: ignore[index]
             keys = {**of_share(measured, metric, count), "split": split}
             collected.add("knn", metric, measured.get(metric), **keys, input=knn["input"])  # type: ignore[index]
     correct = folder / "correct.npz"
-    if linear and correct.exists():
+    if linear and correct.exists() and collected.shows(knn or {}):
         collected.correct[linear["input"]] = read_correct(correct)
     for row in linear["results"] if linear else []:
+        if row["split"] not in judged:
+            continue
         keys = {key: row[key] for key in ("input", "labels", "draw", "split", *GROUPED) if key in row}
         keys["series"] = row["input"] if row["input"] in SERIES else "published"
         for metric in ("accuracy", "balanced_accuracy"):
             keys |= of_share(row, metric, images.get(row["split"]))
             collected.add("linear", metric, row.get(metric), **keys)
     for key in ("probe", "probe_on_views") if linear else ():
-        for split, accuracy in (linear.get(key) or {}).items():  # type: ignore[union-attr]
+        of_splits: tuple[dict[str, Any], ...] = tuple(
+            {split: value for split, value in (linear.get(name) or {}).items() if split in judged}  # type: ignore[union-attr]
+            for name in (key, f"{key}_balanced")
+        )
+        for split, accuracy in of_splits[0].items():
             measured = {"by_group": (linear.get(f"{key}_by_group") or {}).get(split)}  # type: ignore[union-attr]
             for_groups: dict[str, Any] = {"images": images.get(split), "by_group": groups_of(measured, "accuracy")}
             of_probe = {"input": linear["input"], "split": split}  # type: ignore[index]
             collected.add("linear", f"{key}_accuracy", accuracy, **for_groups, **of_probe)
-        for split, measured in (linear.get(f"{key}_balanced") or {}).items():  # type: ignore[union-attr]
+        for split, measured in of_splits[1].items():
             keys = {**of_share(measured, "balanced_accuracy", None), "input": linear["input"], "split": split}  # type: ignore[index]
             collected.add("linear", f"{BALANCED}{key}_accuracy", measured["balanced_accuracy"], **keys)
     if linear and linear["results"]:

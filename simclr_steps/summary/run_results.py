@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from simclr_steps.data.correct import Correct
+from simclr_steps.data.splits import JUDGED
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.judged import splits_judged
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.intervals import ByGroup, interval
 
@@ -41,13 +44,13 @@ class RunResults:
     )  # of the pretraining, a row for each epoch, behind those that it continues
     records: dict[str, dict[str, Any]] = field(default_factory=dict)  # by stage: what made its results
     confusions: dict[str, pd.DataFrame] = field(default_factory=dict)  # by fine-tuning
-    predictions: dict[str, Path] = field(default_factory=dict)  # by fine-tuning: of the test split
+    predictions: dict[str, Path] = field(default_factory=dict)  # by fine-tuning: of the split that judges
     finetune_histories: dict[str, pd.DataFrame] = field(
         default_factory=dict
     )  # by fine-tuning: a row for draw and epoch
     per_class: dict[str, list[list[Row]]] = field(
         default_factory=dict
-    )  # by fine-tuning: of each draw, on the test split
+    )  # by fine-tuning: of each draw, on the split that judges
     pictures: list[Picture] = field(default_factory=list)
     explored: dict[str, Any] | None = None  # what explore.json tells
     explored_page: Path | None = None
@@ -87,6 +90,11 @@ class RunResults:
         content: dict[str, Any] = read_json(path)
         self.records[stage] = content.get("run", content)
         return content
+
+    def shows(self, measured: Collection[str]) -> bool:
+        """Return whether the run may show what correct.npz is of: of splits with figures, the one judged last."""
+        judged = [split for split in JUDGED if split in measured]
+        return not judged or judged[-1] in splits_judged(self.run.judged_by)
 
     def check_data(self, stage: str, folder: Path) -> None:
         """Raise UserError unless the data are those on which the run's own features were judged."""

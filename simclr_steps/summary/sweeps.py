@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -25,7 +25,6 @@ from simclr_steps.figures.plots import (
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.budgets import budgets, in_order, written
-from simclr_steps.summary.headline import shown_split
 
 _LONGEST_LINE = 48  # characters of a line's name
 _ORDER = ("linear", "knn", "finetune")  # of the lines
@@ -34,14 +33,17 @@ _ORDER = ("linear", "knn", "finetune")  # of the lines
 def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
     """Draw accuracy by each key of each grid, mean ± standard deviation: a panel for data set, block and key.
 
-    Takes the tidy rows of summary.csv with their `series`. A line is logistic regression on SimCLR's features for one
-    number of labels, kNN with all labels, or a fine-tuning of the pretrained encoder. If a grid has several keys, the
-    values of the others are averaged. Grids of the same keys over the same block are one.
+    Takes the tidy rows of summary.csv with their `series`. Accuracies are those of the hold-out. A line is
+    logistic regression on SimCLR's features for one number of labels, kNN with all labels, or a fine-tuning of the
+    pretrained encoder. If a grid has several keys, the values of the others are averaged. Grids of the same keys over
+    the same block are one.
     """
-    rows = _with_grids(runs, table)
+    rows = with_grids(runs, table)
     shown = [(of_one, key) for _, of_one in rows.groupby("sweep", sort=False) for key in _keys(of_one)]
     if rows.empty:
-        return sentence("Accuracy was not measured in the sweep: it requires labels in the data.")
+        return sentence(
+            "Accuracy was not measured in the sweep: it requires labels in the train split and in the hold-out."
+        )
     if not shown:
         return sentence("No key of a grid takes more than one value, so there is nothing to compare.")
     figure, drawn = panels(len(shown), *PANEL)
@@ -55,22 +57,24 @@ def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _with_grids(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
+def with_grids(runs: Sequence[Run], table: pd.DataFrame) -> pd.DataFrame:
     """Return the accuracies, each once for every grid that its run is a point of: its values, the sweep, the line."""
     points = pd.DataFrame(
         [
-            (run.dataset, run.pretrain, run.seed, point.values, f"{run.dataset}, {point.pretrain}", list(point.values))
+            (
+                *(run.dataset, run.pretrain, run.seed, point.pretrain, point.values),
+                *(f"{run.dataset}, {point.pretrain}", list(point.values)),
+            )
             for run in runs
             for point in run.grids
         ],
-        columns=["dataset", "pretrain", "seed", "values", "title", "keys"],
+        columns=["dataset", "pretrain", "seed", "block", "values", "title", "keys"],
     )
     points["sweep"] = points["title"] + [canonical_json(keys) for keys in points["keys"]]
-    split = table["dataset"].map(lambda name: shown_split(table[table["dataset"] == name]))
     of_simclr = table["input"] == "simclr"
     knn, linear = of_simclr & (table["stage"] == "knn"), of_simclr & (table["stage"] == "linear")
     tuned = table["series"].astype(str).str.startswith("finetune-pretrained")
-    chosen = table[(knn | linear | tuned) & (table["metric"] == "accuracy") & (table["split"] == split)]
+    chosen = table[(knn | linear | tuned) & (table["metric"] == "accuracy") & (table["split"] == "validation")]
     rows = chosen.merge(points, on=["dataset", "pretrain", "seed"])
     of_budget = {budget: written(rows[budgets(rows) == budget]) for budget in in_order(rows)}
     return rows.assign(
@@ -91,17 +95,17 @@ def _line(stage: str, name: str, labels: str) -> str:
 
 def _keys(rows: pd.DataFrame) -> list[str]:
     """Return the keys that take more than one value."""
-    return [key for key in rows["keys"].iloc[0] if len(_ordered(rows, key)) > 1]
+    return [key for key in rows["keys"].iloc[0] if len(ordered(rows["values"], key)) > 1]
 
 
-def _ordered(rows: pd.DataFrame, key: str) -> list[Any]:
-    """Return the values of a key, numbers by size and others as the config lists them."""
-    values = list({canonical_json(values[key]): values[key] for values in rows["values"]}.values())
+def ordered(combinations: Iterable[Mapping[str, Any]], key: str) -> list[Any]:
+    """Return the values of a key in some combinations, numbers by size and others as they come."""
+    values = list({canonical_json(values[key]): values[key] for values in combinations}.values())
     return sorted(values) if all(isinstance(value, int | float) for value in values) else values
 
 
 def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
-    values = _ordered(rows, key)
+    values = ordered(rows["values"], key)
     placed = rows.assign(place=[values.index(chosen[key]) for chosen in rows["values"]])
     for number, name in enumerate(lines):
         line = placed[placed["line"] == name]
@@ -123,6 +127,6 @@ def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
     axes.set_xticks(range(len(values)), [as_text(str(value)) for value in values], rotation=30 if upright else 0)
     axes.set_xlim(-0.4, len(values) - 0.6)
     axes.set_xlabel(as_text(key))
-    axes.set_ylabel(f"{rows['split'].iloc[0]} accuracy in %")
+    axes.set_ylabel("hold-out accuracy in %")
     axes.set_title(as_title(rows["title"].iloc[0]))
     axes.grid(alpha=0.3)

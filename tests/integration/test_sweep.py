@@ -1,4 +1,7 @@
-"""Two seeds, two temperatures and three label fractions give one table and plot; nothing is pretrained twice."""
+"""Two seeds, two temperatures and three label fractions give one table and plot; nothing is pretrained twice.
+
+Nothing of the test split is read.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import yaml
 
 from tests.integration.conftest import REPOSITORY, snakemake
 
+FILES_OF_TEST = [Path("resources/digits") / f"test.{part}" for part in ("images.npy", "labels.npy", "rows.parquet")]
 CONFIG: dict[str, Any] = {
     "datasets": {"digits": {"source": "digits", "subset": 200}},
     "pretrains": {
@@ -30,7 +34,7 @@ CONFIG: dict[str, Any] = {
     # The second experiment asks for a part of the first and for nothing that is new.
     "experiments": [
         {"dataset": "digits", "pretrain": "simclr", "seeds": [0, 1], "grid": {"temperature": [0.1, 0.5]}},
-        {"dataset": "digits", "pretrain": "simclr", "seeds": [0]},
+        {"dataset": "digits", "pretrain": "simclr", "seeds": [0], "grid": {"temperature": [0.5]}},
     ],
 }
 
@@ -40,14 +44,22 @@ CONFIG: dict[str, Any] = {
 def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretraining_runs_twice(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(CONFIG))
+    packed = [str(file) for file in FILES_OF_TEST]
+    snakemake(tmp_path, *packed, "--configfile", str(tmp_path / "my.yaml"), warm=True)
+    for file in FILES_OF_TEST:
+        (tmp_path / file).unlink()  # so that a step that reads it fails, and a rule that asks for it makes it anew
     done = snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
+    assert not [file for file in FILES_OF_TEST if (tmp_path / file).exists()]
+    assert not re.findall(r"\(Rule: (?:prepare|label)\)", done.stdout + done.stderr)
     assert len(re.findall(r"Finished jobid: \d+ \(Rule: pretrain\)", done.stdout + done.stderr)) == 4
 
     table = pd.read_csv(tmp_path / "results/summary.csv")
     names = {f"simclr-temperature={temperature}" for temperature in (0.1, 0.5)}
-    probes = table.query("stage == 'linear' and input == 'simclr' and split == 'test' and metric == 'accuracy'")
+    probes = table.query("stage == 'linear' and input == 'simclr' and split == 'validation' and metric == 'accuracy'")
     found = set(zip(probes["pretrain"], probes["seed"], probes["labels"], strict=True))
     assert found == set(itertools.product(names, (0, 1), (20, 60, 200)))
+
+    assert not (table["split"] == "test").any()
 
     page = (tmp_path / "results/summary.html").read_text()
     (compared,) = re.findall(r"digits: comparison of the pretrainings</h2>.*?</table>", page, re.DOTALL)

@@ -8,6 +8,7 @@ from typing import Any
 from simclr_steps.files import read_json
 from simclr_steps.machine.options import Hardware
 from simclr_steps.settings.finetuned import FinetunedSettings
+from simclr_steps.settings.judged import JudgedBy
 from simclr_steps.steps.finetune import finetune
 
 SMALL = FinetunedSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
@@ -20,6 +21,7 @@ def train(
     settings: FinetunedSettings = SMALL,
     seed: int = 0,
     weights: Path | None = None,
+    judged_by: JudgedBy = "test",
 ) -> dict[str, Any]:
     hardware = Hardware(gpus=0)
     finetune(
@@ -28,6 +30,7 @@ def train(
         weights=weights,
         data=data,
         seed=seed,
+        judged_by=judged_by,
         out=out,
         work=out.with_name(f"{out.name}.work"),
         hardware=hardware,

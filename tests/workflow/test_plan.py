@@ -51,6 +51,31 @@ def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: 
     assert "results/summary/sweep.png" in planned
 
 
+def inputs_of_test(shown: str) -> set[str]:
+    """Return the rules of a dry run that take files of the test split."""
+    inputs = re.findall(r"^rule (\w+):\n    input: (.*)$", shown, re.MULTILINE)
+    return {rule for rule, files in inputs if re.search(r"/test[./]|/predictions\.parquet", files)}
+
+
+def test_runs_of_a_grid_take_the_hold_out_and_only_the_winner_by_itself_the_test_split(fresh: Project) -> None:
+    fresh.config["experiments"][0]["grid"] = {"temperature": [0.1, 0.5]}
+    fresh.write_config()
+    shown = fresh.dry_run("--cores", "2", "--printshellcmds").stdout
+    assert inputs_of_test(shown) <= {"label"}, "which writes down what the test split has"
+    assert "--judged-by test" not in shown and "--split test" not in shown
+    fresh.config["pretrains"]["best"] = fresh.config["pretrains"]["simclr"] | {"temperature": 0.1}
+    fresh.config["experiments"].append({**fresh.config["experiments"][0], "pretrain": "best", "grid": {}})
+    fresh.write_config()
+    shown = fresh.dry_run("--cores", "2", "--printshellcmds").stdout
+    assert {"evaluate", "compare", "finetune", "predict_features", "umap", "explore", "galleries"} <= inputs_of_test(
+        shown
+    )
+    trained = re.findall(r"simclr_steps pretrain .* --out (\S+)", shown)
+    assert sorted(trained) == [f"results/digits/simclr-temperature={value}/seed0/pretrain" for value in (0.1, 0.5)]
+    judged = re.findall(r"simclr_steps evaluate .* --judged-by (\w+) +--out results/digits/(\S+)/seed0", shown)
+    assert sorted(judged) == [("test", "simclr-temperature=0.1"), ("validation", "simclr-temperature=0.5")]
+
+
 def test_options_of_a_training_that_are_hardware_are_set_as_resources(fresh: Project) -> None:
     resources = ("pretrain:workers=2", "pretrain:compile=never", "pretrain:save_minutes=5", "finetune:save_minutes=3")
     shown = fresh.dry_run("--printshellcmds", "--cores", "2", "--set-resources", *resources).stdout
@@ -101,7 +126,7 @@ def test_all_pretrainings_share_what_is_trained_from_scratch_and_from_published_
     fresh.write_config()
     shown = fresh.dry_run("--cores", "2", "--printshellcmds").stdout
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", shown, re.MULTILINE)}
-    tuned = ("finetune", "predict_classifier", "gather_predictions")
+    tuned = ("finetune", "predict_classifier", "gather_further_predictions")  # of the hold-out, as it is a grid
     assert [counts[rule] for rule in tuned] == [4 + 2 + 2] * 3 and counts["download_weights"] == 1
     commands = re.findall(r"simclr_steps finetune (.*)", shown)
     given = [command for command in commands if "compare/published-resnet18-seed1/finetune/given" in command]

@@ -14,8 +14,9 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.machine.processes import STARTER, as_starter
 from simclr_steps.networks.user_code import augmentation_code, own_code
-from simclr_steps.settings.base import PACKED_SPLITS, array_of
+from simclr_steps.settings.base import array_of
 from simclr_steps.settings.config import read_config
+from simclr_steps.settings.judged import instead_of_test, splits_judged
 from simclr_steps.settings.plan import plan
 from simclr_steps.settings.prediction import predictions_name
 from simclr_steps.settings.reading import typed
@@ -84,8 +85,24 @@ ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
 
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
-PREDICTIONS = list(map(predictions_name, CONFIG.prediction.of_classifiers))
-IMAGES_PREDICTED = sorted({f"{array_of(split)}.images.npy" for split in CONFIG.prediction.of_classifiers})
+PREDICTIONS = [
+    f"results/{folder}/{predictions_name(split)}.parquet"
+    for folder, of_one in PLAN.predicted.items()
+    for split in of_one
+]
+IMAGES_PREDICTED = sorted(
+    {
+        f"resources/{folder.partition('/')[0]}/{file}"
+        for folder, of_one in PLAN.predicted.items()
+        for file in ("images.json", *(f"{array_of(split)}.images.npy" for split in of_one))
+    }
+)
+TABULATED = [
+    f"results/{run.folder}/features/{split}/rows.parquet"
+    for run in PLAN.runs
+    for split in instead_of_test(CONFIG.prediction.splits, run.judged_by)
+]
+OF_RUN = "{dataset}/{pretrain}/seed{seed}"  # where a run's results are, below those of all
 COMPARED = [f"results/{dataset}/compare/{name}" for dataset in PLAN.datasets for name in PLAN.compared(dataset)]
 
 
@@ -295,6 +312,21 @@ def arrays(*splits):
     return [*images(*splits), *(f"resources/{{dataset}}/{file}" for file in ("dataset.json", *files))]
 
 
+def judged_by(folder):
+    """Return a function of the wildcards: by which split what is in a folder of results is judged, if a run asks."""
+    return lambda wildcards: PLAN.judged_by.get(folder.format(**wildcards), "test")
+
+
+def arrays_judged(folder):
+    """Return a function of the wildcards: arrays_and_rows of the training split and of those that it is judged on."""
+
+    def files(wildcards):
+        of_splits = arrays_and_rows("train", *splits_judged(judged_by(folder)(wildcards)))
+        return [file.format(**wildcards) for file in of_splits]
+
+    return files
+
+
 def labels_that_vote(wildcards):
     """Return the labels that choose the checkpoint of a pretraining, if they do."""
     files = ("dataset.json", "train.labels.npy", "validation.labels.npy") if PLAN.may_vote(wildcards.pretrain) else ()
@@ -323,18 +355,49 @@ def parts_of_array(wildcards):
     return f"{folder}/{array_of(wildcards.split)}.parts"
 
 
-def split_drawn(*parts):
-    """Return arrays of the split that UMAP and the neighbors' gallery show."""
-    return [f"resources/{{dataset}}/{CONFIG.umap.split}.{part}.npy" for part in parts]
+def asked_of_umap(wildcards):
+    """Return how a run's features are plotted."""
+    return PLAN.umap(wildcards.dataset, judged_by(OF_RUN)(wildcards))
 
 
-FEATURES_DRAWN = f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/features/{CONFIG.umap.split}"
+def asked_of_explore(wildcards):
+    """Return how images are looked through by a run's features."""
+    return PLAN.explore(wildcards.dataset, judged_by(OF_RUN)(wildcards))
+
+
+def arrays_drawn(*parts):
+    """Return a function of the wildcards: arrays of the split that UMAP and the neighbors' gallery show."""
+    return lambda wildcards: [
+        f"resources/{wildcards.dataset}/{asked_of_umap(wildcards).split}.{part}.npy" for part in parts
+    ]
+
+
+def features_drawn(file):
+    """Return a function of the wildcards: a file of what is gathered of that split."""
+    return lambda wildcards: features_of([asked_of_umap(wildcards).split], file)(wildcards)[0]
 
 
 def features_of(splits, *files):
-    """Return files of what is gathered of the images of some splits, each in a folder of its own."""
-    run = "results/{dataset}/{pretrain}/seed{seed}"
-    return [f"{run}/features/{split}/{file}" for split in splits for file in files]
+    """Return a function of the wildcards: files of what is gathered of some splits, each in a folder of its own."""
+    run = f"results/{OF_RUN}"
+    return lambda wildcards: [
+        f"{run}/features/{split}/{file}".format(**wildcards) for split in splits for file in files
+    ]
+
+
+def features_explored(*files):
+    """Return a function of the wildcards: the same of the splits that are explored."""
+    return lambda wildcards: features_of(asked_of_explore(wildcards).arrays, *files)(wildcards)
+
+
+def images_explored(wildcards):
+    """Return the packed images of the splits that are explored."""
+    return [file.format(**wildcards) for file in images(*asked_of_explore(wildcards).arrays)]
+
+
+def features_with_columns(*files):
+    """Return a function of the wildcards: files of what is gathered of all splits that a run may read."""
+    return lambda wildcards: features_of(("train", *splits_judged(judged_by(OF_RUN)(wildcards))), *files)(wildcards)
 
 
 def gallery_report(kind):

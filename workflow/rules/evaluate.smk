@@ -1,6 +1,6 @@
 rule compare:
     input:
-        arrays_and_rows("train", "validation", "test"),
+        arrays_judged("{dataset}/compare/{compared}"),
         weights=lambda wildcards: file_of(compared(wildcards).published),
     output:
         "results/{dataset}/compare/{compared}/knn.json",
@@ -26,18 +26,19 @@ rule compare:
         ],
         own_weights=lambda wildcards: sha256_option(compared(wildcards).file),
         weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
+        judged_by=judged_by("{dataset}/compare/{compared}"),
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("compare"),
         gpus=gpus,
     shell:
         "{params.step} --settings {params.settings:q} {params.weights:q} {params.own_weights:q} --data {params.data:q}"
-        " --out {params.out:q} {params.gpus} --log {log:q}"
+        " --judged-by {params.judged_by} --out {params.out:q} {params.gpus} --log {log:q}"
 
 
 rule evaluate:
     input:
-        arrays_and_rows("train", "validation", "test"),
+        arrays_judged(OF_RUN),
         encoder="results/{dataset}/{pretrain}/seed{seed}/encoder/encoder.safetensors",
     output:
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/knn.json",
@@ -57,20 +58,21 @@ rule evaluate:
     params:
         settings=CONFIG.evaluation.as_json(),
         code=[code_hash("evaluate"), *augmentation_code(CONFIG.evaluation.augmentation)],
+        judged_by=judged_by(OF_RUN),
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("evaluate"),
         gpus=gpus,
     shell:
         "{params.step} --settings {params.settings:q} --encoder {input.encoder:q}"
-        " --data {params.data:q} --seed {wildcards.seed} --out {params.out:q}"
-        " {params.gpus} --log {log:q}"
+        " --data {params.data:q} --seed {wildcards.seed} --judged-by {params.judged_by}"
+        " --out {params.out:q} {params.gpus} --log {log:q}"
 
 
 rule metadata:
     input:
         "resources/{dataset}/dataset.json",
-        features_of(PACKED_SPLITS, "rows.parquet", "run.json", "backbone.npy"),
+        features_with_columns("rows.parquet", "run.json", "backbone.npy"),
         of_train="results/{dataset}/{pretrain}/seed{seed}/features/train/run.json",
     output:
         "results/{dataset}/{pretrain}/seed{seed}/evaluate/metadata.json",
@@ -87,12 +89,13 @@ rule metadata:
     params:
         settings=canonical_json({"columns": CONFIG.metadata}),
         code=code_hash("metadata"),
+        judged_by=judged_by(OF_RUN),
         data=subpath(input[0], parent=True),
         features=subpath(input.of_train, ancestor=2),
         step=command("metadata"),
     shell:
         "{params.step} --settings {params.settings:q} --features {params.features:q}"
-        " --data {params.data:q} --out {output:q} --log {log:q}"
+        " --data {params.data:q} --judged-by {params.judged_by} --out {output:q} --log {log:q}"
 
 
 rule evaluate_all:

@@ -114,10 +114,10 @@ rule umap:
     input:
         "resources/{dataset}/dataset.json",
         "resources/{dataset}/images.json",
-        split_drawn("images"),
-        f"{FEATURES_DRAWN}/projection_head.npy",
-        f"{FEATURES_DRAWN}/rows.parquet",
-        backbone=f"{FEATURES_DRAWN}/backbone.npy",
+        arrays_drawn("images"),
+        features_drawn("projection_head.npy"),
+        features_drawn("rows.parquet"),
+        backbone=features_drawn("backbone.npy"),
     output:
         report(
             "results/{dataset}/{pretrain}/seed{seed}/umap/backbone.png",
@@ -153,7 +153,7 @@ rule umap:
         mem_mb=16000,
         runtime=120,
     params:
-        settings=lambda wildcards: PLAN.umap(wildcards.dataset).as_json(),
+        settings=lambda wildcards: asked_of_umap(wildcards).as_json(),
         code=code_hash("umap"),
         data=subpath(input[0], parent=True),
         features=subpath(input.backbone, parent=True),
@@ -167,9 +167,9 @@ rule umap:
 rule explore:
     input:
         "resources/{dataset}/dataset.json",
-        images(*CONFIG.explore.arrays),
-        features_of(CONFIG.explore.arrays, "rows.parquet", "backbone.npy"),
-        records=features_of(CONFIG.explore.arrays, "run.json"),
+        images_explored,
+        features_explored("rows.parquet", "backbone.npy"),
+        records=features_explored("run.json"),
     output:
         multiext(
             "results/{dataset}/{pretrain}/seed{seed}/explore/",
@@ -192,7 +192,7 @@ rule explore:
         mem_mb=16000,
         runtime=120,
     params:
-        settings=lambda wildcards: PLAN.explore(wildcards.dataset).as_json(),
+        settings=lambda wildcards: asked_of_explore(wildcards).as_json(),
         code=code_hash("explore"),
         data=subpath(input[0], parent=True),
         features=lambda wildcards, input: Path(input.records[0]).parents[1],
@@ -206,9 +206,9 @@ rule explore:
 rule galleries:
     input:
         arrays("train"),
-        split_drawn("images", "labels"),
-        f"{FEATURES_DRAWN}/run.json",
-        backbone=f"{FEATURES_DRAWN}/backbone.npy",
+        arrays_drawn("images", "labels"),
+        features_drawn("run.json"),
+        backbone=features_drawn("backbone.npy"),
     output:
         report(
             "results/{dataset}/{pretrain}/seed{seed}/galleries/augmentation.png",
@@ -248,12 +248,8 @@ rule galleries:
 
 rule predict_all:
     input:
-        collect(
-            "{run}/features/{split}/rows.parquet",
-            run=RUNS,
-            split=CONFIG.prediction.splits,
-        ),
-        collect("{classifier}/{file}.parquet", classifier=CLASSIFIERS, file=PREDICTIONS),
+        TABULATED,
+        PREDICTIONS,
 
 
 rule umap_all:

@@ -1,6 +1,6 @@
 rule finetune:
     input:
-        arrays_and_rows("train", "validation", "test"),  # test is read once, when the training has ended
+        arrays_judged("{dataset}/{start}/finetune/{finetune}"),  # test is read once, when the training has ended
         encoder=encoder_to_finetune,
         weights=lambda wildcards: file_of(finetuned(wildcards).published),
     output:
@@ -25,6 +25,7 @@ rule finetune:
         encoder=lambda wildcards, input: ["--encoder", *input.encoder] if input.encoder else [],
         weights=lambda wildcards, input: ["--weights", *input.weights] if input.weights else [],
         seed=lambda wildcards: wildcards.start.rpartition("seed")[2],
+        judged_by=judged_by("{dataset}/{start}/finetune/{finetune}"),
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         work=work_folder("{dataset}/{start}/finetune/{finetune}"),
@@ -34,7 +35,8 @@ rule finetune:
         options=options("save_minutes"),
     shell:
         "{params.step} --settings {params.settings:q} {params.encoder:q} {params.weights:q}"
-        " --data {params.data:q} --seed {params.seed} --out {params.out:q} --work {params.work:q}"
+        " --data {params.data:q} --seed {params.seed} --judged-by {params.judged_by}"
+        " --out {params.out:q} --work {params.work:q}"
         " {params.gpus} {params.time_budget} {params.options} --log {log:q}"
 
 

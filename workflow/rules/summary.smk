@@ -20,12 +20,8 @@ rule summary:
             classifier=CLASSIFIERS,
             file=["metrics.json", "history.csv", "correct.npz"],
         ),
-        collect("{classifier}/{file}.parquet", classifier=CLASSIFIERS, file=PREDICTIONS),
-        collect(
-            "resources/{dataset}/{file}",
-            dataset=sorted({run.dataset for run in PLAN.runs if run.finetunes}),
-            file=["images.json", *IMAGES_PREDICTED],
-        ),
+        PREDICTIONS,
+        IMAGES_PREDICTED,
         trained=collect("results/{training}/pretrain", training=PLAN.trainings),
         described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
     output:

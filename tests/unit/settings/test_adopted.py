@@ -202,3 +202,15 @@ def test_a_classifier_of_other_published_weights_or_of_other_own_code_from_scrat
         write(tmp_path, result)
     with pytest.raises(UserError, match="random-mine=net-seed0/finetune/tuned.* adding -R pretrain finetune compare"):
         check(tmp_path, asked, own_code="changed")
+
+
+def test_results_that_were_judged_by_another_split_are_not_used(tmp_path: Path) -> None:
+    alone = planned(1)
+    for result in results(alone):
+        write(tmp_path, result)
+    check(tmp_path, alone)
+    for name in ("evaluate/knn.json", "finetune/tuned/metrics.json"):
+        file = tmp_path / "results/digits/simclr/seed0" / name
+        file.write_text(json.dumps({**json.loads(file.read_text()), "judged_by": "validation"}))
+    with pytest.raises(UserError, match=r"knn\.json, .*metrics\.json were made with .* adding -R evaluate finetune"):
+        check(tmp_path, alone)

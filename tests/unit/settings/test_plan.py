@@ -283,3 +283,37 @@ def test_own_data_among_what_the_workflow_writes_are_refused(
     assert str(error.value) == f"datasets.own.path: {sentence}"
     blocks["datasets"]["own"]["path"] = "resources/raw"
     planned({"dataset": "own"}, **blocks).check_paths(own)
+
+
+SWEEP = {"grid": {"temperature": [0.1, 0.5]}, "finetunes": ["few", "bare"], "seeds": [0, 1]}
+BARE = {"finetunes": {"few": {"labels": 10}, "bare": {"init": "random"}}}
+
+
+def test_runs_of_a_grid_are_judged_by_the_hold_out_until_their_pretraining_is_asked_for_by_itself() -> None:
+    swept = planned(SWEEP, **BARE)
+    assert {run.judged_by for run in swept.runs} == set(swept.judged_by.values()) == {"validation"}
+    assert set(map(tuple, swept.predicted.values())) == {("validation",)}
+    assert swept.demands("digits").judged_by == ["validation"]
+    won = planned(SWEEP, {"pretrain": "best"}, **BARE, pretrains={"simclr": {}, "best": {"temperature": 0.1}})
+    assert {(run.pretrain, run.judged_by) for run in won.runs} == {
+        ("simclr-temperature=0.1", "test"),  # the folder stays, so that it is not trained again
+        ("simclr-temperature=0.5", "validation"),
+    }
+    assert won.demands("digits").judged_by == ["test", "validation"]
+    by = {folder.removeprefix("digits/"): split for folder, split in won.judged_by.items()}
+    assert by["compare/pixels"] == by["compare/random-resnet18-seed0/finetune/bare"] == "test", "the winner needs them"
+    assert by["simclr-temperature=0.5/seed1/finetune/few"] == "validation"
+
+
+def test_what_draws_and_explores_takes_the_hold_out_where_that_judges() -> None:
+    result = planned(SWEEP, **BARE)
+    assert (result.umap("digits").split, result.umap("digits", "validation").split) == ("test", "validation")
+    assert planned(SWEEP, **BARE, umap={"split": "train"}).umap("digits", "validation").split == "train"
+    assert result.explore("digits", "validation").arrays == ["train", "validation"]
+    assert result.explore("digits").arrays == ["train", "test"]
+
+
+def test_a_grid_without_a_hold_out_is_refused() -> None:
+    datasets = {"digits": {"source": "digits", "validation_fraction": 0}}
+    with pytest.raises(UserError, match=r"^experiments\.1\.grid: runs of a grid are judged on the hold-out, so that"):
+        planned({}, SWEEP, datasets=datasets, selection={"criterion": "last"}, **BARE)

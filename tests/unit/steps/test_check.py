@@ -132,3 +132,11 @@ def test_a_split_of_few_images_to_draw_is_warned_of_where_train_has_more(
     caplog.clear()
     ask(data, pretrains={}, drawn="validation")
     assert caplog.messages == []
+
+
+def test_a_grid_needs_a_hold_out_and_no_test_split(write_packed: Callable[..., Path]) -> None:
+    asked = {"criterion": "last", "judged_by": ["validation"], "explored": ["test"]}
+    ask(write_packed({**SPLITS, "test": digits(0)}), **asked)
+    sentence = "experiments: runs of a grid are judged on the hold-out, but other has none: raise datasets.other.valid"
+    with pytest.raises(UserError, match=sentence):
+        ask(write_packed({**SPLITS, "validation": digits(0)}, name="other"), **asked)

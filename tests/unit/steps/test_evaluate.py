@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from simclr_steps.data.correct import read_correct
 from simclr_steps.data.packed import read_split
 from simclr_steps.data.splits import stratified_draw
 from simclr_steps.evaluation import few_labels, protocol
@@ -264,3 +265,31 @@ def test_changed_statistics_are_an_error(
 def test_a_classifier_is_refused(write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="give the encoder"):
         run(write_packed(), write_encoder(classes=("a", "b")), tmp_path / "out")
+
+
+def without_test(data: Path) -> None:
+    """Remove all that only the test split has."""
+    for part in ("images.npy", "labels.npy", "rows.parquet"):
+        (data / f"test.{part}").unlink()
+
+
+def test_judged_by_the_hold_out_it_reads_nothing_of_the_test_split(
+    data: Path, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    settings = EvaluationSettings(labels=[20], draws=1, augmentation=None)
+    encoder = write_encoder()
+    evaluate(settings, encoder=encoder, data=data, seed=0, out=tmp_path / "whole", hardware=CPU)
+    without_test(data)
+    out = tmp_path / "out"
+    by_hold_out: dict[str, Any] = {"data": data, "judged_by": "validation", "hardware": CPU}
+    evaluate(settings, encoder=encoder, seed=0, out=out, **by_hold_out)
+    pixels = ComparedSettings.model_validate({**settings.model_dump(), "network": None})
+    compare(pixels, out=out / "pixels", **by_hold_out)
+    for folder in (out, out / "pixels"):
+        knn, linear = read(folder)
+        assert knn["judged_by"] == linear["judged_by"] == "validation" and "test" not in knn
+        assert {row["split"] for row in linear["results"]} == {"validation"}
+    whole = read(tmp_path / "whole")[0]
+    assert whole["judged_by"] == "test" and whole["validation"] == read(out)[0]["validation"]
+    [right] = read_correct(out / "correct.npz").right.values()
+    assert len(right) == 60

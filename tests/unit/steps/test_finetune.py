@@ -313,3 +313,15 @@ def test_classifiers_are_trained_and_judged_on_the_device(
         settings, encoder=encoder, data=data, seed=0, out=tmp_path / "out", work=tmp_path, hardware=Hardware(gpus=gpus)
     )
     assert devices == [device] * 3  # the hold-out after the last epoch, and then it and the test split
+
+
+def test_judged_by_the_hold_out_it_reads_nothing_of_the_test_split(tmp_path: Path, encoder: Path, data: Path) -> None:
+    whole = train(tmp_path / "whole", encoder, data)
+    for part in ("images.npy", "labels.npy", "rows.parquet"):
+        (data / f"test.{part}").unlink()
+    metrics = train(tmp_path / "out", encoder, data, judged_by="validation")
+    assert (whole["judged_by"], metrics["judged_by"]) == ("test", "validation")
+    assert metrics["draws"][0]["validation"] == whole["draws"][0]["validation"] and "test" not in metrics["draws"][0]
+    [right] = read_correct(tmp_path / "out" / "correct.npz").right.values()
+    assert len(right) == 60
+    assert np.mean(right) == pytest.approx(metrics["draws"][0]["validation"]["accuracy"])

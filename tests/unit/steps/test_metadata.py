@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,10 @@ def test_a_wrong_column_is_named(gathered: Path, column: str, sentence: str) -> 
     with pytest.raises(UserError, match=sentence):
         run(gathered, "site", column)
     assert not (gathered.parent / "metadata.json").exists()
+
+
+def test_judged_by_the_hold_out_it_reads_no_features_of_the_test_split(gathered: Path) -> None:
+    shutil.rmtree(gathered / "test")
+    asked, out = MetadataSettings(columns=["site"]), gathered.parent / "metadata.json"
+    metadata(asked, features=gathered, data=gathered.parent / "data", judged_by="validation", out=out)
+    assert json.loads(out.read_text())["columns"]["site"]["images"] == 260

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from simclr_steps.settings.runs import SummarySettings
+from simclr_steps.settings.runs import GridPoint, SummarySettings
 from simclr_steps.steps.summarize import COLUMNS, summarize
 from tests.unit.conftest import WritePacked
 from tests.unit.summary.written_results import settings, write_finetune, write_run
@@ -116,3 +116,23 @@ def test_a_grid_of_two_seeds_is_aggregated_in_one_table_and_plot(tmp_path: Path,
     assert {"temperature", "0.1", "0.5", "10 labels", "kNN, all labels", "fine-tuned: tuned, 10 labels"} <= set(words)
     for key in ("temperature: 0.1", "Data", "hold-out"):
         assert key in page
+
+
+def test_a_grid_has_a_leaderboard_and_says_that_the_hold_out_judges(tmp_path: Path, resources: Path) -> None:
+    runs = []
+    for temperature in (0.1, 0.5):
+        name = f"simclr-temperature={temperature}"
+        write_run(tmp_path, 0, pretrain=name)
+        point = GridPoint(pretrain="simclr", values={"temperature": temperature}, block={"temperature": temperature})
+        of_grid = {"grids": [point], "judged_by": "validation"}
+        runs.append(settings(0, pretrain=name).runs[0].model_copy(update=of_grid))
+    summarize(SummarySettings(runs=runs), results=tmp_path, resources=resources, out=tmp_path)
+    page, text = ((tmp_path / f"summary.{kind}").read_text() for kind in ("html", "md"))
+    for whole in (page, text):
+        assert "The best of many is flattered by the choice" in whole
+        assert "pretrains:\n  simclr_best: {temperature: 0.1}\n" in whole
+        assert "runs of a grid are judged on the hold-out" in whole
+    assert re.search(r"\| 1, best \| +0.1 \| 10.0 ± 0.0 \(2\) \|", text)
+    assert {link[1:] for link in re.findall(r'<a href="(#[^"]*)"', page)} <= set(re.findall(r'id="([^"]*)"', page))
+    assert "digits: comparison of the pretrainings" in page and "on the hold-out split: frozen" in page
+    assert not (pd.read_csv(tmp_path / "summary.csv").query("stage in ['knn', 'linear']")["split"] == "test").any()

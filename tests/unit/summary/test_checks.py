@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from simclr_steps.data.packed import Description, Repeated, read_description
-from simclr_steps.settings.runs import GridPoint
 from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.batch_effects import BatchEffect
 from simclr_steps.summary.checks import Check, checks
@@ -59,7 +58,6 @@ def test_a_training_that_gets_worse_has_not_converged(run: RunResults, data: Des
 def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description) -> None:
     run.records["pretrain"]["verdict"] = "collapsed: effective rank 1.0 of 10: lower the learning rate"
     run.history = pd.DataFrame({"epoch": [0, 3, 4], "validate_loss": [5.0, 4.0, 3.5]})
-    run.run = run.run.model_copy(update={"grids": [GridPoint(pretrain="simclr", values={"epochs": 1})]})
     run.add("finetune", "calibrated_error", 0.12, input="tuned", split="test")
     effect = BatchEffect("digits", "simclr", "plate", Spread(0.9, 0.0, 1, 500), 0.25, 0.3, 500, 1e-9)
     repeated = data.model_copy(update={"repeated": Repeated(trained_on={"test": 3})})
@@ -71,9 +69,15 @@ def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description)
         "Leaks": "3 images of the test split are trained on, too",
         "Batch effect": "plate predicted at 90.0 %, chance 25.0 %",
         "Calibration": "calibration error 12.0 %",
-        "Test split": "a winner of the grid that is chosen by these numbers is chosen by the test split",
     }
     run.explored = {"duplicates": {"images_across": {"test": 2, "train": 2}}}
     assert failed(checks(of(run), [run], data, [], "results-1"))["Near-duplicates"].endswith(
         "2 of the test split: look"
     )
+
+
+def test_runs_of_a_grid_have_not_read_the_test_split(run: RunResults, data: Description) -> None:
+    run.run = run.run.model_copy(update={"judged_by": "validation"})
+    found = {check.name: check for check in checks(of(run), [run], data, [], "results-1")}
+    assert found["Test split"].passed
+    assert found["Test split"].figure == "not read: runs of a grid are judged on the hold-out"

@@ -18,3 +18,18 @@ def test_a_fine_tuning_on_other_data_than_the_features_is_named(tmp_path: Path) 
     file.write_text(file.read_text().replace("da7a", "0ther"))
     with pytest.raises(UserError, match="finetune/tuned was measured on data other than the run's: run finetune again"):
         read_run(settings(0, finetunes=("tuned",)).runs[0], tmp_path)
+
+
+def test_a_run_of_a_grid_shows_no_predictions_of_a_fine_tuning_that_others_judge_by_test(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    write_finetune(folder, "tuned", "pretrained", 0.8)
+    place = folder / "finetune" / "tuned"
+    (place / "predictions.parquet").rename(place / "validation.predictions.parquet")
+    of_grid = settings(0, finetunes=("tuned",)).runs[0].model_copy(update={"judged_by": "validation"})
+    read = read_run(of_grid, tmp_path)
+    assert not read.predictions and not [
+        row for row in read.rows if row.get("split") == "test" and row["stage"] != "umap"
+    ]
+    file = place / "metrics.json"
+    file.write_text(file.read_text().replace('"labels": 10', '"labels": 10, "judged_by": "validation"', 1))
+    assert set(read_run(of_grid, tmp_path).predictions) == {"tuned"}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.machine.errors import UserError
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.reading import read_run
@@ -65,3 +67,17 @@ def test_what_a_run_is_compared_with_is_measured_alike_and_on_the_same_data(tmp_
     file.write_text(file.read_text().replace("da7a", "0ther"))
     with pytest.raises(UserError, match="pixels-seed0 was measured on data other than the run's: run compare again"):
         read_run(settings(0).runs[0], tmp_path)
+
+
+def test_a_run_of_a_grid_shows_nothing_of_the_test_split_that_it_shares_with_others(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    put(folder / "evaluate" / "knn.json", {"input": "simclr", "validation": {"accuracy": 0.3, "images": 40}})
+    for place in (folder / "evaluate", tmp_path / "digits/compare/pixels-seed0"):
+        write_correct(place / "correct.npz", Correct({("10", 0): np.ones(40, dtype=np.bool_)}, None))
+    of_grid = settings(0).runs[0].model_copy(update={"judged_by": "validation"})
+    read = read_run(of_grid, tmp_path)
+    accuracies = [row for row in read.rows if row["stage"] in ("knn", "linear") and row["metric"] == "accuracy"]
+    assert {row["split"] for row in accuracies} == {"validation"}
+    assert {row["input"] for row in accuracies} == {"simclr", "pixels", "random"}
+    assert set(read.correct) == {"simclr"}, "that of the pixels is of the test split, on which these were judged last"
+    assert set(read_run(settings(0).runs[0], tmp_path).correct) == {"simclr", "pixels"}
