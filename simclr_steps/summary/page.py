@@ -33,7 +33,8 @@ from simclr_steps.summary.protocol import STEPS, as_config, plain, protocol
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
-_TEMPLATE = Path(__file__).with_suffix(".html.j2")
+# The script is no template; its suffix makes it part of this module's code hash.
+_TEMPLATE, _SCRIPT = (Path(__file__).with_suffix(f".{kind}.j2") for kind in ("html", "js"))
 _MOST_PICTURED = 12  # pretrainings
 _MOST_CLASSES = 20  # whose images are counted in a row
 
@@ -113,6 +114,7 @@ def page(
         firsts=list(firsts.values()),
         most_pictured=_MOST_PICTURED,
         provenance=_provenance(runs, descriptions),
+        script=Markup(_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704 (the package's own)
         config=yaml.safe_dump(as_config(runs, descriptions), sort_keys=False, allow_unicode=True),
     )
 
