@@ -10,6 +10,7 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.figures.page_style import STYLE
 from simclr_steps.figures.thumbnails import sprite, sprite_columns
 
 SIDE = 64  # pixels of the longer side of a picture
@@ -44,6 +45,7 @@ def picture_page(
     count, height, width = images.shape[:3]
     zoom = SIDE / max(height, width, 1)
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        style=STYLE,
         title=title,
         sentences=sentences,
         sections=sections,

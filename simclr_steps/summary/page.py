@@ -17,6 +17,7 @@ from markupsafe import Markup
 from simclr_steps.data.packed import Description
 from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
+from simclr_steps.figures.page_style import STYLE
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
 from simclr_steps.summary.answer import Answer
@@ -83,6 +84,7 @@ def page(
         "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        style=STYLE,
         facts=what_ran(runs, descriptions),
         answers=answers,
         checks=checked,
