@@ -25,6 +25,7 @@ from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
+from simclr_steps.summary.contents import contents
 from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline, shown_split
 from simclr_steps.summary.next_steps import NextStep
@@ -79,6 +80,7 @@ def page(
         "hardware": _hardware,
         "pretty": _pretty,
         "inline": _inline,
+        "contents": contents,
         "protocol": protocol,
         "explored": explored,
         "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),

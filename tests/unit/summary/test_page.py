@@ -53,6 +53,8 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     assert len(re.findall(r"<table[^>]*>\s*<caption>[^<]+</caption>", page)) == page.count("<table") > 10
     assert set(re.findall(r"<th\b([^>]*)>", page)) == {' scope="col"', ' scope="row"'}
     assert not re.search(r"<th[^>]*>\s*</th>", page)
+    listed = re.findall(r'href="#([^"]*)"', page.split('<nav class="contents')[1].split("</nav>")[0])
+    assert listed == re.findall(r'<h2 id="([^"]*)"', page) and len(listed) == page.count("<h2") > 10
 
 
 def test_the_format_of_the_images_is_said() -> None:
@@ -80,7 +82,8 @@ def test_a_click_sorts_numbers_as_numbers_and_a_second_one_the_other_way_around(
     console.log(JSON.stringify(said));"""
     script = Path(page_module.__file__).with_suffix(".js.j2").read_text()
     facts = '<table class="facts"><tbody><tr><th>a</th><td>b</td></tr></tbody></table>'
-    (tmp_path / "page.html").write_text(f'<meta charset="utf-8">{table}{facts}<script>{script}{use}</script>')
+    rest = f'{facts}<div class="contents"><details></details></div>'
+    (tmp_path / "page.html").write_text(f'<meta charset="utf-8">{table}{rest}<script>{script}{use}</script>')
     (line,) = visit(tmp_path / "page.html", tmp_path / "browser").console
     said = json.loads(re.findall(r'CONSOLE:\d+\] "(.*)", source:', line)[0])
     upwards = ["-3", "+2 %", values[0], values[2], "1,000 (2)", "all", "run 9", "run 10", ""]
