@@ -19,32 +19,33 @@ T = TypeVar("T")
 
 _NOT_IN_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-# M. A. Petroff, "Accessible Color Sequences for Data Visualization", 2021, arXiv:2107.02270: ten colors.
+# Ten colors that stand out from white at a ratio of 3 even where points let it through, and from each other for every
+# reader: after M. A. Petroff, "Accessible Color Sequences for Data Visualization", 2021, arXiv:2107.02270, but darker.
 COLORS = (
-    "#3f90da",
-    "#ffa90e",
-    "#bd1f01",
-    "#94a4a2",
-    "#832db6",
-    "#a96b59",
-    "#e76300",
-    "#b9ac70",
-    "#717581",
-    "#92dadd",
+    "#205e95",
+    "#c66200",
+    "#860000",
+    "#415051",
+    "#822cb5",
+    "#8e5345",
+    "#ac3000",
+    "#8b783b",
+    "#3e3427",
+    "#05899d",
 )
-NO_LABEL_COLOR = "#cccccc"
-# Ten steps of matplotlib's viridis, for ranges of numbers.
+NO_LABEL_COLOR = "#767676"
+# Ten steps of the darker half of matplotlib's plasma, for ranges of numbers.
 RAMP = (
-    "#440154",
-    "#482878",
-    "#3e4989",
-    "#31688e",
-    "#26828e",
-    "#1f9e89",
-    "#35b779",
-    "#6ece58",
-    "#b5de2b",
-    "#fde725",
+    "#0d0887",
+    "#2e0595",
+    "#46039f",
+    "#5c01a6",
+    "#7201a8",
+    "#8808a6",
+    "#9c179e",
+    "#ad2793",
+    "#bd3786",
+    "#cc4778",
 )
 MARKERS = "osD^vPX*<>"
 LINES = ("-", "--", "-.", ":")

@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
 
 from simclr_steps.figures.page_style import STYLE
 from tests.unit.browser import needs_chromium, visit
+from tests.unit.figures.test_plots import contrast
 
 PACKAGE = Path(__file__).parents[3] / "simclr_steps"
 LEAST = {"text": 4.5, "soft": 4.5, "good": 4.5, "doubt": 4.5, "strong": 3, "mark": 3}
-
-
-def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colors by WCAG, from 1 to 21."""
-    rgb = np.array([to_rgb(one), to_rgb(other)])
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    dark, light = sorted(linear @ [0.2126, 0.7152, 0.0722])
-    return float((light + 0.05) / (dark + 0.05))
 
 
 def test_text_and_marks_stand_out_from_the_ground_light_and_dark() -> None:
