@@ -150,7 +150,10 @@ def sentence(text: str) -> Figure:
 
 
 def save(figure: Figure, stem: Path) -> None:
-    """Write `stem`.png and `stem`.svg, each whole or not at all and the same for the same drawing."""
+    """Write `stem`.png and `stem`.svg, each whole or not at all and the same for the same drawing.
+
+    The text of an SVG is text. Fonts that a reader has instead of the plots' own are narrower, as theirs is very wide.
+    """
     use_installed_fonts(figure)
     figure.set_dpi(_DOTS_PER_INCH)
     figure.draw_without_rendering()  # arranges it, which takes longer than to write it: once for both files
@@ -158,5 +161,5 @@ def save(figure: Figure, stem: Path) -> None:
     box = figure.get_tightbbox().padded(_MARGIN)
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         path = stem.with_name(f"{stem.name}.{kind}")
-        with whole_file(path) as partial, mpl.rc_context({"svg.hashsalt": "simclr"}):
+        with whole_file(path) as partial, mpl.rc_context({"svg.hashsalt": "simclr", "svg.fonttype": "none"}):
             figure.savefig(partial, format=kind, dpi=_DOTS_PER_INCH, bbox_inches=box, metadata=metadata)

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simclr_steps.data.packed import Description, read_description, read_images
+from simclr_steps.figures.alt_text import alt_text
 from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.plots import save
 from simclr_steps.files import whole_file, write_json, write_text
@@ -85,7 +86,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     empty = {name: figure for name, figure in figures.items() if not figure.axes}
     sentences = [" ".join(empty[name].texts[0].get_text().split()) for name in empty if name not in _OF_ACCURACY]
     of_page = [*notes, *(Note(Weight.UNMEASURED, sentence) for sentence in sentences)]
-    plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
+    drawn = {name: figure for name, figure in figures.items() if figure.axes}
+    plots = {name: (out / "summary" / f"{name}.svg", alt_text(figure)) for name, figure in drawn.items()}
     answered = answers(headlines, runs)
     write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes))
     section = as_html(list(predicted(settings, results, resources, descriptions)))

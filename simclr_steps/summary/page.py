@@ -50,7 +50,7 @@ def page(
     table: pd.DataFrame,
     effects: Sequence[BatchEffect],
     descriptions: Mapping[str, Description],
-    plots: Mapping[str, Path],
+    plots: Mapping[str, tuple[Path, str]],
     predicted: Markup,
     notes: Sequence[Note],
     steps: Sequence[NextStep],
@@ -59,7 +59,8 @@ def page(
     """Return the HTML of a summary that will lie in `folder`.
 
     Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
-    titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section on
+    titles, the tidy rows, what was found of columns, the data sets by name, the SVG file of each plot and what it
+    shows in words, the section on
     predictions, notes, also on what could not be measured, and what to do next. Of each pretraining it shows one seed's
     pictures.
     """
@@ -114,7 +115,7 @@ def page(
         metadata_meaning=MEANING,
         meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
         datasets={name: _data(description) for name, description in descriptions.items()},
-        figures=[_figure(name, plots[name]) for name in PLOTS if name in plots],
+        figures=[_figure(name, *plots[name]) for name in PLOTS if name in plots],
         firsts=list(firsts.values()),
         most_pictured=_MOST_PICTURED,
         provenance=_provenance(runs, descriptions),
@@ -203,8 +204,10 @@ def _image(image: dict[str, Any] | None) -> str:
     return f"{image.get('file')} (sha256 {image.get('sha256') or 'unknown'})" if image else "none"
 
 
-def _figure(name: str, path: Path) -> dict[str, str]:
-    return {"name": name, "title": PLOTS[name].title, "caption": PLOTS[name].short, "source": _inline(path)}
+def _figure(name: str, path: Path, alt: str) -> dict[str, str]:
+    caption = PLOTS[name]
+    told = {"title": caption.title, "caption": caption.short, "alt": f"{caption.title}. {alt}"}
+    return {"name": name, **told, "source": _inline(path)}
 
 
 def _inline(path: Path) -> str:

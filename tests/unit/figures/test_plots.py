@@ -91,10 +91,11 @@ def test_a_figure_is_written_whole_twice_the_same_as_png_and_svg(tmp_path: Path)
     files = []
     for name in ("one", "two"):
         figure = new_figure(3, 2)
-        figure.add_subplot().plot([1, 2], [3, 4])
+        figure.add_subplot(title="a title").plot([1, 2], [3, 4])
         save(figure, tmp_path / name)
         files.append([(tmp_path / f"{name}.{kind}").read_bytes() for kind in ("png", "svg")])
     assert files[0] == files[1]
+    assert ">a title</text>" in files[0][1].decode(), "it can be searched for, copied and read aloud"
     assert Image.open(tmp_path / "one.png").width > 300
     assert len(list(tmp_path.iterdir())) == 4
 

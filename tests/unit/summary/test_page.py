@@ -53,6 +53,10 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     assert len(re.findall(r"<table[^>]*>\s*<caption>[^<]+</caption>", page)) == page.count("<table") > 10
     assert set(re.findall(r"<th\b([^>]*)>", page)) == {' scope="col"', ' scope="row"'}
     assert not re.search(r"<th[^>]*>\s*</th>", page)
+    assert (
+        'alt="Accuracy by number of labels. digits, simclr: test accuracy in % by labels: SimCLR features 81 to 80'
+        in page
+    )
     listed = re.findall(r'href="#([^"]*)"', page.split('<nav class="contents')[1].split("</nav>")[0])
     assert listed == re.findall(r'<h2 id="([^"]*)"', page) and len(listed) == page.count("<h2") > 10
 
