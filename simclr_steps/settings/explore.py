@@ -56,6 +56,7 @@ class ExploreSettings(Settings):
 
 
 class ExploreOfDataset(ExploreSettings):
-    """The block `explore`, and how the images of a data set are shown."""
+    """The block `explore`, and how the images of a data set are shown, if they are."""
 
     display: Display | None = None
+    pictures: bool = True

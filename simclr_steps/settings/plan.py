@@ -73,6 +73,7 @@ class Plan:
             displays=asked,
             metadata=self.config.metadata,
             explored=bool(self.config.explore.arrays),
+            pictures=self.config.page.pictures,
             predicted=self.config.prediction.of_classifiers,
         )
 
@@ -83,12 +84,14 @@ class Plan:
 
     def umap(self, dataset: str) -> UmapOfDataset:
         """Return how features of a data set are plotted."""
-        display = self.config.datasets[dataset].display
-        return UmapOfDataset(**dict(self.config.umap), display=display, columns=self.config.metadata)
+        display, pictures = self.config.datasets[dataset].display, self.config.page.pictures
+        columns = self.config.metadata
+        return UmapOfDataset(**dict(self.config.umap), display=display, pictures=pictures, columns=columns)
 
     def explore(self, dataset: str) -> ExploreOfDataset:
         """Return how the images of a data set are looked through."""
-        return ExploreOfDataset(**dict(self.config.explore), display=self.config.datasets[dataset].display)
+        display = self.config.datasets[dataset].display
+        return ExploreOfDataset(**dict(self.config.explore), display=display, pictures=self.config.page.pictures)
 
     def compared(self, dataset: str) -> dict[str, ComparedSettings]:
         """Return what all runs on a data set are compared with, by name; runs share what has one name."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.steps.summarize import summarize
@@ -59,6 +60,20 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     )
     listed = re.findall(r'href="#([^"]*)"', page.split('<nav class="contents')[1].split("</nav>")[0])
     assert listed == re.findall(r'<h2 id="([^"]*)"', page) and len(listed) == page.count("<h2") > 10
+
+
+def test_without_pictures_the_page_holds_no_image_of_the_data(tmp_path: Path, resources: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    write_finetune(folder, "tuned", "pretrained", 0.85)
+    (folder / "galleries").mkdir()
+    for name in ("augmentation", "neighbors"):
+        Image.new("RGB", (9, 9)).save(folder / f"galleries/{name}.png")
+    asked = settings(0, finetunes=("tuned",)).model_copy(update={"pictures": False})
+    summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
+    page = (tmp_path / "summary.html").read_text()
+    assert page.count("data:image/png") == 1, "that of UMAP, which has points only"
+    assert "three, 30 %" in page and "Mistakes are not shown, as page.pictures is false." in page
+    assert "<image" not in (tmp_path / "summary/mistakes.svg").read_text()
 
 
 def test_the_format_of_the_images_is_said() -> None:
