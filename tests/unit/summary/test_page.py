@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import WritePacked
 from tests.unit.settings.test_image_format import of
 from tests.unit.summary.written_results import settings, write_finetune, write_metadata, write_run
+
+AXE = Path(os.environ.get("SIMCLR_TEST_DATA", "absent"), "axe.min.js")  # of npm's axe-core
 
 
 @pytest.fixture
@@ -124,3 +127,22 @@ def test_the_page_opens_in_a_browser_without_request_or_error(width: int, tmp_pa
     assert (seen.requests, seen.console) == ([], [])
     assert seen.picture.shape[1] == width
     assert (seen.picture[:, -3:] > 250).all(), "nothing is wider than the page"
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.skipif(not AXE.is_file(), reason="SIMCLR_TEST_DATA names no folder with axe.min.js")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_axe_finds_nothing_that_keeps_a_reader_out(width: int, dark: bool, tmp_path: Path, resources: Path) -> None:
+    write_metadata(write_run(tmp_path, 0), plate=0.7)
+    write_finetune(tmp_path / "digits/simclr/seed0", "tuned", "pretrained", 0.85)
+    asked = settings(0, finetunes=("tuned",)).model_copy(update={"metadata": ["plate"]})
+    summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
+    page, end = (tmp_path / "summary.html").read_text(), "</body>"
+    use = "axe.run(document).then(found => console.log(JSON.stringify(found.violations.map(one => one.id))))"
+    before, after = page.rsplit(end, 1)
+    (tmp_path / "checked.html").write_text(
+        f"{before}<script>{AXE.read_text()}</script><script>{use}</script>{end}{after}"
+    )
+    (line,) = visit(tmp_path / "checked.html", tmp_path / "browser", width, dark=dark).console
+    assert re.findall(r'CONSOLE:\d+\] "(.*)", source:', line) == ["[]"]
