@@ -8,6 +8,8 @@ from pathlib import Path
 
 from jinja2 import Environment
 
+from simclr_steps.figures.page_style import STYLE
+
 _TITLE = "<title>Most similar images</title>"  # of the template
 _TEMPLATE = Path(__file__).with_suffix(".html.j2")
 
@@ -35,7 +37,7 @@ def found_page(searches: Sequence[Search], lines: Sequence[str]) -> str:
     """Return the HTML of a page that needs no other file, with some lines above the pictures."""
     environment = Environment(autoescape=True, trim_blocks=True)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(searches=searches, lines=lines)
+    return template.render(style=STYLE, searches=searches, lines=lines)
 
 
 def is_found_page(file: Path) -> bool:

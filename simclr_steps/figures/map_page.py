@@ -29,7 +29,7 @@ def map_page(
     title: Sequence[str],
     layers: Sequence[Points],
     colorings: Sequence[Coloring],
-    tile: tuple[int, int],
+    tile: tuple[int, int] | None,
     *,
     images: Images | None,
     of_images: Sequence[str] = (),
@@ -44,7 +44,7 @@ def map_page(
         What the points can be colored by. Where there are labels, the first is that of the classes, and the second that
         of what neighbors vote for.
     tile
-        Height and width of an image, in pixels.
+        Height and width of an image, in pixels; None to show no images.
     images
         Of all points, [N, h, w, 3], in the order of the table's index; without them, the page looks for sheets of
         `IN_A_SHEET` images in the folder `SHEETS` beside it.
@@ -54,7 +54,7 @@ def map_page(
     table = layers[0].table
     labeled = layers[0].labeled
     folder = _common_folder(table["source"])
-    beside = images is None
+    beside = images is None and tile is not None
     facts = {
         "count": len(table),
         "layers": [{"key": one.layer} for one in layers],
@@ -73,7 +73,7 @@ def map_page(
         "layers": [
             {"name": f"{one.layer.replace('_', ' ').capitalize()} features", "lines": one.quality} for one in layers
         ],
-        "help": _help(colorings, of_images, labeled=labeled),
+        "help": _help(colorings, of_images, labeled=labeled, pictured=tile is not None),
         "facts": facts,
         "values": base64.b64encode(_values(layers, colorings, len(folder))).decode(),
         "script": Markup(_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704 (the package's own)
@@ -111,9 +111,10 @@ def _common_folder(sources: pd.Series[str]) -> str:
     return str(least[: least.rfind("/", 0, same) + 1])
 
 
-def _help(colorings: Sequence[Coloring], of_images: Sequence[str], *, labeled: bool) -> list[str]:
+def _help(colorings: Sequence[Coloring], of_images: Sequence[str], *, labeled: bool, pictured: bool) -> list[str]:
     lines = [
-        "Scroll or pinch to zoom, drag to move; point at an image's point, or tap it, to see the image. Lasso, or the "
+        "Scroll or pinch to zoom, drag to move; point at an image's point, or tap it, to see "
+        f"{'the image' if pictured else 'which image it is'}. Lasso, or the "
         "shift key while dragging, selects the points inside a line in both maps; so does a part of a path. "
         "Both axes of a map have the same scale.",
         "Clusters are by k-means in the backbone's features, the largest first.",

@@ -10,6 +10,7 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.figures.page_style import STYLE
 from simclr_steps.figures.thumbnails import sprite, sprite_columns
 
 SIDE = 64  # pixels of the longer side of a picture
@@ -37,17 +38,19 @@ class Section:
 
 
 def picture_page(
-    title: str, sentences: Sequence[str], sections: Sequence[Section], images: npt.NDArray[np.uint8]
+    title: str, sentences: Sequence[str], sections: Sequence[Section], images: npt.NDArray[np.uint8] | None
 ) -> str:
-    """Return a page; `images`, [N, h, w, 3], are small copies of all that its strips number."""
+    """Return a page; `images`, [N, h, w, 3], are small copies of all that its strips number, None to show the names."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
-    count, height, width = images.shape[:3]
+    count, height, width = (0, 0, 0) if images is None else images.shape[:3]
     zoom = SIDE / max(height, width, 1)
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        style=STYLE,
         title=title,
         sentences=sentences,
         sections=sections,
-        sheet=sprite(images, _MOST_BYTES) if count else "data:,",
+        pictured=images is not None,
+        sheet=sprite(images, _MOST_BYTES) if images is not None and count else "data:,",
         columns=max(1, sprite_columns(count)),
         height=round(zoom * height),
         width=round(zoom * width),

@@ -14,6 +14,7 @@ from simclr_steps.settings.datasets import ArraysDataset, Dataset, FolderDataset
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.explore import ExploreSettings
 from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.page import PageSettings
 from simclr_steps.settings.prediction import PredictionSettings
 from simclr_steps.settings.pretrain import PretrainBlock
 from simclr_steps.settings.reading import check
@@ -55,6 +56,7 @@ class Config(Settings):
     prediction: PredictionSettings = Field(PredictionSettings(), description="Which splits get features.")
     umap: UmapSettings = Field(UmapSettings(), description="How features are plotted.")
     explore: ExploreSettings = Field(ExploreSettings(), description="How images are looked through by their features.")
+    page: PageSettings = Field(PageSettings(), description="What pages show.")
     metadata: list[str] = Field(
         [],
         description="Columns of the data set's CSV file, such as `plate`: how well the features predict each beside "

@@ -58,9 +58,10 @@ class ExploreSettings(Settings):
 
 
 class ExploreOfDataset(ExploreSettings):
-    """The block `explore`, how the images of a data set are shown, and by which split a run is judged."""
+    """The block `explore`, how the images of a data set are shown, if they are, and by which split a run is judged."""
 
     display: Display | None = None
+    pictures: bool = True
     judged_by: JudgedBy = "test"
 
     @property

@@ -75,6 +75,7 @@ class Plan:
             displays=asked,
             metadata=self.config.metadata,
             explored=bool(self.config.explore.arrays),
+            pictures=self.config.page.pictures,
             predicted=self.config.prediction.of_classifiers,
         )
 
@@ -86,13 +87,15 @@ class Plan:
     def umap(self, dataset: str, by: JudgedBy = "test") -> UmapOfDataset:
         """Return how features of a data set are plotted."""
         (split,) = instead_of_test([self.config.umap.split], by)
-        asked = {**dict(self.config.umap), "split": split}
-        return UmapOfDataset(**asked, display=self.config.datasets[dataset].display, columns=self.config.metadata)
+        display = self.config.datasets[dataset].display
+        shown = {"split": split, "display": display, "pictures": self.config.page.pictures}
+        return UmapOfDataset(**dict(self.config.umap) | shown, columns=self.config.metadata)
 
     def explore(self, dataset: str, by: JudgedBy = "test") -> ExploreOfDataset:
         """Return how the images of a data set are looked through."""
         display = self.config.datasets[dataset].display
-        return ExploreOfDataset(**dict(self.config.explore), display=display, judged_by=by)
+        shown = {"display": display, "pictures": self.config.page.pictures}
+        return ExploreOfDataset(**dict(self.config.explore), **shown, judged_by=by)
 
     @property
     def predicted(self) -> dict[str, list[str]]:

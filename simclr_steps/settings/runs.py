@@ -70,4 +70,5 @@ class SummarySettings(Settings):
     displays: dict[str, Display] = Field({})  # by data set, where the images are not shown as they are
     metadata: list[str] = Field([])
     explored: bool = False
+    pictures: bool = True  # whether images of the data are shown
     predicted: list[str] = Field(["test"])  # the splits that classifiers predict

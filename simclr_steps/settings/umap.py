@@ -29,7 +29,8 @@ class UmapSettings(Settings):
 
 
 class UmapOfDataset(UmapSettings):
-    """The block `umap`, how the images of a data set are shown, and the columns of its table to color points by."""
+    """The block `umap`, how and if images of a data set are shown, and the columns of its table to color points by."""
 
     display: Display | None = None
+    pictures: bool = True
     columns: list[str] = Field([])

@@ -219,7 +219,10 @@ def _page(
         ),
         Section("Labels that look wrong", [_of_labels(facts["labels"], settings.n_neighbors)], mistakes),
     ]
-    images, how = _pictures(settings, known, description, data, np.fromiter(shown, dtype=np.int64))
+    if settings.pictures:
+        images, how = _pictures(settings, known, description, data, np.fromiter(shown, dtype=np.int64))
+    else:
+        images, how = None, ["Pictures are left out, as page.pictures is false."]
     return picture_page(
         f"What is in the images of {data.resolve().name}", [*([note] if note else []), *how], sections, images
     )

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simclr_steps.data.packed import Description, read_description, read_images
+from simclr_steps.figures.alt_text import alt_text
 from simclr_steps.figures.contrast import contrast_of_split
-from simclr_steps.figures.plots import save
+from simclr_steps.figures.plots import save, sentence
 from simclr_steps.files import whole_file, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -60,7 +61,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")
     record = Record("summarize", settings, None)
-    runs = [read_run(run, results, settings.metadata, explored=settings.explored) for run in settings.runs]
+    asked = {"explored": settings.explored, "galleries": settings.pictures}
+    runs = [read_run(run, results, settings.metadata, **asked) for run in settings.runs]
     descriptions = {run.dataset: read_description(resources / run.dataset) for run in settings.runs}
     table = pd.DataFrame([row for run in runs for row in run.rows], columns=[*COLUMNS, "series", "by_group"])
     table = table.astype(dict.fromkeys(["labels", "draw", "images", "groups", "label_groups"], "Int64"))
@@ -86,7 +88,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     empty = {name: figure for name, figure in figures.items() if not figure.axes}
     sentences = [" ".join(empty[name].texts[0].get_text().split()) for name in empty if name not in _OF_ACCURACY]
     of_page = [*notes, *(Note(Weight.UNMEASURED, sentence) for sentence in sentences)]
-    plots = {name: out / "summary" / f"{name}.svg" for name, figure in figures.items() if figure.axes}
+    drawn = {name: figure for name, figure in figures.items() if figure.axes}
+    plots = {name: (out / "summary" / f"{name}.svg", alt_text(figure)) for name, figure in drawn.items()}
     answered, boards = answers(headlines, runs), list(leaderboards(settings.runs, table))
     write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes, boards))
     section = as_html(list(predicted(settings, results, resources, descriptions)))
@@ -121,7 +124,11 @@ def _figures(
     }
     if any(run.finetunes for run in settings.runs):
         figures["confusion"] = draw_confusions(_confusions(runs))
-        figures["mistakes"] = draw_mistakes(_mistakes(settings, runs, resources, descriptions))
+        figures["mistakes"] = (
+            draw_mistakes(_mistakes(settings, runs, resources, descriptions))
+            if settings.pictures
+            else sentence("Mistakes are not shown, as page.pictures is false.")
+        )
         figures["finetune_history"] = finetune_history(tunings)
     if any(run.grids for run in settings.runs):
         figures["sweep"] = draw_sweeps(settings.runs, table)

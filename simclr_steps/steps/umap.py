@@ -62,7 +62,8 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
     `columns`, metadata.png and .svg, too: the backbone's points colored by each of them. map.html is interactive, has
     both layers and needs no network; of more than 10,000 points its images are in the folder map_images.
     points.parquet has both layers in one table, with the vote of the neighbors in the backbone's features, a cluster of
-    these features, further columns but those named like one of its own, and a small picture of each image.
+    these features, further columns but those named like one of its own, and a small picture of each image, unless
+    `pictures` is false: then the map has none either.
     UMAP sees no label unless `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer
     neighbors than `n_neighbors`, and one of less than 10 rows not at all: the files then say so.
 
@@ -104,13 +105,19 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
             if layers[0].columns:
                 save(draw_columns(layers[0]), folder / "metadata")
         table = _shown(rows, layers, cluster, description.classes)
-        images = _write_images(folder, table, _tiles(packed, drawn, mix, contrast))
+        images = None
+        if settings.pictures:
+            images = _write_images(folder, table, _tiles(packed, drawn, mix, contrast))
+        else:
+            (folder / SHEETS).mkdir()
+            table.to_parquet(folder / "points.parquet", index=False)
         if layers:
-            channels = in_words(legend_of(mix, description.image_format))
-            of_images = [f"Images show {channels}."] if channels else []
-            if contrast:
-                of_images.append("All images are brightened alike.")
-            tile = thumbnails(packed[:1], _TILE, mix).shape[1:3]
+            tile, of_images = None, []
+            if settings.pictures:
+                tile = thumbnails(packed[:1], _TILE, mix).shape[1:3]
+                channels = in_words(legend_of(mix, description.image_format))
+                of_images = [f"Images show {channels}."] if channels else []
+                of_images += ["All images are brightened alike."] if contrast else []
             colorings = _colorings(layers[0], cluster)
             title = [f"Map of {title[0]}", *title[1:]]
             page = map_page(title, layers, colorings, tile, images=images, of_images=of_images)

@@ -14,6 +14,7 @@ from simclr_steps.figures.plots import as_text, as_title, draw_each
 
 _MOST_WITH_NUMBERS = 12  # classes
 _MOST_TICKS = 25
+_MOST_UNDER_BLACK = 72  # % whose blue leaves black letters a contrast of 4.5
 _LONGEST_NAME = 12  # characters
 
 
@@ -41,7 +42,7 @@ def _draw(title: str, counts: pd.DataFrame, axes: Axes) -> None:
     image = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     if len(counts) <= _MOST_WITH_NUMBERS:
         for (row, column), value in np.ndenumerate(percent):
-            color = "white" if value > 50 else "#333333"
+            color = "white" if value > _MOST_UNDER_BLACK else "black"
             if value:
                 axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=color)
     else:

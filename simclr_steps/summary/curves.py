@@ -204,7 +204,7 @@ def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
                     color=color,
                     marker=marker,
                     markersize=3,
-                    alpha=0.6,
+                    alpha=0.8,
                     label=None if number else name,
                 )
         axes.set_title(as_title(title))

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from simclr_steps.data.packed import Description
 from simclr_steps.data.scaling import is_plain
 from simclr_steps.durations import duration
+from simclr_steps.figures.page_style import STYLE
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
 from simclr_steps.summary.answer import Answer
@@ -24,6 +25,7 @@ from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
+from simclr_steps.summary.contents import contents
 from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline
 from simclr_steps.summary.leaderboard import Leaderboard, as_html
@@ -34,7 +36,8 @@ from simclr_steps.summary.protocol import STEPS, as_config, plain, protocol
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
-_TEMPLATE = Path(__file__).with_suffix(".html.j2")
+# The script is no template; its suffix makes it part of this module's code hash.
+_TEMPLATE, _SCRIPT = (Path(__file__).with_suffix(f".{kind}.j2") for kind in ("html", "js"))
 _MOST_PICTURED = 12  # pretrainings
 _MOST_CLASSES = 20  # whose images are counted in a row
 
@@ -48,7 +51,7 @@ def page(
     table: pd.DataFrame,
     effects: Sequence[BatchEffect],
     descriptions: Mapping[str, Description],
-    plots: Mapping[str, Path],
+    plots: Mapping[str, tuple[Path, str]],
     predicted: Markup,
     boards: Sequence[Leaderboard],
     notes: Sequence[Note],
@@ -58,9 +61,9 @@ def page(
     """Return the HTML of a summary that will lie in `folder`.
 
     Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
-    titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section
-    on predictions, the leaderboards of grids, notes, also on what could not be measured, and what to do next. Of
-    each pretraining it shows one seed's pictures.
+    titles, the tidy rows, what was found of columns, the data sets by name, the SVG file of each plot and what it
+    shows in words, the section on predictions, the leaderboards of grids, notes, also on what could not be measured,
+    and what to do next. Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
@@ -82,11 +85,13 @@ def page(
         "hardware": _hardware,
         "pretty": _pretty,
         "inline": _inline,
+        "contents": contents,
         "protocol": protocol,
         "explored": explored,
         "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        style=STYLE,
         facts=what_ran(runs, descriptions),
         answers=answers,
         checks=checked,
@@ -114,10 +119,11 @@ def page(
         metadata_meaning=MEANING,
         meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
         datasets={name: _data(description) for name, description in descriptions.items()},
-        figures=[_figure(name, plots[name]) for name in PLOTS if name in plots],
+        figures=[_figure(name, *plots[name]) for name in PLOTS if name in plots],
         firsts=list(firsts.values()),
         most_pictured=_MOST_PICTURED,
         provenance=_provenance(runs, descriptions),
+        script=Markup(_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704 (the package's own)
         config=yaml.safe_dump(as_config(runs, descriptions), sort_keys=False, allow_unicode=True),
     )
 
@@ -202,8 +208,10 @@ def _image(image: dict[str, Any] | None) -> str:
     return f"{image.get('file')} (sha256 {image.get('sha256') or 'unknown'})" if image else "none"
 
 
-def _figure(name: str, path: Path) -> dict[str, str]:
-    return {"name": name, "title": PLOTS[name].title, "caption": PLOTS[name].short, "source": _inline(path)}
+def _figure(name: str, path: Path, alt: str) -> dict[str, str]:
+    caption = PLOTS[name]
+    told = {"title": caption.title, "caption": caption.short, "alt": f"{caption.title}. {alt}"}
+    return {"name": name, **told, "source": _inline(path)}
 
 
 def _inline(path: Path) -> str:

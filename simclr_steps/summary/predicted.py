@@ -129,9 +129,9 @@ def _pictures(
     resources: Path,
     descriptions: Mapping[str, Description],
 ) -> tuple[list[str], list[str]]:
-    """Return a small picture of each image, and how they show them; none where the images are not there."""
+    """Return a small picture of each image, and how they show them; none where images are not there or not shown."""
     array = array_of(split)
-    if not (resources / dataset / f"{array}.images.npy").exists():
+    if not settings.pictures or not (resources / dataset / f"{array}.images.npy").exists():
         return [], []
     form = descriptions[dataset].image_format
     images = read_images(resources / dataset, array)

@@ -25,8 +25,12 @@ _PICTURES = (
 )
 
 
-def read_run(run: Run, results: Path, columns: Sequence[str] = (), *, explored: bool = False) -> RunResults:
+def read_run(
+    run: Run, results: Path, columns: Sequence[str] = (), *, explored: bool = False, galleries: bool = True
+) -> RunResults:
     """Read the existing stages of a run, of `metadata` these columns, and of `explore` if it is asked for.
+
+    Without `galleries`, the pictures of the run are those that hold no image of the data.
 
     Raises
     ------
@@ -53,7 +57,8 @@ def read_run(run: Run, results: Path, columns: Sequence[str] = (), *, explored: 
             collected.explored = collected.read("explore", folder / "explore" / "explore.json")
             collected.explored_page = folder / "explore" / "explore.html"
         gallery = collected.read("galleries", folder / "galleries" / "run.json") or {}
-        collected.pictures = _pictures(folder, quality, gallery.get("channels", ""))
+        pictures = _pictures(folder, quality, gallery.get("channels", ""))
+        collected.pictures = [one for one in pictures if galleries or one.file.parent.name != "galleries"]
     except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise UserError(
             f"{folder} contains results from a different version ({error!r}): run its stages again"

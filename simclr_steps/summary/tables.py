@@ -43,7 +43,7 @@ def frozen(rows: pd.DataFrame) -> Table:
     """Return what is measured with all labels, on the test split and on the hold-out: a column for each input."""
     judged = rows[rows["stage"] == "knn"]["input"].unique()
     inputs = {name: SERIES.get(name, name) for name in [*SERIES, *judged] if name in judged}
-    table = [["", "split", *inputs.values()]]
+    table = [["measured by", "split", *inputs.values()]]
     for (stage, metric), name in _FROZEN.items():
         measured = rows[(rows["stage"] == stage) & (rows["metric"] == metric)]
         for split, shown in SPLIT_NAMES.items():

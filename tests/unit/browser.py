@@ -28,8 +28,8 @@ class Visit:
     picture: npt.NDArray[np.uint8]  # [height, width, 3]
 
 
-def visit(page: Path, folder: Path, width: int = 1280, height: int = 1000) -> Visit:
-    """Open a page from a file, with the network cut off and its use recorded."""
+def visit(page: Path, folder: Path, width: int = 1280, height: int = 1000, *, dark: bool = False) -> Visit:
+    """Open a page from a file, with the network cut off and its use recorded, on a system that is light or dark."""
     folder.mkdir()
     picture, net_log = folder / "page.png", folder / "net.json"
     options = [
@@ -44,6 +44,7 @@ def visit(page: Path, folder: Path, width: int = 1280, height: int = 1000) -> Vi
         "--enable-logging=stderr",
         "--host-resolver-rules=MAP * ~NOTFOUND",
         "--virtual-time-budget=5000",
+        f"--blink-settings=preferredColorScheme={0 if dark else 1}",
         f"--window-size={width},{height}",
         f"--user-data-dir={folder / 'profile'}",
         f"--log-net-log={net_log}",

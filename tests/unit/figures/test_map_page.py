@@ -18,6 +18,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from simclr_steps.figures.map_page import IN_A_SHEET, MOST_BYTES, SHEETS, map_page
+from simclr_steps.figures.plots import COLORS
 from simclr_steps.figures.points import Coloring, Points, shuffled
 from simclr_steps.figures.thumbnails import sheet_file
 from tests.unit.browser import needs_chromium, visit
@@ -171,7 +172,7 @@ def test_a_visitor_sees_selects_and_exports_images_without_network_or_error(widt
     assert said["moved"] == pytest.approx(0.1, abs=0.01) and said["zoomed"] > 1.3 and said["shift"] < 1
     assert said["legend"] == ["●\ufe0e1", "●\ufe0e2"] and said["back"]
     assert said["wider"] <= 0, "nothing is wider than the screen"
-    assert not has(picture, "#3f90da") and has(picture, "#ffa90e"), "one cluster of two was switched off"
+    assert not has(picture, COLORS[0]) and has(picture, COLORS[1]), "one cluster of two was switched off"
 
 
 @pytest.mark.slow
@@ -184,7 +185,7 @@ def test_every_color_is_drawn_and_a_page_elsewhere_has_no_link_back(classes: int
     seen = visit(page, tmp_path / "browser")
     assert seen.requests == [] and ["true" in line for line in seen.console] == [True]
     plots = seen.picture[240:860]
-    for color in {group.color for group in points(classes).groups()} if classes else {"#3f90da", "#ffa90e"}:
+    for color in {group.color for group in points(classes).groups()} if classes else set(COLORS[:2]):
         assert has(plots, color), color
 
 

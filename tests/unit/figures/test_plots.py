@@ -12,7 +12,18 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
-from simclr_steps.figures.plots import COLORS, PANEL, as_text, as_title, new_figure, panels, save, share_y
+from simclr_steps.figures.plots import (
+    COLORS,
+    NO_LABEL_COLOR,
+    PANEL,
+    RAMP,
+    as_text,
+    as_title,
+    new_figure,
+    panels,
+    save,
+    share_y,
+)
 
 # Machado, Oliveira and Fernandes, 2009, severity 1: what readers without one kind of cones see, in linear RGB.
 SEEN_BY = {
@@ -37,10 +48,24 @@ def least_difference(names: Sequence[str], reader: str) -> float:
     return min(float(np.linalg.norm(one - other)) for one, other in itertools.combinations(lab, 2))
 
 
+def contrast(one: str, other: str, opacity: float = 1) -> float:
+    """Return the contrast by WCAG, from 1 to 21, of a color that lets some of another through."""
+    rgb = np.array([to_rgb(one), to_rgb(other)])
+    rgb[0] = opacity * rgb[0] + (1 - opacity) * rgb[1]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    dark, light = sorted(linear @ [0.2126, 0.7152, 0.0722])
+    return float((light + 0.05) / (dark + 0.05))
+
+
+def test_every_mark_stands_out_from_white() -> None:
+    marks = (*COLORS, *RAMP, NO_LABEL_COLOR)
+    assert [mark for mark in marks if contrast(mark, "white", 0.8) < 3] == []
+
+
 @pytest.mark.parametrize("reader", SEEN_BY)
 def test_ten_colors_differ_for_every_reader(reader: str) -> None:
     turbo = [to_hex(mpl.colormaps["turbo"](number / 10)) for number in range(11)]
-    assert least_difference(COLORS, reader) > 15
+    assert least_difference((*COLORS, NO_LABEL_COLOR), reader) > 15
     assert least_difference(turbo, "deuteranopes") < 5, "what eleven classes had before shapes told them apart"
 
 
@@ -66,10 +91,11 @@ def test_a_figure_is_written_whole_twice_the_same_as_png_and_svg(tmp_path: Path)
     files = []
     for name in ("one", "two"):
         figure = new_figure(3, 2)
-        figure.add_subplot().plot([1, 2], [3, 4])
+        figure.add_subplot(title="a title").plot([1, 2], [3, 4])
         save(figure, tmp_path / name)
         files.append([(tmp_path / f"{name}.{kind}").read_bytes() for kind in ("png", "svg")])
     assert files[0] == files[1]
+    assert ">a title</text>" in files[0][1].decode(), "it can be searched for, copied and read aloud"
     assert Image.open(tmp_path / "one.png").width > 300
     assert len(list(tmp_path.iterdir())) == 4
 

@@ -91,6 +91,13 @@ def test_planted_copies_across_splits_come_first_and_are_counted(features: Path,
     assert (content["run"]["step"], content["run"]["seed"], content["note"]) == ("explore", 0, None)
 
 
+def test_without_pictures_the_page_has_names_only(features: Path, data: Path, tmp_path: Path) -> None:
+    run(features, data, tmp_path / "out", pictures=False)
+    page = (tmp_path / "out/explore.html").read_text()
+    assert "data:image" not in page and 'class="picture"' not in page
+    assert "Pictures are left out, as page.pictures is false." in page and "train/150.png" in page
+
+
 def test_every_image_is_ranked_by_distance_and_in_its_cluster(features: Path, data: Path, tmp_path: Path) -> None:
     content = run(features, data, tmp_path / "out", splits=["train", "validation"], n_clusters=6)
     outliers, clusters = table(tmp_path / "out", "outliers"), table(tmp_path / "out", "clusters")

@@ -84,6 +84,14 @@ def test_many_images_are_in_files_beside_the_page(data: Path, tmp_path: Path, mo
     assert '"map_images"' in (tmp_path / "out/map.html").read_text()
 
 
+def test_without_pictures_the_map_and_its_table_hold_none(data: Path, tmp_path: Path) -> None:
+    run(write_features(tmp_path / "features", digits(60, 260)[1]), data, tmp_path / "out", pictures=False)
+    page = (tmp_path / "out/map.html").read_text()
+    assert "data:image" not in page and '"tile": null' in page and "see which image it is" in page
+    assert "thumbnail" not in pd.read_parquet(tmp_path / "out/points.parquet")
+    assert not [*(tmp_path / "out/map_images").iterdir()]
+
+
 def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_path: Path) -> None:
     labels = digits(60, 260)[1]
     features, out = write_features(tmp_path / "features", labels), tmp_path / "out"

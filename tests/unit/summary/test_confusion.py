@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from sklearn.metrics import confusion_matrix
 
 from simclr_steps.summary.confusion import confusion, draw_confusions
+from tests.unit.figures.test_plots import contrast
 
 
 def predictions(classes: int, rows: int = 400) -> pd.DataFrame:
@@ -31,6 +34,10 @@ def test_few_classes_show_percent_of_their_row_and_many_a_scale() -> None:
     shown = sorted(float(text.get_text()) for text in few.axes[0].texts)
     counts = confusion(predictions(3)).to_numpy()
     assert shown == sorted(np.round(100 * counts / counts.sum(axis=1, keepdims=True)).ravel())
+    for percent in (72, 73):
+        two = pd.DataFrame([[percent, 100 - percent], [0, 1]], index=["a", "b"])
+        number = draw_confusions({"a": two}).axes[0].texts[0]
+        assert contrast(to_hex(number.get_color()), to_hex(mpl.colormaps["Blues"](percent / 100))) > 4.5
     many = draw_confusions({"a": confusion(predictions(100))})
     FigureCanvasAgg(many).draw()  # type: ignore[no-untyped-call]
     assert len(many.axes) == 2

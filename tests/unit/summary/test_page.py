@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.steps.summarize import summarize
-from simclr_steps.summary import page
+from simclr_steps.summary import page as page_module
 from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import WritePacked
 from tests.unit.settings.test_image_format import of
-from tests.unit.summary.written_results import settings, write_finetune, write_run
+from tests.unit.summary.written_results import settings, write_finetune, write_metadata, write_run
+
+AXE = Path(os.environ.get("SIMCLR_TEST_DATA", "absent"), "axe.min.js")  # of npm's axe-core
 
 
 @pytest.fixture
@@ -24,9 +29,12 @@ def resources(write_packed: WritePacked) -> Path:
 
 def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path, resources: Path) -> None:
     folder = write_run(tmp_path, 0)
+    write_metadata(folder, plate=0.7)
+    write_finetune(folder, "tuned", "pretrained", 0.85)
     for place, right in ((folder / "evaluate", 45), (tmp_path / "digits/compare/pixels-seed0", 30)):
         write_correct(place / "correct.npz", Correct({("10", 0): np.arange(50) < right}, None))
-    summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)
+    with_table = settings(0, finetunes=("tuned",)).model_copy(update={"metadata": ["plate"]})
+    summarize(with_table, results=tmp_path, resources=resources, out=tmp_path)
     page = (tmp_path / "summary.html").read_text()
     for text in (page, (tmp_path / "summary.md").read_text()):
         assert re.search(
@@ -36,7 +44,9 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     links = re.findall(r'<a href="([^"]*)"', page)
     assert [link for link in links if link[0] != "#"] == ["digits/simclr/seed0/umap/map.html"]
     assert {link[1:] for link in links if link[0] == "#"} <= set(re.findall(r'id="([^"]*)"', page))
-    assert "<script" not in page
+    (script,) = re.findall(r"<script>(.*?)</script", page, re.S)
+    assert script.strip() == Path(page_module.__file__).with_suffix(".js.j2").read_text().strip()
+    assert page.count("<script") == 1
     assert "least &lt;b&gt;loss" in page
     assert "&lt;i&gt;Chip" in page
     assert "<b>loss" not in page
@@ -44,16 +54,67 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     for fact in ("c0de", "1 min 23 s", "torch 2.11.0", "simclr.sif (sha256 d1935t)", "hash-of-digits"):
         assert fact in page
     assert "10-NN accuracy: 70.0 % in the plot, 80.0 % in feature space. Trustworthiness 0.90" in page
+    assert len(re.findall(r"<table[^>]*>\s*<caption>[^<]+</caption>", page)) == page.count("<table") > 10
+    assert set(re.findall(r"<th\b([^>]*)>", page)) == {' scope="col"', ' scope="row"'}
+    assert not re.search(r"<th[^>]*>\s*</th>", page)
+    assert (
+        'alt="Accuracy by number of labels. digits, simclr: test accuracy in % by labels: SimCLR features 81 to 80'
+        in page
+    )
+    listed = re.findall(r'href="#([^"]*)"', page.split('<nav class="contents')[1].split("</nav>")[0])
+    assert listed == re.findall(r'<h2 id="([^"]*)"', page) and len(listed) == page.count("<h2") > 10
+
+
+def test_without_pictures_the_page_holds_no_image_of_the_data(tmp_path: Path, resources: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    write_finetune(folder, "tuned", "pretrained", 0.85)
+    (folder / "galleries").mkdir()
+    for name in ("augmentation", "neighbors"):
+        Image.new("RGB", (9, 9)).save(folder / f"galleries/{name}.png")
+    asked = settings(0, finetunes=("tuned",)).model_copy(update={"pictures": False})
+    summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
+    page = (tmp_path / "summary.html").read_text()
+    assert page.count("data:image/png") == 1, "that of UMAP, which has points only"
+    assert "three, 30 %" in page and "Mistakes are not shown, as page.pictures is false." in page
+    assert "<image" not in (tmp_path / "summary/mistakes.svg").read_text()
 
 
 def test_the_format_of_the_images_is_said() -> None:
     one_range = of(2, bits=16, dtype="uint16", value_range=[(180, 4095)] * 2)
     two_ranges = of(2, bits=16, dtype="float32", channel_names=["DNA", "<b>"], value_range=[(-0.5, 1), (0, 65_535)])
-    assert page._images(of(3)) == "6 × 5 pixels, 3 channels"
-    assert page._images(one_range) == "6 × 5 pixels, 2 channels, 16 bits, range 180 to 4,095"
-    assert page._images(of(1)) == "6 × 5 pixels, 1 channel"
+    assert page_module._images(of(3)) == "6 × 5 pixels, 3 channels"
+    assert page_module._images(one_range) == "6 × 5 pixels, 2 channels, 16 bits, range 180 to 4,095"
+    assert page_module._images(of(1)) == "6 × 5 pixels, 1 channel"
     said = "6 × 5 pixels, 2 channels (DNA, <b>), 16 bits, range DNA -0.5 to 1, <b> 0 to 65,535"
-    assert page._images(two_ranges) == said
+    assert page_module._images(two_ranges) == said
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_a_click_sorts_numbers_as_numbers_and_a_second_one_the_other_way_around(tmp_path: Path) -> None:
+    values = ["9.5 ± 2.0\n[1, 99]", "", "10.1\n[3, 4]", "-3", "all", "1,000 (2)", "run 10", "run 9", "+2 %"]
+    rows = "".join(f"<tr><td>{value}</td><td data-value={len(value)}>1</td></tr>" for value in values)
+    table = f"<table><thead><tr><th>x</th><th>y</th></tr></thead><tbody>{rows}</tbody></table>"
+    use = """
+    const [table] = document.querySelectorAll("table"), [x, y] = table.tHead.rows[0].cells;
+    const said = [x, x, y].map(head => {
+      head.querySelector("button").click();
+      return [x.ariaSort, y.ariaSort, [...table.tBodies[0].rows].map(row => row.cells[0].textContent)];
+    });
+    console.log(JSON.stringify(said));"""
+    script = Path(page_module.__file__).with_suffix(".js.j2").read_text()
+    facts = '<table class="facts"><tbody><tr><th>a</th><td>b</td></tr></tbody></table>'
+    rest = f'{facts}<div class="contents"><details></details></div>'
+    (tmp_path / "page.html").write_text(f'<meta charset="utf-8">{table}{rest}<script>{script}{use}</script>')
+    (line,) = visit(tmp_path / "page.html", tmp_path / "browser").console
+    said = json.loads(re.findall(r'CONSOLE:\d+\] "(.*)", source:', line)[0])
+    upwards = ["-3", "+2 %", values[0], values[2], "1,000 (2)", "all", "run 9", "run 10", ""]
+    downwards = [*upwards[-2::-1], ""]
+    assert said == [
+        ["ascending", None, upwards],
+        ["descending", None, downwards],
+        [None, "ascending", sorted(downwards, key=len)],
+    ]
 
 
 @pytest.mark.slow
@@ -66,3 +127,22 @@ def test_the_page_opens_in_a_browser_without_request_or_error(width: int, tmp_pa
     assert (seen.requests, seen.console) == ([], [])
     assert seen.picture.shape[1] == width
     assert (seen.picture[:, -3:] > 250).all(), "nothing is wider than the page"
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.skipif(not AXE.is_file(), reason="SIMCLR_TEST_DATA names no folder with axe.min.js")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_axe_finds_nothing_that_keeps_a_reader_out(width: int, dark: bool, tmp_path: Path, resources: Path) -> None:
+    write_metadata(write_run(tmp_path, 0), plate=0.7)
+    write_finetune(tmp_path / "digits/simclr/seed0", "tuned", "pretrained", 0.85)
+    asked = settings(0, finetunes=("tuned",)).model_copy(update={"metadata": ["plate"]})
+    summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
+    page, end = (tmp_path / "summary.html").read_text(), "</body>"
+    use = "axe.run(document).then(found => console.log(JSON.stringify(found.violations.map(one => one.id))))"
+    before, after = page.rsplit(end, 1)
+    (tmp_path / "checked.html").write_text(
+        f"{before}<script>{AXE.read_text()}</script><script>{use}</script>{end}{after}"
+    )
+    (line,) = visit(tmp_path / "checked.html", tmp_path / "browser", width, dark=dark).console
+    assert re.findall(r'CONSOLE:\d+\] "(.*)", source:', line) == ["[]"]

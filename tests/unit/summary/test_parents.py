@@ -43,4 +43,4 @@ def test_it_stands_beside_the_accuracy_per_tile_in_all_summaries(tmp_path: Path,
         assert sentence in (tmp_path / "out" / page).read_text()
         assert tiles in (tmp_path / "out" / page).read_text()
     page = (tmp_path / "out/summary.html").read_text()
-    assert "<th>accuracy per image</th><th>balanced accuracy per image</th>" in page
+    assert '<th scope="col">accuracy per image</th><th scope="col">balanced accuracy per image</th>' in page
