@@ -73,7 +73,7 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     with whole_folder(out, _OWN) as folder:
         save(draw_views(train.images[rows], shown, mix, legend, may_stretch=may_stretch), folder / "augmentation")
         if len(split) < 2:
-            figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
+            figure = sentence(f"No neighbors to show: the {name} split has {len(split)} image{'s' * (len(split) != 1)}.")
         else:
             around = neighborhoods(np.array(read_features(features, "backbone")), split.labels, seed)
             figure = draw_neighbors(

@@ -107,8 +107,9 @@ def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:
         across = (run.explored or {}).get("duplicates", {}).get("images_across", {})
         alike = {split: across[split] for split in judged if across.get(split)}
     if same:
-        told = " and ".join(f"{count:,} images of the {SPLIT_NAMES[split]} split" for split, count in same.items())
-        yield Check("Leaks", False, f"{told} are trained on, too", "first")
+        counted = {split: f"{count:,} image{'s' * (count != 1)}" for split, count in same.items()}
+        told = " and ".join(f"{count} of the {SPLIT_NAMES[split]} split" for split, count in counted.items())
+        yield Check("Leaks", False, f"{told} {'is' if sum(same.values()) == 1 else 'are'} trained on, too", "first")
     elif alike:
         told = " and ".join(f"{count:,} of the {SPLIT_NAMES[split]} split" for split, count in alike.items())
         yield Check("Near-duplicates", False, f"images of another split resemble {told}: look", "notes")

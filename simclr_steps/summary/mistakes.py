@@ -75,5 +75,5 @@ def _draw(title: str, one: Mistakes, axes: Axes) -> None:
         x, y = number % _COLUMNS * _PITCH[0], number // _COLUMNS * _PITCH[1]
         place(axes, image, x, y)
         name_below(axes, name, x, y)
-    lines = [as_title(title), f"{one.count:,} of {one.labeled:,} images wrong"]
+    lines = [as_title(title), f"{one.count:,} of {one.labeled:,} image{'s' * (one.labeled != 1)} wrong"]
     axes.set_title("\n".join([*lines, *map(as_title, one.notes)]))

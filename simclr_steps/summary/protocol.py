@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simclr_steps.data.packed import Description
+from simclr_steps.settings.labels import in_words
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import Table
@@ -55,16 +56,26 @@ def protocol(run: RunResults) -> Table:
         settings = record.get("settings") or {}
         keys = [key for key in _PROTOCOL.get(stage.split()[0], ()) if key in settings]
         if keys:
-            told = [f"{key.replace('_', ' ')} {plain(settings[key])}" for key in keys]
+            told = [f"{key.replace('_', ' ')} {_told(key, settings[key])}" for key in keys]
             if settings.get("parent"):
-                told.insert(0, f"continues {run.run.continues[-1]} after its {_epochs(settings['parent'])} epochs")
+                told.insert(0, f"continues {run.run.continues[-1]} after its {_epochs(settings['parent'])}")
             rows.append([STEPS.get(stage, stage), "; ".join(told)])
     return rows
 
 
-def _epochs(settings: Mapping[str, Any]) -> int:
+def _epochs(settings: Mapping[str, Any]) -> str:
     """Return how many epochs a pretraining and those that it continues took."""
-    return int(settings["epochs"]) + (_epochs(settings["parent"]) if settings.get("parent") else 0)
+    count, parent = int(settings["epochs"]), settings.get("parent")
+    while parent:
+        count, parent = count + int(parent["epochs"]), parent.get("parent")
+    return f"{count} epoch{'s' * (count != 1)}"
+
+
+def _told(key: str, value: Any) -> str:
+    """Return the value of a setting in words."""
+    if key == "labels" and value != "auto":
+        return ", ".join(map(in_words, value if isinstance(value, list) else [value]))
+    return plain(value)
 
 
 def plain(value: Any) -> str:

@@ -31,7 +31,7 @@ def test_mistakes_show_the_channels_that_are_asked_for() -> None:
     table = pd.DataFrame({"row": [0], "label": [0], "prediction": [1], "class": ["a"], "predicted_class": ["b"]})
     found = surest_mistakes(table.assign(probability_a=0.1, probability_b=0.9), images, {4: (0, 0, 1)}, "Mito in blue")
     axes = draw_mistakes({"tuned": found}).axes[0]
-    assert axes.get_title().endswith("images wrong\nMito in blue")
+    assert axes.get_title().endswith("image wrong\nMito in blue")
     picture = np.asarray(axes.images[0].get_array())
     np.testing.assert_array_equal(picture[..., 2], np.rint(images[0, ..., 4] / 257))
     assert not picture[..., :2].any()
@@ -44,7 +44,7 @@ def test_dim_images_are_brightened_which_the_figure_says() -> None:
     contrast = contrast_of_split(images)
     assert contrast is not None
     axes = draw_mistakes({"tuned": surest_mistakes(table, images, contrast=contrast)}).axes[0]
-    assert axes.get_title().endswith("images wrong\nall images brightened alike")
+    assert axes.get_title().endswith("image wrong\nall images brightened alike")
     picture = np.asarray(axes.images[0].get_array())
     np.testing.assert_allclose(picture[..., 0], contrast.stretched(images[7])[..., 0] / 257, atol=1)
     assert picture.max() > 3 * images[7].max() / 257
@@ -54,4 +54,4 @@ def test_no_mistake_at_all_makes_an_empty_gallery() -> None:
     table = pd.DataFrame({"row": [0], "label": [1], "prediction": [1], "class": ["b"], "predicted_class": ["b"]})
     found = surest_mistakes(table.assign(probability_a=0.1, probability_b=0.9), digits(1)[0])
     assert (len(found.images), found.names, found.count) == (0, [], 0)
-    assert "0 of 1 images wrong" in draw_mistakes({"tuned": found}).axes[0].get_title()
+    assert "0 of 1 image wrong" in draw_mistakes({"tuned": found}).axes[0].get_title()

@@ -41,3 +41,16 @@ def test_the_protocol_says_what_a_training_starts_from_and_what_its_classes_weig
         "continues first after its 5 epochs; encoder resnet18; init published; epochs 7; freeze epochs 2"
     )
     assert rows["finetune tuned"] == "init pretrained; class weights balanced"
+
+
+def test_budgets_of_labels_are_told_in_words_and_one_epoch_is_called_so(tmp_path: Path) -> None:
+    write_run(tmp_path, 0, pretrain="first")
+    write_run(tmp_path, 0, pretrain="longer")
+    run = read_run(Run(dataset="digits", pretrain="longer", seed=0, finetunes=[], continues=["first"]), tmp_path)
+    run.records["pretrain"] = {"settings": {"epochs": 7, "parent": {"epochs": 1}}}
+    run.records["finetune tuned"] = {"settings": {"labels": 1.0}}
+    run.records["knn"] = {"settings": {"labels": [0.05, 20, {"per_class": 5}, {"groups": 1}, 1.0]}}
+    rows = dict(protocol(run))
+    assert rows["pretrain"] == "continues first after its 1 epoch; epochs 7"
+    assert rows["finetune tuned"] == "labels all"
+    assert rows["evaluate"] == "labels 5 %, 20, 5 per class, 1 group, all"
