@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -48,6 +48,7 @@ RAMP = (
 )
 MARKERS = "osD^vPX*<>"
 LINES = ("-", "--", "-.", ":")
+_REFERENCE = {"color": "#555555", "linestyle": (0, (1, 1)), "linewidth": 1.2, "zorder": 1}
 PANEL = 3.5, 3.0  # inches: two panels side by side are as wide as a page's text, and their letters as high
 MOST_PANELS = 12
 _COLUMNS = 2
@@ -116,6 +117,17 @@ def draw_each(shown: Mapping[str, T], draw: Callable[[str, T, Axes], None], heig
         draw(title, one, axes)
     say_left_out(figure, len(shown))
     return figure
+
+
+def look(number: int) -> dict[str, Any]:
+    """Return color and marker of a line that no other of the first hundred has: ten of each color differ in markers."""
+    again, color = divmod(number, len(COLORS))
+    return {"color": COLORS[color], "marker": MARKERS[(color + again) % len(MARKERS)]}
+
+
+def draw_reference(axes: Axes, height: float, name: str) -> None:
+    """Draw a line to compare others with, such as chance."""
+    axes.axhline(height, label=name, **_REFERENCE)  # type: ignore[arg-type]
 
 
 def share_y(drawn: Sequence[Axes]) -> None:

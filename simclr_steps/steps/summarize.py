@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from simclr_steps.data.packed import Description, read_description, read_images
+from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.plots import save
 from simclr_steps.files import whole_file, write_json, write_text
@@ -21,10 +22,12 @@ from simclr_steps.summary.answer import answers
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
+from simclr_steps.summary.chance import chance
 from simclr_steps.summary.compared import compared, paired, uncompared
 from simclr_steps.summary.confusion import draw_confusions
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import group
+from simclr_steps.summary.losses import beside_chance
 from simclr_steps.summary.markdown import as_markdown
 from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
 from simclr_steps.summary.next_steps import next_steps
@@ -106,24 +109,31 @@ def _figures(
     resources: Path,
     descriptions: Mapping[str, Description],
 ) -> dict[str, Figure]:
+    shares = {(name, split): chance(data, split) for name, data in descriptions.items() for split in JUDGED}
+    chances = {key: share for key, share in shares.items() if share is not None}
+    of_hold_out: dict[str, float] = {}  # by the titles of panels
     histories: Histories = {}
     tunings: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
-        title = f"{run.run.dataset}, {run.run.pretrain}"
-        histories.setdefault(title, {})[run.run.seed] = run.history
+        dataset, title = run.run.dataset, f"{run.run.dataset}, {run.run.pretrain}"
+        hold_out = descriptions[dataset].splits.get("validation")
+        histories.setdefault(title, {})[run.run.seed] = beside_chance(run.history, hold_out.images if hold_out else 0)
         for name, epochs in run.finetune_histories.items():
             tunings.setdefault(f"{title}, {name}", []).append(epochs)
+        if (dataset, "validation") in chances:
+            titles = (title, *(f"{title}, {name}" for name in run.finetune_histories))
+            of_hold_out |= dict.fromkeys(titles, chances[dataset, "validation"])
     figures = {
-        "label_efficiency": label_efficiency(group(table)),
+        "label_efficiency": label_efficiency(group(table), chances),
         "history": history(histories),
-        "monitors": monitors(histories),
+        "monitors": monitors(histories, of_hold_out),
     }
     if any(run.finetunes for run in settings.runs):
         figures["confusion"] = draw_confusions(_confusions(runs))
         figures["mistakes"] = draw_mistakes(_mistakes(settings, runs, resources, descriptions))
-        figures["finetune_history"] = finetune_history(tunings)
+        figures["finetune_history"] = finetune_history(tunings, of_hold_out)
     if any(run.grids for run in settings.runs):
-        figures["sweep"] = draw_sweeps(settings.runs, table)
+        figures["sweep"] = draw_sweeps(settings.runs, table, chances)
     return figures
 
 

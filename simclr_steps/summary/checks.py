@@ -83,7 +83,8 @@ def _of_convergence(histories: Sequence[pd.DataFrame]) -> Iterator[Check]:
         gain = after - before if is_share else (before - after) / max(abs(before), 1e-12)
         numbers = f"kNN {100 * before:.1f} → {100 * after:.1f} %" if is_share else f"loss {before:.3f} → {after:.3f}"
         name = "Still improving" if gain > _POINT else "Getting worse" if gain < -_POINT else "Converged"
-        yield Check(name, name == "Converged", f"hold-out {numbers} in the last quarter", "history")
+        section = "monitors" if is_share else "history"
+        yield Check(name, name == "Converged", f"hold-out {numbers} in the last quarter", section)
         return
 
 

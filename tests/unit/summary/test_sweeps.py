@@ -51,25 +51,29 @@ def ticks(figure: Figure) -> list[tuple[str, list[str]]]:
 def test_each_key_has_a_panel_and_each_number_of_labels_a_line_of_means() -> None:
     grid = {"epochs": [1, 2], "temperature": TEMPERATURES}
     swept = runs({"seeds": [0, 1], "grid": grid, "finetunes": ["tuned", "scratch"]})
-    figure = draw_sweeps(swept, rows(swept))
+    figure = draw_sweeps(swept, rows(swept), {("digits", "test"): 0.11})
     assert ticks(figure) == [("epochs", ["1", "2"]), ("temperature", ["0.1", "0.5", "1.0"])]
     axes = figure.axes[1]
     names = axes.get_legend_handles_labels()[1]
-    assert names == ["10 labels", "100 labels", "kNN, all labels", "fine-tuned: tuned, 50 labels"]
+    lines = ["10 labels", "100 labels", "kNN, all labels", "fine-tuned: tuned, 50 labels"]
+    assert names == ["10 labels, raw pixels", "chance", *lines]
     np.testing.assert_allclose(np.asarray(axes.containers[0][0].get_ydata(), dtype=float), [10, 30, 55])
     assert axes.get_title() == "digits, simclr"
+    free, by_chance = axes.lines[-2:]
+    assert (free.get_ydata()[0], by_chance.get_ydata()[0]) == (0, 11)  # type: ignore[index]
+    assert free.get_color() == axes.containers[0][0].get_color(), "that of the line of as many labels"
 
 
 def test_a_run_that_a_plain_experiment_shares_keeps_its_place_in_the_grid() -> None:
     swept = runs({}, {"grid": {"temperature": TEMPERATURES}})
     assert len(swept) == 3
-    assert ticks(draw_sweeps(swept, rows(swept))) == [("temperature", ["0.1", "0.5", "1.0"])]
+    assert ticks(draw_sweeps(swept, rows(swept), {})) == [("temperature", ["0.1", "0.5", "1.0"])]
 
 
 def test_two_grids_share_a_combination_and_each_keeps_its_own_values() -> None:
     swept = runs({"grid": {"temperature": TEMPERATURES}}, {"grid": {"learning_rate": [0.03, 0.1]}})
     assert len(swept) == 4
-    assert ticks(draw_sweeps(swept, rows(swept))) == [
+    assert ticks(draw_sweeps(swept, rows(swept), {})) == [
         ("temperature", ["0.1", "0.5", "1.0"]),
         ("learning_rate", ["0.03", "0.1"]),
     ]
@@ -79,7 +83,7 @@ def test_each_data_set_shows_its_own_split() -> None:
     grid = {"temperature": TEMPERATURES}
     swept = runs({"grid": grid}, {"dataset": "other", "grid": grid})
     table = pd.concat([rows(swept[:3]), rows(swept[3:], "validation")], ignore_index=True)
-    labels = [axes.get_ylabel() for axes in draw_sweeps(swept, table).axes]
+    labels = [axes.get_ylabel() for axes in draw_sweeps(swept, table, {}).axes]
     assert labels == ["test accuracy in %", "validation accuracy in %"]
 
 
@@ -87,6 +91,6 @@ def test_each_data_set_shows_its_own_split() -> None:
 def test_a_sweep_with_nothing_to_show_says_why(values: list[float], says: str) -> None:
     swept = runs({"grid": {"temperature": values}})
     table = rows(swept)
-    figure = draw_sweeps(swept, table if len(values) == 1 else table[:0])
+    figure = draw_sweeps(swept, table if len(values) == 1 else table[:0], {})
     assert not figure.axes
     assert says in " ".join(figure.texts[0].get_text().split())
