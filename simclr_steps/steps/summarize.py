@@ -25,6 +25,7 @@ from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.chance import chance
 from simclr_steps.summary.compared import compared, paired, uncompared
 from simclr_steps.summary.confusion import draw_confusions
+from simclr_steps.summary.costs import costs
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.losses import beside_chance
@@ -47,7 +48,15 @@ COLUMNS += ["groups", "label_groups", "budget"]  # those judged, those of the la
 _OF_ACCURACY = ("label_efficiency", "sweep")
 
 
-def summarize(settings: SummarySettings, *, results: Path, resources: Path, out: Path, config: str = "") -> None:
+def summarize(
+    settings: SummarySettings,
+    *,
+    results: Path,
+    resources: Path,
+    benchmarks: Path | None = None,
+    out: Path,
+    config: str = "",
+) -> None:
     """Read the results of the runs in `settings`, and their data below `resources`, and write their summary.
 
     Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
@@ -57,7 +66,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     headline), summary.html (all on one page), and in summary/ run.json and, as PNG and SVG, label_efficiency, history
     and monitors; confusion, mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
     Log and page name the trainings that failed, the `config` and what `results` holds of runs that are not in
-    `settings`.
+    `settings`, and the page what the steps cost, as far as there are Snakemake's files below `benchmarks`.
     """
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")
@@ -92,7 +101,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     answered = answers(headlines, runs)
     write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes))
     section = as_html(list(predicted(settings, results, resources, descriptions)))
-    of_all = shown, effects, descriptions, plots, section, of_page, next_steps(runs, results, resources), out
+    steps, cost = next_steps(runs, results, resources), costs(runs, benchmarks) if benchmarks else []
+    of_all = shown, effects, descriptions, plots, section, of_page, steps, cost, out
     write_text(out / "summary.html", page(whose, answered, headlines, differences, runs, *of_all))
     write_json(out / "summary" / "run.json", record.finish())
     for line in grave(notes):

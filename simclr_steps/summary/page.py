@@ -51,14 +51,15 @@ def page(
     predicted: Markup,
     notes: Sequence[Note],
     steps: Sequence[NextStep],
+    cost: Table,
     folder: Path,
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
     Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
     titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section on
-    predictions, notes, also on what could not be measured, and what to do next. Of each pretraining it shows one seed's
-    pictures.
+    predictions, notes, also on what could not be measured, what to do next, and what the steps cost. Of each
+    pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
@@ -112,6 +113,7 @@ def page(
         figures=[_figure(name, plots[name]) for name in PLOTS if name in plots],
         firsts=list(firsts.values()),
         most_pictured=_MOST_PICTURED,
+        cost=cost,
         provenance=_provenance(runs, descriptions),
         config=yaml.safe_dump(as_config(runs, descriptions), sort_keys=False, allow_unicode=True),
     )

@@ -65,10 +65,11 @@ rule summary:
         # Names of all files would be longer than a command may be, so it gets the folders that hold them.
         results=lambda wildcards, input: Path(input.trained[0]).parents[3],
         resources=lambda wildcards, input: Path(input.described[0]).parents[1],
+        benchmarks=lambda wildcards, output: undeclared("benchmarks"),
         out=subpath(output[0], parent=True),
         config=config_named,
         step=command("summarize"),
     shell:
         "{params.step} --settings {params.given} --results {params.results:q} --resources {params.resources:q} --out {params.out:q}"
-        " {params.config}"
+        " --benchmarks {params.benchmarks:q} {params.config}"
         " --log {log:q}"
