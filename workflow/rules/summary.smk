@@ -34,14 +34,14 @@ rule summary:
         report(
             "results/summary.html",
             caption="../report/summary.rst",
-            category="Summary",
+            category="1 Summary",
             labels={"plot": "all runs"},
         ),
         [
             report(
                 f"results/summary/{name}.png",
                 caption=f"../report/{name}.rst",
-                category="Summary",
+                category="1 Summary",
                 labels={"plot": name.replace("_", " ")},
             )
             for name in PLAN.summary_plots
