@@ -172,7 +172,9 @@ def _draws(
                 break
             if draw == 0:
                 if len(rows) in counts and not isinstance(budget, WholeGroups):
-                    notes.append(f"A label budget was left out: {in_words(budget)} is {len(rows):,} labels, as another is.")
+                    notes.append(
+                        f"A label budget was left out: {in_words(budget)} is {len(rows):,} labels, as another is."
+                    )
                     break
                 if not isinstance(budget, WholeGroups):
                     counts.add(len(rows))

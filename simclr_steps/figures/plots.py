@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +52,7 @@ _REFERENCE = {"color": "#555555", "linestyle": (0, (1, 1)), "linewidth": 1.2, "z
 PANEL = 3.5, 3.0  # inches: two panels side by side are as wide as a page's text, and their letters as high
 MOST_PANELS = 12
 _COLUMNS = 2
-_LONGEST_NAME = 28  # characters, in a legend
+_NAME_WIDTH = 28  # characters of a line, in a legend
 _TITLE_WIDTH = 44  # characters
 _MARGIN = 0.1  # inches around all that is drawn
 _DOTS_PER_INCH = 200
@@ -68,15 +68,19 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def as_text(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Return a user's name as matplotlib shows it letter by letter, shortened to `longest` characters.
+def as_text(name: str, width: int = _NAME_WIDTH) -> str:
+    """Return a user's name as matplotlib shows it letter by letter, whole, in lines of up to `width` characters."""
+    return literal(name if len(name) <= width else "\n".join(textwrap.wrap(name, width)))
 
-    What is left out is the middle, as names such as "stage 1" and "stage 2" differ at the end.
-    """
-    if len(name) <= longest:
-        return literal(name)
-    last = (longest - 1) // 2
-    return literal(f"{name[: longest - 1 - last]}…{name[-last:]}")
+
+def longest_line(names: Iterable[str]) -> int:
+    """Return the number of characters in the longest line of names."""
+    return max((len(line) for name in names for line in name.split("\n")), default=0)
+
+
+def lines_of(names: Iterable[str]) -> int:
+    """Return how many lines the name has that has most."""
+    return max((name.count("\n") + 1 for name in names), default=0)
 
 
 def as_title(text: str) -> str:
@@ -141,8 +145,11 @@ def share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
     """Name every series once, below all panels, and make the figure higher by that."""
     handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     letters = _LETTERS_PER_INCH * figure.get_figwidth()
-    columns = int(max(1, min(3, letters // (max(map(len, handles), default=0) + 6))))
-    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * -(-len(handles) // columns))
+    columns = int(max(1, min(3, letters // (longest_line(handles) + 6))))
+    rows = -(-len(handles) // columns)
+    in_columns = [list(handles)[start : start + rows] for start in range(0, len(handles), rows or 1)]
+    lines = max((sum(lines_of([name]) for name in column) for column in in_columns), default=0)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * lines)
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
 
 

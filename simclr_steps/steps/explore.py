@@ -180,7 +180,9 @@ def _page(
     for number, group in duplicates[duplicates["group"] <= _GROUPS].groupby("group"):
         mixed = group.iloc[np.argsort(group.groupby("split").cumcount(), kind="stable")]  # of each split in turn
         across = ", across splits" if group["across"].any() else ""
-        groups.append(strip(mixed[:_IN_A_STRIP], f"Group {number}: {len(group):,} image{'s' * (len(group) != 1)}{across}"))
+        groups.append(
+            strip(mixed[:_IN_A_STRIP], f"Group {number}: {len(group):,} image{'s' * (len(group) != 1)}{across}")
+        )
     typical = [
         strip(cluster[:_IN_A_STRIP], f"Cluster {number}: {len(cluster):,} image{'s' * (len(cluster) != 1)}")
         for number, cluster in clustered[clustered["cluster"] <= _CLUSTERS].groupby("cluster")
@@ -235,7 +237,8 @@ def _originals(description: Description) -> Path | None:
 
 def _of_clusters(facts: dict[str, Any]) -> str:
     """Return a sentence on how many clusters there are, and how well they agree with the labels."""
-    text = f"{facts['count']} cluster{'s' * (facts['count'] != 1)} by k-means, the largest first, each with its most typical images."
+    counted = f"{facts['count']} cluster{'s' * (facts['count'] != 1)}"
+    text = f"{counted} by k-means, the largest first, each with its most typical images."
     if facts["adjusted_rand_index"] is not None:
         text += (
             f" On {facts['labeled']:,} labeled images, none of the test split, they agree with the classes by an "

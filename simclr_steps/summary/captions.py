@@ -69,13 +69,14 @@ PLOTS = {
     ),
     "monitors": Caption(
         "Mean over the seeds. Only kNN needs labels; chance is what always predicting the most frequent class gives, "
-        "and random weights have what a training from scratch has at epoch 0. The effective rank counts the directions that the features use; "
-        "a low value means that they collapse. Alignment measures how close two views of an image are, uniformity how "
-        "evenly the projections are spread; lower is better for both.",
+        "and random weights have what a training from scratch has at epoch 0. The effective rank counts the directions "
+        "that the features use; a low value means that they collapse. Alignment measures how close two views of an "
+        "image are, uniformity how evenly the projections are spread; lower is better for both.",
         'Metrics of the network on the hold-out during pretraining, by epoch, averaged over the seeds. "kNN accuracy" '
         "is how often the ten most similar training images vote for the right class, beside chance, which always "
-        "predicts the most frequent class; it is the only metric that needs labels, and its value at epoch 0 is that of "
-        'random weights where a training starts from scratch. "Effective rank" counts the directions that the features use; if it falls toward 1, all images look '
+        "predicts the most frequent class; it is the only metric that needs labels, and its value at epoch 0 is that "
+        'of random weights where a training starts from scratch. "Effective rank" counts the directions that the '
+        "features use; if it falls toward 1, all images look "
         'alike to the network. "Alignment" measures how close two views of an image are, "uniformity" how evenly the '
         "images are spread; lower is better for both.",
         title="Hold-out metrics during pretraining",
@@ -97,7 +98,8 @@ PLOTS = {
         "Accuracy by epoch on the training images and on the hold-out, in panels of the same range. One line per draw "
         "and seed. Chance is what always predicting the most frequent class of the hold-out gives.",
         "Accuracy of the fine-tuned classifiers by epoch, on the training images and on the hold-out, with one line "
-        "per draw of the labels and seed; the dotted line is chance, always predicting the most frequent class. Dots mark the epochs whose hold-out accuracy was measured, if some were not. "
+        "per draw of the labels and seed; the dotted line is chance, always predicting the most frequent class. Dots "
+        "mark the epochs whose hold-out accuracy was measured, if some were not. "
         "If the training accuracy keeps rising while the hold-out accuracy has stopped improving, training for more "
         "epochs does not help.",
         title="Fine-tuning",

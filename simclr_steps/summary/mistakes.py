@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,16 @@ from matplotlib.figure import Figure
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.row_tables import probability_columns
 from simclr_steps.figures.contrast import BRIGHTENED, Contrast
-from simclr_steps.figures.mosaic import LARGEST_TILE, name_below, place
-from simclr_steps.figures.plots import as_title, draw_each
+from simclr_steps.figures.mosaic import LARGEST_TILE, Names, name_below, place
+from simclr_steps.figures.plots import PANEL, as_title, draw_each
 from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.settings.display import Mix
 
 MOST = 12  # mistakes of a classifier
 _COLUMNS = 6
-_PITCH = 1.15, 1.75  # of tiles of side 1, to the right and down
+_PITCH = 1.15  # of tiles of side 1
+_TILE = PANEL[0] / (_COLUMNS * _PITCH)  # inches
+_TITLE = 0.45  # inches
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,18 @@ def surest_mistakes(
 def draw_mistakes(mistakes: Mapping[str, Mistakes]) -> Figure:
     """Draw the mistakes of each classifier in a panel below its title: image, class, what it was taken for."""
     shown = {title: one for title, one in mistakes.items() if one.labeled}
-    return draw_each(shown, _draw, 2.2, nothing="No mistakes to show: this requires labels in the predicted split.")
+    names = Names.of(name for one in shown.values() for name in one.names)
+    height, draw = _TITLE + -(-MOST // _COLUMNS) * (_PITCH + names.room) * _TILE, partial(_draw, names)
+    return draw_each(shown, draw, height, nothing="No mistakes to show: this requires labels in the predicted split.")
 
 
-def _draw(title: str, one: Mistakes, axes: Axes) -> None:
+def _draw(names: Names, title: str, one: Mistakes, axes: Axes) -> None:
     axes.set_axis_off()
-    axes.set_xlim(-0.1, _COLUMNS * _PITCH[0])
-    axes.set_ylim(-(-MOST // _COLUMNS) * _PITCH[1], -0.1)
+    axes.set_xlim(-0.1, _COLUMNS * _PITCH)
+    axes.set_ylim(-(-MOST // _COLUMNS) * (_PITCH + names.room), -0.1)
     for number, (image, name) in enumerate(zip(thumbnails(one.images, LARGEST_TILE, one.mix), one.names, strict=True)):
-        x, y = number % _COLUMNS * _PITCH[0], number // _COLUMNS * _PITCH[1]
+        x, y = number % _COLUMNS * _PITCH, number // _COLUMNS * (_PITCH + names.room)
         place(axes, image, x, y)
-        name_below(axes, name, x, y)
+        name_below(axes, name, x, y, names)
     lines = [as_title(title), f"{one.count:,} of {one.labeled:,} image{'s' * (one.labeled != 1)} wrong"]
     axes.set_title("\n".join([*lines, *map(as_title, one.notes)]))

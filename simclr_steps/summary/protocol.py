@@ -35,7 +35,7 @@ def protocol(run: RunResults) -> Table:
     for stage, record in run.records.items():
         settings, block = record.get("settings") or {}, _BLOCKS.get(stage.split()[0])
         if block and settings:
-            told = list(_differing(settings, block().model_dump(mode="json")))
+            told = list(_differing(settings, block().model_dump(mode="json", exclude={"parent"})))
             if settings.get("parent"):
                 told.insert(0, ("continue", f"{run.run.continues[-1]} after its {_epochs(settings['parent'])}", "none"))
             step = STEPS.get(stage, stage)

@@ -18,8 +18,7 @@ def write(file: Path, seconds: float, memory: str, processor: str) -> None:
 
 def test_the_jobs_of_a_step_are_added_up_and_shared_ones_count_once(tmp_path: Path) -> None:
     runs = [
-        Run(dataset="digits", pretrain="simclr", seed=seed, finetunes=["tuned"], compared=["pixels"])
-        for seed in (0, 1)
+        Run(dataset="digits", pretrain="simclr", seed=seed, finetunes=["tuned"], compared=["pixels"]) for seed in (0, 1)
     ]
     write(tmp_path / "digits/prepare.tsv", 3, "100", "3")
     write(tmp_path / "digits/compare/pixels.tsv", 61, "-", "NA")  # a job too short to be looked at

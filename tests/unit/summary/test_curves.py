@@ -6,12 +6,18 @@ import math
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
+from matplotlib.lines import Line2D
 
 from simclr_steps.figures import plots
 from simclr_steps.summary import curves
 from simclr_steps.summary.losses import beside_chance
+
+
+def heights(line: Line2D) -> npt.NDArray[np.float64]:
+    return np.asarray(line.get_ydata(), dtype=float)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +84,9 @@ def test_losses_are_shown_beside_chance_and_panels_share_their_range() -> None:
     assert len({axes.get_ylim() for axes in upper}) == 1
     for axes, batch in zip(upper, (100, 400), strict=True):
         loss, hold_out, chance = axes.lines
-        np.testing.assert_allclose(loss.get_xydata()[:, 1], [3 - math.log(2 * batch - 1), 2 - math.log(2 * batch - 1)])
-        np.testing.assert_allclose(hold_out.get_xydata()[:, 1], [value - math.log(99) for value in (5, 4, 3)])
-        assert chance.get_ydata()[0] == 0  # type: ignore[index]
+        np.testing.assert_allclose(heights(loss), [3 - math.log(2 * batch - 1), 2 - math.log(2 * batch - 1)])
+        np.testing.assert_allclose(heights(hold_out), [value - math.log(99) for value in (5, 4, 3)])
+        assert heights(chance)[0] == 0
         assert "less that of chance" in axes.get_ylabel()
     raw = curves.history({"digits, old": {0: frame}}).axes[0]
     assert raw.get_ylabel() == "NT-Xent loss" and len(raw.lines) == 2, "its record does not tell batches"
@@ -91,8 +97,8 @@ def test_knn_is_in_percent_beside_chance_and_no_two_pretrainings_look_alike() ->
     histories = {f"digits, {number}": {0: frame} for number in range(25)}
     knn, rank = curves.monitors(histories, dict.fromkeys(histories, 0.1)).axes
     *lines, chance = knn.lines
-    assert lines[0].get_ydata().tolist() == [50, 75] and chance.get_ydata()[0] == 10  # type: ignore[union-attr, index]
-    assert rank.lines[0].get_ydata().tolist() == [3, 9] and len(rank.lines) == 25  # type: ignore[union-attr]
+    assert heights(lines[0]).tolist() == [50, 75] and heights(chance)[0] == 10
+    assert heights(rank.lines[0]).tolist() == [3, 9] and len(rank.lines) == 25
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 25
 
 
@@ -102,4 +108,4 @@ def test_finetunings_share_their_range_and_are_shown_beside_chance() -> None:
     figure = curves.finetune_history({"low": [frame], "high": [high]}, {"low": 0.1})
     low, other = figure.axes
     assert low.get_ylim() == other.get_ylim()
-    assert low.lines[-1].get_ydata()[0] == 10 and len(other.lines) == 2  # type: ignore[index]
+    assert heights(low.lines[-1])[0] == 10 and len(other.lines) == 2

@@ -38,6 +38,7 @@ def test_the_protocol_says_what_a_training_starts_from_and_what_its_classes_weig
     first = {"encoder": "resnet18", "init": "published", "epochs": 5}
     run.records["pretrain"] = {"settings": {**first, "epochs": 7, "freeze_epochs": 2, "parent": first}}
     run.records["finetune tuned"] = {"settings": {"init": "pretrained", "class_weights": "balanced"}}
+    run.records = {stage: run.records[stage] for stage in ("pretrain", "umap", "finetune tuned")}
     run.records["umap"] = {"settings": {"n_neighbors": 15}}
     assert protocol(run) == [
         ["step", "setting", "value", "default"],
