@@ -11,6 +11,7 @@ import pandas as pd
 
 from simclr_steps.data.csv_text import csv_text
 from simclr_steps.data.image_tables import as_cell
+from simclr_steps.data.original_files import original_files
 from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.data.several_splits import SeveralSplits, several_splits
 from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
@@ -161,7 +162,7 @@ def _page(
     out: Path,
 ) -> str:
     """Return the page that shows the first of each table."""
-    originals = _originals(description)
+    originals = original_files(description)
     shown: dict[int, int] = {}  # the place of each image among the pictures
 
     def strip(rows: pd.DataFrame, heading: str = "") -> Strip:
@@ -225,14 +226,6 @@ def _page(
     return picture_page(
         f"What is in the images of {data.resolve().name}", [*([note] if note else []), *how], sections, images
     )
-
-
-def _originals(description: Description) -> Path | None:
-    """Return the folder that the sources of images are below, None where they are not files."""
-    if description.source.get("source") != "folder":
-        return None
-    path = Path(description.source["path"])
-    return path.parent if path.is_file() else path
 
 
 def _of_clusters(facts: dict[str, Any]) -> str:

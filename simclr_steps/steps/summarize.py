@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from simclr_steps.data.original_files import original_files
 from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.contrast import contrast_of_split
@@ -30,7 +31,7 @@ from simclr_steps.summary.curves import Histories, finetune_history, history, la
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.losses import beside_chance
 from simclr_steps.summary.markdown import as_markdown
-from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
+from simclr_steps.summary.mistakes import Mistakes, as_list, draw_mistakes, surest_mistakes
 from simclr_steps.summary.next_steps import next_steps
 from simclr_steps.summary.notes import Note, Weight, grave
 from simclr_steps.summary.origin import origin
@@ -80,7 +81,8 @@ def summarize(
     shown = uncluttered(table, descriptions)
     headlines = group(shown)
     differences = {one.title: cells for one in headlines if (cells := paired(one, runs))}
-    figures = _figures(settings, runs, table, resources, descriptions)
+    mistakes = _mistakes(settings, runs, resources, descriptions)
+    figures = _figures(settings, runs, table, mistakes, descriptions)
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
@@ -101,8 +103,14 @@ def summarize(
     answered = answers(headlines, runs)
     write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes))
     section = as_html(list(predicted(settings, results, resources, descriptions)))
+    originals = {
+        f"{run.run.dataset}, {run.run.pretrain}, {name}": original_files(descriptions[run.run.dataset])
+        for run in runs
+        for name in run.predictions
+    }
+    paths = as_list(mistakes, originals, out)
     steps, cost = next_steps(runs, results, resources), costs(runs, benchmarks) if benchmarks else []
-    of_all = shown, effects, descriptions, plots, section, of_page, steps, cost, out
+    of_all = shown, effects, descriptions, plots, section, paths, of_page, steps, cost, out
     write_text(out / "summary.html", page(whose, answered, headlines, differences, runs, *of_all))
     write_json(out / "summary" / "run.json", record.finish())
     for line in grave(notes):
@@ -116,7 +124,7 @@ def _figures(
     settings: SummarySettings,
     runs: list[RunResults],
     table: pd.DataFrame,
-    resources: Path,
+    mistakes: Mapping[str, Mistakes],
     descriptions: Mapping[str, Description],
 ) -> dict[str, Figure]:
     shares = {(name, split): chance(data, split) for name, data in descriptions.items() for split in JUDGED}
@@ -140,7 +148,7 @@ def _figures(
     }
     if any(run.finetunes for run in settings.runs):
         figures["confusion"] = draw_confusions(_confusions(runs))
-        figures["mistakes"] = draw_mistakes(_mistakes(settings, runs, resources, descriptions))
+        figures["mistakes"] = draw_mistakes(mistakes)
         figures["finetune_history"] = finetune_history(tunings, of_hold_out)
     if any(run.grids for run in settings.runs):
         figures["sweep"] = draw_sweeps(settings.runs, table, chances)

@@ -60,7 +60,7 @@ PLOTS = {
     "mistakes": Caption(
         "Test images that the fine-tuned classifier (first draw, first seed) assigns to the wrong class with the "
         "highest probability: the true class, the predicted class and its probability. Some are mislabeled; others "
-        "show what the classifier misses.",
+        "show what the classifier misses. All mistakes are in mistakes.csv, beside the results of the fine-tuning.",
         "Test images that a fine-tuned classifier assigns to the wrong class, most confident mistakes first. Below "
         "each image are its class and, after the arrow, the predicted class with its probability. Some of these "
         "images are mislabeled, which no training can fix; others show what the classifier misses. The classifier "

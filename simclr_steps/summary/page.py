@@ -49,6 +49,7 @@ def page(
     descriptions: Mapping[str, Description],
     plots: Mapping[str, Path],
     predicted: Markup,
+    mistakes: Markup,
     notes: Sequence[Note],
     steps: Sequence[NextStep],
     cost: Table,
@@ -58,8 +59,8 @@ def page(
 
     Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
     titles, the tidy rows, what was found of columns, the data sets by name, the SVG files of the plots, the section on
-    predictions, notes, also on what could not be measured, what to do next, and what the steps cost. Of each
-    pretraining it shows one seed's pictures.
+    predictions, the paths of mistakes, notes, also on what could not be measured, what to do next, and what the steps
+    cost. Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
@@ -98,6 +99,7 @@ def page(
         whose=whose,
         measured=any(len(one.accuracy) for one in headlines),
         predicted=predicted,
+        mistakes=mistakes,
         first=grave(notes),
         notes=others(notes),
         comparisons={name: cells for name, part in of_datasets.items() if (cells := comparison(part))},
