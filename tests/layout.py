@@ -51,7 +51,7 @@ def assert_results(
             )
             for file in (
                 *("model.safetensors", "metrics.json", "history.csv", "correct.npz"),
-                *("predictions.parquet", "predictions.json"),
+                *("predictions.parquet", "predictions.json", "mistakes.csv"),
             )
         ),
     ]

@@ -253,6 +253,7 @@ _TABLE = (
             settings(SummarySettings, "the runs, {runs: [{dataset, pretrain, seed, finetunes}]}"),
             path("results", "folder that contains the results of all runs"),
             path("resources", "folder that contains a folder of packed arrays for each data set, named after it"),
+            path("benchmarks", "folder that contains Snakemake's benchmark files, for the costs", required=False),
             out("folder to write summary.csv, summary.html and the plots in summary/ to"),
             CONFIG,
         ),

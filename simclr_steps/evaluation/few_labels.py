@@ -20,7 +20,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import Progress, log
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features
-from simclr_steps.settings.labels import LabelBudget, WholeGroups
+from simclr_steps.settings.labels import LabelBudget, WholeGroups, in_words
 
 _SHARES, _LEAST_PER_CLASS = (0.01, 0.1), 5
 
@@ -172,7 +172,9 @@ def _draws(
                 break
             if draw == 0:
                 if len(rows) in counts and not isinstance(budget, WholeGroups):
-                    notes.append(f"A label budget was left out: {budget} is {len(rows):,} labels, as another is.")
+                    notes.append(
+                        f"A label budget was left out: {in_words(budget)} is {len(rows):,} labels, as another is."
+                    )
                     break
                 if not isinstance(budget, WholeGroups):
                     counts.add(len(rows))

@@ -40,6 +40,7 @@ from simclr_steps.networks.encoders import Encoder, hash_of_weights
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.judged import JudgedBy, splits_judged
+from simclr_steps.settings.labels import in_words
 
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
 VIEWS = 4  # of each training image, for the probe that is trained on views
@@ -139,7 +140,7 @@ def measure(
     budgets = settings.labels
     if budgets == "auto":
         budgets = fitted_budgets(labels["train"])
-        log.info("fitted to the %d labels: budgets of %s", len(labels["train"]), ", ".join(map(str, budgets)))
+        log.info("fitted to the %d labels: budgets of %s", len(labels["train"]), ", ".join(map(in_words, budgets)))
     asked = (budgets, settings.draws, given.split_seed)
     few = few_labels(name, features.plain, labels, *asked, device, groups)
     note = " ".join(dict.fromkeys(few.notes)) or None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,54 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from simclr_steps.figures.plots import as_text, new_figure
+from simclr_steps.figures.plots import as_text, lines_of, new_figure
 
 Images = npt.NDArray[np.uint8]
 
 LARGEST_TILE = 96  # pixels
 _PITCH = 1.12  # of tiles that are 1 wide
-_NAME_ROOM = 0.34  # for a line of a name
-_LONGEST_NAME = 9  # characters that fit below a tile
+_NAME_ROOM, _LINE_ROOM = 0.11, 0.23  # below a tile that has a name, and for each of its lines
+_USUAL_WIDTH, _MOST_WIDTH, _USUAL_SIZE = 9, 15, 6.5  # characters of a line below a tile, and points
 _MOST_BESIDE = 4  # entries of a legend in a line
 
 
-def canvas(rows: int, columns: int, *, names: bool) -> tuple[Figure, Axes]:
+@dataclass(frozen=True)
+class Names:
+    """How names stand below tiles: whole, in lines of letters that are smaller where a word is long."""
+
+    width: int = _USUAL_WIDTH  # characters of a line
+    lines: int = 0  # of the longest name, 0 where there are none
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Names:
+        """Return how some names, each of one line or more, stand below tiles."""
+        several = list(names)
+        longest = max((len(word) for name in several for word in name.split()), default=0)
+        found = cls(min(max(longest, _USUAL_WIDTH), _MOST_WIDTH))
+        return cls(found.width, lines_of(map(found.wrapped, several)))
+
+    @property
+    def size(self) -> float:
+        """The size of letters, in points."""
+        return _USUAL_SIZE * _USUAL_WIDTH / self.width
+
+    @property
+    def room(self) -> float:
+        """The height that names take below a tile, of side 1."""
+        return _NAME_ROOM + _LINE_ROOM * self.lines * _USUAL_WIDTH / self.width if self.lines else 0
+
+    def wrapped(self, name: str) -> str:
+        """Return the lines of a name, each in as many as it takes."""
+        return "\n".join(as_text(line, self.width) for line in name.split("\n"))
+
+
+_WITHOUT = Names()
+
+
+def canvas(rows: int, columns: int, names: Names = _WITHOUT) -> tuple[Figure, Axes]:
     """Return one pair of axes for all tiles, which are drawn much faster so than in axes of their own."""
-    width, height = columns * _PITCH + 0.2, rows * (_PITCH + _NAME_ROOM * names) + 0.5
-    figure = new_figure(4.8, 4.8 * height / width + 0.3 * names)
+    width, height = columns * _PITCH + 0.2, rows * (_PITCH + names.room) + 0.5
+    figure = new_figure(4.8, 4.8 * height / width + 0.3 * (names.lines > 0))
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.set_xlim(-0.1, width - 0.1)
@@ -40,16 +74,15 @@ def draw_tile(
     column: int,
     name: str = "",
     frame: dict[str, Any] | None = None,
-    *,
-    names: bool,
+    names: Names = _WITHOUT,
 ) -> None:
     """Draw one image, the first column a little apart from the others."""
-    x, y = column * _PITCH + 0.2 * (column > 0), row * (_PITCH + _NAME_ROOM * names)
+    x, y = column * _PITCH + 0.2 * (column > 0), row * (_PITCH + names.room)
     left, top, width, height = place(axes, image, x, y)
     if frame:
         axes.add_patch(Rectangle((left, top), width, height, fill=False, linewidth=1.6, clip_on=False, **frame))
     if name:
-        name_below(axes, name, x, y)
+        name_below(axes, name, x, y, names)
 
 
 def place(axes: Axes, image: Images, x: float, y: float) -> tuple[float, float, float, float]:
@@ -62,10 +95,9 @@ def place(axes: Axes, image: Images, x: float, y: float) -> tuple[float, float, 
     return left, top, width, height
 
 
-def name_below(axes: Axes, lines: str, x: float, y: float) -> None:
-    """Write lines below an image, each cut where it is long."""
-    text = "\n".join(as_text(line, _LONGEST_NAME) for line in lines.split("\n"))
-    axes.text(x + 0.5, y + 1.05, text, ha="center", va="top", fontsize=6.5)
+def name_below(axes: Axes, name: str, x: float, y: float, names: Names) -> None:
+    """Write the lines of a name below an image."""
+    axes.text(x + 0.5, y + 1.05, names.wrapped(name), ha="center", va="top", fontsize=names.size)
 
 
 def head(axes: Axes, first: str, others: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -49,10 +49,11 @@ RAMP = (
 )
 MARKERS = "osD^vPX*<>"
 LINES = ("-", "--", "-.", ":")
+_REFERENCE = {"color": "#555555", "linestyle": (0, (1, 1)), "linewidth": 1.2, "zorder": 1}
 PANEL = 3.5, 3.0  # inches: two panels side by side are as wide as a page's text, and their letters as high
 MOST_PANELS = 12
 _COLUMNS = 2
-_LONGEST_NAME = 28  # characters, in a legend
+_NAME_WIDTH = 28  # characters of a line, in a legend
 _TITLE_WIDTH = 44  # characters
 _MARGIN = 0.1  # inches around all that is drawn
 _DOTS_PER_INCH = 200
@@ -68,15 +69,19 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def as_text(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Return a user's name as matplotlib shows it letter by letter, shortened to `longest` characters.
+def as_text(name: str, width: int = _NAME_WIDTH) -> str:
+    """Return a user's name as matplotlib shows it letter by letter, whole, in lines of up to `width` characters."""
+    return literal(name if len(name) <= width else "\n".join(textwrap.wrap(name, width)))
 
-    What is left out is the middle, as names such as "stage 1" and "stage 2" differ at the end.
-    """
-    if len(name) <= longest:
-        return literal(name)
-    last = (longest - 1) // 2
-    return literal(f"{name[: longest - 1 - last]}…{name[-last:]}")
+
+def longest_line(names: Iterable[str]) -> int:
+    """Return the number of characters in the longest line of names."""
+    return max((len(line) for name in names for line in name.split("\n")), default=0)
+
+
+def lines_of(names: Iterable[str]) -> int:
+    """Return how many lines the name has that has most."""
+    return max((name.count("\n") + 1 for name in names), default=0)
 
 
 def as_title(text: str) -> str:
@@ -119,6 +124,17 @@ def draw_each(shown: Mapping[str, T], draw: Callable[[str, T, Axes], None], heig
     return figure
 
 
+def look(number: int) -> dict[str, Any]:
+    """Return color and marker of a line that no other of the first hundred has: ten of each color differ in markers."""
+    again, color = divmod(number, len(COLORS))
+    return {"color": COLORS[color], "marker": MARKERS[(color + again) % len(MARKERS)]}
+
+
+def draw_reference(axes: Axes, height: float, name: str) -> None:
+    """Draw a line to compare others with, such as chance."""
+    axes.axhline(height, label=name, **_REFERENCE)  # type: ignore[arg-type]
+
+
 def share_y(drawn: Sequence[Axes]) -> None:
     """Give panels that are to be compared the same range upwards."""
     limits = [axes.get_ylim() for axes in drawn]
@@ -130,8 +146,11 @@ def share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
     """Name every series once, below all panels, and make the figure higher by that."""
     handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     letters = _LETTERS_PER_INCH * figure.get_figwidth()
-    columns = int(max(1, min(3, letters // (max(map(len, handles), default=0) + 6))))
-    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * -(-len(handles) // columns))
+    columns = int(max(1, min(3, letters // (longest_line(handles) + 6))))
+    rows = -(-len(handles) // columns)
+    in_columns = [list(handles)[start : start + rows] for start in range(0, len(handles), rows or 1)]
+    lines = max((sum(lines_of([name]) for name in column) for column in in_columns), default=0)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * lines)
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False)
 
 

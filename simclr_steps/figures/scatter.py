@@ -11,7 +11,17 @@ from matplotlib.markers import MarkerStyle
 from matplotlib.transforms import Bbox
 
 from simclr_steps.figures.fonts import use_installed_fonts
-from simclr_steps.figures.plots import MARKERS, as_text, as_title, literal, new_figure, panels, say_left_out
+from simclr_steps.figures.plots import (
+    MARKERS,
+    as_text,
+    as_title,
+    lines_of,
+    literal,
+    longest_line,
+    new_figure,
+    panels,
+    say_left_out,
+)
 from simclr_steps.figures.points import DISTINCT, Group, Points
 
 _MOST_DRAWN_AS_VECTORS = 3000  # points
@@ -38,8 +48,8 @@ def _drawn(points: Points, groups: list[Group], *, named: bool) -> Figure | None
     """Return the plot, with names in it or with a legend; None if the names have no room."""
     legend = points.labeled and not named and len(groups) <= _MOST_IN_LEGEND
     beside = len(groups) <= _MOST_BESIDE
-    columns = _columns_below([as_text(group.name) for group in groups])
-    lines_below = 0 if beside or not legend else -(-len(groups) // columns)
+    names = [as_text(group.name) for group in groups]
+    lines_below = 0 if beside or not legend else -(-len(groups) // _columns_below(names)) * lines_of(names)
     figure = new_figure(5.4 + 1.1 * (legend and beside), 6.3 + 0.15 * lines_below)
     axes = figure.add_subplot()
     _scatter(axes, points, groups, points.labels())
@@ -150,7 +160,7 @@ def _marks(groups: list[Group]) -> list[Line2D]:
 
 def _columns_below(names: list[str]) -> int:
     """Return how many columns of names fit below the plot."""
-    return max(2, min(5, _LETTERS_BELOW // (max(map(len, names), default=0) + 5)))
+    return max(2, min(5, _LETTERS_BELOW // (longest_line(names) + 5)))
 
 
 def _add_legend(figure: Figure, groups: list[Group], *, beside: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from simclr_steps.settings.base import Settings, did_you_mean
@@ -49,3 +49,12 @@ def _check_budget(value: Any) -> Any:
 
 
 LabelBudget = Annotated[float | int | PerClass | WholeGroups, BeforeValidator(_check_budget)]
+
+
+def in_words(budget: Any) -> str:
+    """Return a budget, also one as a record holds it, in words: "all", "10 %", "50", "5 per class", "3 groups"."""
+    if isinstance(given := TypeAdapter[Any](LabelBudget).validate_python(budget), float):
+        return "all" if given == 1 else f"{100 * given:g} %"
+    if isinstance(given, PerClass):
+        return f"{given.per_class:,} per class"
+    return f"{given.groups:,} group{'s' * (given.groups != 1)}" if isinstance(given, WholeGroups) else f"{given:,}"

@@ -30,7 +30,7 @@ def raised_epochs(plan: Plan, place: Callable[[str], str]) -> Iterator[str]:
         if is_longer and is_same and name not in told:
             told.add(name)
             yield (
-                f"results/{folder}/pretrain has {done} epochs and would start over for {asked['epochs']}: to go on "
-                f"from its end, restore epochs: {written} in pretrains.{name}, and add a block with continue: {name} "
-                f"and epochs: {asked['epochs'] - done}"
+                f"results/{folder}/pretrain has {done} epoch{'s' * (done != 1)} and would start over for "
+                f"{asked['epochs']}: to go on from its end, restore epochs: {written} in pretrains.{name}, and add a "
+                f"block with continue: {name} and epochs: {asked['epochs'] - done}"
             )

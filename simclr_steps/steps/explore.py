@@ -11,6 +11,7 @@ import pandas as pd
 
 from simclr_steps.data.csv_text import csv_text
 from simclr_steps.data.image_tables import as_cell
+from simclr_steps.data.original_files import original_files
 from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.data.several_splits import SeveralSplits, several_splits
 from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
@@ -161,7 +162,7 @@ def _page(
     out: Path,
 ) -> str:
     """Return the page that shows the first of each table."""
-    originals = _originals(description)
+    originals = original_files(description)
     shown: dict[int, int] = {}  # the place of each image among the pictures
 
     def strip(rows: pd.DataFrame, heading: str = "") -> Strip:
@@ -180,9 +181,11 @@ def _page(
     for number, group in duplicates[duplicates["group"] <= _GROUPS].groupby("group"):
         mixed = group.iloc[np.argsort(group.groupby("split").cumcount(), kind="stable")]  # of each split in turn
         across = ", across splits" if group["across"].any() else ""
-        groups.append(strip(mixed[:_IN_A_STRIP], f"Group {number}: {len(group):,} images{across}"))
+        groups.append(
+            strip(mixed[:_IN_A_STRIP], f"Group {number}: {len(group):,} image{'s' * (len(group) != 1)}{across}")
+        )
     typical = [
-        strip(cluster[:_IN_A_STRIP], f"Cluster {number}: {len(cluster):,} images")
+        strip(cluster[:_IN_A_STRIP], f"Cluster {number}: {len(cluster):,} image{'s' * (len(cluster) != 1)}")
         for number, cluster in clustered[clustered["cluster"] <= _CLUSTERS].groupby("cluster")
     ]
     outliers = [strip(tables["outliers"][:_OUTLIERS])]
@@ -228,17 +231,10 @@ def _page(
     )
 
 
-def _originals(description: Description) -> Path | None:
-    """Return the folder that the sources of images are below, None where they are not files."""
-    if description.source.get("source") != "folder":
-        return None
-    path = Path(description.source["path"])
-    return path.parent if path.is_file() else path
-
-
 def _of_clusters(facts: dict[str, Any]) -> str:
     """Return a sentence on how many clusters there are, and how well they agree with the labels."""
-    text = f"{facts['count']} clusters by k-means, the largest first, each with its most typical images."
+    counted = f"{facts['count']} cluster{'s' * (facts['count'] != 1)}"
+    text = f"{counted} by k-means, the largest first, each with its most typical images."
     if facts["adjusted_rand_index"] is not None:
         text += (
             f" On {facts['labeled']:,} labeled images, none of the test split, they agree with the classes by an "

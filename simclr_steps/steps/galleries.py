@@ -18,7 +18,7 @@ from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw, rows_of_split
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.figures.contrast import BRIGHTENED, contrast_for
-from simclr_steps.figures.mosaic import LARGEST_TILE, add_legend, canvas, draw_tile, head
+from simclr_steps.figures.mosaic import LARGEST_TILE, Names, add_legend, canvas, draw_tile, head
 from simclr_steps.figures.plots import COLORS, NO_LABEL_COLOR, save, sentence
 from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json
@@ -39,6 +39,7 @@ VIEWS = 7
 NEIGHBORS = 8
 _OWN = ("augmentation.*", "neighbors.*", "run.json")  # of `out`
 _BRIGHTER = f" ({BRIGHTENED})"
+_NO_LABEL = "no label"
 _SAME, _OTHER = COLORS[0], COLORS[2]
 
 
@@ -73,7 +74,9 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     with whole_folder(out, _OWN) as folder:
         save(draw_views(train.images[rows], shown, mix, legend, may_stretch=may_stretch), folder / "augmentation")
         if len(split) < 2:
-            figure = sentence(f"No neighbors to show: the {name} split has {len(split)} images.")
+            figure = sentence(
+                f"No neighbors to show: the {name} split has {len(split)} image{'s' * (len(split) != 1)}."
+            )
         else:
             around = neighborhoods(np.array(read_features(features, "backbone")), split.labels, seed)
             figure = draw_neighbors(
@@ -132,11 +135,11 @@ def draw_views(
     contrast = contrast_for(originals) if may_stretch else None
     if contrast:
         originals, views = contrast.stretched(originals), contrast.stretched(views)
-    figure, axes = canvas(len(originals), 1 + views.shape[1], names=False)
+    figure, axes = canvas(len(originals), 1 + views.shape[1])
     for row, (original, of_one) in enumerate(zip(thumbnails(originals, LARGEST_TILE, mix), views, strict=True)):
-        draw_tile(axes, original, row, 0, names=False)
+        draw_tile(axes, original, row, 0)
         for column, view in enumerate(thumbnails(of_one, LARGEST_TILE, mix), start=1):
-            draw_tile(axes, view, row, column, names=False)
+            draw_tile(axes, view, row, column)
     head(axes, "image", f"random views of it{_BRIGHTER if contrast else ''}")
     add_legend(figure, legend or {})
     return figure
@@ -159,15 +162,17 @@ def draw_neighbors(
     every = np.unique([*shown.queries, *shown.neighbors.ravel()])
     contrast = contrast_for(images[every]) if may_stretch else None
     labeled = len(labeled_rows(labels)) > 0
-    figure, axes = canvas(len(shown.queries), 1 + shown.neighbors.shape[1], names=labeled)
+    shown_labels = labels[every] if labeled else labels[:0]
+    names = Names.of(classes[label] if label != NO_LABEL else _NO_LABEL for label in shown_labels)
+    figure, axes = canvas(len(shown.queries), 1 + shown.neighbors.shape[1], names)
     for row, (query, near) in enumerate(zip(shown.queries, shown.neighbors, strict=True)):
         some = images[np.array([query, *near])]
         tiles = thumbnails(contrast.stretched(some) if contrast else some, LARGEST_TILE, mix)
         for column, (tile, number) in enumerate(zip(tiles, [query, *near], strict=True)):
             label = labels[number]
-            name = classes[label] if label != NO_LABEL else "no label" if labeled else ""
+            name = classes[label] if label != NO_LABEL else _NO_LABEL if labeled else ""
             frame = None if not column or not labeled else _frame(label, labels[query])
-            draw_tile(axes, tile, row, column, name, frame, names=labeled)
+            draw_tile(axes, tile, row, column, name, frame, names)
     head(axes, "query", f"nearest neighbors, closest first{_BRIGHTER if contrast else ''}")
     frames = [
         Patch(fill=False, edgecolor=_SAME, linewidth=1.6, label="same class"),

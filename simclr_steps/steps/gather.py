@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from simclr_steps.data.growing_file import GrowingArray
 from simclr_steps.data.packed import read_description, read_packed
-from simclr_steps.data.parts import Parts
-from simclr_steps.data.row_tables import class_names, probabilities, row_table
+from simclr_steps.data.parts import ROWS_AT_A_TIME, Parts
+from simclr_steps.data.row_tables import class_names, probabilities, probability_columns, row_table
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -26,6 +26,7 @@ from simclr_steps.settings.base import array_of
 from simclr_steps.settings.prediction import predictions_name
 
 _FILE_OF = {"features": "backbone.npy", "projections": "projection_head.npy"}
+_OF_MISTAKES = ["row", "source", "class", "predicted_class", "probability", "probability_of_class"]
 _OWN = (*_FILE_OF.values(), "rows.parquet", "run.json", "parts")  # of `out`
 
 
@@ -34,8 +35,9 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
 
     For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], and run.json; no label is read.
     For a classifier: predictions.parquet (row, source, label, class, and group and all further columns of the data's
-    rows; then prediction, predicted_class and a probability_<class> for each class) and predictions.json, beside
-    whatever else `out` holds; of another split than test <split>.predictions.parquet and .json. The JSON, which
+    rows; then prediction, predicted_class and a probability_<class> for each class), mistakes.csv (the images that are
+    not predicted to be of their class, the surest mistakes first) and predictions.json, beside whatever else `out`
+    holds; of another split than test <split>.predictions.parquet and .json. The JSON, which
     the Parquet file's metadata hold as well, under the key `simclr`, tells the network and the records of `predict` and
     of this step. A row without a label has a null there. For unlabeled images, which are rows of train, the parts are
     those of train, and `row` counts in its array.
@@ -64,6 +66,9 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
         described = {**origin, "run": record.finish()}
         with whole_file(out / f"{predictions_name(split)}.parquet") as partial:
             _write_predictions(partial, table, asked, merged, description.classes, described)
+        if split == "test":
+            with whole_file(out / "mistakes.csv") as partial:
+                _mistakes(out / f"{predictions_name(split)}.parquet").to_csv(partial, index=False)
         write_json(out / f"{predictions_name(split)}.json", described)
     elif split == "unlabeled":
         raise UserError("--split: features of unlabeled images are gathered with train: pass train, then run tabulate")
@@ -109,6 +114,24 @@ def _tables(table: pd.DataFrame, asked: npt.NDArray[np.bool_], merged: Parts, cl
         whole = pa.Table.from_pandas(_add_predictions(rows, logits, classes), preserve_index=False)
         yield whole.filter(asked[start : start + len(logits)])
         start += len(logits)
+
+
+def _mistakes(predictions: Path) -> pd.DataFrame:
+    """Return row, source, class and predicted class of the images of another class, and both classes' probabilities."""
+    stored = pq.ParquetFile(predictions)
+    chances = probability_columns(stored.schema_arrow.names)
+    parts = [pd.DataFrame(columns=_OF_MISTAKES)]
+    for batch in stored.iter_batches(ROWS_AT_A_TIME):
+        rows = batch.to_pandas()
+        wrong = rows[rows["label"].notna() & (rows["label"] != rows["prediction"])]
+        both = wrong[list(chances.values())].to_numpy()
+        of_each = {
+            name: both[np.arange(len(wrong)), wrong[column].to_numpy(dtype=np.int64)]
+            for name, column in {"probability": "prediction", "probability_of_class": "label"}.items()
+        }
+        parts.append(wrong.assign(**of_each)[_OF_MISTAKES])
+    found = pd.concat(parts[1:] or parts)
+    return found.sort_values("probability", ascending=False, kind="stable")
 
 
 def _check_classes(merged: Parts, classes: list[str], parts: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from simclr_steps.data.original_files import original_files
 from simclr_steps.data.packed import Description, read_description, read_images
+from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.alt_text import alt_text
 from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.plots import save, sentence
@@ -22,13 +24,16 @@ from simclr_steps.summary.answer import answers
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
 from simclr_steps.summary.cautions import cautions
+from simclr_steps.summary.chance import chance
 from simclr_steps.summary.compared import compared, paired, uncompared
 from simclr_steps.summary.confusion import draw_confusions
+from simclr_steps.summary.costs import costs
 from simclr_steps.summary.curves import Histories, finetune_history, history, label_efficiency, monitors
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.leaderboard import leaderboards
+from simclr_steps.summary.losses import beside_chance
 from simclr_steps.summary.markdown import as_markdown
-from simclr_steps.summary.mistakes import Mistakes, draw_mistakes, surest_mistakes
+from simclr_steps.summary.mistakes import Mistakes, as_list, draw_mistakes, surest_mistakes
 from simclr_steps.summary.next_steps import next_steps
 from simclr_steps.summary.notes import Note, Weight, grave
 from simclr_steps.summary.origin import origin
@@ -46,7 +51,15 @@ COLUMNS += ["groups", "label_groups", "budget"]  # those judged, those of the la
 _OF_ACCURACY = ("label_efficiency", "sweep")
 
 
-def summarize(settings: SummarySettings, *, results: Path, resources: Path, out: Path, config: str = "") -> None:
+def summarize(
+    settings: SummarySettings,
+    *,
+    results: Path,
+    resources: Path,
+    benchmarks: Path | None = None,
+    out: Path,
+    config: str = "",
+) -> None:
     """Read the results of the runs in `settings`, and their data below `resources`, and write their summary.
 
     Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
@@ -56,7 +69,7 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     headline), summary.html (all on one page), and in summary/ run.json and, as PNG and SVG, label_efficiency, history
     and monitors; confusion, mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
     Log and page name the trainings that failed, the `config` and what `results` holds of runs that are not in
-    `settings`.
+    `settings`, and the page what the steps cost, as far as there are Snakemake's files below `benchmarks`.
     """
     if not settings.runs:
         raise UserError("runs: there are no runs to summarize: add one")
@@ -71,7 +84,8 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     shown = uncluttered(table, descriptions)
     headlines = group(shown)
     differences = {one.title: cells for one in headlines if (cells := paired(one, runs))}
-    figures = _figures(settings, runs, table, resources, descriptions)
+    mistakes = _mistakes(settings, runs, resources, descriptions)
+    figures = _figures(settings, runs, table, mistakes, descriptions)
     for name, figure in figures.items():
         save(figure, out / "summary" / name)
     whose = origin(settings.runs, results, config)
@@ -93,7 +107,14 @@ def summarize(settings: SummarySettings, *, results: Path, resources: Path, out:
     answered, boards = answers(headlines, runs), list(leaderboards(settings.runs, table))
     write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes, boards))
     section = as_html(list(predicted(settings, results, resources, descriptions)))
-    of_all = shown, effects, descriptions, plots, section, boards, of_page, next_steps(runs, results, resources), out
+    originals = {
+        f"{run.run.dataset}, {run.run.pretrain}, {name}": original_files(descriptions[run.run.dataset])
+        for run in runs
+        for name in run.predictions
+    }
+    paths = as_list(mistakes, originals, out)
+    steps, cost = next_steps(runs, results, resources), costs(runs, benchmarks) if benchmarks else []
+    of_all = shown, effects, descriptions, plots, section, paths, boards, of_page, steps, cost, out
     write_text(out / "summary.html", page(whose, answered, headlines, differences, runs, *of_all))
     write_json(out / "summary" / "run.json", record.finish())
     for line in grave(notes):
@@ -107,31 +128,38 @@ def _figures(
     settings: SummarySettings,
     runs: list[RunResults],
     table: pd.DataFrame,
-    resources: Path,
+    mistakes: Mapping[str, Mistakes],
     descriptions: Mapping[str, Description],
 ) -> dict[str, Figure]:
+    shares = {(name, split): chance(data, split) for name, data in descriptions.items() for split in JUDGED}
+    chances = {key: share for key, share in shares.items() if share is not None}
+    of_hold_out: dict[str, float] = {}  # by the titles of panels
     histories: Histories = {}
     tunings: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
-        title = f"{run.run.dataset}, {run.run.pretrain}"
-        histories.setdefault(title, {})[run.run.seed] = run.history
+        dataset, title = run.run.dataset, f"{run.run.dataset}, {run.run.pretrain}"
+        hold_out = descriptions[dataset].splits.get("validation")
+        histories.setdefault(title, {})[run.run.seed] = beside_chance(run.history, hold_out.images if hold_out else 0)
         for name, epochs in run.finetune_histories.items():
             tunings.setdefault(f"{title}, {name}", []).append(epochs)
+        if (dataset, "validation") in chances:
+            titles = (title, *(f"{title}, {name}" for name in run.finetune_histories))
+            of_hold_out |= dict.fromkeys(titles, chances[dataset, "validation"])
     figures = {
-        "label_efficiency": label_efficiency(group(table)),
+        "label_efficiency": label_efficiency(group(table), chances),
         "history": history(histories),
-        "monitors": monitors(histories),
+        "monitors": monitors(histories, of_hold_out),
     }
     if any(run.finetunes for run in settings.runs):
         figures["confusion"] = draw_confusions(_confusions(runs))
         figures["mistakes"] = (
-            draw_mistakes(_mistakes(settings, runs, resources, descriptions))
+            draw_mistakes(mistakes)
             if settings.pictures
             else sentence("Mistakes are not shown, as page.pictures is false.")
         )
-        figures["finetune_history"] = finetune_history(tunings)
+        figures["finetune_history"] = finetune_history(tunings, of_hold_out)
     if any(run.grids for run in settings.runs):
-        figures["sweep"] = draw_sweeps(settings.runs, table)
+        figures["sweep"] = draw_sweeps(settings.runs, table, chances)
     return figures
 
 

@@ -177,7 +177,8 @@ def _shown(rows: pd.DataFrame, layers: list[Points], cluster: Labels, classes: l
 
 def _say_too_few(rows: pd.DataFrame, split: str, folder: Path, columns: list[str]) -> dict[str, Any]:
     """Write all layers' files for a split that is too small to lay out; return their quality, which has no value."""
-    text = f"Features were not plotted: the {split} split has {len(rows)} images, and UMAP needs at least {LEAST_ROWS}."
+    counted = f"{len(rows)} image{'s' * (len(rows) != 1)}"
+    text = f"Features were not plotted: the {split} split has {counted}, and UMAP needs at least {LEAST_ROWS}."
     log.warning("%s", text)
     quality: dict[str, Any] = dict.fromkeys((*MEASURES, "trustworthiness"))
     for layer in LAYERS:

@@ -23,7 +23,7 @@ def written(rows: pd.DataFrame) -> str:
     labels, groups = _number(given["labels"].mean()), given["label_groups"].mean()
     if given["budget"].notna().any():
         return f"{given['budget'].iloc[0]} ({labels})"
-    return labels if pd.isna(groups) else f"{labels} ({_number(groups)} groups)"
+    return labels if pd.isna(groups) else f"{labels} ({_number(groups)} group{'s' * bool(groups != 1)})"
 
 
 def _number(mean: float) -> str:

@@ -28,22 +28,25 @@ _INTERACTIVE = "The interactive map shows each point's image."
 PLOTS = {
     "label_efficiency": Caption(
         "Where the SimCLR curve lies above the others, pretraining has reduced the need for labels. Bars are standard "
-        "deviations over draws of labels and seeds. Points of the same number of labels stand side by side.",
+        "deviations over draws of labels and seeds. Points of the same number of labels stand side by side. Chance is "
+        "what always predicting the most frequent class gives.",
         "Accuracy by number of labeled training images, on the split that the axis names. Where the curve of the "
         "SimCLR encoder lies above the others, pretraining without labels has replaced labels: read to the left to "
         "see how many. Bars are standard deviations over all draws of the labels of all seeds; points of the same "
         "number of labels stand side by side, so that none hides another. Panels of the same data set share their "
-        "range, so that they can be compared.",
+        "range, so that they can be compared. Chance is what always predicting the most frequent class gives.",
         title="Accuracy by number of labels",
     ),
     "sweep": Caption(
         "How the values of the grid affect the accuracy of the frozen features and of the fine-tuned classifiers, on "
         "the hold-out. Bars are standard deviations over draws of labels, seeds and, in a grid of several keys, the "
-        "other keys' values.",
+        "other keys' values. Dotted lines are the best of what comes for free with as many labels, and chance.",
         "How the values of a grid affect accuracy on the hold-out: that of the frozen features, for each number of "
         "labels (solid lines), and that of the classifiers fine-tuned from the pretrained network (dashed lines). "
         "Points are means; bars are standard deviations over draws of labels and seeds and, in a grid of several "
-        "keys, over the values of the other keys. Differences smaller than the bars mean little.",
+        "keys, over the values of the other keys. Differences smaller than the bars mean little. A dotted line of the "
+        "same color is the best of what comes for free with as many labels; a gray one is chance, always predicting "
+        "the most frequent class.",
         title="Sweep",
     ),
     "confusion": Caption(
@@ -58,7 +61,8 @@ PLOTS = {
     "mistakes": Caption(
         "Images of the test split, or of the hold-out in a grid, that the fine-tuned classifier (first draw, first "
         "seed) assigns to the wrong class with the highest probability: the true class, the predicted class and its "
-        "probability. Some are mislabeled; others show what the classifier misses.",
+        "probability. Some are mislabeled; others show what the classifier misses. All mistakes are in mistakes.csv, "
+        "beside the results of the fine-tuning.",
         "Images of the test split, or of the hold-out in a grid, that a fine-tuned classifier assigns to the wrong "
         "class, most confident mistakes first. Below each image are its class and, after the arrow, the predicted "
         "class with its probability. Some of these images are mislabeled, which no training can fix; others show what "
@@ -66,30 +70,38 @@ PLOTS = {
         title="Most confident mistakes",
     ),
     "monitors": Caption(
-        "Mean over the seeds. Only kNN needs labels. The effective rank counts the directions that the features use; "
-        "a low value means that they collapse. Alignment measures how close two views of an image are, uniformity how "
-        "evenly the projections are spread; lower is better for both.",
+        "Mean over the seeds. Only kNN needs labels; chance is what always predicting the most frequent class gives, "
+        "and random weights have what a training from scratch has at epoch 0. The effective rank counts the directions "
+        "that the features use; a low value means that they collapse. Alignment measures how close two views of an "
+        "image are, uniformity how evenly the projections are spread; lower is better for both.",
         'Metrics of the network on the hold-out during pretraining, by epoch, averaged over the seeds. "kNN accuracy" '
-        "is how often the ten most similar training images vote for the right class; it is the only metric that needs "
-        'labels. "Effective rank" counts the directions that the features use; if it falls toward 1, all images look '
+        "is how often the ten most similar training images vote for the right class, beside chance, which always "
+        "predicts the most frequent class; it is the only metric that needs labels, and its value at epoch 0 is that "
+        'of random weights where a training starts from scratch. "Effective rank" counts the directions that the '
+        "features use; if it falls toward 1, all images look "
         'alike to the network. "Alignment" measures how close two views of an image are, "uniformity" how evenly the '
         "images are spread; lower is better for both.",
         title="Hold-out metrics during pretraining",
     ),
     "history": Caption(
-        "Loss on the training images and on the hold-out, kNN accuracy on the hold-out, and the learning rate. One "
-        "line per seed; a dotted line shows where a pretraining continues another.",
+        "Loss on the training images and on the hold-out, and the learning rate. A loss grows with the logarithm of "
+        "the number of views that each is compared with, which differs between the two, so that logarithm, the loss "
+        "of chance, was subtracted: 0 is a network to which all images look alike. One line per seed; a dotted line "
+        "shows where a pretraining continues another.",
         "The SimCLR loss by epoch, on the training images and on the hold-out. Both should fall and then flatten out. "
         "A hold-out loss that rises again while the training loss keeps falling means that the network is starting to "
-        "memorize its training images. If kNN accuracy on the hold-out was measured, it is shown on the right axis; "
-        "the learning rate is shown below. One line per seed; a dotted line shows where a pretraining continues "
-        "another.",
+        "memorize its training images. A loss grows with the logarithm of the number of views that each is compared "
+        "with, which differs between batches and hold-out, so that logarithm, the loss of chance, was subtracted: 0 is "
+        "a network to which all images look alike. Tables have the losses as they are. The learning rate is shown "
+        "below. One line per seed; a dotted line shows where a pretraining continues another.",
         title="Pretraining",
     ),
     "finetune_history": Caption(
-        "Accuracy by epoch on the training images and on the hold-out. One line per draw and seed.",
+        "Accuracy by epoch on the training images and on the hold-out, in panels of the same range. One line per draw "
+        "and seed. Chance is what always predicting the most frequent class of the hold-out gives.",
         "Accuracy of the fine-tuned classifiers by epoch, on the training images and on the hold-out, with one line "
-        "per draw of the labels and seed. Dots mark the epochs whose hold-out accuracy was measured, if some were not. "
+        "per draw of the labels and seed; the dotted line is chance, always predicting the most frequent class. Dots "
+        "mark the epochs whose hold-out accuracy was measured, if some were not. "
         "If the training accuracy keeps rising while the hold-out accuracy has stopped improving, training for more "
         "epochs does not help.",
         title="Fine-tuning",

@@ -11,6 +11,7 @@ from simclr_steps.data.packed import Description
 from simclr_steps.data.repeated import sentences
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.summary.budgets import written
+from simclr_steps.summary.chance import chance
 from simclr_steps.summary.explored import of_near_duplicates
 from simclr_steps.summary.headline import Headline
 from simclr_steps.summary.intervals import interval
@@ -85,13 +86,13 @@ def _of_chance(one: Headline, data: Description) -> Iterator[Note]:
     Where the page shows balanced accuracies they decide, as a classifier that tells classes apart may be right less
     often than that.
     """
-    split = data.splits.get(one.split)
-    if not split or not split.labeled:
+    if (by_chance := chance(data, one.split)) is None:
         return
-    chance, of_one_class = max(split.per_class) / split.labeled, 1 / sum(count > 0 for count in split.per_class)
-    frequent = f"always predicting the most frequent class, which is right for {100 * chance:.1f} % of the"
+    split = data.splits[one.split]
+    of_one_class = 1 / sum(count > 0 for count in split.per_class)
+    frequent = f"always predicting the most frequent class, which is right for {100 * by_chance:.1f} % of the"
     frequent += f" {SPLIT_NAMES[one.split]} split"
-    at_chance, alike = _not_above(one.accuracy, chance), _not_above(one.balanced, of_one_class)
+    at_chance, alike = _not_above(one.accuracy, by_chance), _not_above(one.balanced, of_one_class)
     texts = {f"cannot be distinguished from {frequent}.": at_chance}
     if not one.balanced.empty:
         its = f"{100 * of_one_class:.1f} %"

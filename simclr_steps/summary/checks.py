@@ -83,7 +83,8 @@ def _of_convergence(histories: Sequence[pd.DataFrame]) -> Iterator[Check]:
         gain = after - before if is_share else (before - after) / max(abs(before), 1e-12)
         numbers = f"kNN {100 * before:.1f} → {100 * after:.1f} %" if is_share else f"loss {before:.3f} → {after:.3f}"
         name = "Still improving" if gain > _POINT else "Getting worse" if gain < -_POINT else "Converged"
-        yield Check(name, name == "Converged", f"hold-out {numbers} in the last quarter", "history")
+        section = "monitors" if is_share else "history"
+        yield Check(name, name == "Converged", f"hold-out {numbers} in the last quarter", section)
         return
 
 
@@ -107,8 +108,9 @@ def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:
         across = (run.explored or {}).get("duplicates", {}).get("images_across", {})
         alike = {split: across[split] for split in judged if across.get(split)}
     if same:
-        told = " and ".join(f"{count:,} images of the {SPLIT_NAMES[split]} split" for split, count in same.items())
-        yield Check("Leaks", False, f"{told} are trained on, too", "first")
+        counted = {split: f"{count:,} image{'s' * (count != 1)}" for split, count in same.items()}
+        told = " and ".join(f"{count} of the {SPLIT_NAMES[split]} split" for split, count in counted.items())
+        yield Check("Leaks", False, f"{told} {'is' if sum(same.values()) == 1 else 'are'} trained on, too", "first")
     elif alike:
         told = " and ".join(f"{count:,} of the {SPLIT_NAMES[split]} split" for split, count in alike.items())
         yield Check("Near-duplicates", False, f"images of another split resemble {told}: look", "notes")

@@ -10,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.data.row_tables import probability_columns
-from simclr_steps.figures.plots import as_text, as_title, draw_each
+from simclr_steps.figures.plots import as_text, as_title, draw_each, lines_of, longest_line
 
 _MOST_WITH_NUMBERS = 12  # classes
-_MOST_TICKS = 25
 _MOST_UNDER_BLACK = 72  # % whose blue leaves black letters a contrast of 4.5
-_LONGEST_NAME = 12  # characters
+_MOST_LINES, _MOST_LONG_LINES = 25, 16  # of all names at a side, also of long ones, beside which the matrix is small
+_NAME_WIDTH = 24  # characters of a line
+_LONGEST_TWICE = 12  # characters of names that stand at both sides
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -47,13 +48,18 @@ def _draw(title: str, counts: pd.DataFrame, axes: Axes) -> None:
                 axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=color)
     else:
         axes.figure.colorbar(image, ax=axes, shrink=0.8, label="% of the class")
-    step = -(-len(counts) // _MOST_TICKS)
-    names = [as_text(name, _LONGEST_NAME) for name in counts.index[::step]]
-    size = 8 if len(names) <= _MOST_WITH_NUMBERS else 5.5
-    ticks = range(0, len(counts), step)
-    upright = max(map(len, names)) > 2
-    axes.set_xticks(ticks, names, fontsize=size, rotation=90 if upright else 0)
-    axes.set_yticks(ticks, names, fontsize=size)
+    whole = [as_text(name, _NAME_WIDTH) for name in counts.index]
+    is_small = longest_line(whole) > _LONGEST_TWICE and len(counts) > _MOST_WITH_NUMBERS
+    step = -(-len(counts) * lines_of(whole) // (_MOST_LONG_LINES if is_small else _MOST_LINES))
+    names, ticks = whole[::step], range(0, len(counts), step)
+    size = 8 if len(names) * lines_of(names) <= _MOST_WITH_NUMBERS else 5
+    if longest_line(whole) > _LONGEST_TWICE:  # the names stand on the left only, with the numbers that stand below
+        numbers = [str(tick + 1) for tick in ticks]
+        axes.set_xticks(ticks, numbers, fontsize=size)
+        axes.set_yticks(ticks, [f"{name}  {n}" for name, n in zip(names, numbers, strict=True)], fontsize=size)
+    else:
+        axes.set_xticks(ticks, names, fontsize=size, rotation=90 if longest_line(names) > 2 else 0)
+        axes.set_yticks(ticks, names, fontsize=size)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("class")
     axes.set_title(as_title(title))

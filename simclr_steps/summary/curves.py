@@ -18,6 +18,8 @@ from simclr_steps.figures.plots import (
     PANEL,
     as_text,
     as_title,
+    draw_reference,
+    look,
     panels,
     say_left_out,
     sentence,
@@ -25,11 +27,13 @@ from simclr_steps.figures.plots import (
     share_y,
 )
 from simclr_steps.summary.headline import SERIES, Headline
+from simclr_steps.summary.losses import LOSSES
 
 _LEAST_TICK_DISTANCE = 0.13  # of the whole axis
 _DODGE = 0.012  # of the axis, between points of the same number of labels
+_KNN = "validate_knn_accuracy"
 _MONITORS = {
-    "validate_knn_accuracy": "hold-out kNN accuracy",
+    _KNN: "hold-out kNN accuracy in %",
     "validate_rankme": "effective rank (RankMe)",
     "validate_alignment": "alignment (lower is better)",
     "validate_uniformity": "uniformity (lower is better)",
@@ -38,8 +42,11 @@ _MONITORS = {
 Histories = dict[str, dict[int, pd.DataFrame]]  # by data set and pretraining, by seed
 
 
-def label_efficiency(headlines: Sequence[Headline]) -> Figure:
-    """Draw accuracy against the number of labels, mean ± standard deviation, a panel for each headline."""
+def label_efficiency(headlines: Sequence[Headline], chances: Mapping[tuple[str, str], float]) -> Figure:
+    """Draw accuracy against the number of labels, mean ± standard deviation, a panel for each headline.
+
+    `chances` are the shares of the most frequent class by data set and split.
+    """
     shown = [one for one in headlines if len(one.accuracy)]
     if not shown:
         return sentence("Accuracy was not measured: it requires labels in the data.")
@@ -50,6 +57,7 @@ def label_efficiency(headlines: Sequence[Headline]) -> Figure:
             line = one.accuracy[one.accuracy["name"] == name].sort_values("labels")
             names[name] = str(line["series"].iloc[0])
         _draw_accuracy(one, axes, {name: _style(names, name) for name in one.names()})
+        _draw_chance(axes, chances.get((one.dataset, one.split)))
     for dataset in {one.dataset for one in shown}:
         share_y([axes for one, axes in zip(shown, drawn, strict=False) if one.dataset == dataset])
     share_legend(figure, drawn)
@@ -87,6 +95,12 @@ def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]])
     axes.grid(alpha=0.3)
 
 
+def _draw_chance(axes: Axes, share: float | None) -> None:
+    """Draw what always predicting the most frequent class gives, where that is known."""
+    if share is not None:
+        draw_reference(axes, 100 * share, "chance")
+
+
 def side_by_side(series: int, low: float, high: float) -> list[float]:
     """Return what to multiply each series by, so that none hides another on a logarithmic axis from low to high."""
     step = _DODGE * math.log(high / low)
@@ -106,14 +120,16 @@ def spread(counts: Sequence[int]) -> list[int]:
 
 
 def history(histories: Histories) -> Figure:
-    """Draw loss, hold-out loss, hold-out kNN and learning rate by epoch.
+    """Draw the losses of training images and hold-out, less that of chance where it is known, and the learning rate.
 
-    Each seed is a line, each pretraining a panel, with a dotted line where it continues another.
+    Each seed is a line by epoch, each pretraining a panel, with a dotted line where it continues another.
     """
     figure, drawn = panels(len(histories), PANEL[0], 4.0, stacked=True)
     for (title, seeds), upper, lower in zip(histories.items(), drawn[::2], drawn[1::2], strict=False):
+        beside_chance = all(LOSSES["loss"] in table for table in seeds.values())
+        shown = [column if beside_chance else loss for loss, column in LOSSES.items()]
         for number, table in enumerate(seeds.values()):
-            for column, name, color in (("loss", "loss", COLORS[0]), ("validate_loss", "hold-out loss", COLORS[2])):
+            for column, name, color in zip(shown, ("loss", "hold-out loss"), (COLORS[0], COLORS[2]), strict=True):
                 if column in table and table[column].notna().any():
                     line, label = table.dropna(subset=column), name if number == 0 else None
                     look: dict[str, Any] = {"color": color, "marker": _marker(line), "alpha": 0.8}
@@ -125,13 +141,16 @@ def history(histories: Histories) -> Figure:
             for axes in (upper, lower):
                 axes.axvline(epoch, color="0.5", linestyle=":", linewidth=1)
         upper.set_title(as_title(title))
-        upper.set_ylabel("NT-Xent loss")
-        _draw_knn(list(seeds.values()), upper)
+        upper.set_ylabel("NT-Xent loss less that of chance" if beside_chance else "NT-Xent loss")
+        if beside_chance:
+            draw_reference(upper, 0, "chance")
         upper.tick_params(labelbottom=False)
         lower.set_ylabel("learning rate")
         lower.set_xlabel("epoch")
         lower.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         lower.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    if all(LOSSES["loss"] in table for seeds in histories.values() for table in seeds.values()):
+        share_y(drawn[::2])
     share_legend(figure, drawn)
     say_left_out(figure, len(histories))
     return figure
@@ -142,23 +161,11 @@ def _marker(line: pd.DataFrame) -> str:
     return "o" if len(line) == 1 else ""
 
 
-def _draw_knn(tables: Sequence[pd.DataFrame], losses: Axes) -> None:
-    """Draw the hold-out's kNN accuracy, where it was measured, on an axis of its own to the right of the losses."""
-    column, color = "validate_knn_accuracy", COLORS[4]
-    measured = [table.dropna(subset=column) for table in tables if column in table and table[column].notna().any()]
-    if not measured:
-        return
-    axes = losses.twinx()
-    for table in measured:
-        axes.plot(table["epoch"], 100 * table[column], color=color, marker="o", markersize=3, alpha=0.8)
-    losses.plot([], [], color=color, marker="o", markersize=3, label="hold-out kNN")
-    axes.set_ylabel("kNN accuracy in %")
-
-
-def monitors(histories: Histories) -> Figure:
+def monitors(histories: Histories, chances: Mapping[str, float]) -> Figure:
     """Draw what was measured of the hold-out's features by epoch, mean over the seeds: a panel for each measure.
 
-    Each pretraining is a line. None of the measures but kNN takes labels.
+    Each pretraining is a line. None of the measures but kNN takes labels; `chances` are the shares of the hold-out's
+    most frequent class by data set and pretraining.
     """
     tables = {title: pd.concat(seeds.values()) for title, seeds in histories.items()}
     shown = {
@@ -173,8 +180,10 @@ def monitors(histories: Histories) -> Figure:
         for number, title in enumerate(tables):
             if title in by_title:
                 line = by_title[title].dropna(subset=column).groupby("epoch")[column].mean()
-                color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
-                axes.plot(line.index, line, label=as_text(title, 60), color=color, marker=marker, markersize=4)
+                in_percent = 100 if column == _KNN else 1
+                axes.plot(line.index, in_percent * line, label=as_text(title, 60), markersize=4, **look(number))
+        for share in sorted({chances[title] for title in by_title if title in chances}) if column == _KNN else ():
+            _draw_chance(axes, share)
         axes.set_title(_MONITORS[column])
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -183,10 +192,11 @@ def monitors(histories: Histories) -> Figure:
     return figure
 
 
-def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
+def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]], chances: Mapping[str, float]) -> Figure:
     """Draw the accuracy on the images trained on and on the hold-out by epoch, a panel for each fine-tuning.
 
-    Each draw of each seed is a line, with a dot at each measured epoch where some were not measured.
+    Each draw of each seed is a line, with a dot at each measured epoch where some were not measured. `chances` are the
+    shares of the hold-out's most frequent class by the same titles.
     """
     figure, drawn = panels(len(histories), *PANEL)
     for (title, tables), axes in zip(histories.items(), drawn, strict=False):
@@ -207,11 +217,13 @@ def finetune_history(histories: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
                     alpha=0.8,
                     label=None if number else name,
                 )
+        _draw_chance(axes, chances.get(title))
         axes.set_title(as_title(title))
         axes.set_xlabel("epoch")
         axes.set_ylabel("accuracy in %")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
+    share_y(drawn)
     share_legend(figure, drawn)
     say_left_out(figure, len(histories))
     return figure

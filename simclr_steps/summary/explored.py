@@ -18,7 +18,7 @@ def explored(facts: dict[str, Any]) -> str:
     labels = facts["labels"]
     look_wrong = f" {labels['doubtful']:,} of {labels['judged']:,} labels look wrong." if labels["doubtful"] else ""
     return (
-        f"{sum(facts['images'].values()):,} images in {_counted(facts['clusters']['count'], 'cluster')}; "
+        f"{_counted(sum(facts['images'].values()), 'image')} in {_counted(facts['clusters']['count'], 'cluster')}; "
         f"{_counted(found['pairs'], 'pair')} of near-duplicates, {found['pairs_across']:,} of them across splits."
         f"{look_wrong}"
     )

@@ -55,8 +55,9 @@ def _some(facts: Iterator[str]) -> str:
 
 
 def _size(data: Description) -> str:
-    images = sum(split.images for split in data.splits.values())
-    return f"{images:,} images, {f'{len(data.classes)} classes' if data.classes else 'no labels'}"
+    images, classes = sum(split.images for split in data.splits.values()), len(data.classes)
+    counted = f"{classes} class{'es' * (classes != 1)}" if classes else "no labels"
+    return f"{images:,} image{'s' * (images != 1)}, {counted}"
 
 
 def _encoder(settings: Mapping[str, object]) -> str:

@@ -53,17 +53,19 @@ def page(
     descriptions: Mapping[str, Description],
     plots: Mapping[str, tuple[Path, str]],
     predicted: Markup,
+    mistakes: Markup,
     boards: Sequence[Leaderboard],
     notes: Sequence[Note],
     steps: Sequence[NextStep],
+    cost: Table,
     folder: Path,
 ) -> str:
     """Return the HTML of a summary that will lie in `folder`.
 
     Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
     titles, the tidy rows, what was found of columns, the data sets by name, the SVG file of each plot and what it
-    shows in words, the section on predictions, the leaderboards of grids, notes, also on what could not be measured,
-    and what to do next. Of each pretraining it shows one seed's pictures.
+    shows in words, the section on predictions, the paths of mistakes, the leaderboards of grids, notes, also on what
+    could not be measured, what to do next, and what the steps cost. Of each pretraining it shows one seed's pictures.
     """
     firsts: dict[tuple[str, str], RunResults] = {}
     for run in runs:
@@ -108,6 +110,7 @@ def page(
         measured=any(len(one.accuracy) for one in headlines),
         predicted=predicted,
         leaderboard=as_html(boards, sections),
+        mistakes=mistakes,
         first=grave(notes),
         notes=others(notes),
         comparisons={of_both: cells for of_both, part in alike.items() if (cells := comparison(part))},
@@ -122,6 +125,7 @@ def page(
         figures=[_figure(name, *plots[name]) for name in PLOTS if name in plots],
         firsts=list(firsts.values()),
         most_pictured=_MOST_PICTURED,
+        cost=cost,
         provenance=_provenance(runs, descriptions),
         script=Markup(_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704 (the package's own)
         config=yaml.safe_dump(as_config(runs, descriptions), sort_keys=False, allow_unicode=True),

@@ -20,7 +20,7 @@ def sentences(rows: pd.DataFrame, split: str) -> list[str]:
             beside = f" (balanced: {balanced.counted()})" if balanced else ""
             said.append(
                 f"Fine-tuned {name}, accuracy on the {split} split in %: {whole.counted()} per image{beside}, by the "
-                f"mean probability over the tiles of each of {whole.images:,} images, and "
+                f"mean probability over the tiles of each of {whole.images:,} image{'s' * (whole.images != 1)}, and "
                 f"{of_metrics['accuracy'].counted()} per tile."
             )
     return said

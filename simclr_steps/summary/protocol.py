@@ -1,70 +1,71 @@
-"""What each step was asked to do: its main settings in a line, and all of them as a config."""
+"""What each step was asked to do: what differs from the defaults as a table, and all of it as a config."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simclr_steps.data.packed import Description
+from simclr_steps.settings.base import Settings
+from simclr_steps.settings.evaluation import EvaluationSettings
+from simclr_steps.settings.explore import ExploreSettings
+from simclr_steps.settings.finetune import FinetuneSettings
+from simclr_steps.settings.labels import in_words
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.runs import Run
+from simclr_steps.settings.selection import SelectionSettings
+from simclr_steps.settings.umap import UmapSettings
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import Table
 
-_PROTOCOL = {
-    "pretrain": (
-        "encoder",
-        "init",
-        "epochs",
-        "global_batch_size",
-        "temperature",
-        "optimizer",
-        "learning_rate",
-        "learning_rate_scaling",
-        "backbone_learning_rate_factor",
-        "freeze_epochs",
-        "warmup_epochs",
-        "schedule",
-        "augmentation",
-    ),
-    "select": ("criterion",),
-    "knn": ("knn_neighbors", "labels", "draws", "augmentation"),
-    "finetune": (
-        "init",
-        "freeze",
-        "head",
-        "labels",
-        "draws",
-        "epochs",
-        "batch_size",
-        "optimizer",
-        "learning_rate",
-        "layer_decay",
-        "keep",
-        "class_weights",
-        "augmentation",
-    ),
-    "umap": ("split", "n_neighbors", "min_dist", "metric", "random_state", "supervised", "max_points"),
+_BLOCKS: dict[str, type[Settings]] = {  # whose defaults a step has, by stage
+    "pretrain": PretrainSettings,
+    "select": SelectionSettings,
+    "knn": EvaluationSettings,
+    "finetune": FinetuneSettings,
+    "umap": UmapSettings,
+    "explore": ExploreSettings,
 }
 STEPS = {"knn": "evaluate", "linear": "evaluate"}  # two files of one step
 
 
 def protocol(run: RunResults) -> Table:
-    """Return what was done in each step, a row for each, as far as their records tell."""
+    """Return the settings of each step that differ from the defaults, as far as its record tells, below a header."""
     rows = []
     for stage, record in run.records.items():
-        settings = record.get("settings") or {}
-        keys = [key for key in _PROTOCOL.get(stage.split()[0], ()) if key in settings]
-        if keys:
-            told = [f"{key.replace('_', ' ')} {plain(settings[key])}" for key in keys]
+        settings, block = record.get("settings") or {}, _BLOCKS.get(stage.split()[0])
+        if block and settings:
+            told = list(_differing(settings, block().model_dump(mode="json", exclude={"parent"})))
             if settings.get("parent"):
-                told.insert(0, f"continues {run.run.continues[-1]} after its {_epochs(settings['parent'])} epochs")
-            rows.append([STEPS.get(stage, stage), "; ".join(told)])
-    return rows
+                told.insert(0, ("continue", f"{run.run.continues[-1]} after its {_epochs(settings['parent'])}", "none"))
+            step = STEPS.get(stage, stage)
+            rows += [[step, *one] for one in told] or [[step, "all", "as by default", ""]]
+    return [["step", "setting", "value", "default"], *rows] if rows else []
 
 
-def _epochs(settings: Mapping[str, Any]) -> int:
+def _differing(settings: Mapping[str, Any], defaults: Mapping[str, Any], block: str = "") -> Iterator[tuple[str, ...]]:
+    """Yield name, value and default of the settings that have another value than the default, in words."""
+    for key, default in defaults.items():
+        value = settings.get(key, default)
+        if isinstance(value, Mapping) and isinstance(default, Mapping):
+            yield from _differing(value, default, f"{key}.")
+        elif value != default:
+            yield f"{block}{key}", _told(key, value), _told(key, default)
+
+
+def _epochs(settings: Mapping[str, Any]) -> str:
     """Return how many epochs a pretraining and those that it continues took."""
-    return int(settings["epochs"]) + (_epochs(settings["parent"]) if settings.get("parent") else 0)
+    count, parent = int(settings["epochs"]), settings.get("parent")
+    while parent:
+        count, parent = count + int(parent["epochs"]), parent.get("parent")
+    return f"{count} epoch{'s' * (count != 1)}"
+
+
+def _told(key: str, value: Any) -> str:
+    """Return the value of a setting in words."""
+    if key == "labels" and value != "auto":
+        return ", ".join(map(in_words, value if isinstance(value, list) else [value]))
+    return plain(value)
 
 
 def plain(value: Any) -> str:

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simclr_steps.figures.plots import (
-    COLORS,
-    MARKERS,
     PANEL,
     as_text,
     as_title,
+    draw_reference,
+    look,
     panels,
     say_left_out,
     sentence,
@@ -25,18 +25,20 @@ from simclr_steps.figures.plots import (
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.budgets import budgets, in_order, written
+from simclr_steps.summary.headline import SERIES
 
 _LONGEST_LINE = 48  # characters of a line's name
 _ORDER = ("linear", "knn", "finetune")  # of the lines
 
 
-def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
+def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame, chances: Mapping[tuple[str, str], float]) -> Figure:
     """Draw accuracy by each key of each grid, mean ± standard deviation: a panel for data set, block and key.
 
     Takes the tidy rows of summary.csv with their `series`. Accuracies are those of the hold-out. A line is
     logistic regression on SimCLR's features for one number of labels, kNN with all labels, or a fine-tuning of the
     pretrained encoder. If a grid has several keys, the values of the others are averaged. Grids of the same keys over
-    the same block are one.
+    the same block are one. Lines to compare with are `chances`, the shares of the most frequent class by data set and
+    split, and for each number of labels the best of what comes for free.
     """
     rows = with_grids(runs, table)
     shown = [(of_one, key) for _, of_one in rows.groupby("sweep", sort=False) for key in _keys(of_one)]
@@ -50,6 +52,9 @@ def draw_sweeps(runs: Sequence[Run], table: pd.DataFrame) -> Figure:
     lines = list(dict.fromkeys(rows.sort_values(["order", "few", "line"])["line"]))
     for (of_one, key), axes in zip(shown, drawn, strict=False):
         _draw(of_one, key, lines, axes)
+        _draw_best_for_free(of_one, table, lines, axes)
+        if (share := chances.get((of_one["dataset"].iloc[0], of_one["split"].iloc[0]))) is not None:
+            draw_reference(axes, 100 * share, "chance")
     for _, of_dataset in groupby(zip(shown, drawn, strict=False), lambda pair: pair[0][0]["dataset"].iloc[0]):
         share_y([axes for _, axes in of_dataset])
     share_legend(figure, drawn)
@@ -117,8 +122,7 @@ def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
             points["mean"],
             yerr=points["std"].fillna(0),
             label=as_text(name, _LONGEST_LINE),
-            color=COLORS[number % len(COLORS)],
-            marker=MARKERS[number % len(MARKERS)],
+            **look(number),
             linestyle="--" if (line["stage"] == "finetune").all() else "-",
             markersize=4,
             capsize=2.5,
@@ -130,3 +134,16 @@ def _draw(rows: pd.DataFrame, key: str, lines: list[str], axes: Axes) -> None:
     axes.set_ylabel("hold-out accuracy in %")
     axes.set_title(as_title(rows["title"].iloc[0]))
     axes.grid(alpha=0.3)
+
+
+def _draw_best_for_free(rows: pd.DataFrame, table: pd.DataFrame, lines: list[str], axes: Axes) -> None:
+    """Draw the best of what comes for free with as many labels as a line has, dotted and in the line's color."""
+    accuracies = table[(table["stage"] == "linear") & (table["metric"] == "accuracy") & (table["input"] != "simclr")]
+    here = accuracies[accuracies[["dataset", "split"]].eq(rows[["dataset", "split"]].iloc[0]).all(axis=1)]
+    linear = rows[rows["stage"] == "linear"]
+    for budget, line in dict(zip(budgets(linear), linear["line"], strict=True)).items():
+        means = here[budgets(here) == budget].groupby("input")["value"].mean()
+        if len(means):
+            best, color = str(means.idxmax()), look(lines.index(line))["color"]
+            name = as_text(f"{line}, {SERIES.get(best, best)}", _LONGEST_LINE)
+            axes.axhline(100 * float(means.max()), color=color, linestyle=":", label=name)

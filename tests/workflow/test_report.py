@@ -11,9 +11,9 @@ from tests.workflow.conftest import Project
 
 pytestmark = pytest.mark.slow
 FIGURES = {
-    "Summary": {"all runs", "label efficiency", "history", "monitors", "confusion", "mistakes", "finetune history"},
-    "Features in 2D": {"picture", "interactive"},
-    "Galleries": {"augmentation", "neighbors"},
+    "1 Summary": {"all runs", "label efficiency", "history", "monitors", "confusion", "mistakes", "finetune history"},
+    "2 Features in 2D": {"picture", "interactive"},
+    "3 Galleries": {"augmentation", "neighbors"},
 }
 
 
@@ -35,6 +35,7 @@ def test_the_report_holds_every_figure_in_its_category_with_a_caption(report: Pa
         for names in [[name for group in groups.values() for name in group]]
     }
     assert shown == FIGURES
+    assert list(categories) == sorted(FIGURES), "it opens with the summary"
     assert len(results) == 12
     for name, one in results.items():
         assert len(one["caption"]) > 200, f"{name} explains itself to a newcomer"

@@ -404,7 +404,7 @@ def gallery_report(kind):
     """Return how the report shows a gallery."""
     return {
         "caption": f"../report/{kind}.rst",
-        "category": "Galleries",
+        "category": "3 Galleries",
         "subcategory": "{dataset}",
         "labels": {"pretraining": "{pretrain}", "seed": "{seed}", "gallery": kind},
     }
@@ -414,7 +414,7 @@ def umap_report(layer, kind):
     """Return how the report shows the plot of a layer, or the map of both."""
     return {
         "caption": f"../report/{layer}.rst",
-        "category": "Features in 2D",
+        "category": "2 Features in 2D",
         "subcategory": "{dataset}",
         "labels": {
             "pretraining": "{pretrain}",

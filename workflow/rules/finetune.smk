@@ -61,6 +61,7 @@ use rule gather_features as gather_predictions with:
     output:
         "results/{dataset}/{start}/finetune/{finetune}/predictions.parquet",
         "results/{dataset}/{start}/finetune/{finetune}/predictions.json",
+        "results/{dataset}/{start}/finetune/{finetune}/mistakes.csv",
     log:
         "logs/{dataset}/{start}/finetune/{finetune}.gather.log",
     benchmark:

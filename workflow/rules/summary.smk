@@ -30,14 +30,14 @@ rule summary:
         report(
             "results/summary.html",
             caption="../report/summary.rst",
-            category="Summary",
+            category="1 Summary",
             labels={"plot": "all runs"},
         ),
         [
             report(
                 f"results/summary/{name}.png",
                 caption=f"../report/{name}.rst",
-                category="Summary",
+                category="1 Summary",
                 labels={"plot": name.replace("_", " ")},
             )
             for name in PLAN.summary_plots
@@ -61,10 +61,11 @@ rule summary:
         # Names of all files would be longer than a command may be, so it gets the folders that hold them.
         results=lambda wildcards, input: Path(input.trained[0]).parents[3],
         resources=lambda wildcards, input: Path(input.described[0]).parents[1],
+        benchmarks=lambda wildcards, output: undeclared("benchmarks"),
         out=subpath(output[0], parent=True),
         config=config_named,
         step=command("summarize"),
     shell:
         "{params.step} --settings {params.given} --results {params.results:q} --resources {params.resources:q} --out {params.out:q}"
-        " {params.config}"
+        " --benchmarks {params.benchmarks:q} {params.config}"
         " --log {log:q}"

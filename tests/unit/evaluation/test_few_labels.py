@@ -24,7 +24,7 @@ def test_a_budget_that_cannot_be_drawn_is_left_out_with_its_reason() -> None:
     unmeasured, same, too_many = found.notes
     assert (
         "4 gives 4 of 60 labels" in unmeasured
-        and "{per_class: 2} is 20 labels, as another is" in same
+        and "2 per class is 20 labels, as another is" in same
         and "1000" in too_many
     )
 

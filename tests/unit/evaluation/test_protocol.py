@@ -51,7 +51,7 @@ def test_budgets_that_are_left_to_the_data_are_recorded_and_said(
     features = extract(network, given, CPU, None)
     with caplog.at_level("INFO"):
         fitted = measure("mine", features, given, EvaluationSettings(draws=1), CPU).linear
-    assert fitted.pop("fitted") == {"labels": [50, 1.0]} and "the 100 labels: budgets of 50, 1.0" in caplog.text
+    assert fitted.pop("fitted") == {"labels": [50, 1.0]} and "the 100 labels: budgets of 50, all" in caplog.text
     written = measure("mine", features, given, EvaluationSettings(labels=[50, 1.0], draws=1), CPU).linear
     assert written == fitted
 

@@ -104,7 +104,8 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     out.mkdir()
     (out / "metrics.json").write_text("{}")
     gather(parts, data=data, split="test", out=out)
-    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "predictions.json", "predictions.parquet"]
+    files = ["metrics.json", "mistakes.csv", "predictions.json", "predictions.parquet"]
+    assert sorted(path.name for path in out.iterdir()) == files
     table = pd.read_parquet(out / "predictions.parquet")
     assert table["label"].isna().sum() == 2
     probabilities = table[["probability_cat", "probability_dog"]].to_numpy()
@@ -112,6 +113,11 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     assert list(table["source"]) == [f"test/{row}.png" for row in range(7)]
     np.testing.assert_allclose(probabilities[:, 0], 1 / (1 + np.exp(-2.0 * np.arange(7))), rtol=1e-5)
     assert set(table["predicted_class"]) == {"cat"}
+    mistakes = pd.read_csv(out / "mistakes.csv")
+    assert mistakes["row"].tolist() == [5, 3, 1] and mistakes["source"].tolist() == [f"test/{n}.png" for n in (5, 3, 1)]
+    assert set(mistakes["class"]) == {"dog"} and set(mistakes["predicted_class"]) == {"cat"}
+    np.testing.assert_allclose(mistakes["probability"], probabilities[[5, 3, 1], 0], rtol=1e-5)
+    np.testing.assert_allclose(mistakes["probability_of_class"], probabilities[[5, 3, 1], 1], rtol=1e-4)
     described = json.loads(pq.read_schema(out / "predictions.parquet").metadata[b"simclr"])
     assert described["model_hash"] == "h" and described["split"] == "test"
     assert described["run"]["step"] == "gather" and described["run"]["data_hash"] == "hash-of-data"

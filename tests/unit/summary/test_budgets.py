@@ -28,3 +28,4 @@ def test_a_budget_is_written_with_its_groups_or_its_mean_number_of_labels() -> N
     assert written(ROWS[:1]) == "100 (12 groups)"
     assert written(ROWS[2:4]) == "{groups: 3} (57.5)"
     assert written(pd.DataFrame([{"labels": 1500}])) == "1,500"
+    assert written(pd.DataFrame([{"labels": 50, "label_groups": 1.0}])) == "50 (1 group)"

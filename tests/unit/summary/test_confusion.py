@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -50,3 +52,18 @@ def test_no_label_makes_a_sentence() -> None:
     figure = draw_confusions({"a": confusion(table.assign(label=table["label"].mask(table["label"].notna())))})
     assert not figure.axes
     assert "requires labels" in figure.texts[0].get_text()
+
+
+def test_long_names_of_classes_are_whole_once_with_their_numbers_at_both_sides() -> None:
+    counts = confusion(predictions(9))
+    names = [f"Adenocarcinoma, well differentiated, stage {number}" for number in range(1, 10)]
+    counts.index = counts.columns = pd.Index(names)
+    figure = draw_confusions({"a": counts})
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    below, left = figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()
+    assert [text.get_text() for text in below] == [str(number) for number in range(1, 10)]
+    assert [" ".join(text.get_text().split()) for text in left] == [
+        f"{name} {number}" for number, name in enumerate(names, 1)
+    ]
+    boxes = [text.get_window_extent() for text in left]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from simclr_steps.figures.contrast import contrast_of_split
-from simclr_steps.summary.mistakes import MOST, draw_mistakes, surest_mistakes
+from simclr_steps.summary.mistakes import MOST, as_list, draw_mistakes, surest_mistakes
 from tests.unit.conftest import DIGITS, deep_digits, digits
 
 
@@ -31,7 +34,7 @@ def test_mistakes_show_the_channels_that_are_asked_for() -> None:
     table = pd.DataFrame({"row": [0], "label": [0], "prediction": [1], "class": ["a"], "predicted_class": ["b"]})
     found = surest_mistakes(table.assign(probability_a=0.1, probability_b=0.9), images, {4: (0, 0, 1)}, "Mito in blue")
     axes = draw_mistakes({"tuned": found}).axes[0]
-    assert axes.get_title().endswith("images wrong\nMito in blue")
+    assert axes.get_title().endswith("image wrong\nMito in blue")
     picture = np.asarray(axes.images[0].get_array())
     np.testing.assert_array_equal(picture[..., 2], np.rint(images[0, ..., 4] / 257))
     assert not picture[..., :2].any()
@@ -44,7 +47,7 @@ def test_dim_images_are_brightened_which_the_figure_says() -> None:
     contrast = contrast_of_split(images)
     assert contrast is not None
     axes = draw_mistakes({"tuned": surest_mistakes(table, images, contrast=contrast)}).axes[0]
-    assert axes.get_title().endswith("images wrong\nall images brightened alike")
+    assert axes.get_title().endswith("image wrong\nall images brightened alike")
     picture = np.asarray(axes.images[0].get_array())
     np.testing.assert_allclose(picture[..., 0], contrast.stretched(images[7])[..., 0] / 257, atol=1)
     assert picture.max() > 3 * images[7].max() / 257
@@ -54,4 +57,18 @@ def test_no_mistake_at_all_makes_an_empty_gallery() -> None:
     table = pd.DataFrame({"row": [0], "label": [1], "prediction": [1], "class": ["b"], "predicted_class": ["b"]})
     found = surest_mistakes(table.assign(probability_a=0.1, probability_b=0.9), digits(1)[0])
     assert (len(found.images), found.names, found.count) == (0, [], 0)
-    assert "0 of 1 images wrong" in draw_mistakes({"tuned": found}).axes[0].get_title()
+    assert "0 of 1 image wrong" in draw_mistakes({"tuned": found}).axes[0].get_title()
+
+
+def test_paths_are_told_with_links_to_the_files_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a&b.png").touch()
+    table = pd.DataFrame({"row": [0, 1], "source": ["a&b.png", "gone.png"], "label": [0, 0], "prediction": [1, 1]})
+    table = table.assign(probability_a=[0.1, 0.2], probability_b=[0.9, 0.8], predicted_class="b")
+    found = {"tuned": surest_mistakes(table.assign(**{"class": "<a>"}), digits(2)[0])}
+    page = as_list(found, {"tuned": tmp_path / "images"}, tmp_path)
+    assert re.search(r'<a href="[^"]*images/a%26b.png">a&amp;b.png</a>: &lt;a&gt; → b 90 %</li>', page)
+    assert "<li>gone.png: &lt;a&gt; → b 80 %</li>" in page
+    assert "<li>a&amp;b.png:" in as_list(found, {"tuned": None}, tmp_path)
+    without = {"tuned": surest_mistakes(table.drop(columns="source").assign(**{"class": "a"}), digits(2)[0])}
+    assert not as_list(without, {}, tmp_path).strip()

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.data.packed import read_description
+from simclr_steps.settings.augmentation import Augmentation
+from simclr_steps.settings.pretrain import PretrainSettings
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.protocol import as_config, protocol
 from simclr_steps.summary.reading import read_run
@@ -36,8 +38,41 @@ def test_the_protocol_says_what_a_training_starts_from_and_what_its_classes_weig
     first = {"encoder": "resnet18", "init": "published", "epochs": 5}
     run.records["pretrain"] = {"settings": {**first, "epochs": 7, "freeze_epochs": 2, "parent": first}}
     run.records["finetune tuned"] = {"settings": {"init": "pretrained", "class_weights": "balanced"}}
-    rows = dict(protocol(run))
-    assert rows["pretrain"] == (
-        "continues first after its 5 epochs; encoder resnet18; init published; epochs 7; freeze epochs 2"
-    )
-    assert rows["finetune tuned"] == "init pretrained; class weights balanced"
+    run.records = {stage: run.records[stage] for stage in ("pretrain", "umap", "finetune tuned")}
+    run.records["umap"] = {"settings": {"n_neighbors": 15}}
+    assert protocol(run) == [
+        ["step", "setting", "value", "default"],
+        ["pretrain", "continue", "first after its 5 epochs", "none"],
+        ["pretrain", "init", "published", "random"],
+        ["pretrain", "epochs", "7", "auto"],
+        ["pretrain", "freeze_epochs", "2", "0"],
+        ["umap", "all", "as by default", ""],
+        ["finetune tuned", "class_weights", "balanced", "none"],
+    ]
+
+
+def test_the_keys_of_an_augmentation_are_told_one_by_one(tmp_path: Path) -> None:
+    write_run(tmp_path, 0)
+    run = read_run(settings(0).runs[0], tmp_path)
+    block = PretrainSettings(augmentation=Augmentation(preset="digits"), temperature=0.2)
+    run.records = {"pretrain": {"settings": block.model_dump(mode="json")}}
+    assert protocol(run)[1:] == [
+        ["pretrain", "augmentation.crop_scale", "0.5, 1", "0.2, 1"],
+        ["pretrain", "augmentation.horizontal_flip_probability", "0", "0.5"],
+        ["pretrain", "augmentation.rotation_degrees", "20", "0"],
+        ["pretrain", "augmentation.grayscale_probability", "0", "0.1"],
+        ["pretrain", "temperature", "0.2", "0.5"],
+    ]
+
+
+def test_budgets_of_labels_are_told_in_words_and_one_epoch_is_called_so(tmp_path: Path) -> None:
+    write_run(tmp_path, 0, pretrain="first")
+    write_run(tmp_path, 0, pretrain="longer")
+    run = read_run(Run(dataset="digits", pretrain="longer", seed=0, finetunes=[], continues=["first"]), tmp_path)
+    run.records["pretrain"] = {"settings": {"epochs": 7, "parent": {"epochs": 1}}}
+    run.records["finetune tuned"] = {"settings": {"labels": 1.0}}
+    run.records["knn"] = {"settings": {"labels": [0.05, 20, {"per_class": 5}, {"groups": 1}, 1.0]}}
+    values = {(step, setting): value for step, setting, value, _ in protocol(run)}
+    assert values["pretrain", "continue"] == "first after its 1 epoch"
+    assert values["finetune tuned", "labels"] == "all"
+    assert values["evaluate", "labels"] == "5 %, 20, 5 per class, 1 group, all"

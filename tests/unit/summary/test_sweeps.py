@@ -51,25 +51,29 @@ def ticks(figure: Figure) -> list[tuple[str, list[str]]]:
 def test_each_key_has_a_panel_and_each_number_of_labels_a_line_of_means() -> None:
     grid = {"epochs": [1, 2], "temperature": TEMPERATURES}
     swept = runs({"seeds": [0, 1], "grid": grid, "finetunes": ["tuned", "scratch"]})
-    figure = draw_sweeps(swept, rows(swept))
+    figure = draw_sweeps(swept, rows(swept), {("digits", "test"): 0.11})
     assert ticks(figure) == [("epochs", ["1", "2"]), ("temperature", ["0.1", "0.5", "1.0"])]
     axes = figure.axes[1]
     names = axes.get_legend_handles_labels()[1]
-    assert names == ["10 labels", "100 labels", "kNN, all labels", "fine-tuned: tuned, 50 labels"]
+    lines = ["10 labels", "100 labels", "kNN, all labels", "fine-tuned: tuned, 50 labels"]
+    assert names == ["10 labels, raw pixels", "chance", *lines]
     np.testing.assert_allclose(np.asarray(axes.containers[0][0].get_ydata(), dtype=float), [10, 30, 55])
     assert axes.get_title() == "digits, simclr"
+    free, by_chance = axes.lines[-2:]
+    assert [np.asarray(line.get_ydata(), dtype=float)[0] for line in (free, by_chance)] == [0, 11]
+    assert free.get_color() == axes.containers[0][0].get_color(), "that of the line of as many labels"
 
 
 def test_a_run_that_a_plain_experiment_shares_keeps_its_place_in_the_grid() -> None:
     swept = runs({}, {"grid": {"temperature": TEMPERATURES}})
     assert len(swept) == 3
-    assert ticks(draw_sweeps(swept, rows(swept))) == [("temperature", ["0.1", "0.5", "1.0"])]
+    assert ticks(draw_sweeps(swept, rows(swept), {})) == [("temperature", ["0.1", "0.5", "1.0"])]
 
 
 def test_two_grids_share_a_combination_and_each_keeps_its_own_values() -> None:
     swept = runs({"grid": {"temperature": TEMPERATURES}}, {"grid": {"learning_rate": [0.03, 0.1]}})
     assert len(swept) == 4
-    assert ticks(draw_sweeps(swept, rows(swept))) == [
+    assert ticks(draw_sweeps(swept, rows(swept), {})) == [
         ("temperature", ["0.1", "0.5", "1.0"]),
         ("learning_rate", ["0.03", "0.1"]),
     ]
@@ -78,7 +82,7 @@ def test_two_grids_share_a_combination_and_each_keeps_its_own_values() -> None:
 def test_accuracies_are_those_of_the_hold_out_also_of_a_winner_that_has_read_the_test_split() -> None:
     swept = runs({"grid": {"temperature": TEMPERATURES}})
     table = pd.concat([rows(swept), rows(swept[:1], "test").assign(value=1.0)], ignore_index=True)
-    [axes] = draw_sweeps(swept, table).axes
+    [axes] = draw_sweeps(swept, table, {}).axes
     assert axes.get_ylabel() == "hold-out accuracy in %"
     np.testing.assert_allclose(np.asarray(axes.containers[0][0].get_ydata(), dtype=float), [5, 25, 50])
 
@@ -87,6 +91,6 @@ def test_accuracies_are_those_of_the_hold_out_also_of_a_winner_that_has_read_the
 def test_a_sweep_with_nothing_to_show_says_why(values: list[float], says: str) -> None:
     swept = runs({"grid": {"temperature": values}})
     table = rows(swept)
-    figure = draw_sweeps(swept, table if len(values) == 1 else table[:0])
+    figure = draw_sweeps(swept, table if len(values) == 1 else table[:0], {})
     assert not figure.axes
     assert says in " ".join(figure.texts[0].get_text().split())
