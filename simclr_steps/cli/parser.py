@@ -111,7 +111,7 @@ def _function(step: Step) -> Any:
 
 def _key(step: Step, given: dict[str, Any]) -> str:
     """Return a key that steps with the same result share: a hash of everything except how a step runs."""
-    content = {name: str(value) for name, value in given.items() if name not in {*GROUPS, "work", "workers"}}
+    content = {name: str(value) for name, value in given.items() if name not in {*GROUPS, "work", "workers", "logger"}}
     return hashlib.sha256(canonical_json([step.name, content]).encode()).hexdigest()[:16]
 
 

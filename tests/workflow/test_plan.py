@@ -53,8 +53,10 @@ def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: 
 
 def test_options_of_a_training_that_are_hardware_are_set_as_resources(fresh: Project) -> None:
     resources = ("pretrain:workers=2", "pretrain:compile=never", "pretrain:save_minutes=5", "finetune:save_minutes=3")
-    shown = fresh.dry_run("--printshellcmds", "--cores", "2", "--set-resources", *resources).stdout
-    assert re.search(r"pretrain --settings .* --workers 2 --compile never --save-minutes 5 --log", shown)
+    own = "pretrain:logger=my_loggers:wandb;true"  # which must mean nothing to the shell
+    shown = fresh.dry_run("--printshellcmds", "--cores", "2", "--set-resources", *resources, own).stdout
+    options = "--workers 2 --compile never --save-minutes 5 --logger 'my_loggers:wandb;true'"
+    assert re.search(rf"pretrain --settings .* {options} --log", shown)
     assert re.search(r"finetune --settings .* --save-minutes 3 --log", shown)
     assert "--save-minutes" not in fresh.dry_run("--printshellcmds", "--cores", "2").stdout
 
