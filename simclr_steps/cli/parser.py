@@ -15,6 +15,7 @@ from typing import Any
 from simclr_steps.cli.options import GROUPS, REST, Step
 from simclr_steps.cli.table import STEPS
 from simclr_steps.files import canonical_json
+from simclr_steps.machine.logs import log
 from simclr_steps.machine.places import claimed
 from simclr_steps.machine.processes import leads
 from simclr_steps.machine.versions import version_line
@@ -93,6 +94,8 @@ def run(step: Step, arguments: argparse.Namespace) -> None:
     """
     given = keywords(step, arguments)
     with claimed(given["out"], _key(step, given)) if "out" in given and leads() else nullcontext():
+        if step.logs:
+            log.info("starting")  # what it imports takes seconds
         _function(step)(**given)
 
 

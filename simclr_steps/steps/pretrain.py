@@ -14,6 +14,7 @@ from simclr_steps.data.first_labels import first_labels
 from simclr_steps.data.packed import read_images, read_packed
 from simclr_steps.data.requirements import require_batch
 from simclr_steps.data.splits import drawn_while_training, labeled_rows
+from simclr_steps.durations import per_second
 from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
@@ -152,7 +153,7 @@ def pretrain(
                 facts = {"verdict": found, "hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
                 _write(published, module.encoder, candidates, history, loggers, record, facts)
     last = history.rows[-1]
-    log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)
+    log.info("done: loss %.4f, %s images/s, written to %s", last["loss"], per_second(last["images_per_second"]), out)
 
 
 def _check_processes(settings: FittedPretrain, processes: int) -> None:
