@@ -1,4 +1,4 @@
-"""How a duration is written, in log lines and in results."""
+"""How durations and rates are written, in log lines and in results."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def per_second(rate: float) -> str:
+    """Return a number per second as people write it: 1234, 5.6 and 0.078, never 0."""
+    return f"{rate:.0f}" if rate >= 9.95 else f"{rate:.2g}"

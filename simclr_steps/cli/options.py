@@ -125,6 +125,14 @@ STARTS = (
         required=False,
     ),
 )
+LOGGER = Option(
+    "--logger",
+    "logger",
+    {
+        "metavar": "MODULE:FUNCTION",
+        "help": "your own function, called with name and version, that returns a logger of Lightning for the curves",
+    },
+)
 WORK = path("work", "folder for what an interrupted training needs to resume")
 SPLIT = Option("--split", "split", {"required": True, "choices": PACKED_SPLITS, "help": "split of the data"})
 ANY_SPLIT = Option(

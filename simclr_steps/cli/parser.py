@@ -15,6 +15,7 @@ from typing import Any
 from simclr_steps.cli.options import GROUPS, REST, Step
 from simclr_steps.cli.table import STEPS
 from simclr_steps.files import canonical_json
+from simclr_steps.machine.logs import log
 from simclr_steps.machine.places import claimed
 from simclr_steps.machine.processes import leads
 from simclr_steps.machine.versions import version_line
@@ -93,6 +94,8 @@ def run(step: Step, arguments: argparse.Namespace) -> None:
     """
     given = keywords(step, arguments)
     with claimed(given["out"], _key(step, given)) if "out" in given and leads() else nullcontext():
+        if step.logs:
+            log.info("starting")  # what it imports takes seconds
         _function(step)(**given)
 
 
@@ -111,7 +114,7 @@ def _function(step: Step) -> Any:
 
 def _key(step: Step, given: dict[str, Any]) -> str:
     """Return a key that steps with the same result share: a hash of everything except how a step runs."""
-    content = {name: str(value) for name, value in given.items() if name not in {*GROUPS, "work", "workers"}}
+    content = {name: str(value) for name, value in given.items() if name not in {*GROUPS, "work", "workers", "logger"}}
     return hashlib.sha256(canonical_json([step.name, content]).encode()).hexdigest()[:16]
 
 

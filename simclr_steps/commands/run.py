@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
 from simclr_steps.settings.base import did_you_mean
 from simclr_steps.settings.reading import read_yaml
 
@@ -57,6 +58,7 @@ def run(config: Path, targets: list[str], *, slurm: bool, options: list[str]) ->
         target does not exist, or another run holds the lock.
     """
     words = command(config, targets, slurm=slurm, options=options)
+    log.info("Snakemake reads %s and plans, which takes some seconds", config)
     sys.stdout.flush()
     os.execv(words[0], words)  # noqa: S606 - no shell
 

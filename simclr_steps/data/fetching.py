@@ -15,7 +15,8 @@ from typing import Any
 from simclr_steps.data.known_sets import Original
 from simclr_steps.files import raise_if_full
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import Progress, log
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.progress import Progress
 
 _TIMEOUT = 60  # seconds without a byte
 _LEAST_SPEED = 1000  # bytes/s, within each interval

@@ -22,7 +22,8 @@ from simclr_steps.data.scaling import as_packed
 from simclr_steps.data.seen_values import SeenValues
 from simclr_steps.data.skipped import report_skipped
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import Progress, log
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.progress import Progress
 from simclr_steps.settings.image_format import ImageFormat
 
 NamedImages = tuple[list[str], Pixels]  # names, and their images [B, H, W, C]

@@ -26,8 +26,8 @@ from simclr_steps.data.tiles import Keep
 from simclr_steps.data.value_ranges import WaitingValues, fixed_limits, found_limits, mean_and_std
 from simclr_steps.files import scratch_folder, write_json
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import Progress
 from simclr_steps.machine.places import require_claim
+from simclr_steps.machine.progress import Progress
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.base import NO_LABEL, PACKED_SPLITS
 from simclr_steps.settings.image_format import Dtype, ImageFormat, Reading

@@ -17,7 +17,8 @@ from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import Progress, log
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.progress import Progress
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.labels import LabelBudget, WholeGroups, in_words

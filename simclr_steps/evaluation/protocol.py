@@ -35,7 +35,8 @@ from simclr_steps.evaluation.linear_probe import Array
 from simclr_steps.evaluation.neighbors import knn_right
 from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import write_json
-from simclr_steps.machine.logs import Progress, log
+from simclr_steps.machine.logs import log
+from simclr_steps.machine.progress import Progress
 from simclr_steps.networks.encoders import Encoder, hash_of_weights
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.evaluation import EvaluationSettings

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
-import time
+import sys
 from pathlib import Path
 
-from simclr_steps.durations import duration
+from simclr_steps.machine.console import Console
 from simclr_steps.machine.processes import leads
 
 log = logging.getLogger("simclr_steps")
@@ -20,7 +20,7 @@ def start_logging(step: str, file: Path | None, *, quiet: bool = False) -> None:
     On the console, which several steps may share, a line names what the step works on, too. A quiet step says only what
     warns or fails. As long as the program runs it holds a lock on `file`, by which `watch` knows that it does.
     """
-    console = logging.StreamHandler()
+    console = Console(sys.stderr)
     name = f"{step}{subject(file, step)}" if file else step
     console.setFormatter(logging.Formatter(f"%(asctime)s {name.replace('%', '%%')}: %(message)s", datefmt="%H:%M:%S"))
     handlers: list[logging.Handler] = [console]
@@ -28,6 +28,7 @@ def start_logging(step: str, file: Path | None, *, quiet: bool = False) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handler = _LogFile(file, mode="w+", encoding="utf-8")
         handler.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+        handler.addFilter(lambda record: not getattr(record, "in_passing", False))
         handlers.append(handler)
         _lock(handler)
     logging.basicConfig(level=logging.WARNING, handlers=handlers)
@@ -62,23 +63,3 @@ class _LogFile(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Be silent, where logging would show a traceback for each line."""
-
-
-class Progress:
-    """Says how far a long piece of work is, at most every `every` seconds: done, rate and time left."""
-
-    def __init__(self, what: str, total: float, unit: str = "images", every: float = 5.0) -> None:
-        self._what, self._total, self._unit, self._every = what, total, unit, every
-        self._started = self._last = time.monotonic()
-        self._done = 0.0
-
-    def add(self, count: float) -> None:
-        """Count what was done since the last time; say how far it is, if that was last said long enough ago."""
-        self._done += count
-        now = time.monotonic()
-        if now - self._last >= self._every and self._done:
-            self._last = now
-            rate = self._done / (now - self._started)
-            left = duration((self._total - self._done) / rate)
-            of_all = self._what, self._done, self._total, self._unit
-            log.info("%s %d of %d %s, %.0f %s/s, %s left", *of_all, rate, self._unit, left)

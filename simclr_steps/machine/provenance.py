@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from simclr_steps.machine.code_hash import code_hash
 
+_DISTRIBUTION = "simclr-workflow"
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -58,13 +59,33 @@ class Record:
         """Return the record, as JSON knows it."""
         return {
             **self._facts,
-            "command": shlex.join(sys.argv),
+            "command": _command(),
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self._clock, 2),
             "versions": _versions(),
             "hardware": _hardware(),
             "image": _image(),
         }
+
+
+def _command() -> str:
+    """Return the command line that runs this step again, in the same working folder, as a shell takes it.
+
+    What starts the step, such as Snakemake, may have it find the package in a folder that is gone later: only where
+    Python has none installed does the command name that folder.
+    """
+    words = [sys.executable, "-P", "-m", "simclr_steps", *sys.argv[1:]]  # -P: no module from the working folder
+    if not _is_installed():
+        words = ["env", f"PYTHONPATH={Path(__file__).parents[2]}", *words]
+    return shlex.join(words)
+
+
+def _is_installed() -> bool:
+    try:
+        importlib.metadata.version(_DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _versions() -> dict[str, str]:

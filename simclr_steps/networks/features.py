@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import Progress
+from simclr_steps.machine.progress import Progress
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.networks.precision import ieee_fp32
 from simclr_steps.settings.sizes import Size

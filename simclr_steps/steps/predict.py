@@ -17,8 +17,9 @@ from simclr_steps.data.packed import Pixels, read_images, read_packed
 from simclr_steps.data.parts import PATTERN, Part
 from simclr_steps.data.splits import Rows
 from simclr_steps.files import check_replaceable, checksum, whole_folder, write_json
-from simclr_steps.machine.logs import Progress, log
+from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.progress import Progress
 from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import check_images, images_at_a_time, network_input

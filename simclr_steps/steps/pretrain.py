@@ -14,6 +14,7 @@ from simclr_steps.data.first_labels import first_labels
 from simclr_steps.data.packed import read_images, read_packed
 from simclr_steps.data.requirements import require_batch
 from simclr_steps.data.splits import drawn_while_training, labeled_rows
+from simclr_steps.durations import per_second
 from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
@@ -33,12 +34,12 @@ from simclr_steps.methods.verdict import verdict
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.from_scratch import draw_brought_weights
-from simclr_steps.networks.user_code import augmentation_code
+from simclr_steps.networks.user_code import augmentation_code, own_function
 from simclr_steps.settings.pretrain import FittedPretrain, PretrainSettings
 from simclr_steps.training.compiled import Compiled
 from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images
-from simclr_steps.training.loggers import TensorBoard
+from simclr_steps.training.loggers import Loggers
 from simclr_steps.training.published import kept, place_folder
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.sync_batch_norm import batch_norms
@@ -59,6 +60,7 @@ def pretrain(
     weights: Path | None = None,
     weights_sha256: str | None = None,
     parent: Path | None = None,
+    logger: str | None = None,
     hardware: Hardware,
     saving: Saving = NORMAL_SAVING,
 ) -> None:
@@ -76,7 +78,9 @@ def pretrain(
 
     `weights` is what download_weights wrote, for `init: published`, and `weights_sha256` what the user's file must have
     that `init` names. `parent` is the folder of the pretraining that `settings.parent` describes, on the same images
-    from the same seed: the training goes on from its end.
+    from the same seed: the training goes on from its end. `logger` is `module:function`, which makes a logger of
+    Lightning that gets each epoch's row, too; it is called with `name`, that of `out`, and `version`, which stays the
+    same when the training resumes. It changes no result.
     """
     check_not_read(out, parent)
     check_replaceable(out, _OWN)
@@ -84,6 +88,7 @@ def pretrain(
     fitted = fitted_to(packed.images["train"], settings)
     require_batch(packed.images["train"], data.name, fitted.global_batch_size)
     own_code = augmentation_code(settings.augmentation)
+    make_logger = own_function(logger, "--logger") if logger else None
     record = Record("pretrain", settings, packed.pixel_hash, seed, own_code)
     images, hold_out = (Images([read_images(data, split)]) for split in ("train", "validation"))
     devices = hardware.claim()
@@ -119,14 +124,16 @@ def pretrain(
         module = SimCLR(fitted, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers, state=state)
         history = History(module, from_start=True)
         candidates = Candidates(history, module.encoder, fitted.epochs, from_start=bool(first or end))
-        curves = TensorBoard(history, folder / "tensorboard")
+        told = {"seed": seed, **fitted.model_dump(mode="json")}
+        own_logger = make_logger and partial(make_logger, name=str(out), version=folder.name)
+        loggers = Loggers(history, folder, told, own_logger)
         trainer = build_trainer(
             devices,
             precision=settings.precision,
             epochs=fitted.epochs,
             callbacks=[
                 *_compiled(fitted, module, devices),
-                *resumable(folder / "training.ckpt", saving, seed, history, candidates, curves),
+                *resumable(folder / "training.ckpt", saving, seed, history, candidates, loggers),
             ],
         )
         at_once = settings.micro_batch_size or settings.views * fitted.global_batch_size // trainer.world_size
@@ -144,9 +151,9 @@ def pretrain(
                 log.info("kept for `continue`: the optimizer's state, %s, %.1f MB", OPTIMIZER, size)
                 numbers = fitted.model_dump(include={"epochs", "global_batch_size"})
                 facts = {"verdict": found, "hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
-                _write(published, module.encoder, candidates, history, curves, record, facts)
+                _write(published, module.encoder, candidates, history, loggers, record, facts)
     last = history.rows[-1]
-    log.info("done: loss %.4f, %.0f images/s, written to %s", last["loss"], last["images_per_second"], out)
+    log.info("done: loss %.4f, %s images/s, written to %s", last["loss"], per_second(last["images_per_second"]), out)
 
 
 def _check_processes(settings: FittedPretrain, processes: int) -> None:
@@ -176,7 +183,7 @@ def _write(
     encoder: Encoder,
     candidates: Candidates,
     history: History,
-    curves: TensorBoard,
+    loggers: Loggers,
     record: Record,
     facts: dict[str, Any],
 ) -> None:
@@ -192,6 +199,6 @@ def _write(
         [{"file": name, **{column: row[column] for column in columns}} for name, row in rows.items()],
     )
     write_table(folder / "history.csv", history.rows)
-    curves.publish(folder / "tensorboard")
+    loggers.publish(folder / "tensorboard")
     write_json(folder / "run.json", {**record.finish(), "architecture": architecture.model_dump(mode="json"), **facts})
     write_json(folder / CHECKSUMS, checksums(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +10,15 @@ import lightning.pytorch as L
 import torch
 from torch import Tensor
 
-from simclr_steps.durations import duration
+from simclr_steps.durations import duration, per_second
 from simclr_steps.machine.logs import log
+from simclr_steps.machine.progress import Bar, Cadence
 from simclr_steps.training.distributed import mean_of_all
 from simclr_steps.training.module import Trained
 
-SPEAK_EVERY_SECONDS = 5.0
-_EPOCHS_SPEAK_EVERY_SECONDS = 2.0
+# Lines come at these distances first, and then at shares of the time so far: in ten hours fewer than 200.
+SPEAK_EVERY_SECONDS, _SPEAK_GROWTH = 5.0, 0.1
+_EPOCHS_SPEAK_EVERY_SECONDS, _EPOCHS_SPEAK_GROWTH = 2.0, 0.06
 _SPOKEN = {  # what is said of an epoch, if it was measured
     "loss": "loss {:.4f}",
     "accuracy": "accuracy {:.1%}",
@@ -25,7 +26,6 @@ _SPOKEN = {  # what is said of an epoch, if it was measured
     "validate_accuracy": "hold-out accuracy {:.1%}",
     "validate_knn_accuracy": "hold-out kNN {:.1%}",
     "learning_rate": "learning rate {:.2e}",
-    "images_per_second": "{:.0f} images/s",
 }
 
 
@@ -44,9 +44,14 @@ class History(L.Callback):
         self._sums: dict[str, Tensor] = {}
         self._seconds = self._epoch_began = 0.0
         self._learning_rate = 0.0
-        self._clock = self._spoke = time.monotonic()
-        self._spoke_of_epoch = -math.inf
         self._first_step = 0
+        self._start_clocks()
+
+    def _start_clocks(self) -> None:
+        self._clock = time.monotonic()
+        self._lines = Cadence(SPEAK_EVERY_SECONDS, _SPEAK_GROWTH)
+        self._lines_of_epochs = Cadence(_EPOCHS_SPEAK_EVERY_SECONDS, _EPOCHS_SPEAK_GROWTH, at_once=True)
+        self._bar = Bar()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed training needs; every process calls it, and what one returns is for all."""
@@ -64,7 +69,7 @@ class History(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Start the clock, and judge what the training starts from."""
-        self._clock = self._spoke = time.monotonic()
+        self._start_clocks()
         self._first_step = trainer.global_step
         if self._from_start and not self.rows:
             measured = self._measured()
@@ -85,19 +90,23 @@ class History(L.Callback):
             total = self._sums.get(name)
             value = value.detach().to(torch.float64)
             self._sums[name] = value if total is None else total.to(value.device) + value
-        if time.monotonic() - self._spoke >= SPEAK_EVERY_SECONDS:
+        is_line = self._lines.is_due()
+        if is_line or self._bar.is_due():
             pace = self._pace(trainer)
             now = {"loss": float(outputs["loss"]), "images_per_second": self._module.images_per_step / pace}
-            self._speak(trainer, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", now)
+            self._speak(trainer, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", now, in_passing=not is_line)
 
     def _pace(self, trainer: L.Trainer) -> float:
         """Return the seconds that a step takes, with all that happens between steps."""
         return (time.monotonic() - self._clock) / max(1, trainer.global_step - self._first_step)
 
-    def _speak(self, trainer: L.Trainer, what: str, row: Mapping[str, Any]) -> None:
-        steps_left = self._module.steps_per_epoch * (trainer.max_epochs or 0) - trainer.global_step
-        log.info("%s", ", ".join([what, *_facts(row), f"{duration(steps_left * self._pace(trainer))} left"]))
-        self._spoke = time.monotonic()
+    def _speak(self, trainer: L.Trainer, what: str, row: Mapping[str, Any], *, in_passing: bool = False) -> None:
+        steps = self._module.steps_per_epoch * (trainer.max_epochs or 0)
+        left = duration((steps - trainer.global_step) * self._pace(trainer))
+        text = ", ".join([what, *_facts(row), f"{per_second(row['images_per_second'])} images/s", f"{left} left"])
+        self._bar.tell(trainer.global_step / steps, text, in_passing=in_passing)
+        if not in_passing:
+            self._lines.note()
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Close the epoch's row and say what is in it, unless the last such line was just said."""
@@ -114,12 +123,11 @@ class History(L.Callback):
             means,
             measured,
             learning_rate=self._learning_rate,
-            images_per_second=round(rate, 1),
+            images_per_second=float(f"{rate:.6g}"),
         )
-        since = time.monotonic() - self._spoke_of_epoch
-        if since >= _EPOCHS_SPEAK_EVERY_SECONDS or epoch == trainer.max_epochs:
+        if self._lines_of_epochs.is_due() or epoch == trainer.max_epochs:
             self._speak(trainer, f"after epoch {epoch}/{trainer.max_epochs}", self.rows[-1])
-            self._spoke_of_epoch = time.monotonic()
+            self._lines_of_epochs.note()
 
     def _measured(self) -> Mapping[str, float | None]:
         with torch.compiler.set_stance("force_eager"):  # to compile for evaluation, too, would not pay

@@ -1,80 +1,169 @@
-"""A training's history as TensorBoard reads it, while it grows."""
+"""A training's history as others read it while it grows: TensorBoard, a CSV file, and a logger of the user's own."""
 
 from __future__ import annotations
 
 import shutil
+import threading
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as L
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
+from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.training.history import History
 
+_TENSORBOARD, _CSV, _OWN = "TensorBoard", "CSV", "--logger"
+Row = Mapping[str, Any]
 
-class TensorBoard(L.Callback):
-    """Writes each row of a history into an event file; a resumed training writes all its rows anew, so none is doubled.
 
-    Every column is a scalar over the updates made so far. It must stand behind the history among the callbacks, and
-    does nothing if the package tensorboard is missing or the disk is full: it never ends a training.
+class Loggers(L.Callback):
+    """Passes the rows of a history on to loggers of Lightning. It must stand behind the history among the callbacks.
+
+    Every column is a metric over the updates made so far. A resumed training begins TensorBoard's folder and the CSV
+    file anew with all rows, so that none is doubled or missing. The user's own logger gets those that are new: one that
+    a killed training had not saved comes again, with the same values. A logger that fails gets no more rows, and never
+    ends a training.
+
+    Parameters
+    ----------
+    folder
+        Gets the folders tensorboard and csv.
+    hyperparameters
+        What the loggers are told before the first row.
+    own
+        Makes the user's own logger.
     """
 
-    def __init__(self, history: History, folder: Path) -> None:
-        self._history, self._folder = history, folder
-        self._writer: Any = None
-        self._written = 0
+    def __init__(
+        self,
+        history: History,
+        folder: Path,
+        hyperparameters: Mapping[str, Any],
+        own: Callable[[], Any] | None = None,
+    ) -> None:
+        self._history, self._hyperparameters, self._own = history, dict(hyperparameters), own
+        self._tensorboard, self._csv = folder / "tensorboard", folder / "csv"
+        self._loggers: dict[str, Logger] = {}
+        self._logged = 0
+        self._open = ExitStack()
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Start over with the existing rows."""
+        """Make the loggers, and log the existing rows.
+
+        Raises
+        ------
+        UserError
+            When the user's own function fails, or returns no logger.
+        """
         if not trainer.is_global_zero:
             return
-        shutil.rmtree(self._folder, ignore_errors=True)
-        try:
-            from tensorboard.summary.writer.record_writer import RecordWriter
-        except ImportError:
-            log.info("TensorBoard logs are not written because the package tensorboard is not installed")
-            return
-        try:
-            self._folder.mkdir(parents=True)
-            file = self._folder / f"events.out.tfevents.{int(time.time())}"
-            self._writer = RecordWriter(file.open("wb"))
-            self._write(file_version="brain.Event:2")
-        except OSError as error:
-            self._give_up(error)
-        self._write_new_rows()
+        self._open.enter_context(_quiet_writer())
+        rows = self._history.rows
+        self._logged = len(rows)
+        if self._own:
+            self._loggers[_OWN] = logger = self._own()
+            if not isinstance(logger, Logger):
+                raise UserError(f"{_OWN}: it returned {type(logger).__name__}: return a logger of Lightning")
+            with self._kept_up(_OWN):
+                logger.log_hyperparams(self._hyperparameters)
+            if not trainer.global_step:
+                self._log(_OWN, rows)
+        with self._kept_up(_TENSORBOARD):
+            self._begin_tensorboard(rows)
+        with self._kept_up(_CSV):
+            shutil.rmtree(self._csv, ignore_errors=True)
+            self._loggers[_CSV] = CSVLogger(self._csv.parent, name="", version=self._csv.name)
+            self._loggers[_CSV].log_hyperparams(self._hyperparameters)
+            self._log(_CSV, rows)
+
+    def _begin_tensorboard(self, rows: Sequence[Row]) -> None:
+        """Write the existing rows at the times at which they would have been logged without a break."""
+        shutil.rmtree(self._tensorboard, ignore_errors=True)
+        logger = TensorBoardLogger(
+            self._tensorboard.parent, name="", version=self._tensorboard.name, default_hp_metric=False
+        )
+        self._loggers[_TENSORBOARD] = logger
+        for row in rows[:-1]:
+            at = time.time() - rows[-1]["seconds"] + row["seconds"]
+            for column, value in _metrics(row).items():
+                logger.experiment.add_scalar(column, value, row["step"], at)
+        for row in rows[-1:]:  # with metrics, as TensorBoard shows no hyperparameters without
+            logger.log_hyperparams(self._hyperparameters, _metrics(row), row["step"])
+        logger.save()
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Write the epoch's row."""
-        self._write_new_rows()
+        """Log the epoch's row."""
+        rows = self._history.rows[self._logged :]
+        self._logged += len(rows)
+        for name in list(self._loggers):
+            self._log(name, rows)
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Have the loggers write what they still hold."""
+        self._close("success")
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        """Do the same when the training fails or is left."""
+        self._close("failed")
 
     def publish(self, folder: Path) -> None:
-        """Copy the event file, if there is one, into a new folder."""
-        for file in self._folder.glob("*"):
+        """Copy what TensorBoard reads, if there is anything, into a new folder."""
+        for file in self._tensorboard.glob("*"):
             folder.mkdir(exist_ok=True)
             shutil.copyfile(file, folder / file.name)
 
-    def _write_new_rows(self) -> None:
-        rows = self._history.rows[self._written :]
-        if not self._writer or not rows:
-            return
-        began = time.time() - rows[-1]["seconds"]  # so that TensorBoard's clock shows the time that training took
-        try:
+    def _log(self, name: str, rows: Sequence[Row]) -> None:
+        with self._kept_up(name):
             for row in rows:
-                shown = {k: v for k, v in row.items() if v is not None and k not in ("step", "seconds")}
-                values = [{"tag": column, "simple_value": value} for column, value in shown.items()]
-                self._write(began + row["seconds"], step=row["step"], summary={"value": values})
-            self._writer.flush()
-        except OSError as error:
-            self._give_up(error)
-        self._written += len(rows)
+                self._loggers[name].log_metrics(_metrics(row), row["step"])
+            self._loggers[name].save()
 
-    def _write(self, at: float | None = None, **content: Any) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
+    def _close(self, status: str) -> None:
+        for name, logger in list(self._loggers.items()):
+            with self._kept_up(name):
+                logger.finalize(status)
+        self._loggers = {}
+        self._open.close()
 
-        event = Event(wall_time=time.time() if at is None else at, **content)
-        self._writer.write(event.SerializeToString())
+    @contextmanager
+    def _kept_up(self, name: str) -> Iterator[None]:
+        """Give a logger up, and say so, when it fails in the block."""
+        try:
+            yield
+        except Exception as error:
+            cause = error.__cause__ or error  # what a logger makes of a full disk differs
+            if isinstance(cause, ImportError):
+                log.info("nothing is logged for %s because its package is not installed", name)
+            else:
+                reason = (isinstance(cause, OSError) and cause.strerror) or f"{type(cause).__name__}: {cause}"
+                log.warning("warning: nothing more is logged for %s (%s)", name, reason)
+            logger = self._loggers.pop(name, None)
+            with suppress(Exception):
+                if logger:
+                    logger.finalize("failed")
 
-    def _give_up(self, error: OSError) -> None:
-        log.warning("warning: no more TensorBoard logs are written (%s: %s)", self._folder, error.strerror)
-        self._writer = None
+
+def _metrics(row: Row) -> dict[str, float]:
+    """Return what was measured at a row's step."""
+    return {column: value for column, value in row.items() if value is not None and column not in ("step", "seconds")}
+
+
+@contextmanager
+def _quiet_writer() -> Iterator[None]:
+    """Let TensorBoard's thread fail without a traceback on the console: the next call tells what it failed of."""
+    before = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if not type(failed.thread).__module__.startswith("tensorboard."):
+            before(failed)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before

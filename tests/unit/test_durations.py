@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simclr_steps.durations import duration
+from simclr_steps.durations import duration, per_second
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,10 @@ from simclr_steps.durations import duration
 )
 def test_a_duration_has_the_units_that_tell_it(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"), [(1234.5, "1234"), (9.97, "10"), (5.64, "5.6"), (1.0, "1"), (0.4, "0.4"), (0.0123, "0.012")]
+)
+def test_a_rate_is_never_0(rate: float, text: str) -> None:
+    assert per_second(rate) == text

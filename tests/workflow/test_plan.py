@@ -78,8 +78,10 @@ def test_runs_of_a_grid_take_the_hold_out_and_only_the_winner_by_itself_the_test
 
 def test_options_of_a_training_that_are_hardware_are_set_as_resources(fresh: Project) -> None:
     resources = ("pretrain:workers=2", "pretrain:compile=never", "pretrain:save_minutes=5", "finetune:save_minutes=3")
-    shown = fresh.dry_run("--printshellcmds", "--cores", "2", "--set-resources", *resources).stdout
-    assert re.search(r"pretrain --settings .* --workers 2 --compile never --save-minutes 5 --log", shown)
+    own = "pretrain:logger=my_loggers:wandb;true"  # which must mean nothing to the shell
+    shown = fresh.dry_run("--printshellcmds", "--cores", "2", "--set-resources", *resources, own).stdout
+    options = "--workers 2 --compile never --save-minutes 5 --logger 'my_loggers:wandb;true'"
+    assert re.search(rf"pretrain --settings .* {options} --log", shown)
     assert re.search(r"finetune --settings .* --save-minutes 3 --log", shown)
     assert "--save-minutes" not in fresh.dry_run("--printshellcmds", "--cores", "2").stdout
 

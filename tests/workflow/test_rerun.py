@@ -198,7 +198,7 @@ def test_code_of_an_own_encoder_or_augmentation_plans_its_pretraining_and_a_comm
 
 
 def test_hardware_plans_nothing(project: Project) -> None:
-    resources = ("gpu=2", "processes=2", "workers=2", "compile=never", "save_minutes=5")
+    resources = ("gpu=2", "processes=2", "workers=2", "compile=never", "save_minutes=5", "logger=my_loggers:wandb")
     options = ("--set-threads", "pretrain=1", "umap=2", "--set-resources", *(f"pretrain:{one}" for one in resources))
     assert project.plan("--cores", "1", "--resources", "gpu=3", *options) == set()
     assert project.plan("--profile", "workflow/profiles/workstation", CUDA_VISIBLE_DEVICES="0") == set()

@@ -146,7 +146,7 @@ def options(*names):
 
     def given(wildcards, resources):
         set_ones = [name for name in names if name in resources.keys()]
-        return " ".join(f"--{name.replace('_', '-')} {getattr(resources, name)}" for name in set_ones)
+        return " ".join(f"--{name.replace('_', '-')} {shlex.quote(str(getattr(resources, name)))}" for name in set_ones)
 
     return given
 

@@ -39,7 +39,7 @@ rule pretrain:
         step=command("pretrain"),
         gpus=gpus,
         time_budget=time_budget,
-        options=options("workers", "compile", "save_minutes"),
+        options=options("workers", "compile", "save_minutes", "logger"),
     shell:
         "{params.label} --settings {params.of_data} --data {params.data:q}"
         " --out {params.labels:q} --quiet --log {log.label:q} &&"

@@ -136,7 +136,7 @@ def test_a_missing_dependency_is_named_with_the_ways_to_install_it(step: str, mo
     ended = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert f"error: {module} is not installed: install requirements.lock of simclr-workflow 0." in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.count("\n") == 2 and ": starting\n" in ended.stderr  # said before the import
 
 
 @pytest.mark.parametrize("cause", ["stop", "None"])

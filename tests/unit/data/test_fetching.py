@@ -22,7 +22,7 @@ from simclr_steps.data import fetching
 from simclr_steps.data.fetching import fetch
 from simclr_steps.data.known_sets import Original
 from simclr_steps.machine.errors import UserError
-from simclr_steps.machine.logs import Progress
+from simclr_steps.machine.progress import Progress
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
 FILE = Original("images.bin", hashlib.md5(CONTENT).hexdigest(), len(CONTENT))
@@ -228,7 +228,7 @@ def test_a_download_shows_how_far_it_is(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "simclr_steps")
-    monkeypatch.setattr(fetching, "Progress", partial(Progress, every=0))
+    monkeypatch.setattr(fetching, "Progress", partial(Progress, every=0, growth=0))
     fetch(FILE, [server.base("good")], tmp_path)
     said = re.findall(r"fetched of images.bin (\d+) of 2097 kB, \d+ kB/s, \d+ s left", caplog.text)
     kilobytes = [int(number) for number in said]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import logging
-import re
 import shutil
 import subprocess
 import sys
@@ -13,28 +11,9 @@ from pathlib import Path
 import pytest
 
 from simclr_steps.machine.locks import is_locked
-from simclr_steps.machine.logs import Progress, subject
+from simclr_steps.machine.logs import subject
 from tests.unit.step_processes import run, said
 from tests.unit.stoppable_trainings import arguments, folder_for
-
-
-def test_progress_reports_done_rate_and_time_left(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        progress = Progress("packed", 400, every=0)
-        progress.add(0)
-        progress.add(60)
-        progress.add(40)
-    said = caplog.messages[-1]
-    assert re.fullmatch(r"packed 100 of 400 images, \d+ images/s, 0 s left", said)
-
-
-def test_progress_is_told_no_more_often_than_asked(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        progress = Progress("packed", 400, every=1000)
-        for _ in range(400):
-            progress.add(1)
-    assert caplog.messages == []
-
 
 SPEAK = """
 import sys

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import subprocess
+import sys
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import torch
 
+from simclr_steps.files import read_json
+from simclr_steps.machine import provenance
 from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.umap import UmapSettings
@@ -53,3 +59,25 @@ def test_record_names_the_image_that_a_step_runs_in(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SIMCLR_IMAGE", "simclr.sif")
     monkeypatch.setenv("SIMCLR_IMAGE_SHA256", "d1935t")
     assert record.finish()["image"] == {"file": "simclr.sif", "sha256": "d1935t"}
+
+
+def test_recorded_command_makes_the_result_again_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "its originals.json"
+    words = ["download", "--settings", '{"source": "digits"}', "--folder", "originals", "--out", out.name]
+    command = [sys.executable, "-m", "simclr_steps", *words]
+    root = str(Path(provenance.__file__).parents[2])
+    subprocess.run(command, check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}, capture_output=True)
+    made = read_json(out)
+
+    def make_again(command: str) -> None:
+        out.unlink()
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=clean, capture_output=True)
+        assert read_json(out)["files"] == made["files"]
+
+    make_again(made["run"]["command"])
+    monkeypatch.setattr(provenance, "_DISTRIBUTION", "not-installed")  # the command has to say where the package is
+    monkeypatch.setattr(sys, "argv", ["__main__.py", *words])
+    command_with_place = Record("download", None, None).finish()["command"]
+    assert f"PYTHONPATH={root}" in command_with_place
+    make_again(command_with_place)

@@ -16,8 +16,8 @@ from simclr_steps.data.packed import Split, read_description
 from simclr_steps.evaluation import protocol
 from simclr_steps.evaluation.protocol import VIEWS
 from simclr_steps.files import checksum
-from simclr_steps.machine.logs import Progress
 from simclr_steps.machine.options import Hardware
+from simclr_steps.machine.progress import Progress
 from simclr_steps.networks.encoders import load_network
 from simclr_steps.settings.compared import ComparedSettings, RandomNetwork
 from simclr_steps.settings.evaluation import EvaluationSettings
@@ -109,7 +109,7 @@ def test_an_encoder_in_a_file_measures_as_it_does_by_itself_and_its_file_is_reco
     data, encoder, asked = write_packed(FEW), write_encoder(), EvaluationSettings(labels=[20], draws=1)
     evaluate(asked, encoder=encoder, data=data, seed=0, out=tmp_path / "simclr", hardware=CPU)
     settings = ComparedSettings.model_validate({**asked.model_dump(), "network": {"weights": str(encoder)}})
-    monkeypatch.setattr(protocol, "Progress", partial(Progress, every=0))
+    monkeypatch.setattr(protocol, "Progress", partial(Progress, every=0, growth=0))
     with caplog.at_level("INFO"):
         compare(settings, data=data, out=tmp_path / "file", hardware=CPU)
     said = re.findall(r"features of (\d+) of 330 images and views, \d+ images and views/s, .+ left", caplog.text)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import logging
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from simclr_steps.durations import per_second
 from simclr_steps.files import read_table
+from simclr_steps.machine import progress
 from simclr_steps.training import history as history_module
+from simclr_steps.training.history import History
+from simclr_steps.training.module import Trained
 from tests.unit.pretraining import OWN, train
 
 
@@ -27,7 +33,7 @@ def test_console_reports_epochs_without_flooding_and_always_the_last_one(
     assert lines[1] == (
         f"after epoch 3/3, loss {float(last['loss']):.4f}, hold-out loss {float(last['validate_loss']):.4f}, "
         f"hold-out kNN {float(last['validate_knn_accuracy']):.1%}, learning rate {float(last['learning_rate']):.2e}, "
-        f"{float(last['images_per_second']):.0f} images/s, 0 s left"
+        f"{per_second(float(last['images_per_second']))} images/s, 0 s left"
     )
 
 
@@ -51,3 +57,34 @@ def test_history_records_the_learning_rate_of_each_epochs_last_update(
         "step": [peak, peak, peak / 10, peak / 100],
     }[schedule]
     assert [float(row["learning_rate"]) for row in rows] == pytest.approx(expected, rel=1e-6)
+
+
+class Slow(Trained):
+    steps_per_epoch, images_per_step = 30, 1
+
+    def validate(self) -> dict[str, float]:
+        return {}
+
+
+@pytest.mark.parametrize("seconds_per_step", [1, 3, 10, 30, 120])
+def test_a_training_of_ten_hours_says_at_most_200_lines_and_a_true_rate(
+    seconds_per_step: float, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, module = SimpleNamespace(now=0.0), Slow()
+    for wherever in (progress, history_module):
+        monkeypatch.setattr(wherever, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    history, optimizer = History(module), SimpleNamespace(param_groups=[{"lr": 0.1}])
+    epochs = int(36_000 / seconds_per_step / module.steps_per_epoch)
+    trainer: Any = SimpleNamespace(max_epochs=epochs, current_epoch=0, global_step=0, optimizers=[optimizer])
+    loss = torch.tensor(1.0)
+    with caplog.at_level(logging.INFO):
+        history.on_train_start(trainer, module)
+        for trainer.current_epoch in range(epochs):
+            for batch in range(module.steps_per_epoch):
+                clock.now += seconds_per_step
+                trainer.global_step += 1
+                history.on_train_batch_start(trainer)
+                history.on_train_batch_end(trainer, module, loss, None, batch)
+            history.on_train_epoch_end(trainer, module)
+    assert 30 < len(caplog.messages) <= 200
+    assert all(f"{per_second(1 / seconds_per_step)} images/s" in line for line in caplog.messages)
