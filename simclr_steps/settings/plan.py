@@ -94,8 +94,8 @@ class Plan:
     def explore(self, dataset: str, by: JudgedBy = "test") -> ExploreOfDataset:
         """Return how the images of a data set are looked through."""
         display = self.config.datasets[dataset].display
-        shown = {"display": display, "pictures": self.config.page.pictures}
-        return ExploreOfDataset(**dict(self.config.explore), **shown, judged_by=by)
+        pictures = self.config.page.pictures
+        return ExploreOfDataset(**dict(self.config.explore), display=display, pictures=pictures, judged_by=by)
 
     @property
     def predicted(self) -> dict[str, list[str]]:

@@ -25,5 +25,5 @@ def test_a_matrix_is_told_by_its_diagonal_and_tiles_by_what_stands_below_them() 
     counts = pd.DataFrame([[9, 1], [5, 5]], index=["cat", "dog"], columns=["cat", "dog"])
     assert alt_text(draw_confusions({"tuned": counts})).endswith("in the diagonal, cat 90, dog 50.")
     tiles = np.zeros((2, 4, 4, 3), dtype=np.uint8)
-    wrong = Mistakes(tiles, ["cat\n→ dog\n99 %", "dog\n→ cat\n75 %"], 2, 10, None, [])
+    wrong = Mistakes(tiles, ["cat\n→ dog\n99 %", "dog\n→ cat\n75 %"], 2, 10, None, [], [])
     assert alt_text(draw_mistakes({"tuned": wrong})) == "tuned, 2 of 10 images wrong: cat → dog 99 %; dog → cat 75 %."
