@@ -14,5 +14,5 @@ def duration(seconds: float) -> str:
 
 
 def per_second(rate: float) -> str:
-    """Return a number per second as people write it: 1234, 5.6 and 0.078, never 0."""
-    return f"{rate:.0f}" if rate >= 9.95 else f"{rate:.2g}"
+    """Return a number per second as people write it: 1,234, 5.6 and 0.078, never 0."""
+    return f"{rate:,.0f}" if rate >= 9.95 else f"{rate:.2g}"

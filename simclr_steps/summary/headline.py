@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from simclr_steps.durations import duration
+from simclr_steps.durations import duration, per_second
 from simclr_steps.summary.budgets import budgets, in_order, written
 from simclr_steps.summary.intervals import Spread, of_seeds_and_draws, spread_of
 from simclr_steps.summary.parents import sentences as per_image
@@ -226,7 +226,7 @@ def _penalty(rows: pd.DataFrame) -> str:
 
 def _cost(rows: pd.DataFrame) -> str:
     pretrain = rows[rows["stage"] == "pretrain"].groupby("metric")["value"].mean()
-    speed = f"{pretrain['images_per_second']:,.0f} images/s"
+    speed = f"{per_second(pretrain['images_per_second'])} images/s"
     took = duration(pretrain["seconds"])
     epochs = "1 epoch" if pretrain["epochs"] == 1 else f"{pretrain['epochs']:g} epochs"
     return f"Pretraining: {epochs} in {took}, {speed}{_over_seeds(rows)}."

@@ -24,7 +24,7 @@ def test_a_duration_has_the_units_that_tell_it(seconds: float, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("rate", "text"), [(1234.5, "1234"), (9.97, "10"), (5.64, "5.6"), (1.0, "1"), (0.4, "0.4"), (0.0123, "0.012")]
+    ("rate", "text"), [(1234.5, "1,234"), (9.97, "10"), (5.64, "5.6"), (1.0, "1"), (0.4, "0.4"), (0.0123, "0.012")]
 )
 def test_a_rate_is_never_0(rate: float, text: str) -> None:
     assert per_second(rate) == text

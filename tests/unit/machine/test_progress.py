@@ -18,7 +18,7 @@ def test_progress_reports_done_rate_and_time_left(caplog: pytest.LogCaptureFixtu
         progress.add(0)
         progress.add(60)
         progress.add(40)
-    assert re.fullmatch(r"packed 100 of 400 images, \d+ images/s, 0 s left", caplog.messages[-1])
+    assert re.fullmatch(r"packed 100 of 400 images, [\d,]+ images/s, 0 s left", caplog.messages[-1])
 
 
 def test_progress_is_told_no_more_often_than_asked(caplog: pytest.LogCaptureFixture) -> None:

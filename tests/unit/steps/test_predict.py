@@ -84,7 +84,7 @@ def arguments(data: Path, model: Path, out: Path) -> list[str]:
 
 def assert_one_speaks(text: str) -> None:
     """Assert that one process of several speaks, and that Lightning advertises nothing."""
-    progress = re.compile(r"predicted \d+ of \d+ images, [\d.]+ images/s, .* left$")  # every 5 s, on a slow machine
+    progress = re.compile(r"predicted \d+ of \d+ images, [\d.,]+ images/s, .* left$")  # every 5 s, on a slow machine
     assert len([line for line in text.splitlines() if not progress.search(line)]) == 1, text
 
 

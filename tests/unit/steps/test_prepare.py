@@ -172,7 +172,7 @@ def test_decoding_shows_how_far_it_is(
     monkeypatch.setattr(packed_writer, "_CHUNK_BYTES", 8 * 8 * 3 * 4)
     path = photos(tmp_path / "images", *(f"{n}.png" for n in range(12)))
     run(tmp_path, {"source": "folder", "path": path, "image_size": 8})
-    said = re.findall(r"packed (\d+) of 12 images, [\d.]+ images/s, \d+ s left", caplog.text)
+    said = re.findall(r"packed (\d+) of 12 images, [\d.,]+ images/s, \d+ s left", caplog.text)
     assert said == ["4", "8", "12"]
 
 
