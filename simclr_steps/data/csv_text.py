@@ -6,6 +6,10 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
+import pandas as pd
+
+from simclr_steps.data.image_tables import as_cell
+
 
 def csv_text(columns: Mapping[str, Sequence[str]], rows: Iterable[int] | None = None) -> str:
     """Return a CSV file of columns of equal length, or of some of their rows."""
@@ -19,3 +23,13 @@ def csv_text(columns: Mapping[str, Sequence[str]], rows: Iterable[int] | None = 
         # Python 3.11 and 3.12 leave a carriage return unquoted, which ends a line when it is read.
         (all_quoted if any("\r" in cell for cell in line) else minimal).writerow(line)
     return table.getvalue()
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Return a table as a CSV file in which names are marked that would be read as missing, as in table.csv."""
+    columns = {}
+    for name, values in table.items():
+        cells = zip(values.astype(str), values.isna(), strict=True)
+        mark = str if name == "source" else as_cell
+        columns[str(name)] = ["" if missing else mark(text) for text, missing in cells]
+    return csv_text(columns)

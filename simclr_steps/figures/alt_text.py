@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
+from simclr_steps.figures.plots import named_marks
+
 _MOST_PANELS = 4  # that are told in full: a longer text is harder to follow than the tables
 
 
@@ -30,7 +32,7 @@ def _panel(axes: Axes) -> str:
 
 
 def _lines(axes: Axes) -> Iterator[str]:
-    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+    for label, handle in named_marks(axes):
         line: Any = handle[0] if isinstance(handle, ErrorbarContainer) else handle
         heights = np.asarray(line.get_ydata(), dtype=np.float64)
         heights = heights[np.isfinite(heights)]

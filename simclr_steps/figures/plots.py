@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from simclr_steps.figures.fonts import use_installed_fonts
 from simclr_steps.files import whole_file
@@ -135,6 +136,12 @@ def draw_reference(axes: Axes, height: float, name: str) -> None:
     axes.axhline(height, label=name, **_REFERENCE)  # type: ignore[arg-type]
 
 
+def named_marks(axes: Axes) -> list[tuple[str, Any]]:
+    """Return what has a name in a panel, lines to compare others with last."""
+    named = zip(*reversed(axes.get_legend_handles_labels()), strict=True)
+    return sorted(named, key=lambda one: isinstance(one[1], Line2D) and one[1].get_zorder() == _REFERENCE["zorder"])
+
+
 def share_y(drawn: Sequence[Axes]) -> None:
     """Give panels that are to be compared the same range upwards."""
     limits = [axes.get_ylim() for axes in drawn]
@@ -144,7 +151,7 @@ def share_y(drawn: Sequence[Axes]) -> None:
 
 def share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
     """Name every series once, below all panels, and make the figure higher by that."""
-    handles = {label: handle for axes in drawn for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    handles = {label: handle for axes in drawn for label, handle in named_marks(axes)}
     letters = _LETTERS_PER_INCH * figure.get_figwidth()
     columns = int(max(1, min(3, letters // (longest_line(handles) + 6))))
     rows = -(-len(handles) // columns)

@@ -29,16 +29,26 @@ class Console(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, or draw the bar anew."""
-        share: float | None = getattr(record, "share", None)
-        if share is not None and self._terminal is not None:
-            if share < 1 and self._takes(self._terminal):
-                self._draw(share, super().format(record), self._terminal)
+        try:
+            if self._is_drawn(record):
                 return
-            if share >= 1:
-                fcntl.flock(self._terminal, fcntl.LOCK_UN)
-                self.stream.write(_CLEAR)
+        except OSError:
+            self._terminal = None  # it was closed, and what works on does not end with it
         if not getattr(record, "in_passing", False):
             super().emit(record)
+
+    def _is_drawn(self, record: logging.LogRecord) -> bool:
+        """Draw the bar, if the record is of progress and no other step draws one; take it away when it is complete."""
+        share: float | None = getattr(record, "share", None)
+        if share is None or self._terminal is None:
+            return False
+        if share < 1 and self._takes(self._terminal):
+            self._draw(share, super().format(record), self._terminal)
+            return True
+        if share >= 1:
+            fcntl.flock(self._terminal, fcntl.LOCK_UN)
+            self.stream.write(_CLEAR)
+        return False
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a line as it is written."""

@@ -44,6 +44,7 @@ class Result:
     own_weights: Path | None = None  # the user's file that it was made from
     weights: str = ""  # the record of the published weights that it was made from
     judged_by: JudgedBy = "test"  # the split that it was to be judged by, which the file says of the steps that judge
+    drawn: str = ""  # the split that it shows, where its settings do not say
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -77,15 +78,16 @@ def results(plan: Plan) -> Iterator[Result]:
             "umap": ("umap/quality.json", plan.umap(run.dataset, run.judged_by)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
+        drawn = {"galleries": plan.umap(run.dataset, run.judged_by).split}
         if config.explore.arrays:
             of_step["explore"] = ("explore/explore.json", plan.explore(run.dataset, run.judged_by))
         selected = config.selection.model_dump(mode="json")
         votes = plan.may_vote(run.pretrain)
         yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)
         for rule, (file, block) in of_step.items():
-            judge: JudgedBy = run.judged_by if rule == "evaluate" else "test"  # the others' settings name their splits
-            asked = block.model_dump(mode="json")
-            yield Result(rule, f"{folder}/{file}", asked, dataset=run.dataset, judged_by=judge)
+            judge: JudgedBy = run.judged_by if rule == "evaluate" else "test"  # others name their splits elsewhere
+            asked, shows = block.model_dump(mode="json"), drawn.get(rule, "")
+            yield Result(rule, f"{folder}/{file}", asked, dataset=run.dataset, judged_by=judge, drawn=shows)
         named = [config.umap.split, *config.prediction.splits, *config.explore.arrays]
         gathered = instead_of_test(named, run.judged_by)
         for split in sorted({*gathered, *map(array_of, gathered)}):
@@ -223,6 +225,7 @@ def _is_made_so(
     return (
         all(key in settings and settings[key] == value for key, value in result.settings.items())
         and content.get("judged_by", "test") == result.judged_by
+        and result.drawn in ("", content.get("split"))
         and all(record.get("code_hash") == code_hash(name) for name, record in records.items())
         and data_hash in ([], [records[step].get("data_hash")])
         and own_encoder in ([], [architecture.get("own_code_hash")])

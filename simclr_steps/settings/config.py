@@ -32,8 +32,9 @@ class Experiment(Settings):
     grid: dict[str, list[Any]] = Field(
         {},
         description="Keys of the pretrain block (`temperature`, `augmentation.hue`), each with a list of values; every "
-        "combination is pretrained. They are judged on the hold-out and never read the test split, which is left to "
-        "the winner, run by itself in an experiment without a grid. See [docs/sweeps.md](../docs/sweeps.md).",
+        "combination is pretrained. They are judged on the hold-out and never read the test split, unless the "
+        "combination is also in an experiment without a grid, as the winner should be. See "
+        "[docs/sweeps.md](../docs/sweeps.md).",
     )
 
 

@@ -25,4 +25,13 @@ class PredictionSettings(Settings):
 
 def predictions_name(split: str) -> str:
     """Return the name, less its suffix, of the files with a classifier's predictions of a split."""
-    return "predictions" if split == "test" else f"{split}.predictions"
+    return _of_split("predictions", split)
+
+
+def mistakes_name(split: str) -> str:
+    """Return the name of the file with a classifier's mistakes in a split."""
+    return _of_split("mistakes.csv", split)
+
+
+def _of_split(name: str, split: str) -> str:
+    return name if split == "test" else f"{split}.{name}"

@@ -26,6 +26,7 @@ from simclr_steps.settings.judged import instead_of_test
 
 _SMALL_BATCH, _FEW_UPDATES = 32, 10  # in an epoch
 _FEW_POINTS = 50  # of which UMAP shows little
+_FEW_TO_JUDGE = 100  # labeled images, whose accuracy has an interval of ± 10 points
 
 
 def check(demands: Demands, *, data: Path) -> None:
@@ -98,6 +99,13 @@ def _check_images_to_judge(description: Description, name: str, judged_by: str) 
         raise UserError(
             f"experiments: runs of a grid are judged on the hold-out, but {name} has none: raise "
             f"datasets.{name}.validation_fraction above 0, or write the combinations as blocks of pretrains"
+        )
+    labeled = description.splits["validation"].labeled
+    if judged_by == "validation" and description.splits["train"].labeled and labeled < _FEW_TO_JUDGE:
+        log.warning(
+            "warning: experiments: runs of a grid are judged on the hold-out, of which only %d images of %s have a "
+            "label: raise datasets.%s.validation_fraction",
+            *(labeled, name, name),
         )
 
 

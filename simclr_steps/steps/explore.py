@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simclr_steps.data.csv_text import csv_text
-from simclr_steps.data.image_tables import as_cell
+from simclr_steps.data.csv_text import as_csv
 from simclr_steps.data.original_files import original_files
 from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.data.several_splits import SeveralSplits, several_splits
@@ -66,7 +65,7 @@ def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int
     tables, facts = _found(settings, known, description, seed)
     with whole_folder(out, _OWN) as folder:
         for name, table in tables.items():
-            write_text(folder / f"{name}.csv", _as_csv(table))
+            write_text(folder / f"{name}.csv", as_csv(table))
         write_text(folder / "explore.html", _page(settings, known, description, data, tables, facts, note, out))
         content = {"images": counts, **facts, "note": note, "run": record.finish()}
         write_json(folder / "explore.json", content)
@@ -120,16 +119,6 @@ def _found(
         "labels": {"judged": len(mistakes), "doubtful": int(mistakes["looks_wrong"].sum())},
     }
     return tables, facts
-
-
-def _as_csv(table: pd.DataFrame) -> str:
-    """Return a table as a CSV file in which names are marked that would be read as missing, as in table.csv."""
-    columns = {}
-    for name, values in table.items():
-        cells = zip(values.astype(str), values.isna(), strict=True)
-        mark = str if name == "source" else as_cell
-        columns[str(name)] = ["" if missing else mark(text) for text, missing in cells]
-    return csv_text(columns)
 
 
 def _with_first(table: pd.DataFrame, *names: str) -> pd.DataFrame:

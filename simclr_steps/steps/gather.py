@@ -14,16 +14,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simclr_steps.data.csv_text import as_csv
 from simclr_steps.data.growing_file import GrowingArray
 from simclr_steps.data.packed import read_description, read_packed
 from simclr_steps.data.parts import ROWS_AT_A_TIME, Parts
 from simclr_steps.data.row_tables import class_names, probabilities, probability_columns, row_table
-from simclr_steps.files import read_json, whole_file, whole_folder, write_json
+from simclr_steps.files import read_json, whole_file, whole_folder, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.base import array_of
-from simclr_steps.settings.prediction import predictions_name
+from simclr_steps.settings.prediction import mistakes_name, predictions_name
 
 _FILE_OF = {"features": "backbone.npy", "projections": "projection_head.npy"}
 _OF_MISTAKES = ["row", "source", "class", "predicted_class", "probability", "probability_of_class"]
@@ -37,10 +38,10 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     For a classifier: predictions.parquet (row, source, label, class, and group and all further columns of the data's
     rows; then prediction, predicted_class and a probability_<class> for each class), mistakes.csv (the images that are
     not predicted to be of their class, the surest mistakes first) and predictions.json, beside whatever else `out`
-    holds; of another split than test <split>.predictions.parquet and .json. The JSON, which
-    the Parquet file's metadata hold as well, under the key `simclr`, tells the network and the records of `predict` and
-    of this step. A row without a label has a null there. For unlabeled images, which are rows of train, the parts are
-    those of train, and `row` counts in its array.
+    holds; the names of those of another split than test begin with it. The JSON, which the Parquet file's metadata hold
+    as well, under the key `simclr`, tells the network and the records of `predict` and of this step. A row without a
+    label has a null there. For unlabeled images, which are rows of train, the parts are those of train, and `row`
+    counts in its array.
 
     Raises
     ------
@@ -66,9 +67,7 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
         described = {**origin, "run": record.finish()}
         with whole_file(out / f"{predictions_name(split)}.parquet") as partial:
             _write_predictions(partial, table, asked, merged, description.classes, described)
-        if split == "test":
-            with whole_file(out / "mistakes.csv") as partial:
-                _mistakes(out / f"{predictions_name(split)}.parquet").to_csv(partial, index=False)
+        write_text(out / mistakes_name(split), as_csv(_mistakes(out / f"{predictions_name(split)}.parquet")))
         write_json(out / f"{predictions_name(split)}.json", described)
     elif split == "unlabeled":
         raise UserError("--split: features of unlabeled images are gathered with train: pass train, then run tabulate")

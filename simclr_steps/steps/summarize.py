@@ -23,6 +23,7 @@ from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.summary.answer import answers
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import batch_effects
+from simclr_steps.summary.best import best
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.chance import chance
 from simclr_steps.summary.compared import compared, paired, uncompared
@@ -113,7 +114,8 @@ def summarize(
         for name in run.predictions
     }
     paths = as_list(mistakes, originals, out)
-    steps, cost = next_steps(runs, results, resources), costs(runs, benchmarks) if benchmarks else []
+    of_best = [run for run in runs if f"{run.run.dataset}, {run.run.pretrain}" in best(headlines, 1)]
+    steps, cost = next_steps(of_best, results, resources), costs(runs, benchmarks) if benchmarks else []
     of_all = shown, effects, descriptions, plots, section, paths, boards, of_page, steps, cost, out
     write_text(out / "summary.html", page(whose, answered, headlines, differences, runs, *of_all))
     write_json(out / "summary" / "run.json", record.finish())

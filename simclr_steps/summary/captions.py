@@ -61,8 +61,8 @@ PLOTS = {
     "mistakes": Caption(
         "Images of the test split, or of the hold-out in a grid, that the fine-tuned classifier (first draw, first "
         "seed) assigns to the wrong class with the highest probability: the true class, the predicted class and its "
-        "probability. Some are mislabeled; others show what the classifier misses. All mistakes are in mistakes.csv, "
-        "beside the results of the fine-tuning.",
+        "probability. Some are mislabeled; others show what the classifier misses. All mistakes are in mistakes.csv "
+        "or validation.mistakes.csv, beside the results of the fine-tuning.",
         "Images of the test split, or of the hold-out in a grid, that a fine-tuned classifier assigns to the wrong "
         "class, most confident mistakes first. Below each image are its class and, after the arrow, the predicted "
         "class with its probability. Some of these images are mislabeled, which no training can fix; others show what "
@@ -71,7 +71,7 @@ PLOTS = {
     ),
     "monitors": Caption(
         "Mean over the seeds. Only kNN needs labels; chance is what always predicting the most frequent class gives, "
-        "and random weights have what a training from scratch has at epoch 0. The effective rank counts the directions "
+        "and epoch 0 of a training from scratch shows random weights. The effective rank counts the directions "
         "that the features use; a low value means that they collapse. Alignment measures how close two views of an "
         "image are, uniformity how evenly the projections are spread; lower is better for both.",
         'Metrics of the network on the hold-out during pretraining, by epoch, averaged over the seeds. "kNN accuracy" '
@@ -86,14 +86,15 @@ PLOTS = {
     "history": Caption(
         "Loss on the training images and on the hold-out, and the learning rate. A loss grows with the logarithm of "
         "the number of views that each is compared with, which differs between the two, so that logarithm, the loss "
-        "of chance, was subtracted: 0 is a network to which all images look alike. One line per seed; a dotted line "
-        "shows where a pretraining continues another.",
+        "of chance, was subtracted: 0 is a network to which all images look alike. Losses of different temperatures "
+        "cannot be compared. One line per seed; a dotted line shows where a pretraining continues another.",
         "The SimCLR loss by epoch, on the training images and on the hold-out. Both should fall and then flatten out. "
         "A hold-out loss that rises again while the training loss keeps falling means that the network is starting to "
         "memorize its training images. A loss grows with the logarithm of the number of views that each is compared "
         "with, which differs between batches and hold-out, so that logarithm, the loss of chance, was subtracted: 0 is "
-        "a network to which all images look alike. Tables have the losses as they are. The learning rate is shown "
-        "below. One line per seed; a dotted line shows where a pretraining continues another.",
+        "a network to which all images look alike. Losses of different temperatures cannot be compared. Tables have "
+        "the losses as they are. The learning rate is shown below. One line per seed; a dotted line shows where a "
+        "pretraining continues another.",
         title="Pretraining",
     ),
     "finetune_history": Caption(

@@ -23,8 +23,8 @@ def costs(runs: Sequence[RunResults], benchmarks: Path) -> Table:
     """Return a row for each step, over all its jobs, below a header; nothing where there are no benchmark files."""
     jobs: dict[str, list[pd.DataFrame]] = {}
     for file, step in {file: step for run in runs for file, step in _files(run, benchmarks)}.items():
-        if file.is_file():
-            jobs.setdefault(step, []).append(pd.read_csv(file, sep="\t", na_values=["-", "NA"]))
+        if (table := _read(file)) is not None:
+            jobs.setdefault(step, []).append(table)
     gpus: dict[str, set[str]] = {}
     for run in runs:
         for stage, record in run.records.items():
@@ -32,6 +32,15 @@ def costs(runs: Sequence[RunResults], benchmarks: Path) -> Table:
             gpus.setdefault(step, set()).update((record.get("hardware") or {}).get("gpus") or [])
     rows = [[step, str(len(of_step)), *_row(pd.concat(of_step)), _named(gpus, step)] for step, of_step in jobs.items()]
     return [_HEADER, *rows] if rows else []
+
+
+def _read(file: Path) -> pd.DataFrame | None:
+    """Return a benchmark file; None where there is none, or another file, or one that a full disk left empty."""
+    try:
+        table = pd.read_csv(file, sep="\t", na_values=["-", "NA"])
+    except (OSError, UnicodeDecodeError, pd.errors.EmptyDataError, pd.errors.ParserError):
+        return None
+    return table if {"s", "max_rss", "cpu_time"} <= set(table) else None
 
 
 def _row(jobs: pd.DataFrame) -> Iterator[str]:

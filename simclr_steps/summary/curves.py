@@ -28,6 +28,7 @@ from simclr_steps.figures.plots import (
 )
 from simclr_steps.summary.headline import SERIES, Headline
 from simclr_steps.summary.losses import LOSSES
+from simclr_steps.summary.tables import SPLIT_NAMES
 
 _LEAST_TICK_DISTANCE = 0.13  # of the whole axis
 _DODGE = 0.012  # of the axis, between points of the same number of labels
@@ -90,7 +91,7 @@ def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]])
     if len(counts) == 1:
         axes.set_xlim(*limits)
     axes.set_xlabel("labels")
-    axes.set_ylabel(f"{one.split} accuracy in %")
+    axes.set_ylabel(f"{SPLIT_NAMES[one.split]} accuracy in %")
     axes.set_title(as_title(one.title))
     axes.grid(alpha=0.3)
 
@@ -132,8 +133,8 @@ def history(histories: Histories) -> Figure:
             for column, name, color in zip(shown, ("loss", "hold-out loss"), (COLORS[0], COLORS[2]), strict=True):
                 if column in table and table[column].notna().any():
                     line, label = table.dropna(subset=column), name if number == 0 else None
-                    look: dict[str, Any] = {"color": color, "marker": _marker(line), "alpha": 0.8}
-                    upper.plot(line["epoch"], line[column], label=label, **look)
+                    style: dict[str, Any] = {"color": color, "marker": _marker(line), "alpha": 0.8}
+                    upper.plot(line["epoch"], line[column], label=label, **style)
             rates = table.dropna(subset="learning_rate")
             lower.plot(rates["epoch"], rates["learning_rate"], color=COLORS[8], marker=_marker(rates))
         table = next(iter(seeds.values()))

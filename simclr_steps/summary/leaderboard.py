@@ -15,14 +15,15 @@ from markupsafe import Markup
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.budgets import budgets, in_order, written
+from simclr_steps.summary.headline import SPREAD, SPREAD_OF_GROUPS
 from simclr_steps.summary.intervals import Spread, spread_of
 from simclr_steps.summary.protocol import plain
 from simclr_steps.summary.sweeps import ordered, with_grids
 from simclr_steps.summary.tables import Table
 
 FLATTERED = (
-    "The best of many is flattered by the choice: some of its lead is chance, and where intervals overlap, another may "
-    "be better on new images."
+    "Choosing the best of many makes it look better than it is: part of its lead is chance, and where intervals "
+    "overlap, another may be better on new images."
 )
 _TEMPLATE = Path(__file__).with_suffix(".html.j2")
 _DARKEST = (116, 169, 207)  # of a heat map, on which black text can be read
@@ -69,14 +70,20 @@ class Leaderboard:
         return f"{self.figure}, on the hold-out{f' of {images:,} images' if images else ''}"
 
     @property
+    def spread(self) -> str:
+        """Say what the numbers are."""
+        return SPREAD_OF_GROUPS if self.places[0].spread.by_group else SPREAD
+
+    @property
     def advice(self) -> str:
         """Say what to do with the best."""
         if self.is_run:
             title = f"{self.dataset}, {self.places[0].pretrain}"
             return f"The best one was run by itself, too: {title} below has its accuracies on the test split."
         return (
-            "To measure the best one on the test split, add its block and its experiment, the latter behind that of "
-            "the grid, so that nothing is trained twice. Only that run, by itself, reads the test split:"
+            "To measure the best one on the test split, add its block and its experiment below the keys that the "
+            "config has, the latter behind that of the grid, so that nothing is trained twice. Only that run, by "
+            "itself, reads the test split:"
         )
 
     def cells(self) -> Table:

@@ -8,10 +8,10 @@ from html import escape
 from simclr_steps.summary.answer import Answer
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
 from simclr_steps.summary.compared import PAIRED
-from simclr_steps.summary.headline import APART, BALANCED, SPREAD, Headline
+from simclr_steps.summary.headline import APART, BALANCED, Headline
 from simclr_steps.summary.leaderboard import FLATTERED, Leaderboard
 from simclr_steps.summary.notes import Note, grave, others
-from simclr_steps.summary.tables import Table
+from simclr_steps.summary.tables import SPLIT_NAMES, Table
 
 
 def as_markdown(
@@ -32,7 +32,7 @@ def as_markdown(
     if sentences := grave(notes):
         parts.append("\n".join(f"- {_as_text(sentence)}" for sentence in sentences) + "\n")
     for board in boards:
-        parts.append(f"## Leaderboard of {board.title}\n\nBy {board.judged}, {SPREAD}. {FLATTERED}\n")
+        parts.append(f"## Leaderboard of {board.title}\n\nBy {board.judged}, {board.spread}. {FLATTERED}\n")
         parts.append(_aligned([[_as_text(cell).replace("|", "\\|") for cell in row] for row in board.cells()]))
         parts.append(f"{board.advice}\n")
         if not board.is_run:
@@ -44,7 +44,7 @@ def as_markdown(
     for one in headlines:
         parts.append(f"## {one.title}\n")
         if len(one.accuracy):
-            parts.append(f"Accuracy on the {one.split} split{one.judged} in %, {one.spread}\n")
+            parts.append(f"Accuracy on the {SPLIT_NAMES[one.split]} split{one.judged} in %, {one.spread}\n")
             parts.append(_aligned(one.cells()))
             if one.title in differences:
                 parts.append(f"{PAIRED}\n")

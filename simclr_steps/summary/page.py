@@ -22,6 +22,7 @@ from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
 from simclr_steps.summary.answer import Answer
 from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
+from simclr_steps.summary.best import best
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
@@ -38,7 +39,7 @@ from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetune
 
 # The script is no template; its suffix makes it part of this module's code hash.
 _TEMPLATE, _SCRIPT = (Path(__file__).with_suffix(f".{kind}.j2") for kind in ("html", "js"))
-_MOST_PICTURED = 12  # pretrainings
+_MOST_SHOWN = 5  # pretrainings, open and with their records; if there are more, the best one has pictures, too
 _MOST_CLASSES = 20  # whose images are counted in a row
 
 
@@ -65,18 +66,25 @@ def page(
     Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
     titles, the tidy rows, what was found of columns, the data sets by name, the SVG file of each plot and what it
     shows in words, the section on predictions, the paths of mistakes, the leaderboards of grids, notes, also on what
-    could not be measured, what to do next, and what the steps cost. Of each pretraining it shows one seed's pictures.
+    could not be measured, what to do next, and what the steps cost. Of a pretraining it shows one seed's pictures.
     """
-    firsts: dict[tuple[str, str], RunResults] = {}
+    shown = best(headlines, _MOST_SHOWN)
+    places = {title: place for place, title in enumerate(shown)}
+    headlines, answers = (
+        sorted(headlines, key=lambda one: places.get(one.title, len(places))),
+        sorted(answers, key=lambda one: places.get(one.title, len(places))),
+    )
+    firsts: dict[str, RunResults] = {}
     for run in runs:
-        firsts.setdefault((run.run.dataset, run.run.pretrain), run)
+        firsts.setdefault(_title(run), run)
+    opened = [firsts[title] for title in shown]
     rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in table.groupby(["dataset", "pretrain"])}
     by_split: dict[tuple[str, str], list[pd.DataFrame]] = {}  # only what is measured on one split is compared
     for one in headlines:
         by_split.setdefault((one.dataset, one.split), []).append(rows[one.title])
     alike = {of_both: pd.concat(parts) for of_both, parts in by_split.items()}
     sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
-    seeds = {title: [run for run in runs if f"{run.run.dataset}, {run.run.pretrain}" == title] for title in sections}
+    seeds = {title: [run for run in runs if _title(run) == title] for title in sections}
     checked = {
         one.title: checks(one, seeds[one.title], descriptions[one.dataset], effects, sections[one.title])
         for one in headlines
@@ -123,8 +131,12 @@ def page(
         meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
         datasets={name: _data(description) for name, description in descriptions.items()},
         figures=[_figure(name, *plots[name]) for name in PLOTS if name in plots],
+        shown=shown,
+        opened=opened,
+        pictured=opened if len(opened) == len(firsts) else opened[:1],
         firsts=list(firsts.values()),
-        most_pictured=_MOST_PICTURED,
+        unread=_unread(runs),
+        told=[run for run in runs if _title(run) in shown],
         cost=cost,
         provenance=_provenance(runs, descriptions),
         script=Markup(_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704 (the package's own)
@@ -132,11 +144,26 @@ def page(
     )
 
 
+def _unread(runs: Sequence[RunResults]) -> str:
+    """Say what was chosen and measured on which split."""
+    of_grids = (
+        "Runs of a grid were measured on the hold-out, by which checkpoints and penalties are chosen, too, and "
+        "read nothing of the test split."
+    )
+    of_others = "The test split was not used for any choice, only to measure the results."
+    judges = {run.run.judged_by for run in runs}
+    return " ".join([of_others] * ("test" in judges) + [of_grids] * ("validation" in judges))
+
+
+def _title(run: RunResults) -> str:
+    return f"{run.run.dataset}, {run.run.pretrain}"
+
+
 def _worst(title: str, runs: Sequence[RunResults]) -> Table:
     """Return the worst classes of each fine-tuning of one pretraining."""
     rows: dict[str, list[Any]] = {}
     for run in runs:
-        if f"{run.run.dataset}, {run.run.pretrain}" == title:
+        if _title(run) == title:
             for name, of_run in run.per_class.items():
                 rows.setdefault(name, []).extend(of_run)
     return worst_classes(rows)

@@ -57,7 +57,8 @@ def predicted(
         firsts.setdefault((run.dataset, run.pretrain), run)
     told: set[str] = set()
     judge = judged_by(settings.runs)
-    for run in list(firsts.values())[:MOST_PRETRAININGS]:
+    # What a grid's run shares with one that is judged by test is told of the latter.
+    for run in sorted(firsts.values(), key=lambda run: run.judged_by != "test")[:MOST_PRETRAININGS]:
         for name, folder in run.classifiers.items():
             splits = [] if folder in told else instead_of_test(settings.predicted, judge[folder])
             for split in splits:

@@ -101,8 +101,9 @@ def as_config(runs: Sequence[RunResults], descriptions: Mapping[str, Description
                 config[blocks[stage]] = settings
         if shown := ((run.records.get("umap") or {}).get("settings") or {}).get("display"):
             config["datasets"][run.run.dataset] = {**config["datasets"][run.run.dataset], "display": shown}
-    if config.get("umap"):  # the display is the data set's, the columns are those of the block metadata
-        config["umap"] = {key: value for key, value in config["umap"].items() if key not in ("display", "columns")}
+    if umap := config.get("umap"):  # the display is the data set's, the columns are those of the block metadata
+        config["umap"] = {key: umap[key] for key in umap if key not in ("display", "columns", "pictures")}
+        config["page"] = {"pictures": umap.get("pictures", True)}
     config["runs"] = [run.run.model_dump(mode="json") for run in runs]
     return config
 

@@ -137,7 +137,7 @@ class Loggers(L.Callback):
             yield
         except Exception as error:
             cause = error.__cause__ or error  # what a logger makes of a full disk differs
-            if isinstance(cause, ImportError):
+            if isinstance(cause, ImportError) and name != _OWN:
                 log.info("nothing is logged for %s because its package is not installed", name)
             else:
                 reason = (isinstance(cause, OSError) and cause.strerror) or f"{type(cause).__name__}: {cause}"

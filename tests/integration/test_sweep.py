@@ -30,11 +30,15 @@ CONFIG: dict[str, Any] = {
     },
     "evaluation": {"labels": [0.1, 0.3, 1.0], "draws": 1, "augmentation": None},
     "umap": {"max_points": 20},
-    "explore": {"splits": []},
-    # The second experiment asks for a part of the first and for nothing that is new.
+    "explore": {"splits": ["test"]},
+    "finetunes": {"tuned": {"labels": 0.5, "epochs": 1, "augmentation": None}},
+    # The second experiment asks for a part of the first and for nothing to pretrain that is new.
     "experiments": [
         {"dataset": "digits", "pretrain": "simclr", "seeds": [0, 1], "grid": {"temperature": [0.1, 0.5]}},
-        {"dataset": "digits", "pretrain": "simclr", "seeds": [0], "grid": {"temperature": [0.5]}},
+        {
+            **{"dataset": "digits", "pretrain": "simclr", "seeds": [0], "grid": {"temperature": [0.5]}},
+            "finetunes": ["tuned"],
+        },
     ],
 }
 
@@ -60,15 +64,20 @@ def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretrainin
     assert found == set(itertools.product(names, (0, 1), (20, 60, 200)))
 
     assert not (table["split"] == "test").any()
+    of_tuned = tmp_path / "results/digits/simclr-temperature=0.5/seed0/finetune/tuned"
+    assert not [*of_tuned.glob("test.*"), *of_tuned.glob("predictions*"), *of_tuned.glob("mistakes*")]
+    rows = pd.read_parquet(tmp_path / "resources/digits/validation.rows.parquet")["source"]
+    assert pd.read_parquet(of_tuned / "validation.predictions.parquet")["source"].tolist() == rows.tolist()
+    assert set(pd.read_csv(of_tuned / "validation.mistakes.csv")["source"]) <= set(rows)
 
     page = (tmp_path / "results/summary.html").read_text()
     (compared,) = re.findall(r"digits: comparison of the pretrainings</h2>.*?</table>", page, re.DOTALL)
-    cells = re.findall(r"<t[hd]>(.*?)</t[hd]>", compared, re.DOTALL)
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", compared, re.DOTALL)
     assert names < set(cells)
     assert {"20 labels", "60 labels", "200 labels"} < set(cells)
     of_one = probes[(probes["pretrain"] == "simclr-temperature=0.1") & (probes["labels"] == 60)]["value"]
     mean = f"{100 * of_one.mean():.1f} ± {100 * of_one.std():.1f}\n["  # below it the interval and the number of values
     assert any(cell.startswith(mean) and cell.endswith("] (2)") for cell in cells), cells
 
-    words = set(re.findall(r"<!-- (.*?) -->", (tmp_path / "results/summary/sweep.svg").read_text()))
+    words = set(re.findall(r"<text[^>]*>(.*?)</text>", (tmp_path / "results/summary/sweep.svg").read_text()))
     assert {"temperature", "0.1", "0.5", "20 labels", "60 labels", "200 labels", "kNN, all labels"} <= words

@@ -250,7 +250,13 @@ def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project,
         path for command in commands for path in re.findall(r" --(?!settings|config )[\w-]+ (?=\S*[a-z])(\S+)", command)
     ]
     assert [path for path in paths if not path.startswith("ssl/") and "/" in path] == []
-    assert {path.split("/")[1] for path in paths if "/" in path} == {"resources", "results", "work", "logs"}
+    assert {path.split("/")[1] for path in paths if "/" in path} == {
+        "resources",
+        "results",
+        "work",
+        "logs",
+        "benchmarks",
+    }
     assert {path for path in paths if "/" not in path} <= {"train", "test"}
 
 

@@ -313,8 +313,8 @@ def arrays(*splits):
 
 
 def judged_by(folder):
-    """Return a function of the wildcards: by which split what is in a folder of results is judged, if a run asks."""
-    return lambda wildcards: PLAN.judged_by.get(folder.format(**wildcards), "test")
+    """Return a function of the wildcards: by which split what is in a folder of results is judged."""
+    return lambda wildcards: PLAN.judge_of(folder.format(**wildcards))
 
 
 def arrays_judged(folder):

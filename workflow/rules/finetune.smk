@@ -1,6 +1,6 @@
 rule finetune:
     input:
-        arrays_judged("{dataset}/{start}/finetune/{finetune}"),  # test is read once, when the training has ended
+        arrays_judged("{dataset}/{start}/finetune/{finetune}"),  # test, if it judges, is read once, when the training has ended
         encoder=encoder_to_finetune,
         weights=lambda wildcards: file_of(finetuned(wildcards).published),
     output:
@@ -80,6 +80,7 @@ use rule gather_predictions as gather_further_predictions with:
     output:
         "results/{dataset}/{start}/finetune/{finetune}/{split}.predictions.parquet",
         "results/{dataset}/{start}/finetune/{finetune}/{split}.predictions.json",
+        "results/{dataset}/{start}/finetune/{finetune}/{split}.mistakes.csv",
     log:
         "logs/{dataset}/{start}/finetune/{finetune}.{split}.gather.log",
     benchmark:

@@ -21,6 +21,7 @@ rule summary:
             file=["metrics.json", "history.csv", "correct.npz"],
         ),
         PREDICTIONS,
+        TABULATED,
         IMAGES_PREDICTED,
         trained=collect("results/{training}/pretrain", training=PLAN.trainings),
         described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),

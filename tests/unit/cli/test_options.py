@@ -39,6 +39,7 @@ def test_a_step_is_given_what_the_command_line_says() -> None:
         "weights": None,
         "weights_sha256": None,
         "parent": None,
+        "logger": None,
         "hardware": Hardware(gpus=0, nodes=2),
     }
     assert saving == Saving(0.5, None, saving.leave_by)

@@ -7,6 +7,7 @@ import os
 import pty
 import termios
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TextIO
 
 import pytest
@@ -74,3 +75,17 @@ def test_lines_only_where_the_terminal_can_do_no_more(terminal: Terminal, monkey
     say(console, "in passing", share=0.5, in_passing=True)
     say(console, "a line", share=0.5, in_passing=False)
     assert not console.is_terminal and read() == "12:00:00 a line\n"
+
+
+def test_a_terminal_that_is_closed_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    ours, theirs = pty.openpty()
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # which logging itself would print
+    stream = os.fdopen(theirs, "w")
+    console = Console(stream)
+    os.close(ours)
+    say(console, "epoch 1", share=0.25, in_passing=True)
+    assert not console.is_terminal
+    say(console, "epoch 2", share=0.5, in_passing=False)
+    with suppress(OSError):  # of what could not be written
+        stream.close()

@@ -38,7 +38,8 @@ def write(folder: Path, result: Result, **changes: Any) -> None:
     record = {"settings": dict(result.settings), "code_hash": code_hash(step), "data_hash": "own files", **changes}
     records = {other: {"code_hash": code_hash(other)} for other in others}
     architecture = {"own_code_hash": "own code", "started_from": {"sha256": FIRST}}
-    path.write_text(json.dumps({"run": record, "architecture": architecture, "sha256": FIRST, **records}))
+    shown = {"split": result.drawn} if result.drawn else {}
+    path.write_text(json.dumps({"run": record, "architecture": architecture, "sha256": FIRST, **shown, **records}))
 
 
 def check(
@@ -212,5 +213,7 @@ def test_results_that_were_judged_by_another_split_are_not_used(tmp_path: Path) 
     for name in ("evaluate/knn.json", "finetune/tuned/metrics.json"):
         file = tmp_path / "results/digits/simclr/seed0" / name
         file.write_text(json.dumps({**json.loads(file.read_text()), "judged_by": "validation"}))
-    with pytest.raises(UserError, match=r"knn\.json, .*metrics\.json were made with .* adding -R evaluate finetune"):
+    file = tmp_path / "results/digits/simclr/seed0/galleries/run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "split": "validation"}))
+    with pytest.raises(UserError, match=r"knn\.json, .*run\.json, .* were made .* -R evaluate galleries finetune"):
         check(tmp_path, alone)

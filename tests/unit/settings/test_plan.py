@@ -303,6 +303,8 @@ def test_runs_of_a_grid_are_judged_by_the_hold_out_until_their_pretraining_is_as
     by = {folder.removeprefix("digits/"): split for folder, split in won.judged_by.items()}
     assert by["compare/pixels"] == by["compare/random-resnet18-seed0/finetune/bare"] == "test", "the winner needs them"
     assert by["simclr-temperature=0.5/seed1/finetune/few"] == "validation"
+    of_other_seeds = [won.judge_of(f"digits/simclr-temperature={value}/seed9/finetune/few") for value in (0.5, 0.1)]
+    assert of_other_seeds == ["validation", "test"]
 
 
 def test_what_draws_and_explores_takes_the_hold_out_where_that_judges() -> None:
@@ -311,6 +313,8 @@ def test_what_draws_and_explores_takes_the_hold_out_where_that_judges() -> None:
     assert planned(SWEEP, **BARE, umap={"split": "train"}).umap("digits", "validation").split == "train"
     assert result.explore("digits", "validation").arrays == ["train", "validation"]
     assert result.explore("digits").arrays == ["train", "test"]
+    of_train = planned(SWEEP, **BARE, explore={"splits": ["train"]})
+    assert of_train.explore("digits", "validation") == of_train.explore("digits")  # so that nothing reruns
 
 
 def test_a_grid_without_a_hold_out_is_refused() -> None:

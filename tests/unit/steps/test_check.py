@@ -123,6 +123,19 @@ def test_a_warm_up_that_is_longer_than_the_training_is_warned_of(
     ]
 
 
+def test_a_hold_out_of_few_labels_is_no_good_judge_of_a_grid(
+    write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    images, labels = digits(150, 200)
+    labels[99:] = -1
+    data = write_packed({**SPLITS, "validation": (images, labels)})
+    ask(data, pretrains={})
+    assert caplog.messages == []
+    ask(data, pretrains={}, judged_by=["validation"])
+    (said,) = caplog.messages
+    assert "judged on the hold-out, of which only 99 images of data have a label: raise datasets.data.valid" in said
+
+
 def test_a_split_of_few_images_to_draw_is_warned_of_where_train_has_more(
     write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:

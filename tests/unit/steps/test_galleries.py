@@ -99,7 +99,7 @@ def test_galleries_of_several_channels_say_which_is_shown_in_which_color(
     galleries(settings, features=write_features(tmp_path / "f", 9), data=data, seed=0, out=tmp_path / "out")
     for name in ("augmentation", "neighbors"):
         drawn = (tmp_path / f"out/{name}.svg").read_text()
-        assert "<!-- channel 2 -->" in drawn and "<!-- channel 0 -->" in drawn and "channel 1" not in drawn
+        assert ">channel 2<" in drawn and ">channel 0<" in drawn and "channel 1" not in drawn
         assert "fill: #0000ff" in drawn
     assert read_json(tmp_path / "out/run.json")["channels"] == "channel 2 in blue, channel 0 in white"
 

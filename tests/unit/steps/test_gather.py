@@ -133,8 +133,9 @@ def test_unlabeled_images_are_taken_from_the_parts_of_train(write_packed: WriteP
     out = tmp_path / "out"
     for split in ("train", "unlabeled"):
         gather(parts, data=data, split=split, out=out)
-    names = ("train.predictions.json", "train.predictions.parquet")
+    names = ("train.mistakes.csv", "train.predictions.json", "train.predictions.parquet")
     assert sorted(path.name for path in out.iterdir()) == [*names, *(n.replace("train", "unlabeled") for n in names)]
+    assert len(pd.read_csv(out / "train.mistakes.csv")) and not len(pd.read_csv(out / "unlabeled.mistakes.csv"))
     table = pd.read_parquet(out / "unlabeled.predictions.parquet")
     whole = pd.read_parquet(out / "train.predictions.parquet")
     assert whole["row"].tolist() == list(range(7))

@@ -242,7 +242,7 @@ def test_a_split_of_a_few_rows_makes_files_that_say_why_there_is_no_plot(rows: i
     files = {f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "png", "svg")}
     files |= {"quality.json", "points.parquet", "map.html", "map_images"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == files
-    assert f"the test split has {rows} images" in quality["backbone"]["note"]
+    assert f"the test split has {rows} image{'s' * (rows != 1)}," in quality["backbone"]["note"]
     assert quality["backbone"]["note"] in (tmp_path / "out" / "map.html").read_text()
     assert len(pd.read_csv(tmp_path / "out" / "backbone.csv")) == rows
     points = pd.read_parquet(tmp_path / "out" / "points.parquet")

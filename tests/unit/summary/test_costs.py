@@ -27,6 +27,8 @@ def test_the_jobs_of_a_step_are_added_up_and_shared_ones_count_once(tmp_path: Pa
         write(tmp_path / f"{run.classifiers['tuned']}.tsv", 10, "500", "10")
         write(tmp_path / f"{run.classifiers['tuned']}.test.predict.tsv", 1, "500", "1")
         write(tmp_path / run.folder / "features/test.predict.tsv", 2, "500", "1")
+    for name, content in (("download", ""), ("label", "foreign\n1\n")):  # of a full disk, and somebody's own
+        (tmp_path / f"digits/{name}.tsv").write_text(content)
     results = [RunResults(run) for run in runs]
     results[0].records = {"pretrain": {"hardware": {"gpus": ["H100"]}}, "finetune tuned": {"hardware": {"gpus": []}}}
     assert costs(results, tmp_path) == [

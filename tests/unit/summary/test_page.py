@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from simclr_steps.data.correct import Correct, write_correct
+from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary import page as page_module
 from tests.unit.browser import needs_chromium, visit
@@ -65,6 +66,27 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     assert listed == re.findall(r'<h2 id="([^"]*)"', page) and len(listed) == page.count("<h2") > 10
 
 
+def test_of_many_pretrainings_the_best_are_open_and_one_has_pictures(
+    tmp_path: Path, resources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_module, "_MOST_SHOWN", 1)
+    runs = []
+    for pretrain, accuracy in (("worse", 0.4), ("better", 0.9)):
+        folder = write_run(tmp_path, 0, pretrain=pretrain)
+        linear = json.loads((folder / "evaluate/linear.json").read_text())
+        linear["results"] = [{**row, "accuracy": accuracy} for row in linear["results"]]
+        (folder / "evaluate/linear.json").write_text(json.dumps(linear))
+        runs += settings(0, pretrain=pretrain).runs
+    summarize(SummarySettings(runs=runs), results=tmp_path, resources=resources, out=tmp_path)
+    page = (tmp_path / "summary.html").read_text()
+    (closed,) = re.findall(r'<details id="results-2"><summary>digits, worse</summary>(.*?)</details>', page, re.S)
+    assert "of 50 images by number of labels" in closed
+    assert re.search(r'<h2 id="results-1">digits, better</h2>', page)
+    assert re.findall(r"Pictures of (digits, \w+), seed 0", page.split("<main>")[1]) == ["digits, better"]
+    links = re.findall(r'<a href="#([^"]*)"', page)
+    assert set(links) <= set(re.findall(r'id="([^"]*)"', page))
+
+
 def test_without_pictures_the_page_holds_no_image_of_the_data(tmp_path: Path, resources: Path) -> None:
     folder = write_run(tmp_path, 0)
     write_finetune(folder, "tuned", "pretrained", 0.85)
@@ -93,6 +115,7 @@ def test_the_format_of_the_images_is_said() -> None:
 @needs_chromium
 def test_a_click_sorts_numbers_as_numbers_and_a_second_one_the_other_way_around(tmp_path: Path) -> None:
     values = ["9.5 ± 2.0\n[1, 99]", "", "10.1\n[3, 4]", "-3", "all", "1,000 (2)", "run 10", "run 9", "+2 %"]
+    values += ["2 h 05 min", "3 min 20 s", "42 s"]
     rows = "".join(f"<tr><td>{value}</td><td data-value={len(value)}>1</td></tr>" for value in values)
     table = f"<table><thead><tr><th>x</th><th>y</th></tr></thead><tbody>{rows}</tbody></table>"
     use = """
@@ -108,7 +131,8 @@ def test_a_click_sorts_numbers_as_numbers_and_a_second_one_the_other_way_around(
     (tmp_path / "page.html").write_text(f'<meta charset="utf-8">{table}{rest}<script>{script}{use}</script>')
     (line,) = visit(tmp_path / "page.html", tmp_path / "browser").console
     said = json.loads(re.findall(r'CONSOLE:\d+\] "(.*)", source:', line)[0])
-    upwards = ["-3", "+2 %", values[0], values[2], "1,000 (2)", "all", "run 9", "run 10", ""]
+    numbers = ["-3", "+2 %", values[0], values[2], "42 s", "3 min 20 s", "1,000 (2)", "2 h 05 min"]
+    upwards = [*numbers, "all", "run 9", "run 10", ""]
     downwards = [*upwards[-2::-1], ""]
     assert said == [
         ["ascending", None, upwards],

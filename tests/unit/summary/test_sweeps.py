@@ -51,7 +51,7 @@ def ticks(figure: Figure) -> list[tuple[str, list[str]]]:
 def test_each_key_has_a_panel_and_each_number_of_labels_a_line_of_means() -> None:
     grid = {"epochs": [1, 2], "temperature": TEMPERATURES}
     swept = runs({"seeds": [0, 1], "grid": grid, "finetunes": ["tuned", "scratch"]})
-    figure = draw_sweeps(swept, rows(swept), {("digits", "test"): 0.11})
+    figure = draw_sweeps(swept, rows(swept), {("digits", "validation"): 0.11})
     assert ticks(figure) == [("epochs", ["1", "2"]), ("temperature", ["0.1", "0.5", "1.0"])]
     axes = figure.axes[1]
     names = axes.get_legend_handles_labels()[1]
