@@ -112,7 +112,7 @@ def test_an_encoder_in_a_file_measures_as_it_does_by_itself_and_its_file_is_reco
     monkeypatch.setattr(protocol, "Progress", partial(Progress, every=0, growth=0))
     with caplog.at_level("INFO"):
         compare(settings, data=data, out=tmp_path / "file", hardware=CPU)
-    said = re.findall(r"features of (\d+) of 330 images and views, \d+ images and views/s, .+ left", caplog.text)
+    said = re.findall(r"features of (\d+) of 330 images and views, [\d.,]+ images and views/s, .+ left", caplog.text)
     counts = [int(number) for number in said]
     assert (
         len(counts) == 2 + VIEWS and counts == sorted(counts) and counts[-1] == 330
