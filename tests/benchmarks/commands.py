@@ -78,7 +78,7 @@ def train_for(minutes: float, data: Path, chosen: PretrainSettings) -> Run:
         said = process.communicate()[1]
     if process.returncode != _OUT_OF_TIME:
         raise RuntimeError(said)
-    return Run(float(re.findall(r"(\d+) images/s", said)[-1]), most)
+    return Run(float(re.findall(r"([\d.,]+) images/s", said)[-1].replace(",", "")), most)
 
 
 def seconds_of_umap(features: Path, data: Path) -> float:

@@ -230,7 +230,7 @@ def test_a_download_shows_how_far_it_is(
     caplog.set_level(logging.INFO, "simclr_steps")
     monkeypatch.setattr(fetching, "Progress", partial(Progress, every=0, growth=0))
     fetch(FILE, [server.base("good")], tmp_path)
-    said = re.findall(r"fetched of images.bin (\d+) of 2097 kB, \d+ kB/s, \d+ s left", caplog.text)
+    said = re.findall(r"fetched of images.bin (\d+) of 2097 kB, [\d.,]+ kB/s, \d+ s left", caplog.text)
     kilobytes = [int(number) for number in said]
     assert len(kilobytes) > 10 and kilobytes == sorted(set(kilobytes)) and kilobytes[-1] == 2097
 
