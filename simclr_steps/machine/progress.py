@@ -14,7 +14,7 @@ _REDRAWN_EVERY = 0.5  # seconds
 
 
 class Cadence:
-    """Knows when something is to be said again: at distances of so many seconds, then of a share of the time so far."""
+    """Knows when something is to be said again: after some seconds, or a share of the time so far if that is longer."""
 
     def __init__(self, first: float, growth: float = 0.0, *, at_once: bool = False) -> None:
         self._first, self._growth = first, growth

@@ -93,19 +93,9 @@ class Plan:
 
     def explore(self, dataset: str, by: JudgedBy = "test") -> ExploreOfDataset:
         """Return how the images of a data set are looked through."""
-        display = self.config.datasets[dataset].display
-        pictures = self.config.page.pictures
-        asked = self.config.explore
+        asked, display, pictures = self.config.explore, self.config.datasets[dataset].display, self.config.page.pictures
         judge = by if "test" in asked.named else "test"  # of what is explored nothing depends on it then
         return ExploreOfDataset(**dict(asked), display=display, pictures=pictures, judged_by=judge)
-
-    def judge_of(self, folder: str) -> JudgedBy:
-        """Return by which split results in a folder are judged; of a seed that no run has, that of its pretraining."""
-        if folder in self.judged_by:
-            return self.judged_by[folder]
-        dataset, pretrain = folder.split("/")[:2]
-        judges = {run.judged_by for run in self.runs if (run.dataset, run.pretrain) == (dataset, pretrain)}
-        return "validation" if judges == {"validation"} else "test"
 
     @property
     def predicted(self) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -34,6 +34,11 @@ class Run(Settings):
     starts: dict[str, str] = Field({})  # those among them that a fine-tuning starts from instead of its own encoder
 
     @property
+    def title(self) -> str:
+        """Name the data set and the pretraining, as all seeds of it do."""
+        return f"{self.dataset}, {self.pretrain}"
+
+    @property
     def folder(self) -> str:
         """Where the run's results are, below those of all runs."""
         return self.folder_of(self.pretrain)
@@ -61,6 +66,15 @@ def judged_by(runs: Iterable[Run]) -> dict[str, JudgedBy]:
         for folder in (run.folder, *run.folders_compared, *run.classifiers.values()):
             found[folder] = run.judged_by
     return found
+
+
+def judge_of(folder: str, judges: Mapping[str, JudgedBy], runs: Iterable[Run]) -> JudgedBy:
+    """Return by which split results in a folder are judged; of a seed that no run has, that of its pretraining."""
+    if folder in judges:
+        return judges[folder]
+    pretraining = folder.split("/")[:2]
+    of_seeds = {run.judged_by for run in runs if [run.dataset, run.pretrain] == pretraining}
+    return "validation" if of_seeds == {"validation"} else "test"
 
 
 class SummarySettings(Settings):

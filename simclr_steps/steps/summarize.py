@@ -109,12 +109,13 @@ def summarize(
     write_text(out / "summary.md", as_markdown(whose, answered, headlines, differences, effects, notes, boards))
     section = as_html(list(predicted(settings, results, resources, descriptions)))
     originals = {
-        f"{run.run.dataset}, {run.run.pretrain}, {name}": original_files(descriptions[run.run.dataset])
+        f"{run.run.title}, {name}": original_files(descriptions[run.run.dataset])
         for run in runs
         for name in run.predictions
     }
     paths = as_list(mistakes, originals, out)
-    of_best = [run for run in runs if f"{run.run.dataset}, {run.run.pretrain}" in best(headlines, 1)]
+    first = best(headlines, 1)
+    of_best = [run for run in runs if run.run.title in first]
     steps, cost = next_steps(of_best, results, resources), costs(runs, benchmarks) if benchmarks else []
     of_all = shown, effects, descriptions, plots, section, paths, boards, of_page, steps, cost, out
     write_text(out / "summary.html", page(whose, answered, headlines, differences, runs, *of_all))
@@ -139,7 +140,7 @@ def _figures(
     histories: Histories = {}
     tunings: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
-        dataset, title = run.run.dataset, f"{run.run.dataset}, {run.run.pretrain}"
+        dataset, title = run.run.dataset, run.run.title
         hold_out = descriptions[dataset].splits.get("validation")
         histories.setdefault(title, {})[run.run.seed] = beside_chance(run.history, hold_out.images if hold_out else 0)
         for name, epochs in run.finetune_histories.items():
@@ -170,7 +171,7 @@ def _confusions(runs: list[RunResults]) -> dict[str, pd.DataFrame]:
     sums: dict[str, pd.DataFrame] = {}
     for run in runs:
         for name, counts in run.confusions.items():
-            title = f"{run.run.dataset}, {run.run.pretrain}, {name}"
+            title = f"{run.run.title}, {name}"
             sums[title] = sums[title] + counts if title in sums else counts
     return sums
 

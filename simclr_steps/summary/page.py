@@ -76,7 +76,7 @@ def page(
     )
     firsts: dict[str, RunResults] = {}
     for run in runs:
-        firsts.setdefault(_title(run), run)
+        firsts.setdefault(run.run.title, run)
     opened = [firsts[title] for title in shown]
     rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in table.groupby(["dataset", "pretrain"])}
     by_split: dict[tuple[str, str], list[pd.DataFrame]] = {}  # only what is measured on one split is compared
@@ -84,7 +84,7 @@ def page(
         by_split.setdefault((one.dataset, one.split), []).append(rows[one.title])
     alike = {of_both: pd.concat(parts) for of_both, parts in by_split.items()}
     sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
-    seeds = {title: [run for run in runs if _title(run) == title] for title in sections}
+    seeds = {title: [run for run in runs if run.run.title == title] for title in sections}
     checked = {
         one.title: checks(one, seeds[one.title], descriptions[one.dataset], effects, sections[one.title])
         for one in headlines
@@ -136,7 +136,7 @@ def page(
         pictured=opened if len(opened) == len(firsts) else opened[:1],
         firsts=list(firsts.values()),
         unread=_unread(runs),
-        told=[run for run in runs if _title(run) in shown],
+        told=[run for run in runs if run.run.title in shown],
         cost=cost,
         provenance=_provenance(runs, descriptions),
         script=Markup(_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704 (the package's own)
@@ -155,15 +155,11 @@ def _unread(runs: Sequence[RunResults]) -> str:
     return " ".join([of_others] * ("test" in judges) + [of_grids] * ("validation" in judges))
 
 
-def _title(run: RunResults) -> str:
-    return f"{run.run.dataset}, {run.run.pretrain}"
-
-
 def _worst(title: str, runs: Sequence[RunResults]) -> Table:
     """Return the worst classes of each fine-tuning of one pretraining."""
     rows: dict[str, list[Any]] = {}
     for run in runs:
-        if _title(run) == title:
+        if run.run.title == title:
             for name, of_run in run.per_class.items():
                 rows.setdefault(name, []).extend(of_run)
     return worst_classes(rows)

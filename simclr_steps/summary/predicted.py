@@ -65,7 +65,7 @@ def predicted(
                 file = results / folder / f"{predictions_name(split)}.parquet"
                 table, classes = _read(file, labeled=split == "train") if file.exists() else (pd.DataFrame(), [])
                 if len(table):
-                    title = f"{run.dataset}, {run.pretrain}, {name}, seed {run.seed}: {SPLIT_NAMES.get(split, split)}"
+                    title = f"{run.title}, {name}, seed {run.seed}: {SPLIT_NAMES.get(split, split)}"
                     least = table.sort_values("sure", kind="stable").iloc[:MOST]
                     pictures, notes = _pictures(settings, run.dataset, split, least, resources, descriptions)
                     yield Predicted(title, _counts(table, classes), _names(least), pictures, notes)

@@ -20,6 +20,7 @@ from simclr_steps.settings.judged import instead_of_test, splits_judged
 from simclr_steps.settings.plan import plan
 from simclr_steps.settings.prediction import predictions_name
 from simclr_steps.settings.reading import typed
+from simclr_steps.settings.runs import judge_of
 
 
 def read_plan():
@@ -314,7 +315,7 @@ def arrays(*splits):
 
 def judged_by(folder):
     """Return a function of the wildcards: by which split what is in a folder of results is judged."""
-    return lambda wildcards: PLAN.judge_of(folder.format(**wildcards))
+    return lambda wildcards: judge_of(folder.format(**wildcards), PLAN.judged_by, PLAN.runs)
 
 
 def arrays_judged(folder):

@@ -7,6 +7,7 @@ import pytest
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import Plan, plan
+from simclr_steps.settings.runs import judge_of
 
 
 def config(*experiments: dict[str, Any], **blocks: Any) -> dict[str, Any]:
@@ -303,7 +304,10 @@ def test_runs_of_a_grid_are_judged_by_the_hold_out_until_their_pretraining_is_as
     by = {folder.removeprefix("digits/"): split for folder, split in won.judged_by.items()}
     assert by["compare/pixels"] == by["compare/random-resnet18-seed0/finetune/bare"] == "test", "the winner needs them"
     assert by["simclr-temperature=0.5/seed1/finetune/few"] == "validation"
-    of_other_seeds = [won.judge_of(f"digits/simclr-temperature={value}/seed9/finetune/few") for value in (0.5, 0.1)]
+    of_other_seeds = [
+        judge_of(f"digits/simclr-temperature={value}/seed9/finetune/few", won.judged_by, won.runs)
+        for value in (0.5, 0.1)
+    ]
     assert of_other_seeds == ["validation", "test"]
 
 
