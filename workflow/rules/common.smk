@@ -104,7 +104,9 @@ TABULATED = [
     for split in instead_of_test(CONFIG.prediction.splits, run.judged_by)
 ]
 OF_RUN = "{dataset}/{pretrain}/seed{seed}"  # where a run's results are, below those of all
-COMPARED = [f"results/{dataset}/compare/{name}" for dataset in PLAN.datasets for name in PLAN.compared(dataset)]
+# Every job asks what all jobs on its data set are told alike.
+compared_of, umap_of, explore_of = cache(PLAN.compared), cache(PLAN.umap), cache(PLAN.explore)
+COMPARED = [f"results/{dataset}/compare/{name}" for dataset in PLAN.datasets for name in compared_of(dataset)]
 
 
 wildcard_constraints:
@@ -265,7 +267,7 @@ def config_named(wildcards, output):
 
 def compared(wildcards):
     """Return the settings of one of those that the encoders of a data set are compared with."""
-    return PLAN.compared(wildcards.dataset)[wildcards.compared]
+    return compared_of(wildcards.dataset)[wildcards.compared]
 
 
 def finetuned(wildcards):
@@ -358,12 +360,12 @@ def parts_of_array(wildcards):
 
 def asked_of_umap(wildcards):
     """Return how a run's features are plotted."""
-    return PLAN.umap(wildcards.dataset, judged_by(OF_RUN)(wildcards))
+    return umap_of(wildcards.dataset, judged_by(OF_RUN)(wildcards))
 
 
 def asked_of_explore(wildcards):
     """Return how images are looked through by a run's features."""
-    return PLAN.explore(wildcards.dataset, judged_by(OF_RUN)(wildcards))
+    return explore_of(wildcards.dataset, judged_by(OF_RUN)(wildcards))
 
 
 def arrays_drawn(*parts):
