@@ -78,9 +78,10 @@ container:
 	$(INSTALL)
 	@touch $@ .venv/runtime
 
-# The lock file holds setuptools, so that nothing is fetched for the second line.
+# The lock file holds setuptools, so that nothing is fetched for the second line. Python compiles what is imported, which is
+# a small part of what there is.
 define INSTALL
-$(BIN)/pip install --disable-pip-version-check --require-hashes -r $<
+$(BIN)/pip install --disable-pip-version-check --no-compile --require-hashes -r $<
 $(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 endef
 

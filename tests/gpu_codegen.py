@@ -217,15 +217,18 @@ def _channels_last(tensor: Tensor) -> Tensor:
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
-def compiled(kind: str, *arguments: str) -> dict[str, str | None]:
-    """Return the error of each kernel of a case, None where it compiles; afterwards torch believes in the stand-in.
+def compiled(cases: Sequence[tuple[str, ...]]) -> list[dict[str, str | None]]:
+    """Return for each case the error of each kernel, None where it compiles; afterwards torch believes in the stand-in.
 
     A case is `views`, PRESET, SIDE, CHANNELS or `network`, SIDE, CHANNELS.
     """
-    if kind == "views":
-        preset, *shape = arguments
-        traced = views(preset, *map(int, shape))
-    else:
-        traced = network(*map(int, arguments))
+    traced = [_traced(*case) for case in cases]
     stand_in_for_the_device()
-    return compile_kernels(traced.generate())
+    return [compile_kernels(each.generate()) for each in traced]
+
+
+def _traced(kind: str, *arguments: str) -> Traced:
+    if kind == "network":
+        return network(*map(int, arguments))
+    preset, *shape = arguments
+    return views(preset, *map(int, shape))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from simclr_steps.machine.console import Console
 from simclr_steps.machine.processes import leads
+from simclr_steps.machine.visible import visible
 
 log = logging.getLogger("simclr_steps")
 
@@ -22,12 +23,12 @@ def start_logging(step: str, file: Path | None, *, quiet: bool = False) -> None:
     """
     console = Console(sys.stderr)
     name = f"{step}{subject(file, step)}" if file else step
-    console.setFormatter(logging.Formatter(f"%(asctime)s {name.replace('%', '%%')}: %(message)s", datefmt="%H:%M:%S"))
+    console.setFormatter(_Lines(f"%(asctime)s {name.replace('%', '%%')}: %(message)s", datefmt="%H:%M:%S"))
     handlers: list[logging.Handler] = [console]
     if file and leads():
         file.parent.mkdir(parents=True, exist_ok=True)
         handler = _LogFile(file, mode="w+", encoding="utf-8")
-        handler.setFormatter(logging.Formatter(f"%(asctime)s {step}: %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+        handler.setFormatter(_Lines(f"%(asctime)s {step}: %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
         handler.addFilter(lambda record: not getattr(record, "in_passing", False))
         handlers.append(handler)
         _lock(handler)
@@ -56,6 +57,14 @@ def _lock(handler: logging.FileHandler) -> None:
     """Hold a shared lock on a handler's file: it waits only if `watch` is checking the lock at that moment."""
     with contextlib.suppress(OSError):  # a file system without locks
         fcntl.flock(handler.stream, fcntl.LOCK_SH)  # type: ignore[arg-type]  # it is open
+
+
+class _Lines(logging.Formatter):
+    """Lines without what a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's lines."""
+        return visible(super().format(record))
 
 
 class _LogFile(logging.FileHandler):

@@ -76,7 +76,8 @@ class Project:
         return {job[0] for job in self.plan(*arguments, **environment)}
 
 
-def _new(folder: Path) -> Project:
+def new_project(folder: Path) -> Project:
+    """Return a project in which nothing has run."""
     folder.mkdir(exist_ok=True)
     for name in ("workflow", "simclr_steps"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -88,7 +89,7 @@ def _new(folder: Path) -> Project:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Project:
     """A project in which nothing has run."""
-    return _new(tmp_path / "fresh")
+    return new_project(tmp_path / "fresh")
 
 
 def publish(folder: Path, place: Path) -> dict[str, str]:
@@ -116,7 +117,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The project in which everything has run. Tests only read it; `project` is a copy to edit."""
 
     def make(folder: Path) -> None:
-        done = _new(folder).forked_snakemake("--cores", "2", warm=True)
+        done = new_project(folder).forked_snakemake("--cores", "2", warm=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
     return Project(made_once("finished", make, tmp_path_factory))

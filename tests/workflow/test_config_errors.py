@@ -53,7 +53,7 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
             ["plate"],
             "metadata: datasets.digits has no table and so no columns: give a CSV file as its path",
         ),
-        ("datasets.digits", {"source": "arrays", "path": "none.npz"}, "datasets.digits.path: none.npz does not exist"),
+        ("datasets.digits", {"source": "arrays", "path": "\x1b.npz"}, r"datasets.digits.path: \x1b.npz does not exist"),
     ],
 )
 def test_mistake_is_one_sentence_before_anything_runs(path: str, value: Any, sentence: str, fresh: Project) -> None:

@@ -17,6 +17,7 @@ PACKAGE = copy_package()
 sys.path.insert(0, str(PACKAGE.parent))
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.visible import visible
 from simclr_steps.settings.reading import read_yaml
 
 
@@ -26,4 +27,4 @@ def one_sentence(kind):
     try:
         yield
     except UserError as error:
-        sys.exit(f"{kind}: {error}")
+        sys.exit(visible(f"{kind}: {error}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ from tests.integration.cluster.slurm import NODES, Cluster
 from tests.integration.conftest import REPOSITORY
 from tests.layout import assert_results
 from tests.unit.step_processes import weights
+
+RECORDING = {
+    *("download", "prepare", "label", "pretrain", "select", "compare", "evaluate", "finetune"),
+    *("gather", "umap", "galleries", "explore"),
+}
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -58,9 +64,14 @@ def test_the_demo_cut_short_runs_as_the_profile_tells_on_two_nodes_and_in_the_co
             assert job.get("TresPerJob") == ("gres:gpu:1" if rule in GPU_RULES else None), rule
     nodes = {cluster.job(number)["NodeList"] for number in project.jobs(r"\w+")}
     assert nodes == set(NODES)
-    records = [read_json(file) for file in (project.folder / "results").rglob("*.json")]
-    images = [record.get("run", record)["image"] for record in records if "image" in record.get("run", record)]
-    assert len(images) >= 9 and all(image["file"] == str(IMAGE.resolve()) for image in images)
+    files = (file for folder in ("resources", "results") for file in (project.folder / folder).rglob("*.json"))
+    records = [content.get("run", content) for content in map(read_json, files)]
+    records = [record for record in records if "image" in record]
+    with IMAGE.open("rb") as stream:
+        image = {"file": str(IMAGE.resolve()), "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    assert all(record["image"] == image for record in records)
+    assert {record["step"] for record in records} >= RECORDING
+    assert {path.name for path in (project.folder / "work/cache").iterdir()} >= {"matplotlib", "numba"}
 
 
 def megabytes(memory: str) -> float:

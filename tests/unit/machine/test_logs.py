@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from simclr_steps.machine.logs import log, start_logging
 start_logging("label", Path(sys.argv[1]), quiet=sys.argv[2] == "quiet")
-log.info("all is well")
+log.info("all is well, in \\x1b[2J too")
 log.warning("warning: some is not")
 """
 
@@ -57,7 +57,7 @@ def test_lines_on_the_console_name_what_the_step_works_on(tmp_path: Path) -> Non
     log = tmp_path / "logs/100%/label.log"
     command = [sys.executable, "-c", SPEAK, str(log), "as usual"]
     console = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    assert "label 100%: all is well" in console
+    assert r"label 100%: all is well, in \x1b[2J too" in console
     assert " label: all is well" in log.read_text()
 
 
