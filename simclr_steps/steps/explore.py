@@ -52,7 +52,7 @@ def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int
     """
     description = read_description(data)
     record = Record("explore", settings, description.content_hash, seed)
-    known = several_splits(features, data, description.pixel_hash, settings.named, must=settings.splits != "auto")
+    known = several_splits(features, data, description, settings.named, must=settings.splits != "auto")
     counts = known.table["split"].value_counts().reindex(settings.named, fill_value=0).to_dict()
     note = None
     if settings.splits == "auto" and len(known.table) > MOST_AUTO:

@@ -48,14 +48,14 @@ def write_features(folder: Path, labels: Labels, values: Any = None) -> Path:
 
 
 def run(features: Path, data: Path, out: Path, **keys: Any) -> dict[str, Any]:
-    umap(UmapOfDataset(**{"n_neighbors": 5, **keys}), features=features, data=data, out=out)
+    umap(UmapOfDataset(**{"n_neighbors": 5, **keys}), features=[features], data=data, out=out)
     quality: dict[str, Any] = json.loads((out / "quality.json").read_text())
     return quality
 
 
 def test_pictures_of_points_show_the_channels_that_are_asked_for() -> None:
     images, rows = deep_digits(300, channels=5)[0], np.arange(299, -1, -1)
-    (shown,) = module._tiles(images, rows, {3: (0, 1, 0)}, None)
+    (shown,) = module._tiles(images.__getitem__, rows, {3: (0, 1, 0)}, None)
     np.testing.assert_array_equal(shown[..., 1], np.rint(images[::-1, ..., 3] / 257))
     assert shown.shape == (300, 8, 8, 3) and not shown[..., [0, 2]].any()
 
