@@ -1,11 +1,11 @@
-"""Whether the images of to_label.csv, with or without uncertain ones first, are worth more labels than random ones.
+"""Whether the labels of the images in to_label.csv, uncertain ones first, are worth more than those of random images.
 
     python -m tests.benchmarks.to_label FEATURES DATA
 
 FEATURES is the folder `features` of a run with those of train and test, DATA the folder of its packed images, all of
 which have labels. Logistic regression (C = 1) on the backbone's features learns the labels that a way of choosing asks
 for, and is judged on the test split. The draws are seeds of the clusters and of random rows. Uncertain images are those
-with the smallest largest probability by logistic regression on the labels that were there before.
+of whose likeliest class such a regression on the labels that were there before is least certain.
 """
 
 from __future__ import annotations
@@ -16,20 +16,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 
 from simclr_steps.data.gathered import read_features
 from simclr_steps.data.packed import read_labels
 from simclr_steps.data.splits import Labels, Rows, stratified_draw
-from simclr_steps.evaluation.clusters import order_to_label
-from simclr_steps.evaluation.linear_probe import Array, LinearProbe, scaling_of
+from simclr_steps.evaluation.clusters import order_to_label, uncertain_to_label
+from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 from simclr_steps.evaluation.similar_rows import directions, similar
 
 DRAWS = 5
 PROPOSED = 100  # images, as n_to_label is
 FROM_NONE = (10, 20, 50, 100)  # labels in all
 BEFORE, MORE = (20, 50, 100), (10, 25, 50, 100)  # labels that were there, and those that are added
-MODEL = LogisticRegression(C=1.0, max_iter=10_000)
 
 
 def main() -> None:
@@ -63,13 +61,11 @@ def _ways(
     told[known] = labels[known]
     yield "at random", np.random.default_rng(seed).permutation(np.flatnonzero(told < 0))
     proposed = order_to_label(own, distance, told, PROPOSED, seed)
-    yield "to_label.csv", proposed
+    yield "diverse and typical" if len(known) else "to_label.csv", proposed
     if len(known):
-        scaled = scaling_of(features)(features)
-        sure = MODEL.fit(scaled[known], labels[known]).predict_proba(scaled).max(axis=1)
-        yield "its images, uncertain ones first", proposed[np.argsort(sure[proposed])]
-        twice = order_to_label(own, distance, told, 2 * PROPOSED, seed)
-        yield "the most uncertain half of twice as many", twice[np.argsort(sure[twice])][:PROPOSED]
+        sure = LinearProbe(features[known][None], labels[known], torch.device("cpu")).fit(1.0).certainty(features)
+        yield "the same images, uncertain ones first", proposed[np.argsort(sure[proposed])]
+        yield "to_label.csv", uncertain_to_label(features, own, distance, told, PROPOSED, seed)
 
 
 def _accuracy(features: dict[str, Array], labels: dict[str, Labels], rows: Rows) -> float:
