@@ -90,7 +90,7 @@ class LinearProbe:
 
     def certainty(self, features: Array) -> Array:
         """Return the probability of each image's likeliest class, features [M, D] to [M]."""
-        return self._model.probabilities(self._scaled(features)).max(axis=1)
+        return np.asarray(self._model.probabilities(self._scaled(features)).max(axis=1))
 
     def _scaled(self, features: Array) -> Array:
         """Return features, [..., D], scaled and, if there is a basis, in it."""
