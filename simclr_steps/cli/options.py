@@ -116,6 +116,17 @@ CONFIG = Option(
     "--config", "config", {"default": "", "metavar": "NAME", "help": "config that defines the runs, named on the page"}
 )
 FEATURES = path("features", "folder written by gather for an encoder")
+SHOWN_FEATURES = Option(
+    "--features",
+    "features",
+    {
+        "type": Path,
+        "nargs": "+",
+        "required": True,
+        "metavar": "PATH",
+        "help": "folder written by gather for an encoder, or by tabulate for unlabeled images; or several",
+    },
+)
 STARTS = (
     WEIGHTS,
     WEIGHTS_SHA256,

@@ -35,18 +35,23 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     rest = [option.to for option in STEPS[name].options if option.flag == REST] if name else []
     arguments = _with_rest(top, list(words), rest[0]) if rest else top.parse_args(words)
     if arguments.log and (taken := _also_given(arguments)):
-        top.error(f"--log: {arguments.log} is {taken} as well, and would be emptied: give another name")
+        top.error(f"--log: {arguments.log} is {taken}, and would be emptied: give another name")
     return arguments
 
 
 def _also_given(arguments: argparse.Namespace) -> str | None:
-    """Return the option beside --log that names the log's file, or None."""
+    """Return what else the log's file is by the other options, if it would be lost: not an earlier log."""
+    log_file = arguments.log.resolve()
+    is_earlier_log = log_file.suffix == ".log" or not log_file.exists()
     for option in STEPS[arguments.step].options:
         value = getattr(arguments, option.to)
         for one in value if isinstance(value, list) else [value]:
             is_path = isinstance(one, Path) or (option.settings and one)
-            if is_path and Path(one).resolve() == arguments.log.resolve():
-                return option.flag
+            if is_path and Path(one).resolve() == log_file:
+                return f"{option.flag} as well"
+            is_read = is_path and option.flag not in ("--out", "--work")
+            if is_read and not is_earlier_log and log_file.is_relative_to(Path(one).resolve()):
+                return f"a file in {option.flag}"
     return None
 
 
@@ -60,7 +65,10 @@ def _with_rest(top: argparse.ArgumentParser, words: list[str], rest: str) -> arg
     others = [word for word in words[:end] if not word.startswith("-")]  # argparse would not join those around a flag
     arguments, unknown = top.parse_known_args([*others[:1], *flags, *others[1:]])
     if unknown:
-        top.error(f"{arguments.step} has no option {unknown[0]}: options that it passes on come last, after --")
+        from simclr_steps.commands.run import corrected
+
+        line = corrected(words, unknown[0])
+        top.error(f"{arguments.step} has no option {unknown[0]}, and passes on what comes last, after --: {line}")
     setattr(arguments, rest, words[end + 1 :])
     return arguments
 

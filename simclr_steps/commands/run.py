@@ -73,8 +73,9 @@ def command(config: Path, targets: list[str], *, slurm: bool, options: list[str]
         )
     if not find_spec("snakemake"):
         raise UserError(f"Snakemake is not installed beside {sys.executable}: run make install in {CLONE}")
-    _check_config(config)
-    for target in targets:
+    for file in (config, *_further_configs(options)):
+        _check_config(file)
+    for target in (*targets, *_after_dashes(options)):
         if "/" not in target and target not in TARGETS:
             raise UserError(f'there is no target "{target}"; {did_you_mean(target, TARGETS)}')
     _check_lock(config, options)
@@ -92,6 +93,34 @@ def command(config: Path, targets: list[str], *, slurm: bool, options: list[str]
 
 def _profile(slurm: bool) -> str:
     return "slurm" if slurm else "workstation"
+
+
+def corrected(words: list[str], option: str) -> str:
+    """Return a command line in which an option of Snakemake, and all that follows but targets, comes last, after --."""
+    at = words.index(option)
+    before, after = words[:at], [word for word in words[at:] if word != "--"]
+    own = [word for word in after if word in TARGETS or word == "--slurm"]
+    if all(word.startswith("-") for word in before[1:]):  # no config yet
+        own = [word for word in after if word.endswith((".yaml", ".yml"))][:1] + own
+    return shlex.join(["simclr", *before, *own, "--", *(word for word in after if word not in own)])
+
+
+def _further_configs(options: list[str]) -> list[Path]:
+    """Return the files that an option of Snakemake names beside the config."""
+    found, takes = [], False
+    for word in options:
+        if word.startswith("-"):
+            name, _, value = word.partition("=")
+            takes = name in ("--configfile", "--configfiles")
+            found += [value] if takes and value else []
+        elif takes:
+            found.append(word)
+    return [Path(name) for name in found]
+
+
+def _after_dashes(options: list[str]) -> list[str]:
+    """Return the targets among the words for Snakemake: those after a second --."""
+    return options[options.index("--") + 1 :] if "--" in options else []
 
 
 def _named(options: list[str]) -> set[str]:

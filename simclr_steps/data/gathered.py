@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from simclr_steps.data.packed import open_array, read_parquet
+from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 
 
@@ -21,6 +23,14 @@ def read_features(folder: Path, layer: str) -> npt.NDArray[np.float32]:
         When the file is absent or damaged.
     """
     return open_array(folder / f"{layer}.npy", "gather")
+
+
+def check_one_encoder(folders: Iterable[Path]) -> None:
+    """Raise UserError if the features in several folders are of different encoders."""
+    known = {folder: read_json(folder / "run.json").get("model_hash") for folder in folders}
+    if len(set(known.values())) > 1:
+        names = " and ".join(map(str, known))
+        raise UserError(f"{names} hold features of different encoders: run predict and gather again")
 
 
 def read_table(folder: Path) -> pd.DataFrame:

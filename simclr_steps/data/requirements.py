@@ -85,21 +85,25 @@ def require_labeled_hold_out(data: Description, name: str, keep: str) -> None:
         raise UserError(f'keep: best needs labels in the hold-out, but that of {name} has none: write "last"')
 
 
-def require_labels_for_umap(data: Description, name: str, split: str, *, supervised: bool) -> None:
-    """Raise UserError if UMAP is to be shown labels and there are none."""
-    if supervised and not data.splits[split].labeled:
-        raise UserError(f"umap.supervised: {split} of {name} has no labels for UMAP to use: set it to false")
+def require_labels_for_umap(data: Description, name: str, splits: Sequence[str], *, supervised: bool) -> None:
+    """Raise UserError if UMAP is to be shown the labels of some splits and there are none."""
+    if supervised and not any(data.splits[split].labeled for split in splits):
+        raise UserError(
+            f"umap.supervised: {' and '.join(splits)} of {name} has no labels for UMAP to use: set it to false"
+        )
 
 
-def split_of_features(features: Path, data: Path, pixel_hash: str) -> str:
+def split_of_features(features: Path, data: Path, description: Description) -> str:
     """Return the split whose gathered features a folder holds.
 
     Raises
     ------
     UserError
-        If they were computed from other images than those of this hash.
+        If they were computed from other images than those of `data`; or, for unlabeled images, with other labels, which
+        decide whose features they are.
     """
     facts = read_json(features / "run.json")
-    if facts["run"]["data_hash"] != pixel_hash:
+    expected = description.content_hash if facts["split"] == "unlabeled" else description.pixel_hash
+    if facts["run"]["data_hash"] != expected:
         raise UserError(f"{features} was computed from data other than {data}: run predict and gather again")
     return str(facts["split"])

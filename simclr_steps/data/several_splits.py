@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from simclr_steps.data.gathered import read_features, read_table
+from simclr_steps.data.gathered import check_one_encoder, read_features, read_table
+from simclr_steps.data.packed import Description
 from simclr_steps.data.requirements import split_of_features
 from simclr_steps.data.splits import Labels, rows_of_split
-from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import NO_LABEL, array_of
 
@@ -37,7 +37,9 @@ class SeveralSplits:
         return np.concatenate([values[row[array == name]] for name, values in self.arrays.items()])
 
 
-def several_splits(features: Path, data: Path, pixel_hash: str, named: Sequence[str], *, must: bool) -> SeveralSplits:
+def several_splits(
+    features: Path, data: Path, description: Description, named: Sequence[str], *, must: bool
+) -> SeveralSplits:
     """Open the backbone's features of several splits, each in a folder below `features`, as gather wrote them.
 
     Raises
@@ -46,12 +48,12 @@ def several_splits(features: Path, data: Path, pixel_hash: str, named: Sequence[
         When they are of other images or of different encoders, or, if all `must` be there, one of them has no images.
     """
     arrays = sorted({array_of(split) for split in named}, key=["train", "validation", "test"].index)
-    tables, labels, groups, opened, encoders = [], [], [], {}, {}
+    check_one_encoder(features / array for array in arrays)
+    tables, labels, groups, opened = [], [], [], {}
     for array in arrays:
         folder = features / array
-        if split_of_features(folder, data, pixel_hash) != array:
+        if split_of_features(folder, data, description) != array:
             raise UserError(f"{folder} does not hold features of {array}: run gather again")
-        encoders[array] = read_json(folder / "run.json").get("model_hash")
         rows, opened[array] = read_table(folder), read_features(folder, "backbone")
         of_rows = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
         split = np.full(len(rows), array, dtype=f"<U{len('validation')}")
@@ -64,9 +66,6 @@ def several_splits(features: Path, data: Path, pixel_hash: str, named: Sequence[
         tables.append(table[kept])
         labels.append(of_rows[kept])
         groups.append(rows["group"].to_numpy(dtype=np.str_)[kept] if "group" in rows else None)
-    if len(set(encoders.values())) > 1:
-        names = " and ".join(encoders)
-        raise UserError(f"{features} holds features of different encoders ({names}): run predict and gather again")
     whole = pd.concat(tables, ignore_index=True)
     absent = [split for split in named if not (whole["split"] == split).any()]
     if must and absent:

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from simclr_steps.data.splits import Labels, Rows, labeled_rows
+from simclr_steps.evaluation.linear_probe import LinearProbe
 
 _MOST_AUTO = 50  # clusters that a person would look at
+_PENALTY = 1.0  # of the probe that tells which images are uncertain, as scikit-learn's C
 
 Floats = npt.NDArray[np.float32]
 
@@ -88,3 +91,21 @@ def order_to_label(rows: Floats, distance: Floats, labels: Labels, count: int, s
     of_cluster = cluster[typical]
     turn = np.arange(len(typical)) - np.searchsorted(of_cluster, of_cluster)
     return np.asarray(typical[np.lexsort((of_cluster, known[of_cluster], turn))][:count], dtype=np.int64)
+
+
+def can_be_uncertain(labels: Labels) -> bool:
+    """Return whether some rows, int64 [N], have a label, of two classes at least, and some have none."""
+    known = labels[labeled_rows(labels)]
+    return len(known) < len(labels) and len(np.unique(known)) > 1
+
+
+def uncertain_to_label(features: Floats, rows: Floats, distance: Floats, labels: Labels, count: int, seed: int) -> Rows:
+    """Return rows to label next, the most uncertain first: half of twice as many diverse and typical ones.
+
+    Logistic regression on the labels that are there tells how certain each one's likeliest class is; `labels` can be
+    uncertain, and the parameters are otherwise those of `order_to_label`, with the features, [N, D], as they are.
+    """
+    known = labeled_rows(labels)
+    probe = LinearProbe(features[known][None], labels[known], torch.device("cpu")).fit(_PENALTY)
+    order = order_to_label(rows, distance, labels, 2 * count, seed)
+    return np.asarray(order[np.argsort(probe.certainty(features[order]), kind="stable")][:count])

@@ -88,6 +88,10 @@ class LinearProbe:
         """Return whether each image's label is guessed: [M, D] and int64 [M] to bool [M]."""
         return np.asarray(self._model.predict(self._scaled(features)) == labels)
 
+    def certainty(self, features: Array) -> Array:
+        """Return the probability of each image's likeliest class, features [M, D] to [M]."""
+        return np.asarray(self._model.probabilities(self._scaled(features)).max(axis=1))
+
     def _scaled(self, features: Array) -> Array:
         """Return features, [..., D], scaled and, if there is a basis, in it."""
         scaled = self._scaling(features)
@@ -111,6 +115,9 @@ class _OnOneThread:
     def predict(self, x: Array) -> Labels:
         guesses: Labels = self._model.predict(x)
         return guesses
+
+    def probabilities(self, x: Array) -> Array:
+        return np.asarray(self._model.predict_proba(x), dtype=np.float32)
 
 
 class _OnDevice:
@@ -157,6 +164,10 @@ class _OnDevice:
             self._logits(torch.from_numpy(x).to(self._x.device)).argmax(dim=1).cpu().numpy()
         ]
         return guesses
+
+    @torch.no_grad()
+    def probabilities(self, x: Array) -> Array:
+        return np.asarray(self._logits(torch.from_numpy(x).to(self._x.device)).softmax(dim=1).cpu())
 
     def _logits(self, x: Tensor) -> Tensor:
         return x @ self._weight.T + self._bias

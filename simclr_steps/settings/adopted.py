@@ -44,7 +44,7 @@ class Result:
     own_weights: Path | None = None  # the user's file that it was made from
     weights: str = ""  # the record of the published weights that it was made from
     judged_by: JudgedBy = "test"  # the split that it was to be judged by, which the file says of the steps that judge
-    drawn: str = ""  # the split that it shows, where its settings do not say
+    drawn: str = ""  # the splits that it shows, where its settings do not say
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def results(plan: Plan) -> Iterator[Result]:
             "umap": ("umap/quality.json", plan.umap(run.dataset, run.judged_by)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
-        drawn = {"galleries": plan.umap(run.dataset, run.judged_by).split}
+        drawn = {"galleries": ", ".join(instead_of_test(config.umap.splits, run.judged_by))}
         if config.explore.arrays:
             of_step["explore"] = ("explore/explore.json", plan.explore(run.dataset, run.judged_by))
         selected = config.selection.model_dump(mode="json")
@@ -88,7 +88,7 @@ def results(plan: Plan) -> Iterator[Result]:
             judge: JudgedBy = run.judged_by if rule == "evaluate" else "test"  # others name their splits elsewhere
             asked, shows = block.model_dump(mode="json"), drawn.get(rule, "")
             yield Result(rule, f"{folder}/{file}", asked, dataset=run.dataset, judged_by=judge, drawn=shows)
-        named = [config.umap.split, *config.prediction.splits, *config.explore.arrays]
+        named = [*config.umap.splits, *config.prediction.splits, *config.explore.arrays]
         gathered = instead_of_test(named, run.judged_by)
         for split in sorted({*gathered, *map(array_of, gathered)}):
             is_taken = split == "unlabeled"  # from what is gathered of train

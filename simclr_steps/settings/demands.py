@@ -49,7 +49,7 @@ class Demands(Settings):
     pretrains: dict[str, PretrainDemands]  # by the pretraining's name
     criterion: Criterion
     finetunes: dict[str, FinetuneDemands]
-    drawn: str  # the split that UMAP draws, or the hold-out in place of test
+    drawn: list[str]  # the splits that UMAP draws, or the hold-out in place of test
     judged_by: list[JudgedBy] = Field(["test"])  # of its runs
     explored: list[Split] = Field([])  # those that `explore` names
     display: Display | None = None

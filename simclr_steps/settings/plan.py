@@ -125,7 +125,7 @@ class Plan:
             pretrains={name: PretrainDemands.of(settings) for name, settings in trained.items()},
             criterion=self.config.selection.criterion,
             finetunes={name: FinetuneDemands.of(block) for name, block in blocks.items()},
-            drawn=self.config.umap.split,
+            drawn=self.config.umap.splits,
             judged_by=sorted({run.judged_by for run in runs}),
             explored=[] if self.config.explore.splits == "auto" else self.config.explore.splits,
             display=self.config.datasets[dataset].display,

@@ -6,15 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from simclr_steps.settings.base import Seed, Settings
+from simclr_steps.settings.base import PACKED_SPLITS, Seed, Settings, Split
 from simclr_steps.settings.display import Display
 
 
 class UmapSettings(Settings):
     """How features are plotted in two dimensions."""
 
-    split: Literal["train", "validation", "test"] = Field(
-        "test", description="The split to plot; in a grid, the hold-out in place of test."
+    split: Split | Literal["all"] = Field(
+        "test",
+        description="The split to plot, whose images the gallery of neighbors shows, too, or `all` of them together; "
+        "in a grid, the hold-out in place of test, and `all` without test.",
     )
     n_neighbors: int = Field(15, ge=2, description="Number of neighbors of each point that UMAP keeps close.")
     min_dist: float = Field(0.1, ge=0, le=1, description="Minimum distance between points in the plot.")
@@ -26,6 +28,11 @@ class UmapSettings(Settings):
     max_points: int = Field(
         10_000, ge=10, description="Maximum number of points; if there are more, a sample stratified by class is drawn."
     )
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits whose features are plotted together; those of train have the unlabeled images, too."""
+        return list(PACKED_SPLITS) if self.split == "all" else [self.split]
 
 
 class UmapOfDataset(UmapSettings):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def check(demands: Demands, *, data: Path) -> None:
     mix_of(demands.display, description.image_format, data.name)
     for judged_by in demands.judged_by:
         _check_images_to_judge(description, data.name, judged_by)
-        (drawn,) = instead_of_test([demands.drawn], judged_by)
+        drawn = instead_of_test(demands.drawn, judged_by)
         _check_images_to_draw(description, data.name, drawn)
         for split in instead_of_test(demands.explored, judged_by):
             if not description.splits[split].images:
@@ -109,14 +109,14 @@ def _check_images_to_judge(description: Description, name: str, judged_by: str) 
         )
 
 
-def _check_images_to_draw(description: Description, name: str, split: str) -> None:
+def _check_images_to_draw(description: Description, name: str, splits: Sequence[str]) -> None:
     """Raise UserError if UMAP has nothing to draw, as the step would write into an empty plot; warn of few images."""
-    images, in_train = description.splits[split].images, description.splits["train"].images
+    in_train = description.trained_on  # all rows of its array
+    counts = {**{split: one.images for split, one in description.splits.items()}, "train": in_train}
+    images, split = sum(counts[split] for split in splits), " and ".join(splits)
     if not images:
-        raise UserError(
-            f"umap.split: {split} of {name} has no images to draw: choose another split, or raise "
-            f"datasets.{name}.{split}_fraction"
-        )
+        more = "" if split == "unlabeled" else f", or raise datasets.{name}.{split}_fraction"
+        raise UserError(f"umap.split: {split} of {name} has no images to draw: choose another split{more}")
     if images < min(_FEW_POINTS, in_train):
         log.warning(
             "warning: umap.split: %s of %s has only %d images to draw: train has %d", split, name, images, in_train

@@ -13,7 +13,14 @@ from simclr_steps.data.csv_text import as_csv
 from simclr_steps.data.original_files import original_files
 from simclr_steps.data.packed import Description, read_description, read_images
 from simclr_steps.data.several_splits import SeveralSplits, several_splits
-from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
+from simclr_steps.evaluation.clusters import (
+    agreement,
+    can_be_uncertain,
+    clusters,
+    number_of_clusters,
+    order_to_label,
+    uncertain_to_label,
+)
 from simclr_steps.evaluation.doubtful_labels import mistakes_table
 from simclr_steps.evaluation.similar_rows import Similar, directions, similar
 from simclr_steps.figures.contrast import contrast_of_split
@@ -40,10 +47,11 @@ def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int
     each with split, row (in its array, train for unlabeled images), source and class of an image: duplicates.csv
     (group, across: whether a near-duplicate is on another side of the splits), groups across them first; outliers.csv
     (distance), the farthest first; clusters.csv (cluster, rank), the most typical first; to_label.csv (order), of
-    unlabeled images, or of train where there are none; and mistakes.csv (score, looks_wrong; prediction, probability,
-    and as lists of JSON the sources and classes of the neighbors that voted), labels likely wrong first. explore.html
-    shows the first of each, and explore.json counts them. No label of the test split is read, none of its images is
-    proposed for labeling, and nothing else is chosen by the results.
+    unlabeled images, the most uncertain first where others of train have labels, or of train where there are none; and
+    mistakes.csv (score, looks_wrong; prediction, probability, and as lists of JSON the sources and classes of the
+    neighbors that voted), labels likely wrong first. explore.html shows the first of each, and explore.json counts
+    them. No label of the test split is read, none of its images is proposed for labeling, and nothing else is chosen by
+    the results.
 
     Raises
     ------
@@ -52,7 +60,7 @@ def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int
     """
     description = read_description(data)
     record = Record("explore", settings, description.content_hash, seed)
-    known = several_splits(features, data, description.pixel_hash, settings.named, must=settings.splits != "auto")
+    known = several_splits(features, data, description, settings.named, must=settings.splits != "auto")
     counts = known.table["split"].value_counts().reindex(settings.named, fill_value=0).to_dict()
     note = None
     if settings.splits == "auto" and len(known.table) > MOST_AUTO:
@@ -96,7 +104,9 @@ def _found(
         trained = trained[:0]  # others need a label more than these, which have one
     own = directions(features[trained])  # the test split has no part in what is proposed
     distance_of_own = similar(own, settings.n_neighbors, settings.min_cosine, np.zeros(len(own), np.int64)).distance
-    chosen = trained[order_to_label(own, distance_of_own, known.labels[trained], settings.n_to_label, seed)]
+    given = own, distance_of_own, known.labels[trained], settings.n_to_label, seed
+    by_uncertainty = can_be_uncertain(known.labels[trained])
+    chosen = trained[uncertain_to_label(features[trained], *given) if by_uncertainty else order_to_label(*given)]
     clustered = known.table.assign(cluster=cluster + 1, distance=distance).sort_values(["cluster", "distance"])
     clustered.insert(1, "rank", clustered.groupby("cluster").cumcount() + 1)
     farthest = known.table.assign(distance=alike.distance).sort_values("distance", ascending=False, kind="stable")
@@ -116,6 +126,7 @@ def _found(
             "images_across": duplicates[duplicates["across"]]["split"].value_counts().sort_index().to_dict(),
         },
         "clusters": {"count": len(np.unique(cluster)), **agreement(cluster, known.labels)},
+        "to_label": {"uncertain_first": by_uncertainty},
         "labels": {"judged": len(mistakes), "doubtful": int(mistakes["looks_wrong"].sum())},
     }
     return tables, facts
@@ -203,8 +214,13 @@ def _page(
         Section(
             "To label next",
             [
-                "Typical images of different clusters, in this order: first of clusters without a label. "
-                "None is of the test split, and none is proposed where unlabeled images are not explored. "
+                "Typical images of different clusters, in this order: "
+                + (
+                    "first those that logistic regression on the labels is least certain of. "
+                    if facts["to_label"]["uncertain_first"]
+                    else "first of clusters without a label. "
+                )
+                + "None is of the test split, and none is proposed where unlabeled images are not explored. "
                 "to_label.csv has all."
             ],
             to_label,

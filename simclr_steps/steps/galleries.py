@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from simclr_steps.data.gathered import read_features
 from simclr_steps.data.packed import Pixels, read_description, read_split
-from simclr_steps.data.requirements import split_of_features
+from simclr_steps.data.shown_images import shown_images
 from simclr_steps.data.splits import Labels, Rows, labeled_rows, proportional_draw, rows_of_split
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.figures.contrast import BRIGHTENED, contrast_for
@@ -51,17 +51,17 @@ class Neighborhoods:
     neighbors: Rows  # [Q, K], nearest first
 
 
-def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: int, out: Path) -> None:
-    """Draw augmented views of training images, and images of a split with their nearest neighbors.
+def galleries(settings: GallerySettings, *, features: Sequence[Path], data: Path, seed: int, out: Path) -> None:
+    """Draw augmented views of training images, and images of a split, or of several, with their nearest neighbors.
 
-    Reads what gather wrote for an encoder. Writes augmentation and neighbors into `out`, as .png and .svg, and
-    run.json. Without labels nothing is said to be right or wrong.
+    Reads what gather wrote for an encoder, or tabulate for unlabeled images, in one folder or several. Writes
+    augmentation and neighbors into `out`, as .png and .svg, and run.json. Without labels nothing is said to be right or
+    wrong.
     """
     description = read_description(data)
     own_code = augmentation_code(settings.augmentation)
     record = Record("galleries", settings, description.content_hash, seed, own_code)
-    name = split_of_features(features, data, description.pixel_hash)
-    train, split = read_split(data, "train"), read_split(data, name)
+    shown, train = shown_images(features, data, description), read_split(data, "train")
     named = rows_of_split("train", train.labels)
     rows = named[proportional_draw(train.labels[named], ROWS, seed)]
     mix = mix_of(settings.display, description.image_format, data.name)
@@ -69,21 +69,25 @@ def galleries(settings: GallerySettings, *, features: Path, data: Path, seed: in
     augmenter = Augmenter(
         settings.augmentation, as_size(settings.view_size), is_color=description.image_format.is_color
     )
-    shown = views_of(train.images, rows, augmenter, seed)
+    views = views_of(train.images, rows, augmenter, seed)
     may_stretch = not description.image_format.is_photo
     with whole_folder(out, _OWN) as folder:
-        save(draw_views(train.images[rows], shown, mix, legend, may_stretch=may_stretch), folder / "augmentation")
-        if len(split) < 2:
-            figure = sentence(
-                f"No neighbors to show: the {name} split has {len(split)} image{'s' * (len(split) != 1)}."
-            )
+        save(draw_views(train.images[rows], views, mix, legend, may_stretch=may_stretch), folder / "augmentation")
+        if len(shown) < 2:
+            figure = sentence(f"No neighbors to show: {shown.name} has {len(shown)} image{'s' * (len(shown) != 1)}.")
         else:
-            around = neighborhoods(np.array(read_features(features, "backbone")), split.labels, seed)
+            around = neighborhoods(shown.features("backbone", np.arange(len(shown))), shown.labels, seed)
+            every = np.unique([*around.queries, *around.neighbors.ravel()])
+            around = Neighborhoods(*(np.searchsorted(every, some) for some in (around.queries, around.neighbors)))
             figure = draw_neighbors(
-                around, split.images, split.labels, description.classes, mix, legend, may_stretch=may_stretch
+                *(around, shown.images(every), shown.labels[every], description.classes, mix, legend),
+                may_stretch=may_stretch,
             )
         save(figure, folder / "neighbors")
-        write_json(folder / "run.json", {"split": name, "channels": in_words(legend), "run": record.finish()})
+        write_json(
+            folder / "run.json",
+            {"split": ", ".join(shown.splits), "channels": in_words(legend), "run": record.finish()},
+        )
     log.info("wrote %s", out)
 
 

@@ -42,7 +42,7 @@ def metadata(
     record = Record("metadata", settings, description.content_hash)
     folders = [features / split for split in ("train", *splits_judged(judged_by))]
     for folder in folders:
-        split_of_features(folder, data, description.pixel_hash)
+        split_of_features(folder, data, description)
     rows = pd.concat([read_table(folder) for folder in folders], ignore_index=True)
     require_columns(settings.columns, [str(name) for name in rows if name not in _OWN], data.name)
     for name in settings.columns:

@@ -37,7 +37,7 @@ def tabulate(features: Path, *, data: Path, split: str, out: Path) -> None:
     """
     description = read_description(data)
     array = array_of(split)
-    if split_of_features(features, data, description.pixel_hash) != array:
+    if split_of_features(features, data, description) != array:
         raise UserError(f"{features} is not of {array}: pass that folder, or another --split")
     table = row_table(data, description, array)
     if split != "unlabeled":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,11 @@ import pandas as pd
 
 from simclr_steps.data.asked_columns import require_columns
 from simclr_steps.data.columns import Column, column_of
-from simclr_steps.data.gathered import read_features, read_table
-from simclr_steps.data.packed import Description, Pixels, read_description, read_images
+from simclr_steps.data.packed import Description, Pixels, read_description
 from simclr_steps.data.points_table import PICTURE, points_table
-from simclr_steps.data.requirements import require_labels_for_umap, split_of_features
+from simclr_steps.data.requirements import require_labels_for_umap
 from simclr_steps.data.row_tables import class_names
+from simclr_steps.data.shown_images import shown_images
 from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.clusters import clusters, number_of_clusters
 from simclr_steps.evaluation.similar_rows import directions
@@ -54,16 +54,17 @@ _OWN = (  # of `out`
 )
 
 
-def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> None:
+def umap(settings: UmapOfDataset, *, features: Sequence[Path], data: Path, out: Path) -> None:
     """Lay out the features of backbone and projection head in the plane.
 
-    Reads what gather wrote for an encoder. Writes into `out`, for each layer, <layer>.csv (row, x, y, label, class,
-    group, and further columns but those named like one of these), .png and .svg, and quality.json for all; with
-    `columns`, metadata.png and .svg, too: the backbone's points colored by each of them. map.html is interactive, has
-    both layers and needs no network; of more than 10,000 points its images are in the folder map_images.
-    points.parquet has both layers in one table, with the vote of the neighbors in the backbone's features, a cluster of
-    these features, further columns but those named like one of its own, and a small picture of each image, unless
-    `pictures` is false: then the map has none either.
+    Reads what gather wrote for an encoder, or tabulate for unlabeled images, in one folder or several, which are drawn
+    together. Writes into `out`, for each layer, <layer>.csv (split, unlabeled for images of train without a label; row,
+    x, y, label, class, group, and further columns but those named like one of these), .png and .svg, and quality.json
+    for all; with `columns`, metadata.png and .svg, too: the backbone's points colored by each of them. map.html is
+    interactive, has both layers and needs no network; of more than 10,000 points its images are in the folder
+    map_images. points.parquet has both layers in one table, with the vote of the neighbors in the backbone's features,
+    a cluster of these features, further columns but those named like one of its own, and a small picture of each image,
+    unless `pictures` is false: then the map has none either.
     UMAP sees no label unless `supervised` is set, and the plot then says so. A split of few rows is laid out with fewer
     neighbors than `n_neighbors`, and one of less than 10 rows not at all: the files then say so.
 
@@ -75,27 +76,25 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)
     mix = mix_of(settings.display, description.image_format, data.name)
-    split = split_of_features(features, data, description.pixel_hash)
-    rows = read_table(features)
+    shown = shown_images(features, data, description)
+    rows, labels = shown.table, shown.labels
     require_columns(settings.columns, map(str, rows), data.name)
-    labels = rows["label"].fillna(NO_LABEL).to_numpy(dtype=np.int64)
     drawn = np.arange(len(rows))
     if len(rows) > settings.max_points:
         drawn = proportional_draw(labels, settings.max_points, settings.random_state)
     rows = rows.iloc[drawn].reset_index(drop=True)
     quality: dict[str, Any] = {}
     layers: list[Points] = []
-    packed = read_images(data, split)
-    contrast = None if description.image_format.is_photo else contrast_of_split(packed)
-    cluster = _clusters(read_features(features, LAYERS[0])[drawn], len(description.classes), settings.random_state)
+    contrast = None if description.image_format.is_photo else contrast_of_split(next(iter(shown.arrays.values())))
+    cluster = _clusters(shown.features(LAYERS[0], drawn), len(description.classes), settings.random_state)
     with whole_folder(out, _OWN) as folder:
         if len(drawn) < LEAST_ROWS:
-            quality |= _say_too_few(rows, split, folder, settings.columns)
+            quality |= _say_too_few(rows, shown.name, folder, settings.columns)
         else:
-            require_labels_for_umap(description, data.name, split, supervised=settings.supervised)
-            title = _title(settings, data.resolve().name, split, len(drawn), labels)
+            require_labels_for_umap(description, data.name, shown.splits, supervised=settings.supervised)
+            title = _title(settings, data.resolve().name, shown.name, len(drawn), labels)
             for layer in LAYERS:
-                values = read_features(features, layer)[drawn]
+                values = shown.features(layer, drawn)
                 log.info("%s: %d points of %d values", layer, *values.shape)
                 points, quality[layer] = _points(settings, layer, values, rows, labels[drawn], title, description)
                 layers.append(points)
@@ -107,14 +106,14 @@ def umap(settings: UmapOfDataset, *, features: Path, data: Path, out: Path) -> N
         table = _shown(rows, layers, cluster, description.classes)
         images = None
         if settings.pictures:
-            images = _write_images(folder, table, _tiles(packed, drawn, mix, contrast))
+            images = _write_images(folder, table, _tiles(shown.images, drawn, mix, contrast))
         else:
             (folder / SHEETS).mkdir()
             table.to_parquet(folder / "points.parquet", index=False)
         if layers:
             tile, of_images = None, []
             if settings.pictures:
-                tile = thumbnails(packed[:1], _TILE, mix).shape[1:3]
+                tile = thumbnails(shown.images(drawn[:1]), _TILE, mix).shape[1:3]
                 channels = in_words(legend_of(mix, description.image_format))
                 of_images = [f"Images show {channels}."] if channels else []
                 of_images += ["All images are brightened alike."] if contrast else []
@@ -148,7 +147,7 @@ def _points(
 
 def _columns_of_points(rows: pd.DataFrame) -> list[str]:
     """Return the columns of a layer's table: those of the rows but the source, and where the points are."""
-    first = ["row", "x", "y", "label", "class"]
+    first = ["split", "row", "x", "y", "label", "class"]
     return [*first, *(str(name) for name in rows if name not in (*first, "source"))]
 
 
@@ -159,7 +158,7 @@ def _clusters(values: Floats, classes: int, seed: int) -> Labels:
 
 def _shown(rows: pd.DataFrame, layers: list[Points], cluster: Labels, classes: list[str]) -> pd.DataFrame:
     """Return the table of points.parquet without its pictures; without layers, it says of no point where it is."""
-    known: dict[str, Any] = {"row": rows["row"]}
+    known: dict[str, Any] = {"split": rows["split"], "row": rows["row"]}
     tables = {one.layer: one.table.sort_index() for one in layers}
     for layer in LAYERS:
         for axis in "xy":
@@ -175,10 +174,10 @@ def _shown(rows: pd.DataFrame, layers: list[Points], cluster: Labels, classes: l
     return pd.DataFrame(known | {name: rows[name] for name in others})
 
 
-def _say_too_few(rows: pd.DataFrame, split: str, folder: Path, columns: list[str]) -> dict[str, Any]:
+def _say_too_few(rows: pd.DataFrame, name: str, folder: Path, columns: list[str]) -> dict[str, Any]:
     """Write all layers' files for a split that is too small to lay out; return their quality, which has no value."""
     counted = f"{len(rows)} image{'s' * (len(rows) != 1)}"
-    text = f"Features were not plotted: the {split} split has {counted}, and UMAP needs at least {LEAST_ROWS}."
+    text = f"Features were not plotted: {name} has {counted}, and UMAP needs at least {LEAST_ROWS}."
     log.warning("%s", text)
     quality: dict[str, Any] = dict.fromkeys((*MEASURES, "trustworthiness"))
     for layer in LAYERS:
@@ -191,12 +190,14 @@ def _say_too_few(rows: pd.DataFrame, split: str, folder: Path, columns: list[str
     return {layer: {**quality, "note": text} for layer in LAYERS}
 
 
-def _tiles(images: Pixels, drawn: Rows, mix: Mix | None, contrast: Contrast | None) -> Iterator[npt.NDArray[np.uint8]]:
+def _tiles(
+    images: Callable[[Rows], Pixels], drawn: Rows, mix: Mix | None, contrast: Contrast | None
+) -> Iterator[npt.NDArray[np.uint8]]:
     """Yield small copies of the drawn images, as many at a time as a sheet has."""
     for start in range(0, len(drawn), IN_A_SHEET):
         of_sheet = drawn[start : start + IN_A_SHEET]
         parts = np.array_split(of_sheet, range(_IMAGES_AT_A_TIME, len(of_sheet), _IMAGES_AT_A_TIME))
-        shown = (contrast.stretched(images[part]) if contrast else images[part] for part in parts)
+        shown = (contrast.stretched(images(part)) if contrast else images(part) for part in parts)
         yield np.concatenate([thumbnails(some, _TILE, mix) for some in shown])
 
 
@@ -234,13 +235,13 @@ def _coloring(column: Column) -> Coloring:
     return Coloring(column.name, column.values, column.codes.tolist(), ranges=column.ranges)
 
 
-def _title(settings: UmapSettings, dataset: str, split: str, points: int, labels: Labels) -> list[str]:
+def _title(settings: UmapSettings, dataset: str, name: str, points: int, labels: Labels) -> list[str]:
     thinned = f", sampled from {len(labels):,}" if points < len(labels) else ""
     neighbors = f"n_neighbors {settings.n_neighbors}"
     if neighbors_kept(settings, points) < settings.n_neighbors:
         neighbors = f"n_neighbors {points - 1} (instead of {settings.n_neighbors}: too few points)"
     lines = [
-        f"{dataset}, {split} split",
+        f"{dataset}, {name.removeprefix('the ')}",
         f"{points:,} points{thinned}; {neighbors}, min_dist {settings.min_dist:g}, {settings.metric}",
     ]
     if settings.supervised:

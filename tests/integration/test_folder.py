@@ -81,13 +81,17 @@ def test_unlabeled_photographs_run_to_features_and_plots_and_say_what_cannot_be_
     flat.mkdir()
     for file in photos.glob("*/*"):
         (flat / f"{file.parent.name}-{file.name}").write_bytes(file.read_bytes())
-    (tmp_path / "my.yaml").write_text(yaml.safe_dump(settings(flat, finetunes=False)))
+    config = settings(flat, finetunes=False) | {"umap": {"split": "all"}}
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     run = tmp_path / "results/photos/simclr/seed0"
     assert_results(run, [])
     assert json.loads((run / "evaluate/knn.json").read_text())["note"]
     rows = pd.read_parquet(run / "features/test/rows.parquet")
     assert rows["label"].isna().all() and len(rows) == round(0.2 * 2 * IMAGES)
+    splits = pd.read_parquet(run / "umap/points.parquet")["split"].value_counts()
+    assert splits.sum() == 2 * IMAGES and set(splits.index) == {"train", "validation", "test"}
+    assert json.loads((run / "galleries/run.json").read_text())["split"] == "train, validation, test"
 
 
 @pytest.mark.slow(50)
@@ -109,6 +113,7 @@ def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_othe
         "pretrains": {"simclr": {"epochs": 1, "global_batch_size": 64}},
         "evaluation": {"labels": [1.0], "draws": 1, "augmentation": None},
         "prediction": {"splits": ["unlabeled"]},
+        "umap": {"split": "unlabeled"},
     }
     (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
@@ -119,3 +124,4 @@ def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_othe
     assert 0 < splits["validation"]["labeled"] < splits["validation"]["images"]
     rows = pd.read_parquet(run / "features/unlabeled/rows.parquet")
     assert len(rows) == splits["unlabeled"]["images"] > IMAGES and rows["label"].isna().all()
+    assert pd.read_parquet(run / "umap/points.parquet")["row"].tolist() == rows["row"].tolist()

@@ -368,16 +368,25 @@ def asked_of_explore(wildcards):
     return explore_of(wildcards.dataset, judged_by(OF_RUN)(wildcards))
 
 
-def arrays_drawn(*parts):
-    """Return a function of the wildcards: arrays of the split that UMAP and the neighbors' gallery show."""
-    return lambda wildcards: [
-        f"resources/{wildcards.dataset}/{asked_of_umap(wildcards).split}.{part}.npy" for part in parts
-    ]
+def splits_drawn(wildcards):
+    """Return the splits that UMAP and the neighbors' gallery show."""
+    return instead_of_test(CONFIG.umap.splits, judged_by(OF_RUN)(wildcards))
+
+
+def images_drawn(wildcards):
+    """Return the packed images of these splits."""
+    arrays = dict.fromkeys(map(array_of, splits_drawn(wildcards)))
+    return [f"resources/{wildcards.dataset}/{array}.images.npy" for array in arrays]
 
 
 def features_drawn(file):
-    """Return a function of the wildcards: a file of what is gathered of that split."""
-    return lambda wildcards: features_of([asked_of_umap(wildcards).split], file)(wildcards)[0]
+    """Return a function of the wildcards: a file of what is gathered of each of them."""
+    return lambda wildcards: features_of(splits_drawn(wildcards), file)(wildcards)
+
+
+def folders_drawn(wildcards, input):
+    """Return the folders of these files."""
+    return [str(Path(file).parent) for file in input.backbone]
 
 
 def features_of(splits, *files):

@@ -114,7 +114,7 @@ rule umap:
     input:
         "resources/{dataset}/dataset.json",
         "resources/{dataset}/images.json",
-        arrays_drawn("images"),
+        images_drawn,
         features_drawn("projection_head.npy"),
         features_drawn("rows.parquet"),
         backbone=features_drawn("backbone.npy"),
@@ -156,7 +156,7 @@ rule umap:
         settings=lambda wildcards: asked_of_umap(wildcards).as_json(),
         code=code_hash("umap"),
         data=subpath(input[0], parent=True),
-        features=subpath(input.backbone, parent=True),
+        features=folders_drawn,
         out=subpath(output[0], parent=True),
         step=command("umap"),
     shell:
@@ -206,8 +206,9 @@ rule explore:
 rule galleries:
     input:
         arrays("train"),
-        arrays_drawn("images", "labels"),
+        images_drawn,
         features_drawn("run.json"),
+        features_drawn("rows.parquet"),
         backbone=features_drawn("backbone.npy"),
     output:
         report(
@@ -238,7 +239,7 @@ rule galleries:
             *augmentation_code(PLAN.pretrains[wildcards.pretrain].augmentation),
         ],
         data=subpath(input[0], parent=True),
-        features=subpath(input.backbone, parent=True),
+        features=folders_drawn,
         out=subpath(output[0], parent=True),
         step=command("galleries"),
     shell:

@@ -69,7 +69,8 @@ def test_words_behind_two_dashes_are_passed_on_by_the_step_that_takes_them(capsy
     with pytest.raises(SystemExit) as end:
         parse(["run", "my.yaml", "--cores", "2"])
     assert end.value.code == 2
-    assert "run has no option --cores: options that it passes on come last, after --" in capsys.readouterr().err
+    said = "run has no option --cores, and passes on what comes last, after --: simclr run my.yaml -- --cores 2"
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -173,3 +174,16 @@ def test_a_missing_module_that_is_no_dependency_is_a_bug(module: str) -> None:
     ended = subprocess.run([sys.executable, "-c", code, *PRETRAIN], capture_output=True, text=True, check=False)
     assert ended.returncode == 70
     assert "this is a bug in the program" in ended.stderr
+
+
+def test_a_log_in_a_folder_that_is_read_takes_the_place_of_no_file_but_an_earlier_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("image.png", "run.log"):
+        (tmp_path / name).touch()
+    words = ["classify", "--model", "m", "--images", str(tmp_path), "--out", "o.csv", "--log"]
+    for name in ("run.log", "new.txt"):
+        assert parse([*words, str(tmp_path / name)]).log == tmp_path / name
+    with pytest.raises(SystemExit):
+        parse([*words, str(tmp_path / "image.png")])
+    assert "image.png is a file in --images, and would be emptied: give another name" in capsys.readouterr().err

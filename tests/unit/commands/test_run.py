@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from simclr_steps.commands.run import CLONE, TARGETS, command
+from simclr_steps.commands.run import CLONE, TARGETS, command, corrected
 from simclr_steps.machine.errors import UserError
 from tests.snakemake_runs import run_snakemake
 
@@ -84,6 +84,32 @@ def test_snakemake_is_quiet_where_the_steps_tell_enough(options: tuple[str, ...]
 
 def test_what_follows_two_dashes_of_the_user_are_targets(folder: Path) -> None:
     assert words("-n", "--", "umap_all", targets=("summary",))[-4:] == ["-n", "--", "umap_all", "summary"]
+
+
+@pytest.mark.parametrize(
+    ("line", "option", "line_that_works"),
+    [
+        ("run my.yaml --config a=1 umap_all", "--config", "simclr run my.yaml umap_all -- --config a=1"),
+        ("run --cores 4 photos.yaml -n", "--cores", "simclr run photos.yaml -- --cores 4 -n"),
+        ("run my.yaml summary -n --slurm -- -p", "-n", "simclr run my.yaml summary --slurm -- -n -p"),
+        ("run --cores=4", "--cores=4", "simclr run -- --cores=4"),
+    ],
+)
+def test_options_of_snakemake_that_are_in_the_wrong_place_get_the_line_that_works(
+    line: str, option: str, line_that_works: str
+) -> None:
+    assert corrected(line.split(), option) == line_that_works
+
+
+def test_what_is_named_after_two_dashes_is_looked_at_before_snakemake_starts(folder: Path) -> None:
+    with pytest.raises(UserError, match='there is no target "umap_al"; did you mean "umap_all"'):
+        words("-n", "--", "umap_al")
+    (folder / "broken.yaml").write_text("umap: [")
+    for options in (["--configfile", "my.yaml", "broken.yaml"], ["--configfiles=broken.yaml"]):
+        with pytest.raises(UserError, match="broken.yaml is not valid YAML"):
+            words("-n", *options)
+    with pytest.raises(UserError, match="there is no config none.yaml"):
+        words("--configfile", "none.yaml", "--cores", "2")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from simclr_steps.steps.umap import umap
 from tests.unit.conftest import WriteEncoder, WritePacked, digits
 
 CPU = Hardware(gpus=0)
-MODEST = {"pretrains": {}, "criterion": "last", "finetunes": {}, "drawn": "test", "supervised": False}
+MODEST = {"pretrains": {}, "criterion": "last", "finetunes": {}, "drawn": ["test"], "supervised": False}
 UNLABELED = digits(60)[0], np.full(60, -1, dtype=np.int64)
 
 
@@ -63,7 +63,7 @@ def drawn(data: Path, folder: Path, encoder: Path) -> None:
     rows = {"row": range(60), "source": "", "label": pd.Series([pd.NA] * 60, dtype="Int64"), "class": None}
     pd.DataFrame(rows).to_parquet(features / "rows.parquet", index=False)
     np.save(features / "backbone.npy", np.zeros((60, 8), dtype=np.float32))
-    umap(UmapOfDataset(supervised=True), features=features, data=data, out=folder / "out")
+    umap(UmapOfDataset(supervised=True), features=[features], data=data, out=folder / "out")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_groups_that_lack_a_class_in_any_draw_are_refused_before_any_training(
 
     def ask(count: int, draws: int) -> None:
         few = {"labels": {"groups": count}, "draws": draws, "keep": "last"}
-        check(Demands.model_validate(MODEST | {"finetunes": {"few": few}, "drawn": "train"}), data=data)
+        check(Demands.model_validate(MODEST | {"finetunes": {"few": few}, "drawn": ["train"]}), data=data)
 
     ask(2, draws=1)
     ask(4, draws=6)

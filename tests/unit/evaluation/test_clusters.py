@@ -8,7 +8,14 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from simclr_steps.evaluation.clusters import agreement, clusters, number_of_clusters, order_to_label
+from simclr_steps.evaluation.clusters import (
+    agreement,
+    can_be_uncertain,
+    clusters,
+    number_of_clusters,
+    order_to_label,
+    uncertain_to_label,
+)
 from simclr_steps.evaluation.similar_rows import directions, similar
 
 RANDOM = np.random.default_rng(0)
@@ -80,3 +87,16 @@ def test_of_a_labeled_cluster_none_is_left_and_others_give_more(rows: npt.NDArra
     assert len(order) == 3 and BLOB[order].tolist() == [2, 0, 2]
     everything = np.where(BLOB >= 0, BLOB, -1)
     assert BLOB[order_to_label(rows, distance, everything, 3, 0)].tolist() == [0, 2, 1], "the fewest labels first"
+
+
+def test_the_most_uncertain_of_twice_as_many_typical_rows_are_first(rows: npt.NDArray[np.float32]) -> None:
+    distance, labels = distance_of(rows), np.full(len(rows), -1)
+    assert not can_be_uncertain(labels) and not can_be_uncertain(BLOB)
+    for blob in (0, 1):
+        labels[np.flatnonzero(blob == BLOB)[:5]] = blob
+    assert can_be_uncertain(labels) and not can_be_uncertain(np.where(labels == 0, 0, -1))
+    order, eight = uncertain_to_label(rows, rows, distance, labels, 4, 0), order_to_label(rows, distance, labels, 8, 0)
+    assert len(order) == 4 and set(order) <= set(eight)
+    unknown = np.flatnonzero(BLOB[eight] == 2)
+    assert set(eight[unknown[:4]]) <= set(order[: len(unknown)]), "those of a class that no label is of"
+    assert eight[: len(unknown)].tolist() != order[: len(unknown)].tolist(), "not the order of the eight"

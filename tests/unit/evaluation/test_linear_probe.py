@@ -47,6 +47,8 @@ def test_fits_along_rising_penalties_agree_with_scikit_learn(
     ]
     assert found == pytest.approx(expected, abs=0.002)
     assert found[-1] > found[0] + 0.02, "the penalty makes a difference"
+    told = LogisticRegression(C=1.0, tol=1e-6, max_iter=5000).fit(scaled[:300], y[:300]).predict_proba(scaled[900:])
+    np.testing.assert_allclose(probe.certainty(x[900:]), told.max(axis=1), atol=0.01)
 
 
 def test_scaling_centers_and_keeps_the_proportions_of_features() -> None:

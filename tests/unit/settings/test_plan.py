@@ -166,7 +166,7 @@ def test_demands_are_those_of_the_data_sets_own_experiments() -> None:
         }
     }
     assert (digits.finetunes["few"].labels, digits.finetunes["few"].keep) == (10, "last")
-    assert (digits.criterion, digits.drawn, digits.supervised) == ("auto", "train", False)
+    assert (digits.criterion, digits.drawn, digits.supervised) == ("auto", ["train"], False)
     assert set(mnist.pretrains) == {"longer"} and not mnist.finetunes
 
 
@@ -315,6 +315,8 @@ def test_what_draws_and_explores_takes_the_hold_out_where_that_judges() -> None:
     result = planned(SWEEP, **BARE)
     assert (result.umap("digits").split, result.umap("digits", "validation").split) == ("test", "validation")
     assert planned(SWEEP, **BARE, umap={"split": "train"}).umap("digits", "validation").split == "train"
+    every = planned(*EXPERIMENTS, **BLOCKS | {"umap": {"split": "all"}})
+    assert every.demands("digits").drawn == ["train", "validation", "test"]
     assert result.explore("digits", "validation").arrays == ["train", "validation"]
     assert result.explore("digits").arrays == ["train", "test"]
     of_train = planned(SWEEP, **BARE, explore={"splits": ["train"]})

@@ -17,7 +17,7 @@ from tests.unit.conftest import digits
 MODEST = {
     "pretrains": {"simclr": {"global_batch_size": 64}},
     "criterion": "validate_loss",
-    "drawn": "test",
+    "drawn": ["test"],
     "supervised": False,
 }
 
@@ -143,7 +143,7 @@ def test_a_split_of_few_images_to_draw_is_warned_of_where_train_has_more(
     ask(data, pretrains={})
     assert caplog.messages == ["warning: umap.split: test of data has only 49 images to draw: train has 200"]
     caplog.clear()
-    ask(data, pretrains={}, drawn="validation")
+    ask(data, pretrains={}, drawn=["validation"])
     assert caplog.messages == []
 
 

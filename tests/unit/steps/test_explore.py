@@ -209,6 +209,8 @@ def test_to_label_are_unlabeled_images_or_those_of_train_and_never_of_test(
     proposed = table(tmp_path / "out", "to_label")
     assert set(proposed["split"]) == {"unlabeled"} and proposed["order"].tolist() == list(range(1, 13))
     assert proposed["row"].is_unique
+    assert read_json(tmp_path / "out/explore.json")["to_label"] == {"uncertain_first": True}
+    assert "least certain of" in (tmp_path / "out/explore.html").read_text()
     labeled = write_packed(name="labeled")
     run(write_features(tmp_path / "f", labeled), labeled, tmp_path / "labeled-out", n_to_label=12)
     assert set(table(tmp_path / "labeled-out", "to_label")["split"]) == {"train"}
@@ -292,7 +294,7 @@ def test_a_split_without_images_is_named(write_packed: WritePacked, tmp_path: Pa
 def test_features_of_two_encoders_or_of_other_data_are_refused(features: Path, data: Path, tmp_path: Path) -> None:
     facts = read_json(features / "test/run.json")
     write_json(features / "test/run.json", {**facts, "model_hash": "other"})
-    with pytest.raises(UserError, match=r"features of different encoders \(train and test\): run predict and gather"):
+    with pytest.raises(UserError, match=r"train and \S+test hold features of different encoders: run predict"):
         run(features, data, tmp_path / "out")
     write_json(features / "test/run.json", {**facts, "run": {"data_hash": "other"}})
     with pytest.raises(UserError, match="computed from data other than"):

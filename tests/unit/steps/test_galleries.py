@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
@@ -23,6 +24,9 @@ from tests.unit.conftest import DIGITS, WritePacked, deep_digits, digits
 def write_features(folder: Path, count: int) -> Path:
     folder.mkdir()
     np.save(folder / "backbone.npy", digits(count, 260)[0].reshape(count, 64).astype(np.float32))
+    labels = digits(count, 260)[1]
+    table = {"row": range(count), "source": "", "label": pd.Series(labels, dtype="Int64"), "class": ""}
+    pd.DataFrame(table).to_parquet(folder / "rows.parquet", index=False)
     (folder / "run.json").write_text(json.dumps({"split": "test", "run": {"data_hash": "pixels-of-data"}}))
     return folder
 
@@ -96,7 +100,7 @@ def test_galleries_of_several_channels_say_which_is_shown_in_which_color(
     (images, labels), (others, known) = deep_digits(20, channels=4), deep_digits(9, 260, channels=4)
     data = write_packed({"train": (images, labels), "test": (others, known)})
     settings = GallerySettings(display={"2": "blue", "0": "white"})
-    galleries(settings, features=write_features(tmp_path / "f", 9), data=data, seed=0, out=tmp_path / "out")
+    galleries(settings, features=[write_features(tmp_path / "f", 9)], data=data, seed=0, out=tmp_path / "out")
     for name in ("augmentation", "neighbors"):
         drawn = (tmp_path / f"out/{name}.svg").read_text()
         assert ">channel 2<" in drawn and ">channel 0<" in drawn and "channel 1" not in drawn
@@ -106,7 +110,7 @@ def test_galleries_of_several_channels_say_which_is_shown_in_which_color(
 
 def test_a_split_smaller_than_a_gallery_is_shown_whole(write_packed: WritePacked, tmp_path: Path) -> None:
     data = write_packed({"train": digits(3), "test": digits(5, 260)})
-    galleries(GallerySettings(), features=write_features(tmp_path / "f", 5), data=data, seed=0, out=tmp_path / "out")
+    galleries(GallerySettings(), features=[write_features(tmp_path / "f", 5)], data=data, seed=0, out=tmp_path / "out")
     names = {f"{name}.{kind}" for name in ("augmentation", "neighbors") for kind in ("png", "svg")} | {"run.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 
@@ -117,7 +121,7 @@ def test_a_split_of_no_or_few_images_makes_galleries_all_the_same(
 ) -> None:
     data = write_packed({"train": digits(3), "test": digits(rows, 260)})
     features = write_features(tmp_path / "f", rows)
-    galleries(GallerySettings(), features=features, data=data, seed=0, out=tmp_path / "out")
+    galleries(GallerySettings(), features=[features], data=data, seed=0, out=tmp_path / "out")
     text = (tmp_path / "out" / "neighbors.svg").read_text()
     counted = "1 image" if rows == 1 else f"{rows} images"
     assert (f"the test split has {counted}." in text) == (rows < 2)
@@ -128,11 +132,11 @@ def test_where_all_images_to_train_on_are_unlabeled_their_views_are_shown(
 ) -> None:
     images, _ = digits(20)
     data = write_packed({"train": digits(0), "unlabeled": (images, np.full(20, -1)), "test": digits(9, 260)})
-    galleries(GallerySettings(), features=write_features(tmp_path / "f", 9), data=data, seed=0, out=tmp_path / "out")
+    galleries(GallerySettings(), features=[write_features(tmp_path / "f", 9)], data=data, seed=0, out=tmp_path / "out")
     assert (tmp_path / "out" / "augmentation.png").stat().st_size > 5000
 
 
 def test_features_of_other_data_are_refused(write_packed: WritePacked, tmp_path: Path) -> None:
     data = write_packed(name="other")
     with pytest.raises(UserError, match="computed from data other than"):
-        galleries(GallerySettings(), features=write_features(tmp_path / "f", 60), data=data, seed=0, out=tmp_path)
+        galleries(GallerySettings(), features=[write_features(tmp_path / "f", 60)], data=data, seed=0, out=tmp_path)

@@ -48,14 +48,14 @@ def write_features(folder: Path, labels: Labels, values: Any = None) -> Path:
 
 
 def run(features: Path, data: Path, out: Path, **keys: Any) -> dict[str, Any]:
-    umap(UmapOfDataset(**{"n_neighbors": 5, **keys}), features=features, data=data, out=out)
+    umap(UmapOfDataset(**{"n_neighbors": 5, **keys}), features=[features], data=data, out=out)
     quality: dict[str, Any] = json.loads((out / "quality.json").read_text())
     return quality
 
 
 def test_pictures_of_points_show_the_channels_that_are_asked_for() -> None:
     images, rows = deep_digits(300, channels=5)[0], np.arange(299, -1, -1)
-    (shown,) = module._tiles(images, rows, {3: (0, 1, 0)}, None)
+    (shown,) = module._tiles(images.__getitem__, rows, {3: (0, 1, 0)}, None)
     np.testing.assert_array_equal(shown[..., 1], np.rint(images[::-1, ..., 3] / 257))
     assert shown.shape == (300, 8, 8, 3) and not shown[..., [0, 2]].any()
 
@@ -100,7 +100,7 @@ def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_pa
     expected |= {"quality.json", "points.parquet", "map.html", "map_images"}
     assert {path.name for path in out.iterdir()} == expected
     table = pd.read_csv(out / "backbone.csv")
-    assert list(table) == ["row", "x", "y", "label", "class"]
+    assert list(table) == ["split", "row", "x", "y", "label", "class"]
     np.testing.assert_array_equal(table["row"], np.arange(60))
     np.testing.assert_array_equal(table["label"], labels)
 
@@ -129,7 +129,7 @@ def test_group_and_further_columns_are_in_the_tables_of_points(data: Path, tmp_p
     rows.assign(group="a", plate=pd.Series(["p, 1", None] * 30), **of_tiles).to_parquet(features / "rows.parquet")
     run(features, data, tmp_path / "out")
     table = pd.read_csv(tmp_path / "out" / "projection_head.csv")
-    assert list(table) == ["row", "x", "y", "label", "class", "group", "plate"]
+    assert list(table) == ["split", "row", "x", "y", "label", "class", "group", "plate"]
     assert table["plate"].fillna("").tolist() == ["p, 1", ""] * 30 and table["x"].nunique() > 50
 
 
@@ -142,7 +142,9 @@ def test_the_points_of_both_layers_are_one_table_with_pictures_clusters_and_vote
     run(features, data, out)
     points = pd.read_parquet(out / "points.parquet")
     planes = ["backbone_x", "backbone_y", "projection_head_x", "projection_head_y"]
-    assert list(points) == [*("row", *planes, "path", "label", "prediction", "cluster", "group", "plate", "thumbnail")]
+    assert list(points) == [
+        *("split", "row", *planes, "path", "label", "prediction", "cluster", "group", "plate", "thumbnail")
+    ]
     for layer in LAYERS:
         plane = pd.read_csv(out / f"{layer}.csv")[["x", "y"]]
         np.testing.assert_allclose(points[[f"{layer}_x", f"{layer}_y"]], plane, rtol=1e-6)
