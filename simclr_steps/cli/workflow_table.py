@@ -61,9 +61,18 @@ OF_WORKFLOW = (
     ),
     Step(
         "watch",
-        "show the running steps that log next to the results: when each started, and its progress",
+        "show how far the workflow in this folder is: all runs and stages, running trainings, failures, time left",
         (
-            Option("results", "results", {"type": Path, "help": "folder that contains the results of all runs"}),
+            Option(
+                "results",
+                "results",
+                {
+                    "type": Path,
+                    "nargs": "?",
+                    "default": Path("results"),
+                    "help": "folder that contains the results of all runs (default: %(default)s)",
+                },
+            ),
             Option(
                 "--once",
                 "once",

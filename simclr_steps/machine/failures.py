@@ -16,10 +16,10 @@ def failures(logs: Path, since: float) -> list[str]:
     The earliest is the first. A step that was killed from outside said nothing, and has no line.
     """
     written = sorted((file.stat().st_mtime, file) for file in logs.rglob("*.log"))
-    return [line for changed, file in written if changed >= since for line in _failure(file)]
+    return [line for changed, file in written if changed >= since for line in failure(file)]
 
 
-def _failure(file: Path) -> list[str]:
+def failure(file: Path) -> list[str]:
     """Return the line of one log, or none: a step says what made it fail once, at its end."""
     for line in reversed(file.read_text(encoding="utf-8", errors="replace").splitlines()):
         if match := _FAILED.fullmatch(line):

@@ -1,72 +1,202 @@
-"""Show which steps run, since when, and how far they are."""
+"""Show how far the planned work is: all runs and stages as a table, the running steps, what failed, the time left."""
 
 from __future__ import annotations
 
+import csv
 import re
 import shutil
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from simclr_steps.durations import duration
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.locks import is_locked
+from simclr_steps.machine.planned import STAGES, Job, Plan, Progress, State, read_plan
 
 _REFRESH_SECONDS = 2.0
 _TAIL_BYTES = 4096  # longer than any line of a step
 _CLEAR = "\x1b[H\x1b[J"
 _STAMP = len("2026-01-31 23:59:59")
-_LINE = re.compile(r"^[\d-]{10} ([\d:]{8}) \w+: (.*)$")
+_LINE = re.compile(r"^([\d-]{10} ([\d:]{8})) \w+: (.*)$")
+_EPOCH = re.compile(r"(after )?epoch (\d+)/(\d+), (.*)")
+_LEFT = re.compile(r", (\d+ (?:h|min|s)(?: \d+ (?:min|s))?) left$")
+_UNITS = {"h": 3600, "min": 60, "s": 1}  # as durations are written
+_BAR = 20  # characters
+_NO_PLAN = "no table: {} is missing; the next snakemake or simclr run in that folder writes it, if a step has to run"
 
 
 def watch(results: Path, *, once: bool = False) -> None:
-    """Print the running steps that write their logs beside `results`; on a terminal again every two seconds.
+    """Print how far the workflow is that writes into `results`; on a terminal again every two seconds.
 
     Raises
     ------
     UserError
         When there are no logs.
     """
-    logs = results.resolve().parent / "logs"
-    if not logs.is_dir():
-        raise UserError(f"{logs} does not exist: pass the results folder of a workflow that has been run")
+    folder = results.resolve().parent
+    if not (folder / "logs").is_dir():
+        raise UserError(f"{folder / 'logs'} does not exist: pass the results folder of a workflow that has been run")
     if once or not sys.stdout.isatty():
-        print("\n".join(overview(logs)))
+        print("\n".join(overview(folder)))
         return
     try:
         while True:
-            width = shutil.get_terminal_size().columns
-            print(_CLEAR + "\n".join(line[:width] for line in overview(logs)), flush=True)
+            print(_CLEAR + "\n".join(_cut(overview(folder), *shutil.get_terminal_size())), end="", flush=True)
             time.sleep(_REFRESH_SECONDS)
     except KeyboardInterrupt:
         print()
 
 
-def overview(logs: Path) -> list[str]:
-    """Return two lines for each running step: its name and how long it has run, and the last line that it said."""
-    lines: list[str] = []
-    for file in sorted(logs.rglob("*.log")):
-        if is_locked(file):
-            lines += [f"{file.relative_to(logs).with_suffix('')}, {_since(file)}", f"    {_last_words(file)}"]
-    return lines or ["nothing is running"]
+def overview(folder: Path) -> list[str]:
+    """Return the lines to show of the workflow in a folder: first what runs, what failed and the time left."""
+    plan = read_plan(folder)
+    states = plan.states() if plan else []
+    jobs = list(zip(plan.jobs, states, strict=True)) if plan else []
+    since = plan.written if plan else 0.0
+    running = [files[0] for job, state in jobs if state == "running" and (files := job.fresh_logs(since))]
+    planned = {folder / log for job, _ in jobs for log in job.logs}
+    running += [log for log in sorted((folder / "logs").rglob("*.log")) if log not in planned and is_locked(log)]
+    steps = {log: _Step(log, folder) for log in running}
+    lines = [line for step in steps.values() for line in step.lines()] or ["nothing is running"]
+    if not plan:
+        return [*lines, _NO_PLAN.format(folder / "work" / "plan.json")]
+    failed = [
+        job.why_it_failed(since) or _Step(folder / job.logs[0], folder).last_line()
+        for job, state in jobs
+        if state == "failed"
+    ]
+    progress = {step.name: (step.seconds, step.seconds_left) for step in steps.values()}
+    return [_headline(plan, states, progress), "", *lines, *(f"failed: {line}" for line in failed), "", *table(jobs)]
 
 
-def _since(file: Path) -> str:
-    """Return since when a step has run: the first line of its log says when, and an empty log is as old as its step."""
-    with file.open(encoding="utf-8", errors="replace") as stream:
-        stamp = stream.readline()[:_STAMP]
-    try:
-        began = datetime.fromisoformat(stamp)
-    except ValueError:
-        began = datetime.fromtimestamp(file.stat().st_mtime)
-    seconds = (datetime.now() - began).total_seconds()
-    return f"since {began:%Y-%m-%d %H:%M:%S} ({duration(max(0, seconds))})"
+def _headline(plan: Plan, states: list[State], progress: Mapping[str, Progress]) -> str:
+    """Return how many jobs are how, and, while any runs, about how long all take."""
+    number = Counter(states)
+    others = [f"{number[state]} {state}" for state in ("running", "waiting", "failed") if number[state]]
+    words = ", ".join([f"{number['done']} of {len(states)} steps done", *others])
+    seconds, is_least = plan.seconds_left(states, progress) if number["running"] else (0.0, True)
+    return f"{words}; {'at least' if is_least else 'about'} {duration(seconds)} left" if seconds else words
 
 
-def _last_words(file: Path) -> str:
-    """Return the time and the message of a log's last line."""
-    with file.open("rb") as stream:
-        stream.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-        lines = stream.read().decode(errors="replace").splitlines()
-    return _LINE.sub(r"\1 \2", lines[-1]) if lines else "starting"
+def table(jobs: list[tuple[Job, State]]) -> list[str]:
+    """Return a table of what runs share, and one of all runs: stages as columns, those that are done at the end."""
+    tables = []
+    for of_run in (False, True):
+        cells: dict[str, dict[str, list[State]]] = {}
+        for job, state in jobs:
+            if job.is_of_run == of_run:
+                cells.setdefault(job.subject, {}).setdefault(job.stage, []).append(state)
+        known = {stage for row in cells.values() for stage in row}
+        stages = [stage for stage in dict.fromkeys([*STAGES.values(), *known]) if stage in known]
+        rows = [[subject, *(_cell(row.get(stage, [])) for stage in stages)] for subject, row in sorted(cells.items())]
+        rows.sort(key=lambda row: not {*row[1:]} - {"", "done"})
+        tables.append([["", *stages], *rows] if rows else [])
+    return [line for rows in tables if rows for line in [*_aligned(rows), ""]][:-1]
+
+
+def _cell(states: list[State]) -> str:
+    """Return how the jobs of a stage are: the most urgent state, and how many are done where they differ."""
+    if not states:
+        return ""
+    state = next(state for state in ("failed", "running", "waiting", "done") if state in states)
+    return f"{states.count('done')}/{len(states)} {state}" if len({*states}) > 1 else state
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _cut(lines: list[str], columns: int, height: int) -> list[str]:
+    """Return what of the lines fits on a terminal."""
+    if len(lines) > height:
+        more = len(lines) - height + 1
+        lines = [*lines[: height - 1], f"{more} more lines: simclr watch --once shows all"]
+    return [line[:columns] for line in lines]
+
+
+class _Step:
+    """What the log of a step that runs or was killed, and a training's `metrics.csv`, tell of it."""
+
+    def __init__(self, log: Path, folder: Path) -> None:
+        self._log, self._folder, self.name = log, folder, str(log.relative_to(folder))
+        self._title = str(log.relative_to(folder / "logs").with_suffix(""))
+        self._said = self._tail()
+        self._epoch = next((found for line in reversed(self._said) if (found := _EPOCH.search(line))), None)
+
+    def lines(self) -> list[str]:
+        """Return its name and how long it has run; how far it is, or the last line that it said."""
+        name = f"{self._title}, since {self._began:%Y-%m-%d %H:%M:%S} ({duration(self.seconds)})"
+        return [name, f"    {self._progress() or self._last_words()}"]
+
+    def last_line(self) -> str:
+        """Return what is known of it if it was killed."""
+        return f"{self._title}: ended without a reason after: {self._last_words()} ({self._log})"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that it said last that it still takes, less that since then; None if it says nothing of it."""
+        for line in reversed(self._said):
+            if (found := _LEFT.search(line)) and (stamp := _LINE.match(line)):
+                words = found[1].split()
+                said = sum(int(number) * _UNITS[unit] for number, unit in zip(words[::2], words[1::2], strict=True))
+                ago = datetime.now() - datetime.fromisoformat(stamp[1])
+                return max(1.0, said - ago.total_seconds())
+        return None
+
+    def _progress(self) -> str | None:
+        """Return the bar of a training, its last loss and kNN accuracy, and the time left."""
+        if not self._epoch:
+            return None
+        after, epoch, epochs, words = self._epoch.groups()
+        done, facts = int(epoch) - (not after), [_LEFT.sub("", words)]
+        if rows := self._rows():
+            done = max(done, round(float(rows[-1]["epoch"])))
+            facts = [
+                f"{name} {float(values[-1]):{form}}"
+                for name, column, form in (("loss", "loss", ".4f"), ("kNN", "validate_knn_accuracy", ".1%"))
+                if (values := [row[column] for row in rows if row.get(column)])
+            ]
+        filled = done * _BAR // int(epochs)
+        left = [f"{duration(self.seconds_left)} left"] if self.seconds_left is not None else []
+        return ", ".join(
+            [f"[{'#' * filled}{'.' * (_BAR - filled)}] {done / int(epochs):4.0%}, epoch {done}/{epochs}", *facts, *left]
+        )
+
+    def _rows(self) -> list[dict[str, str]]:
+        """Return the rows of a training's history but one that is half written; none where there is no such file."""
+        files = (self._folder / "work" / self._title).glob("*/csv/metrics.csv")
+        try:
+            newest = max(files, key=lambda file: file.stat().st_mtime)
+            whole, _, _ = newest.read_text(encoding="utf-8").rpartition("\n")
+        except (FileNotFoundError, ValueError):  # as of a fine-tuning
+            return []
+        return list(csv.DictReader(whole.splitlines()))
+
+    @property
+    def _began(self) -> datetime:
+        """When it began: the first line of its log says when, and an empty log is as old as it."""
+        with self._log.open(encoding="utf-8", errors="replace") as stream:
+            stamp = stream.readline()[:_STAMP]
+        try:
+            return datetime.fromisoformat(stamp)
+        except ValueError:
+            return datetime.fromtimestamp(self._log.stat().st_mtime)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return max(0.0, (datetime.now() - self._began).total_seconds())
+
+    def _tail(self) -> list[str]:
+        with self._log.open("rb") as stream:
+            stream.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
+            return stream.read().decode(errors="replace").splitlines()
+
+    def _last_words(self) -> str:
+        """Return the time and the message of the log's last line."""
+        return _LINE.sub(r"\2 \3", self._said[-1]) if self._said else "starting"

@@ -51,6 +51,31 @@ def knows_or_forces(maker, path):
     return workflow.persistence.metadata(IOFile(path)) is not None
 
 
+def planned_jobs():
+    """Return all jobs that Snakemake has planned, as onstart knows them, for `simclr watch`.
+
+    A temporary output shows that its job is done, and so do the outputs of those that took it.
+    """
+    dag = workflow.dag
+    jobs = [job for job in dag.jobs if job.output]
+    takers = {job: [] for job in jobs}
+    for taker in jobs:
+        for job, files in dag.dependencies[taker].items():
+            if job in takers and files & job.temp_output:
+                takers[job].append(taker)
+    return [
+        {
+            "rule": job.rule.name,
+            "wildcards": dict(job.wildcards_dict),
+            "made": [list(map(str, made.output)) for made in (job, *takers[job])],
+            "logs": list(map(str, job.log)),
+            "benchmark": str(job.benchmark) if job.benchmark else None,
+            "due": dag.needrun(job),
+        }
+        for job in jobs
+    ]
+
+
 PATHS = workflow.modifier.path_modifier
 
 

@@ -3,6 +3,7 @@ from functools import cache
 
 from snakemake.logging import logger
 
+from simclr_steps.files import write_json
 from simclr_steps.machine.clock import bring_to_present
 from simclr_steps.machine.failures import failures
 from simclr_steps.settings.adopted import check_adopted
@@ -52,6 +53,11 @@ def no_files(wildcards):
     """Return no input: a function of an input is the first to be called that knows Snakemake's settings and notes."""
     start()
     return []
+
+
+onstart:  # not in a dry run, nor in the process of a job
+    with one_sentence("error"):
+        write_json(Path(undeclared("work/plan.json")), planned_jobs())
 
 
 onerror:

@@ -1,4 +1,4 @@
-"""`watch` shows the steps that run, and no other."""
+"""`watch` shows the planned work, the steps that run and what failed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ import pytest
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.locks import is_locked
-from simclr_steps.machine.watch import overview, watch
+from simclr_steps.machine.planned import read_plan
+from simclr_steps.machine.watch import overview, table, watch
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
 from tests.unit.conftest import digits
+from tests.unit.machine.test_planned import RUN, job, write_plan
 from tests.unit.step_processes import start
 
 SETTINGS = PretrainSettings(
@@ -36,24 +38,68 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.1)
 
 
-def test_running_pretraining_is_shown_with_its_progress_until_it_is_killed(
+def test_running_pretraining_is_shown_with_its_bar_until_it_is_killed(
     tmp_path: Path, write_packed: Callable[..., Path]
 ) -> None:
-    logs = tmp_path / "logs"
-    log = logs / "digits" / "simclr" / "seed0" / "pretrain.log"
+    run = "digits/simclr/seed0"
+    log = tmp_path / "logs" / run / "pretrain.log"
     data = write_packed({"train": digits(64), "validation": digits(8), "unlabeled": digits(0)})
+    write_plan(tmp_path, job("pretrain", RUN), job("select", RUN), job("prepare", {"dataset": "digits"}, due=False))
     arguments = ["--settings", SETTINGS.model_dump_json(), "--data", str(data), "--seed", "0", "--gpus", "0"]
-    places = ["--out", str(tmp_path / "results" / "out"), "--work", str(tmp_path / "work"), "--log", str(log)]
+    work = tmp_path / "work" / run / "pretrain"
+    places = ["--out", str(tmp_path / "results" / "out"), "--work", str(work), "--log", str(log)]
     process = start(["pretrain", *arguments, *places], tmp_path)
     try:
-        wait_for(lambda: "after epoch" in "".join(overview(logs)))
-        name, words = overview(logs)
-        assert re.fullmatch(r"digits/simclr/seed0/pretrain, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(\d+ s\)", name)
-        assert re.fullmatch(r"    \d\d:\d\d:\d\d after epoch \d+/10000, loss .* images/s, .* left", words)
+        wait_for(lambda: re.search("loss.* left", "".join(overview(tmp_path))) is not None)
+        head, _, name, words, _, *rows = overview(tmp_path)
+        assert re.fullmatch(r"1 of 3 steps done, 1 running, 1 waiting; at least .* left", head)
+        assert re.fullmatch(rf"{run}/pretrain, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d \(\d+ s\)", name)
+        assert re.fullmatch(r"    \[\.{20}\]   \d%, epoch \d+/10000, loss \d\.\d{4}, kNN \d+\.\d%, .* left", words)
+        (history,) = work.glob("*/csv/metrics.csv")
+        history.write_text("epoch,loss,validate_knn_accuracy\n4999,1.5,\n5000,1.25,0.875\n50")
+        assert "[##########..........]  50%, epoch 5000/10000, loss 1.2500, kNN 87.5%, " in overview(tmp_path)[3]
+        assert rows == ["        data", "digits  done", "", f"{'':19}  pretrain  select", f"{run}  running   waiting"]
     finally:
         process.kill()
         process.join()
-    assert log.stat().st_size > 0 and overview(logs) == ["nothing is running"]
+    os.utime(log, (time.time() - 100,) * 2)  # time passes
+    nothing, failed = overview(tmp_path)[2:4]
+    assert nothing == "nothing is running"
+    assert re.fullmatch(rf"failed: {run}/pretrain: ended without a reason after: .*epoch .* \({log}\)", failed)
+
+
+def test_running_step_of_no_plan_is_shown_with_its_last_words(tmp_path: Path) -> None:
+    write_plan(tmp_path, job("pretrain", RUN))
+    log = tmp_path / "logs" / "digits" / "prepare.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-31 23:59:59 prepare: 5 images\n")
+    with log.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        head, _, name, words, *_ = overview(tmp_path)
+        assert head == "0 of 1 steps done, 1 waiting"
+        assert name.startswith("digits/prepare, since 2026-01-31 23:59:59 (") and words == "    23:59:59 5 images"
+        (tmp_path / "work" / "plan.json").unlink()
+        assert overview(tmp_path)[:2] == [name, words]
+    assert overview(tmp_path)[0] == "nothing is running"
+
+
+def test_what_failed_is_shown_with_its_reason(tmp_path: Path) -> None:
+    write_plan(tmp_path, job("umap", RUN))
+    log = tmp_path / "logs" / "digits/simclr/seed0/umap.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-31 23:59:59 umap: error: no features: run gather\n")
+    head, _, nothing, failed, *_ = overview(tmp_path)
+    assert head == "0 of 1 steps done, 1 failed" and nothing == "nothing is running"
+    assert failed == f"failed: umap digits/simclr/seed0: no features: run gather ({log})"
+
+
+def test_table_counts_what_differs_and_shows_the_runs_that_are_done_last(tmp_path: Path) -> None:
+    write_plan(tmp_path, *(job("umap", {**RUN, "seed": seed}) for seed in "001"))
+    plan = read_plan(tmp_path)
+    assert plan
+    assert table(list(zip(plan.jobs[:2], ["done", "waiting"], strict=True)))[1] == "digits/simclr/seed0  1/2 waiting"
+    shown = table(list(zip(plan.jobs, ["done", "done", "failed"], strict=True)))
+    assert [line.split() for line in shown[1:]] == [["digits/simclr/seed1", "failed"], ["digits/simclr/seed0", "done"]]
 
 
 def test_watching_takes_half_a_second_and_no_torch(tmp_path: Path) -> None:
@@ -68,7 +114,8 @@ def test_watching_takes_half_a_second_and_no_torch(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, "watch", str(tmp_path / "results")]
         ended = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds.append(of_children() - before)
-        assert ended.stdout == "nothing is running\n[]\n"
+        missing = f"no table: {tmp_path}/work/plan.json is missing; the next snakemake or simclr run in that folder"
+        assert ended.stdout == f"nothing is running\n{missing} writes it, if a step has to run\n[]\n"
     assert min(seconds) < 1.0  # promised: 0.5 s on a quiet machine, of which nearly all are computed
 
 
@@ -109,7 +156,7 @@ def test_step_that_starts_while_it_is_looked_at_is_shown_all_the_same(tmp_path: 
                 fcntl.flock(looked_at, fcntl.LOCK_UN)
                 process.stdout.readline()
                 assert is_locked(file)
-                assert overview(tmp_path / "logs")[1] == "    starting"
+                assert overview(tmp_path)[1] == "    starting"
             finally:
                 process.kill()
 
