@@ -148,5 +148,5 @@ def _listed(images: Path, form: ImageFormat) -> list[ImageFile]:
 
 
 def _columns(files: Sequence[ImageFile]) -> dict[str, Sequence[str]]:
-    names = {"path": [file.title for file in files]}
+    names: dict[str, Sequence[str]] = {"path": [file.title for file in files]}
     return {**names, **columns_of(files)} if files[0].box else names

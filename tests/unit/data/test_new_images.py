@@ -57,9 +57,7 @@ def test_boxes_are_cut_out_of_their_files_and_one_outside_is_named(tmp_path: Pat
     np.testing.assert_array_equal(batch.images, [whole[:4, :4], whole[5:9, 3:7], whole[2:6, 1:5]])
     assert found.skipped == ["cut.png#x=0,y=0,w=4,h=4"]
     table.write_text("path,x,y,width,height\na.png,0,0,4,4\na.png,4,0,4,4\n")
-    with pytest.raises(
-        UserError, match=r"csv line 3 has the box x=4,y=0,w=4,h=4, which is not all inside a\.png"
-    ):
+    with pytest.raises(UserError, match=r"csv line 3 has the box x=4,y=0,w=4,h=4, which is not all inside a\.png"):
         list(NewImages(table, FORM, "read").batches(8, workers=1))
     table.write_text("path,x,y\na.png,0,0\n")
     (whole_image,) = NewImages(table, FORM, "read").batches(8, workers=1)
