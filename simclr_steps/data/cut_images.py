@@ -8,11 +8,11 @@ from itertools import chain
 from pathlib import Path
 
 from simclr_steps.data.boxes import NOWHERE, Box, part_named
-from simclr_steps.data.folder_listing import Found, find, listing_of, path_of
+from simclr_steps.data.folder_listing import find, listing_of, path_of
 from simclr_steps.data.image_index import ImageFile
 from simclr_steps.data.listing import Listing
 from simclr_steps.data.packed import read_origins, read_packed
-from simclr_steps.data.pieces import cutting_of, reading_of, sizes_of
+from simclr_steps.data.pieces import Cutting, cutting_of, reading_of, sizes_of
 from simclr_steps.data.tiles import Sizes, cut_up
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import array_of
@@ -36,11 +36,11 @@ def list_cut(dataset: FolderDataset, workers: int) -> Listing:
         raise UserError(
             f"tiles: {dataset.path} has the columns x, y, width and height, which are boxes: omit one of the two"
         )
-    sizes = _sizes(found, dataset, workers)
+    sizes = read_sizes(found.base, found.files, cutting_of(dataset, reading_of(dataset, found.channel_names)), workers)
     if dataset.tiles:
         cut = replace(found, files=cut_up(found.files, sizes, dataset.tiles))
         return replace(listing_of(cut, dataset), uncut=listing_of(found, dataset))
-    _check_boxes(Path(dataset.path), found.files, sizes)
+    check_boxes(Path(dataset.path), found.files, sizes)
     return listing_of(found, dataset)
 
 
@@ -65,14 +65,13 @@ def list_as_packed(dataset: FolderDataset, data: Path) -> Listing:
     return replace(listing_of(replace(found, files=files), dataset), uncut=uncut) if files else uncut
 
 
-def _sizes(found: Found, dataset: FolderDataset, workers: int) -> Sizes:
-    """Return the sizes of files by their paths as they are listed."""
-    paths = {file.parent: path_of(found.base, file) for file in found.files}
-    cutting = cutting_of(dataset, reading_of(dataset, found.channel_names))
+def read_sizes(base: Path, files: Sequence[ImageFile], cutting: Cutting, workers: int) -> Sizes:
+    """Return the sizes of files below a folder by their paths as they are listed; `workers` processes read them."""
+    paths = {file.parent: path_of(base, file) for file in files}
     return dict(zip(paths, sizes_of(list(paths.values()), cutting, workers), strict=True))
 
 
-def _check_boxes(table: Path, files: Sequence[ImageFile], sizes: Sizes) -> None:
+def check_boxes(table: Path, files: Sequence[ImageFile], sizes: Sizes) -> None:
     """Check that boxes lie in their images and that all of one image are in one group and on one side of a split.
 
     Raises

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from simclr_steps.data.boxes import BOX_COLUMNS
+from simclr_steps.data.boxes import NOWHERE, box_columns
+from simclr_steps.data.cut_images import check_boxes, read_sizes
 from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
 from simclr_steps.data.folder_listing import path_of
 from simclr_steps.data.image_files import find_images
 from simclr_steps.data.image_index import ImageFile, channel_columns, index_table, other_columns
-from simclr_steps.data.image_tables import OF_CHANNEL
+from simclr_steps.data.image_tables import OF_CHANNEL, read_lines
 from simclr_steps.data.measured_files import tell_order_of_channels
 from simclr_steps.data.packed import Pixels
+from simclr_steps.data.parts_of_images import columns_of, in_order_of_files
+from simclr_steps.data.pieces import Cutting, decode_pieces
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.data.seen_values import SeenValues
 from simclr_steps.data.skipped import report_skipped
@@ -26,13 +30,25 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.progress import Progress
 from simclr_steps.settings.image_format import ImageFormat
 
-NamedImages = tuple[list[str], Pixels]  # names, and their images [B, H, W, C]
-
 _FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images: `columns` tell where each is, [B] by name, and `images` are their packed values, [B, H, W, C].
+
+    The column path names each image. Of boxes, parent, x, y, width and height say which part of which file it is.
+    """
+
+    columns: dict[str, Sequence[str]]
+    images: Pixels
 
 
 class NewImages:
     """The images below a folder, or those that a CSV file lists, cut, resized and scaled as a format says.
+
+    Where the CSV file has the columns x, y, width and height, its images are these parts of the files, and those of one
+    file follow each other.
 
     Parameters
     ----------
@@ -48,7 +64,7 @@ class NewImages:
     Raises
     ------
     UserError
-        When there is no image, or a CSV file lists boxes.
+        When there is no image, or a line of the CSV file is wrong.
     """
 
     def __init__(self, images: Path, form: ImageFormat, doing: str) -> None:
@@ -61,17 +77,16 @@ class NewImages:
         self.skipped: list[str] = []  # names of those that were not readable
         self.progress = Progress(doing, len(self._files))
 
-    def batches(self, size: int, workers: int | None) -> Iterator[NamedImages]:
+    def batches(self, size: int, workers: int | None) -> Iterator[Batch]:
         """Decode the images and yield them in batches, without those that are unreadable.
 
         Raises
         ------
         UserError
-            At the end, when none was readable.
+            At once, when a box lies outside its file; at the end, when no image was readable.
         """
         workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(self._files) // _FILES_PER_WORKER)
-        paths = (path_of(self._base, file) for file in self._files)
-        images = (self._counted(image) for image in decode_all(paths, self._form, workers))
+        images = (self._counted(image) for image in self._decoded(workers))
         decoded, first_reason = zip(self._files, images, strict=True), ""
         while part := list(islice(decoded, size)):
             readable = []
@@ -79,13 +94,13 @@ class NewImages:
                 if isinstance(image, str):
                     report_skipped(path_of(self._base, file), image, before=len(self.skipped))
                     first_reason = first_reason or f"{file.name}: {image}"
-                    self.skipped.append(file.name)
+                    self.skipped.append(file.title)
                     self.progress.add(1)
                 else:
-                    readable.append((file.name, image))
+                    readable.append((file, image))
             if readable:
                 stacked = np.stack([image for _, image in readable], dtype=self._form.packed_dtype)
-                yield [name for name, _ in readable], stacked
+                yield Batch(_columns([file for file, _ in readable]), stacked)
         if len(self.skipped) == len(self._files):
             raise UserError(
                 f"--images: none of the {len(self._files)} images in {self._images} is readable, the first of them "
@@ -101,6 +116,15 @@ class NewImages:
                 "%d unreadable images have no row: the table's metadata list them as skipped", len(self.skipped)
             )
 
+    def _decoded(self, workers: int) -> Iterator[Decoded | str]:
+        paths = (path_of(self._base, file) for file in self._files)
+        if self._files[0].box is None:
+            return decode_all(paths, self._form, workers)
+        cutting = Cutting(self._form)
+        check_boxes(self._images, self._files, read_sizes(self._base, self._files, cutting, workers))
+        boxes = (file.box or NOWHERE for file in self._files)
+        return decode_pieces(zip(paths, boxes, strict=True), cutting, workers)
+
     def _counted(self, image: Decoded | str) -> Pixels | str:
         """Return an image as `as_packed` does, with its values counted if it is readable."""
         packed = as_packed(image, self._form)
@@ -112,16 +136,17 @@ class NewImages:
 def _listed(images: Path, form: ImageFormat) -> list[ImageFile]:
     if images.is_file():
         channels = channel_columns(images, form.channels, form.channel_names) if form.channel_names else None
-        columns = [f"{OF_CHANNEL}{name}" for name in channels or []] or ["path"]
-        unused = other_columns(images, columns)
-        if set(BOX_COLUMNS) <= set(unused):
-            raise UserError(
-                f"--images: {images} lists boxes by {', '.join(BOX_COLUMNS)}, which are not cut out here: save the "
-                "parts as images of their own, or remove these columns for the whole images"
-            )
-        if unused:
+        names = [f"{OF_CHANNEL}{name}" for name in channels or []] or ["path"]
+        columns = [*names, *box_columns(list(next(read_lines(images))[1]), images)]
+        if unused := other_columns(images, columns):
             log.info("unused columns: %s", ", ".join(unused))
-        return index_table(images, columns)
+        files = index_table(images, columns)
+        return in_order_of_files(files) if files[0].box else files
     if not images.is_dir():
         raise UserError(f"--images: {images} does not exist: give a folder of images or a CSV file")
     return [ImageFile(name, "", "unlabeled") for name in find_images(images)]
+
+
+def _columns(files: Sequence[ImageFile]) -> dict[str, Sequence[str]]:
+    names: dict[str, Sequence[str]] = {"path": [file.title for file in files]}
+    return {**names, **columns_of(files)} if files[0].box else names

@@ -14,7 +14,7 @@ BRIGHTENED = "all images brightened alike"
 
 _INNER = (0.5, 99.5)  # percentiles that become black and the most light
 _LEAST_RANGE = 0.25  # between the two, so that no image becomes more than 4 times as bright and noise stays dim
-_DIM = 0.5  # share of the largest value that the upper one reaches where images are bright enough as they are
+_DIM = 0.5  # share of the largest value that the upper one reaches where a channel is bright enough as it is
 _LOOKED_AT = 256  # images of a split
 _MOST_VALUES = 32 << 20  # of these images; of larger ones every second, third or further pixel is looked at
 
@@ -43,9 +43,14 @@ def contrast_of_split(images: Packed) -> Contrast | None:
 
 
 def contrast_for(images: Packed) -> Contrast | None:
-    """Return how images, [N, H, W, C], are stretched; None where some channel is bright enough, or all are empty."""
+    """Return how images, [N, H, W, C], are stretched; None where each channel is bright enough, or all are empty.
+
+    A bright channel stays as it is, and does not keep a dim one beside it from being seen.
+    """
     largest = np.iinfo(images.dtype).max
     low, high = np.percentile(images.reshape(-1, images.shape[-1]), _INNER, axis=0).astype(np.float32) / largest
-    if high.max() >= _DIM or not (high > low).any():
+    is_dim = high < _DIM
+    if not (is_dim & (high > low)).any():
         return None
-    return Contrast(low, np.maximum(high, low + np.float32(_LEAST_RANGE)))
+    upper = np.maximum(high, low + np.float32(_LEAST_RANGE))
+    return Contrast(np.where(is_dim, low, np.float32(0)), np.where(is_dim, upper, np.float32(1)))

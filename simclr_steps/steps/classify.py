@@ -21,9 +21,9 @@ def classify(model: Path, *, trust: str | None = None, images: Path, out: Path, 
     `out` ends in .parquet, .csv or .npz, and data/table_files.py tells what that means for the columns path and class,
     texts, probability, that of the class, and probability_<class> for each class (in .npz together the array
     probabilities), float32, and for the facts: the model, its classes and temperature, the unreadable images, which
-    have no row, and the run record. `images` is a folder or a CSV file, as data/new_images.py reads them. Images are
-    cut, resized and scaled as prepare did it with those that the model was trained on, so that its predictions are
-    those of the workflow.
+    have no row, and the run record. `images` is a folder or a CSV file, as data/new_images.py reads them; of boxes,
+    five more columns say where they are. Images are cut, resized and scaled as prepare did it with those that the model
+    was trained on, so that its predictions are those of the workflow.
 
     Raises
     ------
@@ -39,11 +39,11 @@ def classify(model: Path, *, trust: str | None = None, images: Path, out: Path, 
     facts |= {"classes": classes, "temperature": network.temperature}
     devices = hardware.claim()
     with whole_table(out, {"probabilities": [f"probability_{name}" for name in classes]}) as table:
-        for names, batch in found.batches(images_at_a_time(found.blank), devices.workers):
-            _, logits = compute_features(network, batch, devices.device, progress=found.progress)
+        for batch in found.batches(images_at_a_time(found.blank), devices.workers):
+            _, logits = compute_features(network, batch.images, devices.device, progress=found.progress)
             chances = probabilities(logits)
             guessed = [classes[number] for number in logits.argmax(axis=1)]
             sure = chances.max(axis=1)
-            table.write({"path": names, "class": guessed, "probability": sure, "probabilities": chances})
+            table.write({**batch.columns, "class": guessed, "probability": sure, "probabilities": chances})
         table.facts = {**facts, "skipped": found.skipped, "run": record.finish()}
     found.report(f"{len(classes)} probabilities for", out)

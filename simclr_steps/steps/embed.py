@@ -18,8 +18,8 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
 
     `out` ends in .parquet, .csv or .npz, and data/table_files.py tells what that means for the columns path, a text,
     and features, D float32, and for the facts: the encoder, the unreadable images, which have no row, and the run
-    record. `images` is a folder or a CSV file, as data/new_images.py reads them. Images are cut, resized and scaled as
-    prepare did it with those that the encoder was trained on.
+    record. `images` is a folder or a CSV file, as data/new_images.py reads them; of boxes, five more columns say where
+    they are. Images are cut, resized and scaled as prepare did it with those that the encoder was trained on.
 
     Raises
     ------
@@ -33,8 +33,8 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     facts = {"encoder": str(encoder), "encoder_hash": checksum(encoder), "images": str(images.absolute())}
     devices = hardware.claim()
     with whole_table(out) as table:
-        for names, batch in found.batches(images_at_a_time(found.blank), devices.workers):
-            features, _ = compute_features(network, batch, devices.device, progress=found.progress)
-            table.write({"path": names, "features": features})
+        for batch in found.batches(images_at_a_time(found.blank), devices.workers):
+            features, _ = compute_features(network, batch.images, devices.device, progress=found.progress)
+            table.write({**batch.columns, "features": features})
         table.facts = {**facts, "skipped": found.skipped, "run": record.finish()}
     found.report(f"{network.feature_size} features for", out)

@@ -21,9 +21,9 @@ def test_batches_hold_readable_images_in_order_and_the_others_are_listed(tmp_pat
     (tmp_path / "2.png").write_bytes(b"damaged")
     found = NewImages(tmp_path, FORM, "read")
     batches = list(found.batches(2, workers=1))
-    assert [names for names, _ in batches] == [["0.png", "1.png"], ["3.png"], ["4.png"]]
-    assert [images.shape for _, images in batches] == [(2, 4, 4, 3), (1, 4, 4, 3), (1, 4, 4, 3)]
-    assert np.concatenate([images[:, 0, 0, 0] for _, images in batches]).tolist() == [0, 1, 3, 4]
+    assert [batch.columns["path"] for batch in batches] == [["0.png", "1.png"], ["3.png"], ["4.png"]]
+    assert [batch.images.shape for batch in batches] == [(2, 4, 4, 3), (1, 4, 4, 3), (1, 4, 4, 3)]
+    assert np.concatenate([batch.images[:, 0, 0, 0] for batch in batches]).tolist() == [0, 1, 3, 4]
     assert found.skipped == ["2.png"] and found.blank.shape == (0, 4, 4, 3)
 
 
@@ -36,13 +36,29 @@ def test_if_none_is_readable_the_first_reason_is_told(tmp_path: Path) -> None:
         list(NewImages(tmp_path, FORM, "read").batches(8, workers=1))
 
 
-def test_boxes_are_refused_as_whole_images_would_be_something_else(tmp_path: Path) -> None:
-    Image.new("RGB", (6, 5)).save(tmp_path / "a.png")
+def test_boxes_are_cut_out_of_their_files_and_one_outside_is_named(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(whole).save(tmp_path / name)
+    (tmp_path / "cut.png").write_bytes(b"damaged")
     table = tmp_path / "cells.csv"
-    table.write_text("path,x,y,width,height\na.png,0,0,2,2\na.png,2,2,2,2\n")
-    with pytest.raises(
-        UserError, match=r"^--images: .*cells\.csv lists boxes by x, y, width, height, which are not cut"
-    ):
-        NewImages(table, FORM, "read")
+    lines = ["a.png,0,0,4,4,x", "b.png,1,2,4,4,y", "cut.png,0,0,4,4,z", "a.png,3,5,4,4,x"]
+    table.write_text("\n".join(["path,x,y,width,height,well", *lines]))
+    found = NewImages(table, FORM, "read")
+    (batch,) = found.batches(8, workers=1)
+    assert batch.columns == {
+        "path": ["a.png#x=0,y=0,w=4,h=4", "a.png#x=3,y=5,w=4,h=4", "b.png#x=1,y=2,w=4,h=4"],
+        "parent": ["a.png", "a.png", "b.png"],
+        "x": ["0", "3", "1"],
+        "y": ["0", "5", "2"],
+        "width": ["4", "4", "4"],
+        "height": ["4", "4", "4"],
+    }
+    np.testing.assert_array_equal(batch.images, [whole[:4, :4], whole[5:9, 3:7], whole[2:6, 1:5]])
+    assert found.skipped == ["cut.png#x=0,y=0,w=4,h=4"]
+    table.write_text("path,x,y,width,height\na.png,0,0,4,4\na.png,4,0,4,4\n")
+    with pytest.raises(UserError, match=r"csv line 3 has the box x=4,y=0,w=4,h=4, which is not all inside a\.png"):
+        list(NewImages(table, FORM, "read").batches(8, workers=1))
     table.write_text("path,x,y\na.png,0,0\n")
-    assert len(list(NewImages(table, FORM, "read").batches(8, workers=1))) == 1
+    (whole_image,) = NewImages(table, FORM, "read").batches(8, workers=1)
+    assert whole_image.columns == {"path": ["a.png"]}

@@ -25,13 +25,20 @@ def test_dim_images_are_stretched_by_one_range_for_each_channel(dtype: type[np.u
     np.testing.assert_allclose(shown[5, 0, 0] / largest, [0.4, 0.5], atol=0.02)
 
 
-def test_images_that_are_bright_in_some_channel_or_empty_stay_as_they_are() -> None:
+def test_bright_channels_and_empty_images_stay_as_they_are_and_keep_no_dim_channel_from_being_seen() -> None:
     images = np.zeros((4, 8, 8, 2), dtype=np.uint16)
     assert contrast_for(images) is None
     images[..., 0] = np.arange(64).reshape(8, 8) * 100
     contrast = contrast_for(images)
     assert contrast is not None and not contrast.stretched(images)[..., 1].any()
     images[:2, ..., 1] = 65_535
+    beside_bright = contrast_for(images)
+    assert beside_bright is not None
+    shown = beside_bright.stretched(images)
+    np.testing.assert_array_equal(shown[..., 1], images[..., 1])
+    np.testing.assert_array_equal(shown[..., 0], contrast.stretched(images)[..., 0])
+    assert shown[..., 0].max() > 3.9 * images[..., 0].max()
+    images[:2, ..., 0] = 40_000
     assert contrast_for(images) is None
 
 

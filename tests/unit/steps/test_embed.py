@@ -216,6 +216,35 @@ def test_a_csv_file_may_list_a_file_for_each_channel_that_the_encoder_names(
         embed(other, images=tmp_path / "list.csv", out=tmp_path / "features.parquet", hardware=CPU)
 
 
+def test_single_cells_of_new_fields_have_the_features_that_prepare_and_predict_make_of_their_boxes(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    values = np.random.default_rng(0)
+    for name in ("f.tif", "g.tif"):
+        tifffile.imwrite(tmp_path / name, values.integers(300, 4096, (60, 80), dtype=np.uint16), tile=(16, 16))
+    cells = ["f.tif,0,0,8,8", "g.tif,70,50,10,10", "f.tif,30,41,20,12"]
+    (tmp_path / "cells.csv").write_text("\n".join(["path,x,y,width,height", *cells]))
+    block = FolderDataset(
+        source="folder",
+        path=str(tmp_path / "cells.csv"),
+        image_size=8,
+        channels=1,
+        validation_fraction=0,
+        test_fraction=0,
+    )
+    described = pack_and_label(block, tmp_path / "data")
+    model = write_encoder(image_format=described.image_format)
+    embed(model, images=tmp_path / "cells.csv", out=tmp_path / "features.parquet", hardware=CPU)
+    predict(model, data=tmp_path / "data", split="train", out=tmp_path / "parts", hardware=CPU)
+    names, features = features_of(tmp_path / "features.parquet")
+    np.testing.assert_allclose(features, np.load(tmp_path / "parts" / "part-0.features.npy"), rtol=1e-4, atol=1e-5)
+    packed = pd.read_parquet(tmp_path / "data/train.rows.parquet")
+    of_part = ["parent", "x", "y", "width", "height"]
+    written = pd.read_parquet(tmp_path / "features.parquet")
+    assert written[of_part].to_numpy().tolist() == packed[of_part].to_numpy().tolist()
+    assert names == packed["source"].tolist() and names[2] == "g.tif#x=70,y=50,w=10,h=10"
+
+
 @pytest.mark.usefixtures("in_processes_at_once")
 def test_processes_and_batches_change_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(70):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,19 @@ def test_the_most_similar_files_of_embed_are_found_exactly_in_blocks(
     assert len(whole) == 3 * 40 and list(whole.columns) == ["image", "rank", "cosine", "path", "features"]
     assert json.loads(pq.read_metadata(tmp_path / "found.parquet").metadata[b"simclr"])["encoder"] == str(encoder)
     assert (tmp_path / "found.html").read_text(encoding="utf-8").count("no picture") == 3
+
+
+def test_a_part_of_a_file_is_shown_as_the_part_that_it_is(encoder: Path, tmp_path: Path) -> None:
+    field, (left, right) = np.concatenate(digits(2)[0], axis=1), digits(2)[0]
+    Image.fromarray(field[..., 0]).save(tmp_path / "field.png")
+    Image.fromarray(right[..., 0]).save(tmp_path / "right.png")
+    (tmp_path / "cells.csv").write_text("path,x,y,width,height\nfield.png,0,0,8,8\nfield.png,8,0,8,8\n")
+    embed(encoder, images=tmp_path / "cells.csv", out=tmp_path / "f.parquet", hardware=CPU)
+    given: dict[str, Any] = {"features": tmp_path / "f.parquet", "image": [tmp_path / "right.png"]}
+    search(encoder, **given, n=2, out=tmp_path / "found.csv", hardware=CPU)
+    assert pd.read_csv(tmp_path / "found.csv")["path"].tolist() == [f"field.png#x={x},y=0,w=8,h=8" for x in (8, 0)]
+    asked, first, second = re.findall(r"data:image/[^\"]*", (tmp_path / "found.html").read_text(encoding="utf-8"))
+    assert asked == first != second and not np.array_equal(left, right)
 
 
 def test_the_workflows_features_of_all_splits_are_searched(encoder: Path, data: Path, tmp_path: Path) -> None:

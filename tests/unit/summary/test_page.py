@@ -144,13 +144,38 @@ def test_a_click_sorts_numbers_as_numbers_and_a_second_one_the_other_way_around(
 @pytest.mark.slow
 @needs_chromium
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_opens_in_a_browser_without_request_or_error(width: int, tmp_path: Path, resources: Path) -> None:
+def test_the_page_opens_in_a_browser_without_request_or_error_and_no_table_is_wider(
+    width: int, tmp_path: Path, resources: Path
+) -> None:
     write_finetune(write_run(tmp_path, 0), "tuned", "pretrained", 0.85)
+    _judge_per_image(tmp_path / "digits/simclr/seed0/finetune/tuned/metrics.json")
     summarize(settings(0, finetunes=("tuned",)), results=tmp_path, resources=resources, out=tmp_path)
-    seen = visit(tmp_path / "summary.html", tmp_path / "browser", width)
-    assert (seen.requests, seen.console) == ([], [])
+    use = """
+    const frames = [...document.querySelectorAll(".wide")].filter(one => one.innerText.startsWith("Fine-tuned"));
+    const [beyond] = frames.map(one => one.scrollWidth - one.clientWidth);
+    console.log(JSON.stringify([document.documentElement.scrollWidth - innerWidth, beyond]));"""
+    page, end = (tmp_path / "summary.html").read_text(), "</body>"
+    (tmp_path / "measured.html").write_text(f"<script>{use}</script>{end}".join(page.rsplit(end, 1)))
+    seen = visit(tmp_path / "measured.html", tmp_path / "browser", width)
+    (line,) = seen.console
+    page_beyond, table_beyond = json.loads(re.findall(r'CONSOLE:\d+\] "(.*)", source:', line)[0])
+    assert seen.requests == [] and page_beyond == 0
+    assert table_beyond == 0 or width < 1280, "on a phone it scrolls in its frame"
     assert seen.picture.shape[1] == width
     assert (seen.picture[:, -3:] > 250).all(), "nothing is wider than the page"
+
+
+def _judge_per_image(metrics: Path) -> None:
+    """Add what a fine-tuning on tiles of unequal classes measures, over three draws."""
+    content = json.loads(metrics.read_text())
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "calibration_error", "calibrated_error")
+    draws = []
+    for number in range(3):
+        shares = dict.fromkeys(names, 0.8 + number / 50)
+        judged = {**content["draws"][0]["test"], **shares, "images": 1234}
+        judged["parents"] = {"images": 50, "accuracy": 0.9 - number / 50, "balanced_accuracy": 0.8}
+        draws.append({**content["draws"][0], "draw": number, "validation": judged, "test": judged})
+    metrics.write_text(json.dumps({**content, "draws": draws}))
 
 
 @pytest.mark.slow
