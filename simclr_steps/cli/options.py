@@ -39,6 +39,7 @@ class Step:
     options: tuple[Option, ...]
     wing: str = "steps"
     logs: bool = True  # to the console and, with --log, to a file
+    side_by_side: tuple[str, ...] = ()  # arguments with other values of which the step writes other files into `out`
 
 
 def settings(kind: Any, text: str, to: str = "settings") -> Option:

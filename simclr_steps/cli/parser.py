@@ -121,8 +121,9 @@ def _function(step: Step) -> Any:
 
 
 def _key(step: Step, given: dict[str, Any]) -> str:
-    """Return a key that steps with the same result share: a hash of everything except how a step runs."""
-    content = {name: str(value) for name, value in given.items() if name not in {*GROUPS, "work", "workers", "logger"}}
+    """Return a key that steps share which don't replace one another's results: a hash of all but how a step runs."""
+    without_effect = {*GROUPS, "work", "workers", "logger", *step.side_by_side}
+    content = {name: str(value) for name, value in given.items() if name not in without_effect}
     return hashlib.sha256(canonical_json([step.name, content]).encode()).hexdigest()[:16]
 
 

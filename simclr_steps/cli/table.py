@@ -203,6 +203,7 @@ _TABLE = (
             ANY_SPLIT,
             out("folder to write features, or a classifier's predictions, to"),
         ),
+        side_by_side=("parts", "split"),
     ),
     Step(
         "tabulate",

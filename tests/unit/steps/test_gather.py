@@ -15,10 +15,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.places import claimed
 from simclr_steps.steps.gather import gather
+from tests.benchmarks.waiting import wait_until
 from tests.unit.conftest import WritePacked, digits
+from tests.unit.step_processes import start
+from tests.unit.stoppable_trainings import folder_for
 
 CLASSES = ("cat", "dog")
+WAITS = "waiting for the process that writes"
 
 
 @pytest.fixture(params=[2, 4096])
@@ -123,6 +128,34 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     assert described["run"]["step"] == "gather" and described["run"]["data_hash"] == "hash-of-data"
     assert described["predict"]["step"] == "predict"
     assert json.loads((out / "predictions.json").read_text()) == described
+
+
+def test_two_that_gather_other_splits_into_one_folder_at_once_both_write(
+    write_packed: WritePacked, tmp_path: Path
+) -> None:
+    split = (digits(4)[0], np.array([0, 1, 0, 1]))
+    data = write_packed({"train": split, "test": split}, classes=CLASSES)
+    parts = {
+        name: write_parts(tmp_path / f"{name}.parts", [[0, 1], [2, 3]], kind="classifier", split=name)
+        for name in ("train", "test")
+    }
+    place = tmp_path / "classifier"
+    said = [folder_for(tmp_path, name) / "said.txt" for name in parts]
+    for file in said:
+        file.touch()
+    with claimed(place, "what-is-there-first"):
+        both = [
+            start(
+                ["gather", "--parts", str(of), "--data", str(data), "--split", name, "--out", str(place)],
+                file.parent,
+            )
+            for (name, of), file in zip(parts.items(), said, strict=True)
+        ]
+        wait_until(lambda: all(WAITS in file.read_text() for file in said), seconds=120)
+    for process in both:
+        process.join(120)
+    assert [process.exitcode for process in both] == [0, 0], [file.read_text() for file in said]
+    assert {path.name for path in place.glob("*.parquet")} == {"predictions.parquet", "train.predictions.parquet"}
 
 
 @pytest.mark.usefixtures("rows_at_a_time")
