@@ -78,10 +78,12 @@ container:
 	$(INSTALL)
 	@touch $@ .venv/runtime
 
-# The lock file holds setuptools, so that nothing is fetched for the second line. Python compiles what is imported, which is
-# a small part of what there is.
+# What is imported is compiled then, and that is a small part of all; users may have switched off that Python keeps it.
+.venv/dev: private NO_COMPILE := --no-compile
+
+# The lock file holds setuptools, so that nothing is fetched for the second line.
 define INSTALL
-$(BIN)/pip install --disable-pip-version-check --no-compile --require-hashes -r $<
+$(BIN)/pip install --disable-pip-version-check $(NO_COMPILE) --require-hashes -r $<
 $(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 endef
 

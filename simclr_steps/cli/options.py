@@ -104,7 +104,7 @@ WEIGHTS_SHA256 = Option(
 )
 ENCODER = path("encoder", "encoder.safetensors written by select")
 ANY_ENCODER = path("encoder", "encoder.safetensors, or a classifier's model.safetensors for its features")
-NEW_IMAGES = path("images", "folder of images, searched recursively, or a CSV file with a path column")
+NEW_IMAGES = path("images", "folder of images, searched recursively, or a CSV file with a path column, and boxes")
 TRUST = Option(
     "--trust",
     "trust",

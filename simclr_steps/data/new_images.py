@@ -121,6 +121,7 @@ class NewImages:
         if self._files[0].box is None:
             return decode_all(paths, self._form, workers)
         cutting = Cutting(self._form)
+        log.info("reading the sizes of the images")
         check_boxes(self._images, self._files, read_sizes(self._base, self._files, cutting, workers))
         boxes = (file.box or NOWHERE for file in self._files)
         return decode_pieces(zip(paths, boxes, strict=True), cutting, workers)

@@ -35,10 +35,19 @@ class ShownImages:
 
     @property
     def name(self) -> str:
-        """What they are, as the subject of a sentence."""
+        """What they are, as in a title."""
+        if self.splits == ["unlabeled"]:
+            return "unlabeled images"
         if len(self.splits) == 1:
-            return f"the {self.splits[0]} split"
-        return f"all of {', '.join(self.splits[:-1])} and {self.splits[-1]}"
+            return f"{self.splits[0]} split"
+        return f"{', '.join(self.splits[:-1])} and {self.splits[-1]} splits"
+
+    @property
+    def counted(self) -> str:
+        """How many they are, as a sentence: the test split has 3 images."""
+        has = "has" if len(self.splits) == 1 and self.splits != ["unlabeled"] else "have"
+        images = f"{len(self)} image{'s' * (len(self) != 1)}"
+        return f"there are {images}" if self.splits == ["unlabeled"] else f"the {self.name} {has} {images}"
 
     def features(self, layer: str, rows: Rows) -> npt.NDArray[np.float32]:
         """Read the features of some rows in a layer, backbone or projection_head: [len(rows), D]."""

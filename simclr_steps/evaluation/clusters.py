@@ -12,10 +12,11 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from simclr_steps.data.splits import Labels, Rows, labeled_rows
+from simclr_steps.data.splits import Labels, Rows, labeled_rows, stratified_draw
 from simclr_steps.evaluation.linear_probe import LinearProbe
 
 _MOST_AUTO = 50  # clusters that a person would look at
+_MOST_KNOWN = 10_000  # labels from which it learns, drawn from more
 _PENALTY = 1.0  # of the probe that tells which images are uncertain, as scikit-learn's C
 
 Floats = npt.NDArray[np.float32]
@@ -106,6 +107,8 @@ def uncertain_to_label(features: Floats, rows: Floats, distance: Floats, labels:
     uncertain, and the parameters are otherwise those of `order_to_label`, with the features, [N, D], as they are.
     """
     known = labeled_rows(labels)
+    if len(known) > _MOST_KNOWN:
+        known = stratified_draw(labels, _MOST_KNOWN, seed)
     probe = LinearProbe(features[known][None], labels[known], torch.device("cpu")).fit(_PENALTY)
     order = order_to_label(rows, distance, labels, 2 * count, seed)
     return np.asarray(order[np.argsort(probe.certainty(features[order]), kind="stable")][:count])

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simclr_steps.figures.thumbnails import Mix
+
 Packed = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 BRIGHTENED = "all images brightened alike"
@@ -33,23 +35,25 @@ class Contrast:
         return np.rint(shares * largest).astype(images.dtype)
 
 
-def contrast_of_split(images: Packed) -> Contrast | None:
+def contrast_of_split(images: Packed, mix: Mix | None) -> Contrast | None:
     """Return how all images of a split, [N, H, W, C], are stretched, by looking at some of them."""
     if not len(images):
         return None
     rows = np.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).astype(np.int64)
     step = int(np.ceil(np.sqrt(len(rows) * images[0].size / _MOST_VALUES)))
-    return contrast_for(images[rows, ::step, ::step])
+    return contrast_for(images[rows, ::step, ::step], mix)
 
 
-def contrast_for(images: Packed) -> Contrast | None:
+def contrast_for(images: Packed, mix: Mix | None) -> Contrast | None:
     """Return how images, [N, H, W, C], are stretched; None where each channel is bright enough, or all are empty.
 
-    A bright channel stays as it is, and does not keep a dim one beside it from being seen.
+    Of channels that are shown by a mix, a bright one stays as it is, and does not keep a dim one beside it from being
+    seen. Without a mix they are colors, or one gray level: colors are stretched only if all of them are dim.
     """
     largest = np.iinfo(images.dtype).max
     low, high = np.percentile(images.reshape(-1, images.shape[-1]), _INNER, axis=0).astype(np.float32) / largest
     is_dim = high < _DIM
+    is_dim &= is_dim.all() if mix is None else np.isin(np.arange(len(high)), list(mix))
     if not (is_dim & (high > low)).any():
         return None
     upper = np.maximum(high, low + np.float32(_LEAST_RANGE))

@@ -21,7 +21,11 @@ def failures(logs: Path, since: float) -> list[str]:
 
 def failure(file: Path) -> list[str]:
     """Return the line of one log, or none: a step says what made it fail once, at its end."""
-    for line in reversed(file.read_text(encoding="utf-8", errors="replace").splitlines()):
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # it was removed just now, or is another user's
+        return []
+    for line in reversed(lines):
         if match := _FAILED.fullmatch(line):
             step, _, message = match.groups()
             return [f"{step}{subject(file, step)}: {message} ({file})"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from statistics import mean
-from typing import Any, Literal
+from typing import Literal
 
 from simclr_steps.machine.failures import failure
 from simclr_steps.machine.locks import try_lock
@@ -30,6 +31,7 @@ STAGES = {  # by rule, in the order of the table's columns
     **dict.fromkeys(("explore", "galleries"), "explore"),
     "summary": "summary",
 }
+_STOPPED = ": stopped "  # what a step says that left in time: a retry, or the next call, resumes it
 _QUIET_SECONDS = 60.0  # what a step wrote on another machine may take that long to be seen
 
 
@@ -66,8 +68,9 @@ class Job:
 
     def fresh_logs(self, since: float) -> list[Path]:
         """Return the logs that were written since a time in seconds, the newest one first."""
-        fresh = [file for log in self.logs if _is_since(file := self.folder / log, since)]
-        return sorted(fresh, key=lambda file: -file.stat().st_mtime)
+        files = [self.folder / log for log in self.logs]
+        fresh = [(changed, file) for file in files if (changed := _changed(file)) >= since]
+        return [file for _, file in sorted(fresh, reverse=True)]
 
     @cached_property
     def seconds(self) -> float | None:
@@ -79,16 +82,16 @@ class Job:
 
     def state(self, since: float) -> State:
         """Return how the job is, of a plan that was written at a time in seconds."""
-        if not self.due or any(all(_is_since(self.folder / path, since) for path in paths) for paths in self.made):
+        if not self.due or any(all(_changed(self.folder / path) >= since for path in paths) for paths in self.made):
             return "done"
         fresh = self.fresh_logs(since)
-        if any(map(failure, fresh)):
-            return "failed"
+        if reasons := [line for file in fresh for line in failure(file)]:
+            return "waiting" if all(_STOPPED in line for line in reasons) else "failed"
+        if not fresh:
+            return "waiting"
         if any(map(_may_run, fresh)):
-            return "running"
-        if self.logs and (main := self.folder / self.logs[0]) in fresh:  # it was killed, or ended well just now
-            return "failed" if time.time() - main.stat().st_mtime > _QUIET_SECONDS else "running"
-        return "waiting"
+            return "running"  # else it was killed, or ended well just now
+        return "failed" if time.time() - _changed(fresh[0]) > _QUIET_SECONDS else "running"
 
     def why_it_failed(self, since: float) -> str | None:
         """Return what the job's steps said when they failed, None if they were killed and said nothing."""
@@ -101,13 +104,18 @@ class Plan:
 
     jobs: list[Job]
     written: float
+    _done: set[int] = field(default_factory=set)  # by number; what is done stays so
 
     def states(self) -> list[State]:
         """Return how each job is now."""
-        return [job.state(self.written) for job in self.jobs]
+        states: list[State] = [
+            "done" if number in self._done else job.state(self.written) for number, job in enumerate(self.jobs)
+        ]
+        self._done.update(number for number, state in enumerate(states) if state == "done")
+        return states
 
     def seconds_left(self, states: list[State], progress: Mapping[str, Progress]) -> tuple[float, bool]:
-        """Return about how many seconds all jobs take that are not done, and whether that leaves jobs out.
+        """Return about how many seconds all jobs take that run or wait, and whether that leaves jobs out.
 
         A job takes as long as it, or the others of its rule, did before; of running ones `progress` tells, by log. As
         many run at a time as now.
@@ -120,25 +128,26 @@ class Plan:
         waiting: list[float] = []
         is_least = False
         for job, state in zip(self.jobs, states, strict=True):
-            if state == "done":
+            if state in ("done", "failed"):
                 continue
             whole = job.seconds if job.seconds is not None else mean(took[job.rule]) if took[job.rule] else None
             if state != "running":
                 waiting.append(whole or 0.0)
             else:
                 ran, left = next((progress[log] for log in job.logs if log in progress), (0.0, None))
-                running.append(left if left is not None else max(0.0, (whole or 0.0) - ran))
+                running.append(max(left or 0.0, (whole or 0.0) - ran))
             is_least |= whole is None
         return max([(sum(running) + sum(waiting)) / max(1, len(running)), *running]), is_least
 
 
 def read_plan(folder: Path) -> Plan | None:
-    """Return the plan of the workflow that runs in a folder, None if there is none."""
-    file = folder / "work" / "plan.json"
-    if not file.exists():
+    """Return the plan of the workflow that runs in a folder, None if there is none that this version can read."""
+    try:
+        with (folder / "work" / "plan.json").open(encoding="utf-8") as file:
+            content, written = json.load(file), os.fstat(file.fileno()).st_mtime
+        return Plan([Job(folder=folder, **job) for job in content], written)
+    except (OSError, ValueError, TypeError):
         return None
-    content: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    return Plan([Job(folder=folder, **job) for job in content], file.stat().st_mtime)
 
 
 def _may_run(log: Path) -> bool:
@@ -150,10 +159,9 @@ def _may_run(log: Path) -> bool:
         return True
 
 
-def _is_since(path: Path, since: float) -> bool:
-    """Return whether a file or folder came here, as linked ones do without a change of their time, since then."""
+def _changed(path: Path) -> float:
+    """Return when a file or folder was changed, in seconds; minus infinity if it is not there."""
     try:
-        found = path.stat()
+        return path.stat().st_mtime
     except OSError:
-        return False
-    return max(found.st_mtime, found.st_ctime) >= since
+        return float("-inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import shutil
@@ -16,17 +17,21 @@ from simclr_steps.durations import duration
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.locks import is_locked
 from simclr_steps.machine.planned import STAGES, Job, Plan, Progress, State, read_plan
+from simclr_steps.machine.visible import visible
 
 _REFRESH_SECONDS = 2.0
-_TAIL_BYTES = 4096  # longer than any line of a step
 _CLEAR = "\x1b[H\x1b[J"
 _STAMP = len("2026-01-31 23:59:59")
 _LINE = re.compile(r"^([\d-]{10} ([\d:]{8})) \w+: (.*)$")
 _EPOCH = re.compile(r"(after )?epoch (\d+)/(\d+), (.*)")
 _LEFT = re.compile(r", (\d+ (?:h|min|s)(?: \d+ (?:min|s))?) left$")
+_DRAW = re.compile(r": draw (\d+) of (\d+): ")  # a fine-tuning trains once for each
 _UNITS = {"h": 3600, "min": 60, "s": 1}  # as durations are written
 _BAR = 20  # characters
-_NO_PLAN = "no table: {} is missing; the next snakemake or simclr run in that folder writes it, if a step has to run"
+_NO_PLAN = (
+    "no table: {} is missing, or of another version; the next snakemake or simclr run in that folder writes it, if a "
+    "step has to run, unless the workflow is a module of another"
+)
 
 
 def watch(results: Path, *, once: bool = False) -> None:
@@ -41,36 +46,42 @@ def watch(results: Path, *, once: bool = False) -> None:
     if not (folder / "logs").is_dir():
         raise UserError(f"{folder / 'logs'} does not exist: pass the results folder of a workflow that has been run")
     if once or not sys.stdout.isatty():
-        print("\n".join(overview(folder)))
+        print("\n".join(overview(folder, read_plan(folder))))
         return
+    plan = read_plan(folder)
     try:
         while True:
-            print(_CLEAR + "\n".join(_cut(overview(folder), *shutil.get_terminal_size())), end="", flush=True)
+            with contextlib.suppress(OSError):  # a log was removed just now: the next table knows
+                newest = read_plan(folder)
+                plan = plan if plan and newest and plan.written == newest.written else newest
+                print(_CLEAR + "\n".join(_cut(overview(folder, plan), *shutil.get_terminal_size())), end="", flush=True)
             time.sleep(_REFRESH_SECONDS)
     except KeyboardInterrupt:
         print()
 
 
-def overview(folder: Path) -> list[str]:
-    """Return the lines to show of the workflow in a folder: first what runs, what failed and the time left."""
-    plan = read_plan(folder)
+def overview(folder: Path, plan: Plan | None) -> list[str]:
+    """Return the lines to show of the workflow in a folder: the state of all, what failed, the table, what runs."""
     states = plan.states() if plan else []
     jobs = list(zip(plan.jobs, states, strict=True)) if plan else []
     since = plan.written if plan else 0.0
     running = [files[0] for job, state in jobs if state == "running" and (files := job.fresh_logs(since))]
     planned = {folder / log for job, _ in jobs for log in job.logs}
     running += [log for log in sorted((folder / "logs").rglob("*.log")) if log not in planned and is_locked(log)]
-    steps = {log: _Step(log, folder) for log in running}
-    lines = [line for step in steps.values() for line in step.lines()] or ["nothing is running"]
-    if not plan:
-        return [*lines, _NO_PLAN.format(folder / "work" / "plan.json")]
-    failed = [
-        job.why_it_failed(since) or _Step(folder / job.logs[0], folder).last_line()
-        for job, state in jobs
-        if state == "failed"
-    ]
-    progress = {step.name: (step.seconds, step.seconds_left) for step in steps.values()}
-    return [_headline(plan, states, progress), "", *lines, *(f"failed: {line}" for line in failed), "", *table(jobs)]
+    steps = [_Step(log, folder) for log in running]
+    lines = [line for step in steps for line in step.lines()] or ["nothing is running"]
+    if plan:
+        failed = [
+            job.why_it_failed(since) or _Step(job.fresh_logs(since)[0], folder).last_line()
+            for job, state in jobs
+            if state == "failed"
+        ]
+        progress = {step.name: (step.seconds, step.seconds_left) for step in steps}
+        told = [f"failed: {line}" for line in failed]
+        lines = [_headline(plan, states, progress), "", *told, *([""] if told else []), *table(jobs), "", *lines]
+    else:
+        lines = [*lines, _NO_PLAN.format(folder / "work" / "plan.json")]
+    return [visible(line) for line in lines]
 
 
 def _headline(plan: Plan, states: list[State], progress: Mapping[str, Progress]) -> str:
@@ -92,10 +103,18 @@ def table(jobs: list[tuple[Job, State]]) -> list[str]:
                 cells.setdefault(job.subject, {}).setdefault(job.stage, []).append(state)
         known = {stage for row in cells.values() for stage in row}
         stages = [stage for stage in dict.fromkeys([*STAGES.values(), *known]) if stage in known]
-        rows = [[subject, *(_cell(row.get(stage, [])) for stage in stages)] for subject, row in sorted(cells.items())]
-        rows.sort(key=lambda row: not {*row[1:]} - {"", "done"})
+        rows = [[subject, *(_cell(cells[subject].get(stage, [])) for stage in stages)] for subject in cells]
+        rows.sort(key=_urgency)
         tables.append([["", *stages], *rows] if rows else [])
     return [line for rows in tables if rows for line in [*_aligned(rows), ""]][:-1]
+
+
+def _urgency(row: list[str]) -> tuple[bool, bool, list[tuple[int, str]]]:
+    """Return where a row stands: failed ones first, done ones last, and seed2 before seed10."""
+    subject, *cells = row
+    parts = re.split(r"(\d+)", subject)
+    natural = [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return not any("failed" in cell for cell in cells), not {*cells} - {"", "done"}, natural
 
 
 def _cell(states: list[State]) -> str:
@@ -125,7 +144,7 @@ class _Step:
     def __init__(self, log: Path, folder: Path) -> None:
         self._log, self._folder, self.name = log, folder, str(log.relative_to(folder))
         self._title = str(log.relative_to(folder / "logs").with_suffix(""))
-        self._said = self._tail()
+        self._said = log.read_text(encoding="utf-8", errors="replace").splitlines()
         self._epoch = next((found for line in reversed(self._said) if (found := _EPOCH.search(line))), None)
 
     def lines(self) -> list[str]:
@@ -139,13 +158,17 @@ class _Step:
 
     @property
     def seconds_left(self) -> float | None:
-        """The time that it said last that it still takes, less that since then; None if it says nothing of it."""
+        """The time that it said last that it still takes, less that since then.
+
+        None if it says nothing of it, or is at work on what it said nothing of, as on a further draw of labels.
+        """
+        draws = next((found.groups() for line in reversed(self._said) if (found := _DRAW.search(line))), ("1", "1"))
         for line in reversed(self._said):
             if (found := _LEFT.search(line)) and (stamp := _LINE.match(line)):
                 words = found[1].split()
                 said = sum(int(number) * _UNITS[unit] for number, unit in zip(words[::2], words[1::2], strict=True))
-                ago = datetime.now() - datetime.fromisoformat(stamp[1])
-                return max(1.0, said - ago.total_seconds())
+                left = said - (datetime.now() - datetime.fromisoformat(stamp[1])).total_seconds()
+                return left if left > 0 and draws[0] == draws[1] else None
         return None
 
     def _progress(self) -> str | None:
@@ -180,10 +203,8 @@ class _Step:
     @property
     def _began(self) -> datetime:
         """When it began: the first line of its log says when, and an empty log is as old as it."""
-        with self._log.open(encoding="utf-8", errors="replace") as stream:
-            stamp = stream.readline()[:_STAMP]
         try:
-            return datetime.fromisoformat(stamp)
+            return datetime.fromisoformat(self._said[0][:_STAMP] if self._said else "")
         except ValueError:
             return datetime.fromtimestamp(self._log.stat().st_mtime)
 
@@ -191,11 +212,6 @@ class _Step:
     def seconds(self) -> float:
         """How long it has run."""
         return max(0.0, (datetime.now() - self._began).total_seconds())
-
-    def _tail(self) -> list[str]:
-        with self._log.open("rb") as stream:
-            stream.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
-            return stream.read().decode(errors="replace").splitlines()
 
     def _last_words(self) -> str:
         """Return the time and the message of the log's last line."""

@@ -78,7 +78,7 @@ def results(plan: Plan) -> Iterator[Result]:
             "umap": ("umap/quality.json", plan.umap(run.dataset, run.judged_by)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
-        drawn = {"galleries": ", ".join(instead_of_test(config.umap.splits, run.judged_by))}
+        drawn = dict.fromkeys(("galleries", "umap"), ", ".join(instead_of_test(config.umap.splits, run.judged_by)))
         if config.explore.arrays:
             of_step["explore"] = ("explore/explore.json", plan.explore(run.dataset, run.judged_by))
         selected = config.selection.model_dump(mode="json")
@@ -225,7 +225,7 @@ def _is_made_so(
     return (
         all(key in settings and settings[key] == value for key, value in result.settings.items())
         and content.get("judged_by", "test") == result.judged_by
-        and result.drawn in ("", content.get("split"))
+        and result.drawn in ("", content.get("split", result.drawn))
         and all(record.get("code_hash") == code_hash(name) for name, record in records.items())
         and data_hash in ([], [records[step].get("data_hash")])
         and own_encoder in ([], [architecture.get("own_code_hash")])

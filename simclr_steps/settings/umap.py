@@ -13,7 +13,7 @@ from simclr_steps.settings.display import Display
 class UmapSettings(Settings):
     """How features are plotted in two dimensions."""
 
-    split: Split | Literal["all"] = Field(
+    split: Literal[Split, "all"] = Field(
         "test",
         description="The split to plot, whose images the gallery of neighbors shows, too, or `all` of them together; "
         "in a grid, the hold-out in place of test, and `all` without test.",

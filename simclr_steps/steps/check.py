@@ -115,7 +115,9 @@ def _check_images_to_draw(description: Description, name: str, splits: Sequence[
     counts = {**{split: one.images for split, one in description.splits.items()}, "train": in_train}
     images, split = sum(counts[split] for split in splits), " and ".join(splits)
     if not images:
-        more = "" if split == "unlabeled" else f", or raise datasets.{name}.{split}_fraction"
+        more = f", or raise datasets.{name}.{split}_fraction" if split in ("validation", "test") else ""
+        if split == "unlabeled" and not description.splits["train"].labeled:
+            more = ": where no image has a label, all belong to train"
         raise UserError(f"umap.split: {split} of {name} has no images to draw: choose another split{more}")
     if images < min(_FEW_POINTS, in_train):
         log.warning(

@@ -21,9 +21,9 @@ def classify(model: Path, *, trust: str | None = None, images: Path, out: Path, 
     `out` ends in .parquet, .csv or .npz, and data/table_files.py tells what that means for the columns path and class,
     texts, probability, that of the class, and probability_<class> for each class (in .npz together the array
     probabilities), float32, and for the facts: the model, its classes and temperature, the unreadable images, which
-    have no row, and the run record. `images` is a folder or a CSV file, as data/new_images.py reads them; of boxes,
-    five more columns say where they are. Images are cut, resized and scaled as prepare did it with those that the model
-    was trained on, so that its predictions are those of the workflow.
+    have no row, and the run record. `images` is a folder or a CSV file, as data/new_images.py reads them; for boxes,
+    five more columns say where each one lies, in pixels of the whole file. Images are resized and scaled as prepare did
+    it with those that the model was trained on, so that its predictions are those of the workflow.
 
     Raises
     ------

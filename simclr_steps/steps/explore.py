@@ -272,7 +272,7 @@ def _pictures(
     row = known.table["row"].to_numpy(dtype=np.int64)[shown]
     mix = mix_of(settings.display, form, data.name)
     packed = {name: images for name in known.arrays if len(images := read_images(data, name))}
-    contrast = contrast_of_split(next(iter(packed.values()))) if packed and not form.is_photo else None
+    contrast = contrast_of_split(next(iter(packed.values())), mix) if packed and not form.is_photo else None
     channels = in_words(legend_of(mix, form))
     how = [f"Images show {channels}."] if channels else []
     if contrast:

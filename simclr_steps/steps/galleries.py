@@ -40,6 +40,7 @@ NEIGHBORS = 8
 _OWN = ("augmentation.*", "neighbors.*", "run.json")  # of `out`
 _BRIGHTER = f" ({BRIGHTENED})"
 _NO_LABEL = "no label"
+_MOST_VOTERS = 10_000  # each is compared with each
 _SAME, _OTHER = COLORS[0], COLORS[2]
 
 
@@ -49,6 +50,11 @@ class Neighborhoods:
 
     queries: Rows  # [Q]
     neighbors: Rows  # [Q, K], nearest first
+
+    def alone(self) -> tuple[Rows, Neighborhoods]:
+        """Return all rows that are here, sorted, and these neighborhoods among no others."""
+        every = np.unique([*self.queries, *self.neighbors.ravel()])
+        return every, Neighborhoods(np.searchsorted(every, self.queries), np.searchsorted(every, self.neighbors))
 
 
 def galleries(settings: GallerySettings, *, features: Sequence[Path], data: Path, seed: int, out: Path) -> None:
@@ -74,11 +80,10 @@ def galleries(settings: GallerySettings, *, features: Sequence[Path], data: Path
     with whole_folder(out, _OWN) as folder:
         save(draw_views(train.images[rows], views, mix, legend, may_stretch=may_stretch), folder / "augmentation")
         if len(shown) < 2:
-            figure = sentence(f"No neighbors to show: {shown.name} has {len(shown)} image{'s' * (len(shown) != 1)}.")
+            figure = sentence(f"No neighbors to show: {shown.counted}.")
         else:
             around = neighborhoods(shown.features("backbone", np.arange(len(shown))), shown.labels, seed)
-            every = np.unique([*around.queries, *around.neighbors.ravel()])
-            around = Neighborhoods(*(np.searchsorted(every, some) for some in (around.queries, around.neighbors)))
+            every, around = around.alone()
             figure = draw_neighbors(
                 *(around, shown.images(every), shown.labels[every], description.classes, mix, legend),
                 may_stretch=may_stretch,
@@ -105,23 +110,27 @@ def neighborhoods(features: npt.NDArray[np.float32], labels: Labels, seed: int) 
     """Choose rows, [N, D] features and [N] labels, and find their nearest others by cosine similarity.
 
     If there are labels, half of the chosen rows, or as many as possible, have neighbors that vote for another class;
-    these come last.
+    these come last. Of many labeled rows a sample votes and is chosen from.
     """
     labeled = labeled_rows(labels)
-    candidates = labeled if len(labeled) else np.arange(len(labels))
-    indices = nearest(features, features, NEIGHBORS, leave_one_out=True)[0].numpy()
     if not len(labeled):
-        queries = candidates[proportional_draw(labels[candidates], ROWS, seed)]
-        return Neighborhoods(queries, indices[queries])
+        return _around(features, proportional_draw(labels, ROWS, seed))
     if len(labeled) == 1:
-        return Neighborhoods(labeled, indices[labeled])
+        return _around(features, labeled)
+    labeled = labeled[proportional_draw(labels[labeled], _MOST_VOTERS, seed)]
     of_labeled = nearest(features[labeled], features[labeled], NEIGHBORS, leave_one_out=True)[0].numpy()
     right = vote(labels[labeled][of_labeled]) == labels[labeled]
     wrong_rows, right_rows = labeled[~right], labeled[right]
     wrong = wrong_rows[proportional_draw(labels[wrong_rows], max(ROWS // 2, ROWS - len(right_rows)), seed)]
     queries = right_rows[proportional_draw(labels[right_rows], ROWS - len(wrong), seed)]
-    queries = np.concatenate([queries, wrong])
-    return Neighborhoods(queries, indices[queries])
+    return _around(features, np.concatenate([queries, wrong]))
+
+
+def _around(features: npt.NDArray[np.float32], queries: Rows) -> Neighborhoods:
+    """Return some rows with their nearest others."""
+    found = nearest(features, features[queries], NEIGHBORS + 1)[0].numpy()
+    others = [row[row != query][:NEIGHBORS] for row, query in zip(found, queries, strict=True)]
+    return Neighborhoods(queries, np.stack(others))
 
 
 def draw_views(
@@ -136,7 +145,7 @@ def draw_views(
 
     If `may_stretch`, dim images are shown brighter, all by one stretch, which the figure says.
     """
-    contrast = contrast_for(originals) if may_stretch else None
+    contrast = contrast_for(originals, mix) if may_stretch else None
     if contrast:
         originals, views = contrast.stretched(originals), contrast.stretched(views)
     figure, axes = canvas(len(originals), 1 + views.shape[1])
@@ -161,13 +170,12 @@ def draw_neighbors(
 ) -> Figure:
     """Return a figure with a row for each query: the query and its neighbors, framed by their class.
 
+    The images are those that are shown, [M, H, W, C], and no others.
     If `may_stretch`, dim images are shown brighter, all by one stretch, which the figure says.
     """
-    every = np.unique([*shown.queries, *shown.neighbors.ravel()])
-    contrast = contrast_for(images[every]) if may_stretch else None
+    contrast = contrast_for(images, mix) if may_stretch else None
     labeled = len(labeled_rows(labels)) > 0
-    shown_labels = labels[every] if labeled else labels[:0]
-    names = Names.of(classes[label] if label != NO_LABEL else _NO_LABEL for label in shown_labels)
+    names = Names.of(classes[label] if label != NO_LABEL else _NO_LABEL for label in labels if labeled)
     figure, axes = canvas(len(shown.queries), 1 + shown.neighbors.shape[1], names)
     for row, (query, near) in enumerate(zip(shown.queries, shown.neighbors, strict=True)):
         some = images[np.array([query, *near])]

@@ -149,8 +149,8 @@ def _page(queries: Sequence[Path], hits: Sequence[Sequence[_Hit]], data: Path | 
     asked = [_from_file(query, form) for query in queries]
     shown = [[_image_of(hit, data, form) for hit in of_query] for of_query in hits]
     readable = [image for image in chain(asked, *shown) if image is not None]
-    contrast = None if form.is_photo else contrast_for(np.stack(readable, dtype=form.packed_dtype))
     mix = mix_of(None, form, "")
+    contrast = None if form.is_photo else contrast_for(np.stack(readable, dtype=form.packed_dtype), mix)
 
     def address(image: Pixels | None) -> str | None:
         if image is None:

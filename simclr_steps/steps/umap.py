@@ -85,11 +85,11 @@ def umap(settings: UmapOfDataset, *, features: Sequence[Path], data: Path, out: 
     rows = rows.iloc[drawn].reset_index(drop=True)
     quality: dict[str, Any] = {}
     layers: list[Points] = []
-    contrast = None if description.image_format.is_photo else contrast_of_split(next(iter(shown.arrays.values())))
+    contrast = None if description.image_format.is_photo else contrast_of_split(next(iter(shown.arrays.values())), mix)
     cluster = _clusters(shown.features(LAYERS[0], drawn), len(description.classes), settings.random_state)
     with whole_folder(out, _OWN) as folder:
         if len(drawn) < LEAST_ROWS:
-            quality |= _say_too_few(rows, shown.name, folder, settings.columns)
+            quality |= _say_too_few(rows, shown.counted, folder, settings.columns)
         else:
             require_labels_for_umap(description, data.name, shown.splits, supervised=settings.supervised)
             title = _title(settings, data.resolve().name, shown.name, len(drawn), labels)
@@ -121,7 +121,8 @@ def umap(settings: UmapOfDataset, *, features: Sequence[Path], data: Path, out: 
             title = [f"Map of {title[0]}", *title[1:]]
             page = map_page(title, layers, colorings, tile, images=images, of_images=of_images)
             write_text(folder / "map.html", page)
-        write_json(folder / "quality.json", {**quality, "neighbors": VOTERS, "run": record.finish()})
+        described = {"split": ", ".join(shown.splits), "neighbors": VOTERS, "run": record.finish()}
+        write_json(folder / "quality.json", {**quality, **described})
     log.info("wrote %s", out)
 
 
@@ -174,10 +175,9 @@ def _shown(rows: pd.DataFrame, layers: list[Points], cluster: Labels, classes: l
     return pd.DataFrame(known | {name: rows[name] for name in others})
 
 
-def _say_too_few(rows: pd.DataFrame, name: str, folder: Path, columns: list[str]) -> dict[str, Any]:
+def _say_too_few(rows: pd.DataFrame, counted: str, folder: Path, columns: list[str]) -> dict[str, Any]:
     """Write all layers' files for a split that is too small to lay out; return their quality, which has no value."""
-    counted = f"{len(rows)} image{'s' * (len(rows) != 1)}"
-    text = f"Features were not plotted: {name} has {counted}, and UMAP needs at least {LEAST_ROWS}."
+    text = f"Features were not plotted: {counted}, and UMAP needs at least {LEAST_ROWS}."
     log.warning("%s", text)
     quality: dict[str, Any] = dict.fromkeys((*MEASURES, "trustworthiness"))
     for layer in LAYERS:
@@ -241,7 +241,7 @@ def _title(settings: UmapSettings, dataset: str, name: str, points: int, labels:
     if neighbors_kept(settings, points) < settings.n_neighbors:
         neighbors = f"n_neighbors {points - 1} (instead of {settings.n_neighbors}: too few points)"
     lines = [
-        f"{dataset}, {name.removeprefix('the ')}",
+        f"{dataset}, {name}",
         f"{points:,} points{thinned}; {neighbors}, min_dist {settings.min_dist:g}, {settings.metric}",
     ]
     if settings.supervised:

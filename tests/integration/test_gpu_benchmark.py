@@ -16,7 +16,7 @@ from simclr_steps.files import read_json
 from tests.benchmarks.waiting import wait_until
 from tests.integration.conftest import REPOSITORY
 
-pytestmark = pytest.mark.slow(90)
+pytestmark = [pytest.mark.slow(90), pytest.mark.timeout(1800)]
 
 RECIPE = """
 datasets:

@@ -57,7 +57,11 @@ def inputs_of_test(shown: str) -> set[str]:
     return {rule for rule, files in inputs if re.search(r"/test[./]|/predictions\.parquet", files)}
 
 
-def test_runs_of_a_grid_take_the_hold_out_and_only_the_winner_by_itself_the_test_split(fresh: Project) -> None:
+@pytest.mark.parametrize("drawn", ["test", "all"])
+def test_runs_of_a_grid_take_the_hold_out_and_only_the_winner_by_itself_the_test_split(
+    drawn: str, fresh: Project
+) -> None:
+    fresh.config["umap"] |= {"split": drawn}
     fresh.config["experiments"][0]["grid"] = {"temperature": [0.1, 0.5]}
     fresh.write_config()
     shown = fresh.dry_run("--cores", "2", "--printshellcmds").stdout

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from simclr_steps.files import read_json
+from simclr_steps.machine.planned import read_plan
 from simclr_steps.machine.watch import overview
 from tests.layout import SCRATCH, assert_results
 from tests.workflow.conftest import Project
@@ -24,7 +25,7 @@ def test_accuracy_of_the_predictions_is_that_of_the_metrics(name: str, finished:
 
 
 def test_watch_shows_that_all_that_was_planned_is_done(finished: Project) -> None:
-    head, _, nothing, _, *rows = overview(finished.folder)
+    head, _, *rows, _, nothing = overview(finished.folder, read_plan(finished.folder))
     assert re.fullmatch(r"(\d+) of \1 steps done", head) and nothing == "nothing is running"
     assert {word for row in rows for word in row.split()} >= {"done", "pretrain", "summary"}
 

@@ -39,7 +39,7 @@ def test_each_image_of_several_splits_has_its_own_features_and_pixels(data: Path
     folders = [gathered(tmp_path / split, data, split) for split in ("train", "validation", "test")]
     shown = shown_images(folders, data, read_description(data))
     assert shown.table["split"].value_counts().to_dict() == {"train": 7, "unlabeled": 5, "validation": 3, "test": 6}
-    assert shown.name == "all of train, validation and test"
+    assert shown.name == "train, validation and test splits"
     rows = np.array([20, 0, 11, 13])
     pixels = np.concatenate([read_images(data, split) for split in ("train", "validation", "test")])[rows]
     np.testing.assert_array_equal(shown.images(rows), pixels)
@@ -50,7 +50,7 @@ def test_unlabeled_images_are_shown_by_the_features_that_tabulate_took(data: Pat
     train = gathered(tmp_path / "train", data, "train")
     tabulate(train, data=data, split="unlabeled", out=tmp_path / "unlabeled")
     shown = shown_images([tmp_path / "unlabeled"], data, read_description(data))
-    assert (len(shown), shown.name, set(shown.labels)) == (5, "the unlabeled split", {-1})
+    assert (len(shown), shown.name, set(shown.labels)) == (5, "unlabeled images", {-1})
     np.testing.assert_array_equal(shown.images(np.arange(5)), digits(5, 50)[0])
     np.testing.assert_array_equal(shown.features("backbone", np.array([4]))[0], digits(5, 50)[0][4].ravel())
 

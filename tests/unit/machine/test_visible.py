@@ -14,6 +14,7 @@ from simclr_steps.machine.visible import visible
         ("a\rb\x00\x7f\x9b", r"a\rb\x00\x7f\x9b"),
         ("two\n\tlines", "two\n\tlines"),
         ("Zürich 東京 a\u200db", "Zürich 東京 a\u200db"),
+        ("a\u2028b\u202ec", r"a\u2028b\u202ec"),
         ("latin-1 \udcfc", r"latin-1 \udcfc"),
     ],
 )

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from simclr_steps.machine.planned import read_plan
 from simclr_steps.machine.watch import overview, table, watch
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
+from tests.benchmarks.waiting import wait_until
 from tests.unit.conftest import digits
 from tests.unit.machine.test_planned import RUN, job, write_plan
 from tests.unit.step_processes import start
@@ -31,11 +33,9 @@ SETTINGS = PretrainSettings(
 )
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not come"
-        time.sleep(0.1)
+def shown(folder: Path) -> list[str]:
+    """Return the lines that are shown of a folder."""
+    return overview(folder, read_plan(folder))
 
 
 def test_running_pretraining_is_shown_with_its_bar_until_it_is_killed(
@@ -50,20 +50,22 @@ def test_running_pretraining_is_shown_with_its_bar_until_it_is_killed(
     places = ["--out", str(tmp_path / "results" / "out"), "--work", str(work), "--log", str(log)]
     process = start(["pretrain", *arguments, *places], tmp_path)
     try:
-        wait_for(lambda: re.search("loss.* left", "".join(overview(tmp_path))) is not None)
-        head, _, name, words, _, *rows = overview(tmp_path)
+        wait_until(lambda: re.search("loss.* left", "".join(shown(tmp_path))) is not None)
+        head, _, *rows, _, name, words = shown(tmp_path)
         assert re.fullmatch(r"1 of 3 steps done, 1 running, 1 waiting; at least .* left", head)
         assert re.fullmatch(rf"{run}/pretrain, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d \(\d+ s\)", name)
         assert re.fullmatch(r"    \[\.{20}\]   \d%, epoch \d+/10000, loss \d\.\d{4}, kNN \d+\.\d%, .* left", words)
         (history,) = work.glob("*/csv/metrics.csv")
+        assert process.pid
+        os.kill(process.pid, signal.SIGSTOP)  # else it would go on to write there
         history.write_text("epoch,loss,validate_knn_accuracy\n4999,1.5,\n5000,1.25,0.875\n50")
-        assert "[##########..........]  50%, epoch 5000/10000, loss 1.2500, kNN 87.5%, " in overview(tmp_path)[3]
+        assert "[##########..........]  50%, epoch 5000/10000, loss 1.2500, kNN 87.5%" in shown(tmp_path)[-1]
         assert rows == ["        data", "digits  done", "", f"{'':19}  pretrain  select", f"{run}  running   waiting"]
     finally:
         process.kill()
         process.join()
     os.utime(log, (time.time() - 100,) * 2)  # time passes
-    nothing, failed = overview(tmp_path)[2:4]
+    _, _, failed, *_, nothing = shown(tmp_path)
     assert nothing == "nothing is running"
     assert re.fullmatch(rf"failed: {run}/pretrain: ended without a reason after: .*epoch .* \({log}\)", failed)
 
@@ -75,12 +77,12 @@ def test_running_step_of_no_plan_is_shown_with_its_last_words(tmp_path: Path) ->
     log.write_text("2026-01-31 23:59:59 prepare: 5 images\n")
     with log.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_SH)
-        head, _, name, words, *_ = overview(tmp_path)
+        head, *_, name, words = shown(tmp_path)
         assert head == "0 of 1 steps done, 1 waiting"
         assert name.startswith("digits/prepare, since 2026-01-31 23:59:59 (") and words == "    23:59:59 5 images"
         (tmp_path / "work" / "plan.json").unlink()
-        assert overview(tmp_path)[:2] == [name, words]
-    assert overview(tmp_path)[0] == "nothing is running"
+        assert shown(tmp_path)[:2] == [name, words]
+    assert shown(tmp_path)[0] == "nothing is running"
 
 
 def test_what_failed_is_shown_with_its_reason(tmp_path: Path) -> None:
@@ -88,18 +90,34 @@ def test_what_failed_is_shown_with_its_reason(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "digits/simclr/seed0/umap.log"
     log.parent.mkdir(parents=True)
     log.write_text("2026-01-31 23:59:59 umap: error: no features: run gather\n")
-    head, _, nothing, failed, *_ = overview(tmp_path)
+    head, _, failed, *_, nothing = shown(tmp_path)
     assert head == "0 of 1 steps done, 1 failed" and nothing == "nothing is running"
     assert failed == f"failed: umap digits/simclr/seed0: no features: run gather ({log})"
 
 
-def test_table_counts_what_differs_and_shows_the_runs_that_are_done_last(tmp_path: Path) -> None:
-    write_plan(tmp_path, *(job("umap", {**RUN, "seed": seed}) for seed in "001"))
+def test_table_counts_what_differs_and_shows_failed_runs_first_and_those_that_are_done_last(tmp_path: Path) -> None:
+    write_plan(tmp_path, *(job("umap", {**RUN, "seed": seed}) for seed in ("0", "0", "1", "10", "2")))
     plan = read_plan(tmp_path)
     assert plan
     assert table(list(zip(plan.jobs[:2], ["done", "waiting"], strict=True)))[1] == "digits/simclr/seed0  1/2 waiting"
-    shown = table(list(zip(plan.jobs, ["done", "done", "failed"], strict=True)))
-    assert [line.split() for line in shown[1:]] == [["digits/simclr/seed1", "failed"], ["digits/simclr/seed0", "done"]]
+    _, *rows = table(list(zip(plan.jobs, ["done", "done", "waiting", "waiting", "failed"], strict=True)))
+    expected = ["seed2  failed", "seed1  waiting", "seed10 waiting", "seed0  done"]
+    assert [" ".join(row.split()) for row in rows] == [" ".join(f"digits/simclr/{row}".split()) for row in expected]
+
+
+def test_time_that_is_over_or_is_of_one_draw_of_several_is_not_told(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "digits" / "finetune.log"
+    log.parent.mkdir(parents=True)
+
+    def left(*words: str) -> bool:
+        log.write_text("".join(f"{datetime.now():%Y-%m-%d %H:%M:%S} finetune: {line}\n" for line in words))
+        with log.open("r+b") as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            return " left" in shown(tmp_path)[1]
+
+    assert left("draw 2 of 2: 20 labels", "epoch 1/2, loss 1.0, 1 min 40 s left")
+    assert not left("draw 1 of 2: 20 labels", "epoch 1/2, loss 1.0, 1 min 40 s left")
+    assert not left("epoch 1/2, loss 1.0, 0 s left")
 
 
 def test_watching_takes_half_a_second_and_no_torch(tmp_path: Path) -> None:
@@ -114,8 +132,9 @@ def test_watching_takes_half_a_second_and_no_torch(tmp_path: Path) -> None:
         command = [sys.executable, "-c", code, "watch", str(tmp_path / "results")]
         ended = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds.append(of_children() - before)
-        missing = f"no table: {tmp_path}/work/plan.json is missing; the next snakemake or simclr run in that folder"
-        assert ended.stdout == f"nothing is running\n{missing} writes it, if a step has to run\n[]\n"
+        missing = f"no table: {tmp_path}/work/plan.json is missing, or of another version; the next snakemake"
+        nothing, told, imported = ended.stdout.splitlines()
+        assert nothing == "nothing is running" and told.startswith(missing) and imported == "[]"
     assert min(seconds) < 1.0  # promised: 0.5 s on a quiet machine, of which nearly all are computed
 
 
@@ -156,7 +175,7 @@ def test_step_that_starts_while_it_is_looked_at_is_shown_all_the_same(tmp_path: 
                 fcntl.flock(looked_at, fcntl.LOCK_UN)
                 process.stdout.readline()
                 assert is_locked(file)
-                assert overview(tmp_path)[1] == "    starting"
+                assert shown(tmp_path)[1] == "    starting"
             finally:
                 process.kill()
 

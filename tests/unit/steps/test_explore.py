@@ -214,6 +214,8 @@ def test_to_label_are_unlabeled_images_or_those_of_train_and_never_of_test(
     labeled = write_packed(name="labeled")
     run(write_features(tmp_path / "f", labeled), labeled, tmp_path / "labeled-out", n_to_label=12)
     assert set(table(tmp_path / "labeled-out", "to_label")["split"]) == {"train"}
+    assert read_json(tmp_path / "labeled-out/explore.json")["to_label"] == {"uncertain_first": False}
+    assert "first of clusters without a label" in (tmp_path / "labeled-out/explore.html").read_text()
     for split in ("test", "train"):  # the latter are labeled, while others are not
         run(features, data, tmp_path / split, splits=[split])
         assert (tmp_path / split / "to_label.csv").read_text() == "order,split,row,source,class\n"

@@ -44,7 +44,7 @@ def test_dim_images_are_brightened_which_the_figure_says() -> None:
     images = deep_digits(40)[0] // 8
     table = pd.DataFrame({"row": [7], "label": [0], "prediction": [1], "class": ["a"], "predicted_class": ["b"]})
     table = table.assign(probability_a=0.1, probability_b=0.9)
-    contrast = contrast_of_split(images)
+    contrast = contrast_of_split(images, None)
     assert contrast is not None
     axes = draw_mistakes({"tuned": surest_mistakes(table, images, contrast=contrast)}).axes[0]
     assert axes.get_title().endswith("image wrong\nall images brightened alike")
