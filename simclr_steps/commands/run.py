@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,6 +30,8 @@ TARGETS = (
     "summary",
     "umap_all",
 )
+_CONFIG_FILES = ("--configfile", "--configfiles")
+_TAKE_RULES = ("-R", "--forcerun", "-U", "--until", "-O", "--omit-from")
 # With these, Snakemake needs no lock on this folder, or looks for it in another.
 _DRY = re.compile(r"--dry-?run|-[aDfFklptS]*n.*")  # its flags without a value may stand before an n
 _TELLS_HOW_MUCH = {"--quiet", "-q", "--profile", "--printshellcmds", "-p", "--verbose", "--show-failed-logs"}
@@ -99,9 +102,14 @@ def corrected(words: list[str], option: str) -> str:
     """Return a command line in which an option of Snakemake, and all that follows but targets, comes last, after --."""
     at = words.index(option)
     before, after = words[:at], [word for word in words[at:] if word != "--"]
-    own = [word for word in after if word in TARGETS or word == "--slurm"]
+    own = [
+        word
+        for last, word in pairwise(["", *after])
+        if word == "--slurm" or (word in TARGETS and last not in _TAKE_RULES)
+    ]
     if all(word.startswith("-") for word in before[1:]):  # no config yet
         own = [word for word in after if word.endswith((".yaml", ".yml"))][:1] + own
+        after = after[after[0] in _CONFIG_FILES :]
     return shlex.join(["simclr", *before, *own, "--", *(word for word in after if word not in own)])
 
 
@@ -111,7 +119,7 @@ def _further_configs(options: list[str]) -> list[Path]:
     for word in options:
         if word.startswith("-"):
             name, _, value = word.partition("=")
-            takes = name in ("--configfile", "--configfiles")
+            takes = name in _CONFIG_FILES
             found += [value] if takes and value else []
         elif takes:
             found.append(word)

@@ -93,6 +93,8 @@ def test_what_follows_two_dashes_of_the_user_are_targets(folder: Path) -> None:
         ("run --cores 4 photos.yaml -n", "--cores", "simclr run photos.yaml -- --cores 4 -n"),
         ("run my.yaml summary -n --slurm -- -p", "-n", "simclr run my.yaml summary --slurm -- -n -p"),
         ("run --cores=4", "--cores=4", "simclr run -- --cores=4"),
+        ("run --configfile my.yaml -n", "--configfile", "simclr run my.yaml -- -n"),
+        ("run my.yaml -R umap_all", "-R", "simclr run my.yaml -- -R umap_all"),
     ],
 )
 def test_options_of_snakemake_that_are_in_the_wrong_place_get_the_line_that_works(
