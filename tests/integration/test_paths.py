@@ -125,5 +125,5 @@ def test_storage_gets_everything_but_what_an_interrupted_step_needs(project: Pat
     assert unexpected(project, "stored", "resources", "work") == set()
     local = [file.relative_to(project) for name in ("resources", "work") for file in (project / name).rglob("*.*")]
     kept = [file for file in local if file.parts[0] == "work" and "published" in {*file.parts, file.stem}]
-    assert kept and set(local) - set(kept) == {Path("resources/digits/originals/digits.csv.gz")}
+    assert kept and set(local) - set(kept) == {Path("resources/digits/originals/digits.csv.gz"), Path("work/plan.json")}
     assert {path.name for path in (project / "stored").iterdir()} == {"benchmarks", "logs", "resources", "results"}
