@@ -45,9 +45,10 @@ class ShownImages:
     @property
     def counted(self) -> str:
         """How many they are, as a sentence: the test split has 3 images."""
-        has = "has" if len(self.splits) == 1 and self.splits != ["unlabeled"] else "have"
-        images = f"{len(self)} image{'s' * (len(self) != 1)}"
-        return f"there are {images}" if self.splits == ["unlabeled"] else f"the {self.name} {has} {images}"
+        images = f"image{'s' * (len(self) != 1)}"
+        if self.splits == ["unlabeled"]:
+            return f"there {'is' if len(self) == 1 else 'are'} {len(self)} unlabeled {images}"
+        return f"the {self.name} {'has' if len(self.splits) == 1 else 'have'} {len(self)} {images}"
 
     def features(self, layer: str, rows: Rows) -> npt.NDArray[np.float32]:
         """Read the features of some rows in a layer, backbone or projection_head: [len(rows), D]."""
