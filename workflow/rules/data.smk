@@ -13,7 +13,7 @@ rule download:
         runtime=240,
     params:
         what=lambda wildcards: PLAN.what_is_downloaded(wildcards.dataset),
-        code=code_hash("download"),
+        code=lambda _: code_hash("download"),
         given=given(lambda wildcards: CONFIG.datasets[wildcards.dataset].as_json()),
         folder=lambda wildcards, output: undeclared(f"resources/{wildcards.dataset}/originals"),  # partial files stay
         step=command("download"),
@@ -42,7 +42,7 @@ rule prepare:
     params:
         settings=lambda wildcards: canonical_json(PLAN.packed(wildcards.dataset)),
         given=given(lambda wildcards: PLAN.listed(wildcards.dataset)),
-        code=code_hash("prepare"),
+        code=lambda _: code_hash("prepare"),
         own_files=lambda wildcards: own_files(wildcards.dataset, "prepare"),
         originals=lambda wildcards, input: ["--originals", *input] if input else [],
         out=subpath(output[0], parent=True),
@@ -76,7 +76,7 @@ rule label:
     params:
         settings=lambda wildcards: canonical_json(PLAN.labeled(wildcards.dataset)),
         given=given(lambda wildcards: PLAN.listed(wildcards.dataset)),
-        code=code_hash("label"),
+        code=lambda _: code_hash("label"),
         own_files=lambda wildcards: own_files(wildcards.dataset, "label"),
         originals=lambda wildcards, input: ["--originals", *input.originals] if input.originals else [],
         data=subpath(input[0], parent=True),
@@ -103,7 +103,7 @@ rule download_weights:
     params:
         what=lambda wildcards: [PLAN.published[wildcards.weights].encoder, PLAN.published[wildcards.weights].sha256],
         own_file=lambda wildcards: checksum_of(PLAN.published[wildcards.weights].unknown_file),
-        code=code_hash("download_weights"),
+        code=lambda _: code_hash("download_weights"),
         given=given(lambda wildcards: PLAN.published[wildcards.weights].as_json()),
         folder=lambda wildcards, output: undeclared(f"resources/weights/{wildcards.weights}"),  # partial files stay
         step=command("download_weights"),

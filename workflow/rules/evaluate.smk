@@ -57,7 +57,7 @@ rule evaluate:
         runtime=240,
     params:
         settings=CONFIG.evaluation.as_json(),
-        code=[code_hash("evaluate"), *augmentation_code(CONFIG.evaluation.augmentation)],
+        code=lambda _: [code_hash("evaluate"), *augmentation_code(CONFIG.evaluation.augmentation)],
         judged_by=judged_by(OF_RUN),
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
@@ -88,7 +88,7 @@ rule metadata:
         runtime=60,
     params:
         settings=canonical_json({"columns": CONFIG.metadata}),
-        code=code_hash("metadata"),
+        code=lambda _: code_hash("metadata"),
         judged_by=judged_by(OF_RUN),
         data=subpath(input[0], parent=True),
         features=subpath(input.of_train, ancestor=2),

@@ -73,7 +73,7 @@ rule select:
         runtime=60,
     params:
         settings=CONFIG.selection.as_json(),
-        code=code_hash("select"),
+        code=lambda _: code_hash("select"),
         data=subpath(input[0], parent=True),
         out=subpath(output[0], parent=True),
         step=command("select"),

@@ -58,7 +58,7 @@ rule summary:
     params:
         settings=PLAN.summary.as_json(),
         given=given(lambda wildcards: PLAN.summary.as_json()),
-        code=code_hash("summarize"),
+        code=lambda _: code_hash("summarize"),
         # Names of all files would be longer than a command may be, so it gets the folders that hold them.
         results=lambda wildcards, input: Path(input.trained[0]).parents[3],
         resources=lambda wildcards, input: Path(input.described[0]).parents[1],
