@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV ?= uv
 
-.PHONY: install demo test check test-slow test-cluster test-dockerfile lint bench container clean lock
+.PHONY: install demo test check test-slow test-cluster test-dockerfile lint types style bench container clean lock
 .DELETE_ON_ERROR:
 
 # Images of Python often set it; without stored bytecode each of pytest's processes rewrites the asserts of all tests anew.
@@ -47,10 +47,16 @@ test-cluster: .venv/dev
 test-dockerfile:
 	.ci/dockerfile.sh
 
+# Side by side, as mypy takes a core for a minute in a fresh clone.
 lint: .venv/dev
+	@$(MAKE) --no-print-directory --jobs --output-sync=target types style
+
+types:
+	$(BIN)/mypy
+
+style:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/pytest -q tests/unit/test_import_rule.py

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from simclr_steps import __version__
+from simclr_steps.files import read_json
 from tests.image import IMAGE, needs_image
 from tests.workflow.conftest import ROOT, Project, made_once, new_project
 
@@ -23,21 +24,24 @@ pytestmark = pytest.mark.timeout(1800)  # some wait until others have made a who
 needs_apptainer = pytest.mark.skipif(not shutil.which("apptainer"), reason="needs Apptainer")
 APPTAINER = ["--profile", "workflow/profiles/workstation", "--software-deployment-method", "apptainer"]
 RUN = "results/digits/simclr/seed0"
+RECORDING = {
+    *("download", "prepare", "label", "pretrain", "select", "compare", "evaluate", "finetune"),
+    *("gather", "umap", "galleries", "explore"),
+}
 
 
 @pytest.fixture(scope="module")
 def contained(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project that went from the data to UMAP in the container, and by root without network.
-
-    That every step runs in it is seen on the cluster, in tests/integration/cluster.
-    """
+    """A project that was made whole in the container, and by root without network."""
 
     def make(folder: Path) -> None:
         project = new_project(folder)
         project.config["container"] = str(IMAGE)
+        project.config["explore"]["splits"] = ["test"]
+        project.config["experiments"][0]["finetunes"] = ["pretrained"]
         project.write_config()
         prefix = ["unshare", "--net"] if os.geteuid() == 0 else []
-        done = project.snakemake(*APPTAINER, "--cores", "2", "umap_all", prefix=prefix)
+        done = project.snakemake(*APPTAINER, "--cores", "2", prefix=prefix)
         assert done.returncode == 0, done.stdout + done.stderr
         (folder / "logs/snakemake.txt").write_text(done.stdout + done.stderr)
 
@@ -49,14 +53,27 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_every_rule_starts_the_image(contained: Project) -> None:
     said = (contained.folder / "logs/snakemake.txt").read_text()
     rules = re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)
-    assert said.count(f"Activating singularity image {IMAGE.resolve()}") == len(rules) - 1 > 5  # but for umap_all
+    assert said.count(f"Activating singularity image {IMAGE.resolve()}") == len(rules) - 1 > 15  # but for all
 
 
 @pytest.mark.slow(70)
 @needs_image
 def test_results_are_those_without_the_container(contained: Project, finished: Project) -> None:
-    for file in ("encoder/encoder.safetensors", "features/test/backbone.npy", "umap/backbone.csv"):
+    umap, classifier = "umap/backbone.csv", "finetune/pretrained/model.safetensors"
+    for file in ("encoder/encoder.safetensors", "features/test/backbone.npy", umap, classifier):
         assert (contained.folder / RUN / file).read_bytes() == (finished.folder / RUN / file).read_bytes(), file
+
+
+@pytest.mark.slow(70)
+@needs_image
+def test_every_step_records_the_image(contained: Project) -> None:
+    files = [*(contained.folder / "resources").rglob("*.json"), *(contained.folder / "results").rglob("*.json")]
+    records = [content.get("run", content) for content in map(read_json, files)]
+    records = [record for record in records if "image" in record]
+    with IMAGE.open("rb") as stream:
+        image = {"file": str(IMAGE.resolve()), "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+    assert all(record["image"] == image for record in records)
+    assert {record["step"] for record in records} >= RECORDING
 
 
 @pytest.mark.slow(70)
@@ -69,7 +86,7 @@ def test_caches_lie_in_the_work_folder_and_nothing_beside_it(contained: Project,
 @pytest.mark.slow(70)
 @needs_image
 def test_switching_the_container_on_or_off_plans_nothing(contained: Project, finished: Project) -> None:
-    assert contained.plan("umap_all") == set()
+    assert contained.plan() == set()
     assert finished.plan(*APPTAINER, "--config", f"container={IMAGE}") == set()
 
 

@@ -70,6 +70,7 @@ OTHERS = ("--rerun-triggers", "mtime")
 THESE = ("--rerun-triggers", "input", "params", "mtime")
 
 
+@pytest.mark.slow
 def test_other_rerun_triggers_are_warned_of(deployed: Deployed) -> None:
     for flags, warnings in (((), 1), (OTHERS, 1), (THESE, 0)):
         planned = deployed.snakemake("--dry-run", *flags)

@@ -178,6 +178,7 @@ def test_named_config_stands_alone(fresh: Project, tmp_path: Path) -> None:
     assert "rule finetune" not in done.stdout
 
 
+@pytest.mark.slow
 def test_workflow_runs_from_another_folder(fresh: Project, tmp_path: Path) -> None:
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -13,65 +13,61 @@ from tests.image import IMAGE, needs_image
 from tests.integration.cluster.project import GPU_RULES, PROFILE, NewProject, StartFrom, config, profile
 from tests.integration.cluster.slurm import NODES, Cluster
 from tests.integration.conftest import REPOSITORY
-from tests.layout import assert_results
 from tests.unit.step_processes import weights
 
-RECORDING = {
-    *("download", "prepare", "label", "pretrain", "select", "compare", "evaluate", "finetune"),
-    *("gather", "umap", "galleries", "explore"),
-}
+# From the images to the classes that a classifier predicts: rules that take a GPU and rules that take none.
+RULES = ("prepare", "label", "pretrain", "select", "finetune", "predict_classifier", "gather_predictions")
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
-def test_six_runs_train_at_once_on_inputs_that_are_made_once(new_project: NewProject, cluster: Cluster) -> None:
-    seeds = list(range(6))
+def test_four_runs_train_at_once_on_inputs_that_are_made_once(new_project: NewProject, cluster: Cluster) -> None:
+    seeds = list(range(4))
     project = new_project(config(seeds), profile(contained=False, gpu=0))
     project.slow(*seeds)
     process = project.start("pretrain_all")
     project.wait_for_steps(*seeds)
-    assert len(cluster.jobs("RUNNING")) == 6
+    assert len(cluster.jobs("RUNNING")) == 4
     assert {project.place(seed).node for seed in seeds} == set(NODES)
     project.hurry(*seeds)
     assert process.wait() == 0, project.said()
     assert all(len(project.places(seed)) == 1 for seed in seeds)
-    assert [len(project.jobs(rule)) for rule in ("prepare", "pretrain")] == [1, 6]
+    assert [len(project.jobs(rule)) for rule in ("prepare", "pretrain")] == [1, 4]
     assert project.said().count("localrule download:") == 1  # where Snakemake runs, as nodes often have no network
 
 
 @needs_image
-def test_the_demo_cut_short_runs_as_the_profile_tells_on_two_nodes_and_in_the_container(
-    new_project: NewProject, cluster: Cluster
-) -> None:
+def test_jobs_get_what_the_profile_asks_for_and_run_in_the_container(new_project: NewProject, cluster: Cluster) -> None:
     demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
     demo["datasets"]["digits"]["subset"] = 200
     demo["pretrains"]["simclr"] |= {"epochs": 1, "global_batch_size": 32}
-    for finetune in demo["finetunes"].values():
-        finetune |= {"labels": 20, "epochs": 1, "draws": 1}
-    demo |= {"evaluation": {"labels": [20], "draws": 1}, "umap": {"n_neighbors": 5}}
+    demo["finetunes"]["pretrained"] |= {"labels": 20, "epochs": 1, "draws": 1}
     project = new_project(demo, profile(threads=PROFILE["set-threads"]))
-    project.run("all")
+    project.run("results/digits/simclr/seed0/finetune/pretrained/predictions.parquet")
 
-    assert_results(project.folder / "results/digits/simclr/seed0", ["pretrained"], shared=["scratch"])
-    for rule in PROFILE["set-threads"]:
-        asked = PROFILE["set-resources"][rule]
-        jobs = [cluster.job(number) for number in project.jobs(rule)]
-        assert jobs, rule
-        for job in jobs:
-            assert job["NumCPUs"] == job["CPUs/Task"] == str(PROFILE["set-threads"][rule]), rule
+    for rule in RULES:
+        (number,) = project.jobs(rule)
+        job, asked = cluster.job(number), PROFILE["set-resources"].get(rule, {})
+        assert job["NumCPUs"] == job["CPUs/Task"] == str(PROFILE["set-threads"].get(rule, 1)), rule
+        assert job.get("TresPerJob") == ("gres:gpu:1" if rule in GPU_RULES else None), rule
+        if asked:
             assert megabytes(job["MinMemoryNode"]) == asked["mem_mb"], rule
             assert minutes(job["TimeLimit"]) == asked["runtime"], rule
-            assert job.get("TresPerJob") == ("gres:gpu:1" if rule in GPU_RULES else None), rule
-    nodes = {cluster.job(number)["NodeList"] for number in project.jobs(r"\w+")}
-    assert nodes == set(NODES)
-    files = (file for folder in ("resources", "results") for file in (project.folder / folder).rglob("*.json"))
-    records = [content.get("run", content) for content in map(read_json, files)]
-    records = [record for record in records if "image" in record]
-    with IMAGE.open("rb") as stream:
-        image = {"file": str(IMAGE.resolve()), "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
-    assert all(record["image"] == image for record in records)
-    assert {record["step"] for record in records} >= RECORDING
-    assert {path.name for path in (project.folder / "work/cache").iterdir()} >= {"matplotlib", "numba"}
+    for file in ("finetune/pretrained/metrics.json", "pretrain/run.json"):
+        record = read_json(project.folder / "results/digits/simclr/seed0" / file)
+        assert record.get("run", record)["image"]["file"] == str(IMAGE.resolve())
+
+
+def test_every_rule_of_the_profile_is_planned_with_what_it_asks_for(new_project: NewProject) -> None:
+    demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    project = new_project(demo, profile(threads=PROFILE["set-threads"], contained=False))
+    project.run("--dry-run", "--cores", "64", "all")
+    for rule, asked in PROFILE["set-resources"].items():
+        jobs = re.findall(rf"^rule {rule}:\n((?:    .*\n)+)", project.said(), re.MULTILINE)
+        assert jobs, rule
+        for job in jobs:
+            assert f"    threads: {PROFILE['set-threads'][rule]}\n" in job, rule
+            assert f"mem_mb={asked['mem_mb']}," in job and f"runtime={asked['runtime']}," in job, rule
 
 
 def megabytes(memory: str) -> float:

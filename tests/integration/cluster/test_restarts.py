@@ -20,6 +20,7 @@ def test_a_training_goes_on_after_its_time_budget_a_time_limit_a_requeue_a_preem
     budgeted, *others = seeds = [0, 1, 2]
     project = start_from(
         config(seeds),
+        contained=False,
         runtime="1 if wildcards.seed == '0' else 1440",
         slurm_partition="'main' if wildcards.seed == '0' else 'idle'",
     )

@@ -188,6 +188,7 @@ def test_operations_move_few_times_the_bytes_of_a_view(preset: str, most: float)
     assert sum(operation.moved_bytes for operation in counter.operations) / views.nbytes < most
 
 
+@pytest.mark.slow
 def test_views_are_compiled_whole_and_once_for_all_epochs() -> None:
     settings, images, indices = Augmentation(preset="photos", **NEW), photos(count=4, width=32), torch.arange(4)
     torch.compiler.reset()

@@ -217,6 +217,7 @@ def test_keeping_the_best_without_a_labeled_hold_out_is_refused(
         train(tmp_path / "out", encoder, data, changed(keep="best"))
 
 
+@pytest.mark.slow
 def test_layers_near_the_images_learn_slower(tmp_path: Path, write_encoder: Callable[..., Path], data: Path) -> None:
     encoder = write_encoder(encoder="resnet18")
     first, last = "backbone.conv1.weight", "backbone.layer4.1.conv2.weight"

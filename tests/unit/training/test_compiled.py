@@ -41,6 +41,7 @@ def test_micro_batches_that_are_compiled_are_equal(tmp_path: Path, write_packed:
         train(tmp_path, write_packed(), "always", uneven)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_what_does_not_compile_is_trained_plain_or_refused_in_one_sentence(
     tmp_path: Path,
@@ -78,6 +79,7 @@ def test_images_that_cannot_be_read_are_no_failure_of_compiling() -> None:
         compiled._error_of_trial(Unreadable())
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("encoder", ["without_batch_norm", "centered"])
 def test_compiled_training_stops_goes_on_and_ends_as_the_plain_one(

@@ -109,6 +109,7 @@ def test_nodes_without_a_launcher_or_an_equal_share_are_named(
     assert process.exitcode == 1 and sentence in said(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_signal_to_any_process_ends_all_saved_and_they_go_on_together(tmp_path: Path, data: Path) -> None:
     whole, stopped = folder_for(tmp_path, "whole"), folder_for(tmp_path, "stopped")
     command = arguments(data, "--save-minutes", "0", epochs=8)
@@ -163,6 +164,7 @@ def test_two_processes_killed_at_any_moment_and_resumed_end_as_if_nothing_had_ha
     assert content(killed / "out") == content(whole / "out")
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_reported_in_one_sentence_and_training_resumes_from_the_last_save(
     tmp_path: Path, data: Path
 ) -> None:
@@ -196,6 +198,7 @@ def test_a_full_disk_is_reported_only_by_the_leading_process(small_disk: Path, t
     assert "error: the disk is full while writing" in errors[-1] and "Traceback" not in said(folder)
 
 
+@pytest.mark.slow
 def test_a_killed_leader_leaves_no_process_behind(tmp_path: Path, data: Path) -> None:
     shutil.copy(OWN_ENCODERS, tmp_path)
     command = arguments(data, "--save-minutes", "0", "--processes", "2", epochs=10000)

@@ -62,10 +62,12 @@ def read(*prefix: str, **environment: str) -> tuple[str, list[str]]:
     return done.stdout.strip(), done.stderr.splitlines()
 
 
+@pytest.mark.slow
 def test_with_room_enough_readers_are_used() -> None:
     assert read() == ("2", [])
 
 
+@pytest.mark.slow
 def test_a_folder_for_temporary_files_with_a_long_path_is_named(tmp_path: Path) -> None:
     folder = tmp_path / ("job" * 40)
     folder.mkdir()

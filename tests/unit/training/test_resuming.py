@@ -38,7 +38,9 @@ from tests.unit.stoppable_trainings import PRETRAIN, arguments, checkpoint, fold
 KILLS = {"pretrain": 12, "given": 4, "continued": 4, "finetune": 8, "frozen": 4}
 
 
-@pytest.mark.parametrize("step", ["pretrain", "given", "continued", "finetune", "frozen"])
+@pytest.mark.parametrize(
+    "step", ["pretrain", *(pytest.param(step, marks=pytest.mark.slow) for step in KILLS if step != "pretrain")]
+)
 def test_training_killed_at_random_moments_ends_bit_equal(tmp_path: Path, data: Path, step: str) -> None:
     killed, command = folder_for(tmp_path, "killed"), arguments(step, data, "--save-minutes", "0")
     whole = uninterrupted(step, data)
