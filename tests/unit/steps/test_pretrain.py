@@ -230,7 +230,13 @@ def test_training_starts_from_given_weights_and_a_head_that_is_random(
     heads = [network.projection_head.state_dict()["0.weight"] for network in (encoder, expected)]
     assert not torch.allclose(heads[0], heads[1], atol=1e-2)
     origin = read_json(out / "run.json")["architecture"]["started_from"]
-    assert origin == {"name": given.name, "source": str(given), "sha256": checksum(given), "license": None}
+    assert origin == {
+        "name": given.name,
+        "source": str(given),
+        "sha256": checksum(given),
+        "license": None,
+        "part": None,
+    }
     select(SelectionSettings(), candidates=out, data=data, out=tmp_path / "chosen", hardware=CPU)
     chosen, few = tmp_path / "chosen/encoder.safetensors", EvaluationSettings(labels=[20], draws=1, augmentation=None)
     evaluate(few, encoder=chosen, data=data, seed=0, out=tmp_path / "evaluate", hardware=CPU)
