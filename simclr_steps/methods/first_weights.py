@@ -59,7 +59,10 @@ def _published(downloaded: Path | None) -> FirstWeights:
     if downloaded is None:
         raise UserError("init: published needs what download_weights writes: run it, and name its file by --weights")
     facts = read_json(downloaded)
-    path, origin = Path(facts["path"]), StartedFrom(**{key: facts[key] for key in StartedFrom.model_fields})
+    path, origin = (
+        Path(facts["path"]),
+        StartedFrom(**{key: facts[key] for key in ("name", "source", "sha256", "license")}),
+    )
     if not path.is_file() or checksum(path) != origin.sha256:
         raise UserError(
             f"{path} is not what {downloaded} describes: delete {downloaded} and run download_weights again"
@@ -72,7 +75,7 @@ def start_from(encoder: Encoder, path: Path, *, frozen: bool = False) -> None:
 
     The images' mean and standard deviation are those that the weights were made with. Where these are not known for
     the images' channels, or the file's first kernel reads another number, it takes those of the images that it is
-    trained on.
+    trained on. Of a file with several networks the encoder's architecture says which one it is.
 
     Raises
     ------
@@ -83,6 +86,9 @@ def start_from(encoder: Encoder, path: Path, *, frozen: bool = False) -> None:
     form = architecture.trained_on
     weights = read_weights(path)
     channels = put_into(encoder.backbone, weights, path, architecture.encoder, frozen=frozen)
+    if weights.part and architecture.started_from:
+        origin = architecture.started_from.model_copy(update={"part": weights.part})
+        encoder.architecture = architecture.model_copy(update={"started_from": origin})
     expected = _stored_statistics(weights) if weights.are_ours else input_statistics(architecture.encoder)
     if expected is None:
         log.info("the encoder reads values in [0, 1], as its weights do")

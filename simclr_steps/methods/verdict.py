@@ -1,4 +1,7 @@
-"""What a pretraining is worth by its own figures: whether it collapsed, did not learn, or lost what it was given."""
+"""What a pretraining is worth by its own figures: whether it collapsed, did not learn, or lost what it was given.
+
+It is judged at the end; that it collapses is said meanwhile, too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import lightning.pytorch as L
+
+from simclr_steps.machine.logs import log
 from simclr_steps.settings.pretrain import FittedPretrain
+from simclr_steps.training.history import History
 
 _Row = Mapping[str, Any]  # of the history
 
@@ -45,9 +52,8 @@ def verdict(settings: FittedPretrain, rows: Sequence[_Row], *, features: int, im
         How many of these have a label.
     """
     first, last = rows[0], rows[-1]
-    possible, rank = min(features, images), last.get("validate_rankme")
-    if rank is not None and rank < _COLLAPSED_RANK and possible >= _LEAST_POSSIBLE_RANK:
-        return f"collapsed: effective rank {rank:.1f} of {possible}: {_TRAIN_OTHERWISE}"
+    if collapsed := _collapsed_rank(last, min(features, images)):
+        return f"{collapsed}: {_TRAIN_OTHERWISE}"
     gain = _gain(settings, last["loss"])
     at_chance = _at_chance(settings, last["loss"]) if gain <= _NO_GAIN else None
     if at_chance and _became_alike(first, last):
@@ -66,6 +72,35 @@ def verdict(settings: FittedPretrain, rows: Sequence[_Row], *, features: int, im
         advice = "lower backbone_learning_rate_factor, or raise freeze_epochs"
         return _of_start(before, after, "the given weights'", shown, advice)
     return _of_random_weights(before, after, labeled, shown, little_gain=gain < _LITTLE_GAIN)
+
+
+def _collapsed_rank(row: _Row, possible: int) -> str | None:
+    rank = row.get("validate_rankme")
+    if rank is None or rank >= _COLLAPSED_RANK or possible < _LEAST_POSSIBLE_RANK:
+        return None
+    return f"collapsed: effective rank {rank:.1f} of {possible}"
+
+
+class CollapseWarning(L.Callback):
+    """Warns once while it trains, when an effective rank first is that of a collapse; it must stand behind the history.
+
+    `possible` is the largest rank of the features of the judged images. An untrained network whose rank is as low is no
+    collapse, and neither is a loss at chance, from which every training begins.
+    """
+
+    def __init__(self, history: History, possible: int) -> None:
+        self._history, self._possible = history, possible
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Warn if the epoch is the first one that collapsed, and not the last, after which the verdict tells."""
+        before, last = self._history.rows[:-1], self._history.rows[-1]
+        found = _collapsed_rank(last, self._possible)
+        if (
+            found
+            and last["epoch"] != trainer.max_epochs
+            and not any(_collapsed_rank(row, self._possible) for row in before)
+        ):
+            log.warning("warning: after epoch %d of %d, the encoder has %s", last["epoch"], trainer.max_epochs, found)
 
 
 def _gain(settings: FittedPretrain, loss: float) -> float:

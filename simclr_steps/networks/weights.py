@@ -18,6 +18,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.settings.image_format import counted_channels
 
 _LEAST_SHARE = 0.95  # of a backbone's parameters that a file must hold
+_LIKE_IT = 0.5  # of the tensors: a part with that many is another network, such as an average; a head or a loss is not
 _NAMED = 4  # tensors in a sentence
 _INSIDE = ("state_dict", "model_state_dict", "model", "weights")  # where files keep the tensors, if not at the top
 _HEADS = {"fc", "head", "heads", "head_dist", "classifier", "classif", "last_linear"}  # what libraries call them
@@ -32,6 +33,8 @@ class Weights:
 
     tensors: dict[str, Tensor]
     are_ours: bool  # the file is an encoder, a classifier or a checkpoint of this package
+    part: str | None = None  # of the file that they are, where others hold as much
+    others: tuple[str, ...] = ()  # these, such as state_dict_ema
 
 
 def check_file(path: Path) -> None:
@@ -76,16 +79,20 @@ def read_weights(path: Path) -> Weights:
         raise UserError(f"{path} is damaged or holds no weights ({reason}): get the file again") from error
     if not isinstance(content, Mapping):
         raise UserError(f"{path} holds no tensors by name: save a state_dict")
-    return Weights(_tensors_in(content, path), "architecture" in content)
+    return _weights_in(content, path, are_ours="architecture" in content)
 
 
-def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
+def _weights_in(content: Any, path: Path, *, are_ours: bool) -> Weights:
     """Return the tensors by name, at the top or, beside others such as a loss, in a part that is named for them."""
+    parts: list[str] = []
+    beside: list[tuple[str, Any]] = []
     for _ in _INSIDE:  # no file has all of these names within each other
-        inner = next((content[name] for name in _INSIDE if isinstance(content.get(name), Mapping)), None)
-        if inner is None:
+        part = next((name for name in _INSIDE if isinstance(content.get(name), Mapping)), None)
+        if part is None:
             break
-        content = inner
+        beside += [(".".join([*parts, str(name)]), other) for name, other in content.items() if name != part]
+        parts.append(part)
+        content = content[part]
     tensors = {str(name): tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
     if not tensors:
         within = [str(name) for name, part in content.items() if _holds_tensors(part)]
@@ -94,11 +101,12 @@ def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex() or tensor.is_quantized:
             raise UserError(f"{path} holds {name} as no plain real numbers: save a state_dict of float32 tensors")
-    return tensors
+    others = tuple(name for name, other in beside if _holds_tensors(other, _LIKE_IT * len(tensors)))
+    return Weights(tensors, are_ours, ".".join(parts) if others else None, others)
 
 
-def _holds_tensors(part: Any) -> bool:
-    return isinstance(part, Mapping) and any(isinstance(value, Tensor) for value in part.values())
+def _holds_tensors(part: Any, least: float = 1) -> bool:
+    return isinstance(part, Mapping) and sum(isinstance(value, Tensor) for value in part.values()) >= least
 
 
 def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *, frozen: bool = False) -> int | None:
@@ -149,6 +157,11 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
     ]
     where = f', below "{prefix}"' if prefix else ""
     log.info("starting from %s: %d of the backbone's %d tensors%s", path, len(used), len(wanted), where)
+    if weights.others:
+        log.warning(
+            "warning: %s holds several networks: %s is used, and not %s: to use another, save it as a file of its own",
+            *(path, weights.part, _named(list(weights.others))),
+        )
     if untrained := [name for name in missing if name not in statistics]:
         log.warning("warning: %s lacks %s, which stay as in an untrained network", path, _named(untrained))
     if statistics:

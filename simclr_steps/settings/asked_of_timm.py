@@ -10,16 +10,19 @@ from pathlib import Path
 
 from simclr_steps.files import canonical_json, read_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
 from simclr_steps.settings.plan import Plan
 
 _PACKAGE = Path(__file__).parents[1]
+_LONGEST_WAIT = 120.0  # seconds, in which torch is loaded from a file system that is slow
 _Name = tuple[str, str, bool]  # its key in the config, timm:NAME or timm:NAME.TAG, and whether weights are wanted
 
 
 def check_timm_names(plan: Plan, place: Callable[[str], str]) -> None:
     """Ask timm for the networks and weights that a plan names and that no finished step has used.
 
-    Another process does, as timm loads torch, which takes seconds; where it cannot, the steps tell later.
+    Another process does, as timm loads torch, which takes seconds; where it cannot, or not in time, which a line says,
+    the steps tell later.
 
     Parameters
     ----------
@@ -37,10 +40,20 @@ def check_timm_names(plan: Plan, place: Callable[[str], str]) -> None:
         return
     command = [sys.executable, "-m", "simclr_steps.networks.timm_names", canonical_json(names)]
     environment = {**os.environ, "PYTHONPATH": str(_PACKAGE.parent), "PYTHONSAFEPATH": "1"}
-    answer = subprocess.run(  # noqa: S603 - without a shell
+    asked = subprocess.Popen(  # noqa: S603 - without a shell
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
-    if answer.returncode == 0 and (wrong := answer.stdout.strip()):
+    try:
+        answer, _ = asked.communicate(timeout=_LONGEST_WAIT)
+    except subprocess.TimeoutExpired:
+        asked.kill()  # and not waited for, as a file system that hangs may hold it
+        log.warning(
+            "warning: going on without asking timm for the networks that the config names, as importing it took more "
+            "than %g s: a name that it does not know stops the step that needs it",
+            _LONGEST_WAIT,
+        )
+        return
+    if asked.returncode == 0 and (wrong := answer.strip()):
         raise UserError(wrong)
 
 

@@ -73,9 +73,15 @@ def _tell_what_does_not_fit(pretrain: str, settings: PretrainDemands, images: in
     updates = images // batch_size
     warmup = settings.warmup_steps or settings.warmup_epochs * updates
     _tell_long_warmup(pretrain, warmup, epochs * updates, "updates")
-    if settings.global_batch_size != "auto" and updates < _FEW_UPDATES and batch_size > _SMALL_BATCH:
+    if updates < _FEW_UPDATES:
         what = f"an epoch has {updates} update{'s' * (updates != 1)}, with batches of {batch_size} of {images} images"
-        log.warning("warning: %s: %s: global_batch_size: auto makes more of them", pretrain, what)
+        is_reducible = settings.global_batch_size != "auto" and batch_size > _SMALL_BATCH
+        advice = (
+            "global_batch_size: auto makes more of them"
+            if is_reducible
+            else "add images if you have more, which need no labels"
+        )
+        log.warning("warning: %s: %s: %s", pretrain, what, advice)
 
 
 def _tell_long_warmup(block: str, warmup: float, training: int, unit: str) -> None:

@@ -23,7 +23,7 @@ from simclr_steps.machine.progress import Progress
 from simclr_steps.machine.provenance import Record
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import check_images, images_at_a_time, network_input
-from simclr_steps.training.readers import LONGEST_WAIT, start_reader, usable_readers, watched_readers
+from simclr_steps.training.readers import WatchedLoader, start_reader, usable_readers, watched_readers
 from simclr_steps.training.trainer import build_trainer
 
 RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, [B, H, W, C]
@@ -79,11 +79,10 @@ class Prediction(L.LightningModule):
         self._progress = Progress("predicted", len(self.rows))
         batches = Batches(self._images, self.rows)
         workers = usable_readers(self._workers, batches.size * self._images[:1].nbytes)
-        return DataLoader(
+        return WatchedLoader(
             batches,
             batch_size=None,  # the data set's items are batches already
             num_workers=workers,
-            timeout=LONGEST_WAIT if workers else 0,
             worker_init_fn=start_reader,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )

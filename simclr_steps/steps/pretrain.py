@@ -30,7 +30,7 @@ from simclr_steps.methods.first_weights import first_weights, start_from
 from simclr_steps.methods.fitting import fitted_to
 from simclr_steps.methods.monitors import MONITORS, HoldOutMonitor
 from simclr_steps.methods.simclr import SimCLR
-from simclr_steps.methods.verdict import verdict
+from simclr_steps.methods.verdict import CollapseWarning, verdict
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.from_scratch import draw_brought_weights
@@ -124,6 +124,7 @@ def pretrain(
         module = SimCLR(fitted, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers, state=state)
         history = History(module, from_start=True)
         candidates = Candidates(history, module.encoder, fitted.epochs, from_start=bool(first or end))
+        collapse = CollapseWarning(history, min(encoder.feature_size, len(rows)))
         told = {"seed": seed, **fitted.model_dump(mode="json")}
         own_logger = make_logger and partial(make_logger, name=str(out), version=folder.name)
         loggers = Loggers(history, folder, told, own_logger)
@@ -133,7 +134,7 @@ def pretrain(
             epochs=fitted.epochs,
             callbacks=[
                 *_compiled(fitted, module, devices),
-                *resumable(folder / "training.ckpt", saving, seed, history, candidates, loggers),
+                *resumable(folder / "training.ckpt", saving, seed, history, collapse, candidates, loggers),
             ],
         )
         at_once = settings.micro_batch_size or settings.views * fitted.global_batch_size // trainer.world_size

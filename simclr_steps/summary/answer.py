@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from simclr_steps.summary.budgets import written
-from simclr_steps.summary.compared import Apart, apart, beside, budget_of, tuned
+from simclr_steps.summary.compared import Apart, apart, beside, budget_of, other_size, tuned
 from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import SERIES, Headline
 from simclr_steps.summary.intervals import interval
@@ -66,7 +66,9 @@ def _of_frozen(one: Headline, row: Mapping[Any, Any], runs: Sequence[RunResults]
     told = [*(local[1:] if needed else local), *[other for other in here if other["series"] == "published"][:1]]
     for other in told:
         if difference := _apart(runs, other, row):
-            yield f"SimCLR features are {_points(other['name'], difference)}."
+            size = other_size(runs, other["name"])
+            beside_it = f"; {other['name']} {size}" if size else ""
+            yield f"SimCLR features are {_points(other['name'], difference)}{beside_it}."
 
 
 def _apart(runs: Sequence[RunResults], other: Mapping[Any, Any], row: Mapping[Any, Any]) -> Apart | None:

@@ -103,9 +103,12 @@ def _of_chance(one: Headline, data: Description) -> Iterator[Note]:
             "that.": told_apart,
         }
     for text, rows in texts.items():
-        for name in dict.fromkeys(name for name, _ in rows):
-            labels = ", ".join(budget for of_one, budget in rows if of_one == name)
-            yield Note(Weight.DOUBTFUL, f"{name} with {labels} labels {text}", one.dataset, one.pretrain)
+        budgets: dict[str, list[str]] = {}
+        for name, budget in rows:
+            budgets.setdefault(name, []).append(budget)
+        which = "; ".join(f"{name} with {', '.join(of_one)} labels" for name, of_one in budgets.items())
+        if which:
+            yield Note(Weight.DOUBTFUL, f"{which} {text}", one.dataset, one.pretrain)
 
 
 def _not_above(accuracy: pd.DataFrame, chance: float) -> list[tuple[str, str]]:

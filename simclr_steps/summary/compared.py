@@ -84,7 +84,8 @@ class Apart:
 def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Iterator[Note]:
     """Yield a note for the budgets of each pretraining with which SimCLR is not better, and one for the others.
 
-    Where the headlines have balanced accuracies, both are named, too; the verdict is on accuracy.
+    Where the headlines have balanced accuracies, both are named, too; the verdict is on accuracy. What reads the images
+    at another size than SimCLR is named.
     """
     balanced = {(one.dataset, one.pretrain): _means(one.balanced) for one in headlines}
     by_pretraining: dict[tuple[str, str], list[RunResults]] = {}
@@ -93,11 +94,24 @@ def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Itera
     for whose, of_one in by_pretraining.items():
         found = differences(of_one, balanced.get(whose, {}))
         for weight, chosen in (
-            (Weight.FAILED, [str(one) for one in found if not one.is_better]),
-            (Weight.COMPARED, [str(one) for one in found if one.is_better]),
+            (Weight.FAILED, [one for one in found if not one.is_better]),
+            (Weight.COMPARED, [one for one in found if one.is_better]),
         ):
             if chosen:
-                yield Note(weight, f"SimCLR features beside the best that comes for free: {'; '.join(chosen)}.", *whose)
+                text = f"SimCLR features beside the best that comes for free: {'; '.join(map(str, chosen))}."
+                named = dict.fromkeys(name for one in chosen for name in one.best)
+                sizes = [f" {name} {size}." for name in named if (size := other_size(of_one, name))]
+                yield Note(weight, text + "".join(sizes), *whose)
+
+
+def other_size(runs: Sequence[RunResults], name: str) -> str:
+    """Return "reads images at 224 × 224 pixels, SimCLR at 64 × 64", nothing where the sizes are one or unknown."""
+    pairs = (run.read_at for run in runs if {"simclr", name} <= run.read_at.keys())
+    sizes = next(((at[name], at["simclr"]) for at in pairs if at[name] != at["simclr"]), None)
+    if sizes is None:
+        return ""
+    its, own = (f"{height} × {width}" for height, width in sizes)
+    return f"reads images at {its} pixels, SimCLR at {own}"
 
 
 def differences(runs: Sequence[RunResults], balanced: Mapping[tuple[str, str], float]) -> list[Difference]:

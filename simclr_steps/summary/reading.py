@@ -84,6 +84,7 @@ def _pictures(folder: Path, quality: dict[str, Any], channels: str) -> list[Pict
 
 def _read_pretrain(collected: RunResults, folder: Path) -> None:
     record = collected.read("pretrain", folder / "pretrain" / "run.json") or {}
+    collected.keep_size("simclr", record)
     if "fitted" in record:  # numbers in place of what the settings left to the data
         collected.records["pretrain"] = {**record, "settings": {**record["settings"], **record["fitted"]}}
     history = pd.read_csv(folder / "pretrain" / "history.csv")
@@ -118,6 +119,7 @@ def _read_evaluation(collected: RunResults, folder: Path, stages: tuple[str, str
     """
     knn = collected.read(stages[0], folder / "knn.json")
     linear = collected.read(stages[1], folder / "linear.json")
+    collected.keep_size((knn or {}).get("input", ""), knn)
     judged = splits_judged(collected.run.judged_by)
     images = {split: knn[split]["images"] for split in judged if knn and split in knn}  # both judge the same
     for split, count in images.items():

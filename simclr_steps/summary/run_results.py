@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.judged import splits_judged
 from simclr_steps.settings.runs import Run
+from simclr_steps.settings.sizes import Size, as_size
 from simclr_steps.summary.intervals import ByGroup, interval
 
 Row = dict[str, Any]
@@ -58,6 +59,7 @@ class RunResults:
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured
     correct: dict[str, Correct] = field(default_factory=dict)  # by input: which images are right
     tuned: dict[str, Correct] = field(default_factory=dict)  # by fine-tuning: the same
+    read_at: dict[str, Size] = field(default_factory=dict)  # by input: the size of the images that its network reads
 
     def add(
         self,
@@ -90,6 +92,12 @@ class RunResults:
         content: dict[str, Any] = read_json(path)
         self.records[stage] = content.get("run", content)
         return content
+
+    def keep_size(self, name: str, content: Mapping[str, Any] | None) -> None:
+        """Keep the size at which an input's network reads images, if its results tell it."""
+        if content and content.get("architecture"):
+            height, width = as_size(content["architecture"]["image_size"])
+            self.read_at[name] = (height, width)
 
     def shows(self, measured: Collection[str]) -> bool:
         """Return whether the run may show what correct.npz is of: of splits with figures, the one judged last."""

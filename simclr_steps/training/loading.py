@@ -19,7 +19,7 @@ from simclr_steps.data.splits import Rows
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.networks.features import compute_features, images_at_a_time
-from simclr_steps.training.readers import LONGEST_WAIT, SHARED, shared_memory, start_reader, usable_readers
+from simclr_steps.training.readers import SHARED, WatchedLoader, shared_memory, start_reader, usable_readers
 
 Batch = Sequence[Tensor] | UserError
 
@@ -151,13 +151,12 @@ class Images(Dataset[Any]):
         elif workers is None:
             workers = _WORKERS_OF_GPU if on_gpu else 0
         workers = usable_readers(workers, batch_size * self._image_bytes)
-        return DataLoader(
+        return WatchedLoader(
             self,
             batch_sampler=batches,  # type: ignore[arg-type]  # one array of indices a batch serves as well as a list
             collate_fn=_as_it_is,  # and so does a batch that is whole already
             num_workers=workers,
             persistent_workers=workers > 0,
-            timeout=LONGEST_WAIT if workers else 0,
             worker_init_fn=start_reader,
             multiprocessing_context="fork"
             if workers

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import pickle
+import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_sharer
+from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from shutil import disk_usage
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -23,6 +27,7 @@ from simclr_steps.machine.signals import end_with_parent
 SHARED = Path("/dev/shm")  # noqa: S108 - where the C library puts memory that processes share
 LONGEST_WAIT = 600.0  # seconds for one batch, which a file system that is busy may need
 _AHEAD = 2  # batches that torch has each reader keep
+_LONGEST_END = 5.0  # seconds, of a process that was killed
 
 
 def usable_readers(wanted: int, batch_bytes: int) -> int:
@@ -69,9 +74,59 @@ def start_reader(number: int) -> None:
     end_with_parent()
 
 
+class WatchedLoader(DataLoader[Any]):
+    """A loader whose readers are given up when a batch takes longer than the longest wait.
+
+    torch's own timeout is only that of its queue: the memory of a batch is asked of its reader afterwards, and a reader
+    that is stopped, or computes in C while its disk does not answer, would be waited for without end. So would its end.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch returns a class of its own
+        """Yield the batches; UserError when one does not come."""
+        if not self.num_workers:
+            yield from super().__iter__()
+            return
+        batches: Any = self._iterator  # of the epoch before, whose readers are asked for more
+        try:
+            batches = _in_time(super().__iter__)
+            while (batch := _in_time(lambda: next(batches, None))) is not None:
+                yield batch
+        except _NoAnswerError:
+            _kill(batches._workers)
+            raise UserError(_sentence("did not answer")) from None
+
+
+class _NoAnswerError(Exception):
+    """A reader was waited for longer than the longest wait."""
+
+
+def _in_time(call: Callable[[], Any]) -> Any:
+    """Return what a call in the main thread returns, which waits for readers."""
+
+    def end(*_: object) -> None:
+        raise _NoAnswerError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST_WAIT)
+    try:
+        return call()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _kill(readers: Sequence[BaseProcess]) -> None:
+    """End readers, which are deaf to SIGTERM, without torch's exception for each that dies."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for reader in readers:
+        reader.kill()
+        reader.join(_LONGEST_END)
+    signal.signal(signal.SIGCHLD, before)
+
+
 @contextmanager
 def watched_readers() -> Iterator[None]:
-    """Turn what torch says of a reader that died, or did not answer, into one sentence.
+    """Turn what torch says of a reader that died into one sentence.
 
     Raises
     ------
@@ -83,7 +138,8 @@ def watched_readers() -> Iterator[None]:
     except RuntimeError as error:
         if not str(error).startswith("DataLoader"):
             raise
-        what = "did not answer" if "timed out" in str(error) else "died, perhaps out of memory"
-        raise UserError(
-            f"a process that reads images {what}: run again, with --workers 0 if it happens again"
-        ) from error
+        raise UserError(_sentence("died, perhaps out of memory")) from error
+
+
+def _sentence(what: str) -> str:
+    return f"a process that reads images {what}: run again, with --workers 0 if it happens again"

@@ -30,5 +30,17 @@ def test_a_changed_list_measures_what_is_new_and_its_figures_stand_in_the_summar
     for file in ("summary.md", "summary.html"):
         text = (project.folder / "results" / file).read_text()
         assert "file mine.safetensors" in text and "no published encoder" not in text
+    given = {**project.config["pretrains"]["simclr"], "init": "mine.safetensors", "stem": "small"}
+    project.config["pretrains"]["given"] = given
+    project.config["experiments"].append({"dataset": "digits", "pretrain": "given"})
+    project.write_config()
+    place = "results/digits/given/seed0/pretrain"
+    done = project.forked_snakemake("--cores", "2", place, warm=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trained = read_json(project.folder / place / "run.json")
+    its_hash = f"--weights-sha256 {checksum(project.folder / 'mine.safetensors')}"
+    assert its_hash in trained["command"] and its_hash in knn["run"]["command"], "what was planned with is demanded"
+    del project.config["pretrains"]["given"], project.config["experiments"][-1]
+    project.write_config()
     shutil.copy(project.folder / "results/summary.md", project.folder / "mine.safetensors")
     assert project.planned_rules() == {"compare", "summary"}

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 PROGRAM = """
-import atexit, multiprocessing, sys, tempfile, time
+import atexit, multiprocessing, signal, sys, tempfile, time
 
 from simclr_steps.machine.exits import exit_at_once
 
@@ -25,17 +25,22 @@ if __name__ == "__main__":
     atexit.register(print, "registered")
     temporary = tempfile.TemporaryDirectory()
     reader = multiprocessing.get_context("spawn").Process(target=time.sleep, args=[600], daemon=True)
+    if {deaf}:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as one that is stopped is
     reader.start()
     print(temporary.name, reader.pid)
     {end}(3)
 """
 
 
-@pytest.mark.parametrize(("end", "deleted"), [("sys.exit", ["deleted"]), ("exit_at_once", [])])
+@pytest.mark.parametrize(
+    ("end", "deleted", "deaf"),
+    [("sys.exit", ["deleted"], False), ("exit_at_once", [], False), ("exit_at_once", [], True)],
+)
 def test_nothing_is_deleted_at_the_end_but_temporary_files_and_processes_are(
-    tmp_path: Path, end: str, deleted: list[str]
+    tmp_path: Path, end: str, deleted: list[str], deaf: bool
 ) -> None:
-    (tmp_path / "program.py").write_text(PROGRAM.format(end=end))
+    (tmp_path / "program.py").write_text(PROGRAM.format(end=end, deaf=deaf))
     command = [sys.executable, str(tmp_path / "program.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (3, "")

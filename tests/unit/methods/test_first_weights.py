@@ -77,7 +77,7 @@ def test_published_weights_are_the_file_that_was_downloaded_and_no_other(tmp_pat
     }
     write_json(facts, {**origin, "path": str(path)})
     found = first_weights(published, facts)
-    assert found is not None and (found.path, found.origin.model_dump()) == (path, origin)
+    assert found is not None and (found.path, found.origin) == (path, StartedFrom(**origin))
     for change in (lambda: path.write_bytes(b"changed"), path.unlink):
         change()
         with pytest.raises(UserError, match=r"net\.pth is not what .*weights\.json describes: delete .*weights\.json"):
@@ -93,6 +93,17 @@ def test_the_backbone_starts_from_the_file_and_the_projection_head_does_not(tmp_
         return [torch.equal(tensor, others[name]) for name, tensor in own.items() if name.endswith("weight")]
 
     assert all(equal("backbone")) and not any(equal("projection_head"))
+
+
+def test_which_of_a_files_networks_it_starts_from_is_recorded(tmp_path: Path) -> None:
+    path, state = tmp_path / "last.ckpt", build(TIMM).backbone.state_dict()
+    origin = StartedFrom(name=path.name, source=str(path), sha256="12ab")
+    form = ImageFormat.of_8_bits((32, 32), 3)
+    for content, part in (({"model": state, "model_ema": state}, "model"), ({"model": state}, None)):
+        torch.save(content, path)
+        encoder = Encoder(resolve(settings(TIMM, str(path)), form, origin))
+        start_from(encoder, path)
+        assert encoder.architecture.started_from == origin.model_copy(update={"part": part})
 
 
 def test_the_mean_is_that_of_our_own_file_and_none_where_that_has_none(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ SETTINGS = FittedPretrain(epochs=10, global_batch_size=64)  # ln 127 = 4.844
 GIVEN = FittedPretrain(epochs=10, global_batch_size=64, init="weights.pth")
 GOOD = {"loss": 3.5, "validate_rankme": 40.0, "validate_uniformity": -2.5, "validate_knn_accuracy": 0.8}
 START = {"loss": None, "validate_rankme": 11.0, "validate_uniformity": -0.05, "validate_knn_accuracy": 0.4}
+COLLAPSING = r"warning: after epoch ([1-9]|1[01]) of 12, the encoder has collapsed: effective rank 1\.\d"
 SIZES = {"features": 512, "images": 200, "labeled": 100}
 
 
 @pytest.mark.parametrize(
     ("base", "changes", "expected"),
     [
-        (OWN, {"learning_rate": 0.5, "epochs": 6}, "collapsed: effective rank 1."),
+        (OWN, {"learning_rate": 0.5, "epochs": 12}, "collapsed: effective rank 1."),
         (OWN, {"learning_rate": 1e-12, "epochs": 2}, "did not learn: the final loss, 4.3"),
         (SMALL, {"learning_rate": 1e-12, "epochs": 2}, "did not learn: the final loss, 4.5"),
         (SMALL, {"temperature": 1e-3}, "did not learn: the final loss, "),
@@ -40,6 +42,9 @@ def test_real_trainings_are_judged_in_record_and_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     found = read_json(train(tmp_path / "out", data, base.model_copy(update=changes)) / "run.json")["verdict"]
+    meanwhile = [line for line in caplog.messages if line.startswith("warning: after epoch")]
+    assert len(meanwhile) == (expected is not None and expected.startswith("collapsed"))
+    assert all(re.fullmatch(rf"{COLLAPSING} of \d+", line) for line in meanwhile), meanwhile
     if expected is None:
         assert found is None and "warning" not in caplog.text
     else:

@@ -210,6 +210,24 @@ def test_tensors_beside_a_loss_are_found(tmp_path: Path) -> None:
     assert torch.equal(put(path)["conv1.weight"], network.state_dict()["conv1.weight"])
 
 
+@pytest.mark.parametrize(("part", "other"), [("state_dict", "state_dict_ema"), ("model", "model_ema")])
+def test_which_of_two_networks_in_a_file_is_used_is_told(
+    tmp_path: Path, part: str, other: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, average = (torchvision.models.resnet18(weights=None) for _ in range(2))
+    path = tmp_path / "last.ckpt"
+    optimizer = {"state": {0: {"momentum": torch.zeros(3)}}}
+    loss = {"center": torch.zeros(3)}
+    torch.save({"optimizer": optimizer, "loss": loss, part: one.state_dict(), other: average.state_dict()}, path)
+    assert torch.equal(put(path)["conv1.weight"], one.conv1.weight)
+    told = f"{path} holds several networks: {part} is used, and not {other}: to use another, save it as a file of its"
+    assert told in caplog.text
+    caplog.clear()
+    torch.save({"optimizer": optimizer, "loss": loss, part: one.state_dict()}, path)
+    put(path)
+    assert "several networks" not in caplog.text
+
+
 def test_a_student_and_its_teacher_in_one_file_are_told_apart_by_the_user(tmp_path: Path) -> None:
     student, teacher = (torchvision.models.resnet18(weights=None) for _ in range(2))
     path = tmp_path / "last.ckpt"

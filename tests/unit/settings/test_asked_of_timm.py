@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from simclr_steps.files import write_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings import asked_of_timm
 from simclr_steps.settings.asked_of_timm import check_timm_names
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import plan
@@ -47,3 +49,18 @@ def test_networks_and_tags_are_asked_about_by_their_keys_until_finished_steps_us
     write_json(tmp_path / "resources/weights/timm=resnet18.a1_in1k.json", {})
     write_json(tmp_path / "results/d/p/seed0/pretrain/run.json", {"settings": {"encoder": "timm:test_vit"}})
     ask(tmp_path, compare[:2], encoder="timm:test_vit")
+
+
+def test_a_timm_that_does_not_answer_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 20\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(asked_of_timm, "_LONGEST_WAIT", 0.2)
+    started = time.monotonic()
+    ask(tmp_path, [], encoder="timm:test_vit")
+    assert time.monotonic() - started < 10
+    (said,) = caplog.messages
+    assert said.startswith("warning: going on without asking timm for the networks that the config names, as importing")

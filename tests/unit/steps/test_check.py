@@ -105,20 +105,39 @@ def test_what_is_missing_is_one_sentence_that_names_the_key(
     assert sentence in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("images", "size", "said"),
+    [
+        (20, "auto", "1 update, with batches of 20 of 20 images: add images if you have more, which need no labels"),
+        (200, "auto", "6 updates, with batches of 32 of 200 images: add images if you have more, which need no labels"),
+        (200, 30, "6 updates, with batches of 30 of 200 images: add images if you have more, which need no labels"),
+        (200, 64, "3 updates, with batches of 64 of 200 images: global_batch_size: auto makes more of them"),
+        (200, 20, None),
+        (320, "auto", None),
+    ],
+)
+def test_an_epoch_of_few_updates_is_warned_of(
+    images: int, size: Any, said: str | None, write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = write_packed({**SPLITS, "train": digits(images)})
+    ask(data, pretrains={"a": {"global_batch_size": size}})
+    assert caplog.messages == ([f"warning: a: an epoch has {said}"] if said else [])
+
+
 def test_a_warm_up_that_is_longer_than_the_training_is_warned_of(
     write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    data = write_packed(SPLITS)
-    fits = {"global_batch_size": 20, "epochs": 5, "warmup_epochs": 5}
+    data = write_packed({**SPLITS, "train": digits(320)})
+    fits = {"global_batch_size": 32, "epochs": 5, "warmup_epochs": 5}
     ask(data, pretrains={"fits": fits, "auto": {"warmup_epochs": 100}}, finetunes=finetune())
     assert caplog.messages == []
     few = {"few": {**finetune()["few"], "epochs": 3, "warmup_epochs": 4}}
-    ask(data, pretrains={"a": {**fits, "warmup_epochs": 6}, "b": {"warmup_steps": 1003}}, finetunes=few)
+    ask(data, pretrains={"a": {**fits, "warmup_epochs": 6}, "b": {"warmup_steps": 1001}}, finetunes=few)
     assert [
         message.removesuffix(": it never reaches learning_rate, so shorten the warm-up") for message in caplog.messages
     ] == [
         "warning: a: the warm-up takes 60 updates, but training has only 50",
-        "warning: b: the warm-up takes 1003 updates, but training has only 1002",
+        "warning: b: the warm-up takes 1001 updates, but training has only 1000",
         "warning: finetunes.few: the warm-up takes 4 epochs, but training has only 3",
     ]
 

@@ -230,7 +230,13 @@ def test_training_starts_from_given_weights_and_a_head_that_is_random(
     heads = [network.projection_head.state_dict()["0.weight"] for network in (encoder, expected)]
     assert not torch.allclose(heads[0], heads[1], atol=1e-2)
     origin = read_json(out / "run.json")["architecture"]["started_from"]
-    assert origin == {"name": given.name, "source": str(given), "sha256": checksum(given), "license": None}
+    assert origin == {
+        "name": given.name,
+        "source": str(given),
+        "sha256": checksum(given),
+        "license": None,
+        "part": None,
+    }
     select(SelectionSettings(), candidates=out, data=data, out=tmp_path / "chosen", hardware=CPU)
     chosen, few = tmp_path / "chosen/encoder.safetensors", EvaluationSettings(labels=[20], draws=1, augmentation=None)
     evaluate(few, encoder=chosen, data=data, seed=0, out=tmp_path / "evaluate", hardware=CPU)
@@ -279,7 +285,7 @@ def test_published_weights_are_those_that_were_downloaded(tmp_path: Path, data: 
     with pytest.raises(UserError, match="init: published needs what download_weights writes"):
         start(None)
     start(facts)
-    assert read_json(tmp_path / "out/run.json")["architecture"]["started_from"] == origin
+    assert read_json(tmp_path / "out/run.json")["architecture"]["started_from"] == {**origin, "part": None}
     file.write_bytes(b"changed")
     with pytest.raises(UserError, match="model.safetensors is not what .*weights.json describes"):
         start(facts)

@@ -102,3 +102,10 @@ def test_without_labels_it_speaks_of_features_and_neighbors(tmp_path: Path) -> N
 def test_labels_are_interpolated_by_their_logarithm(target: float, needed: float | None) -> None:
     found = labels_for(target, [10, 40], [0.5, 0.7])
     assert found is needed is None or math.isclose(found or 0, needed or 0)
+
+
+def test_a_network_off_the_shelf_that_reads_larger_images_is_no_equal(tmp_path: Path) -> None:
+    run = a_run(tmp_path, simclr={"20": 71}, published={"20": 90})
+    run.read_at = {"simclr": (64, 64), "published": (224, 224)}
+    told = [sentence for sentence in answered(run) if "worse than published" in sentence]
+    assert len(told) == 1 and told[0].endswith("; published reads images at 224 × 224 pixels, SimCLR at 64 × 64.")

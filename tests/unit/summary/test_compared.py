@@ -57,6 +57,16 @@ def test_what_is_worse_or_not_clear_warns_and_comes_first() -> None:
     assert better.startswith(f"digits/simclr: {beside}90.0 %") and grave(notes) == [worse, unclear]
 
 
+def test_a_network_that_reads_images_at_another_size_is_named_beside_the_comparison() -> None:
+    run = results(simclr=[1] * 50 + [0] * 50, small=[1] * 70 + [0] * 30, pixels=[0] * 100)
+    run.read_at = {"simclr": (64, 64), "small": (64, 64)}
+    (sentence,) = as_sentences(compared([run], []))
+    assert sentence.endswith("points worse (12.0 to 28.0).")
+    run.read_at["small"] = (224, 192)
+    (sentence,) = as_sentences(compared([run], []))
+    assert sentence.endswith("(12.0 to 28.0). small reads images at 224 × 192 pixels, SimCLR at 64 × 64.")
+
+
 def test_all_that_are_equally_good_are_named_with_the_interval_that_leaves_most_doubt() -> None:
     ours, free = [1] * 90 + [0] * 10, [1] * 70 + [0] * 30
     (alone,) = differences([results(simclr=ours, random=free[::-1])], {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.reading import read_run
 from tests.unit.conftest import WritePacked
-from tests.unit.summary.written_results import put, settings, write_run
+from tests.unit.summary.written_results import compared, put, settings, write_run
 
 
 @pytest.fixture
@@ -81,3 +82,11 @@ def test_a_run_of_a_grid_shows_nothing_of_the_test_split_that_it_shares_with_oth
     assert {row["input"] for row in accuracies} == {"simclr", "pixels", "random"}
     assert set(read.correct) == {"simclr"}, "that of the pixels is of the test split, on which these were judged last"
     assert set(read_run(settings(0).runs[0], tmp_path).correct) == {"simclr", "pixels"}
+
+
+def test_the_size_at_which_each_network_reads_images_is_read(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    random = tmp_path / "digits" / "compare" / next(name for name in compared(0) if name.startswith("random"))
+    for file, size in ((folder / "pretrain" / "run.json", 64), (random / "knn.json", [224, 192])):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "architecture": {"image_size": size}}))
+    assert read_run(settings(0).runs[0], tmp_path).read_at == {"simclr": (64, 64), "random": (224, 192)}

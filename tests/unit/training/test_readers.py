@@ -17,7 +17,7 @@ from torch.utils.data import Sampler
 
 from simclr_steps.data.packed import Pixels
 from simclr_steps.machine.errors import UserError
-from simclr_steps.training import loading, readers
+from simclr_steps.training import readers
 from simclr_steps.training.loading import Images
 from simclr_steps.training.readers import usable_readers, watched_readers
 
@@ -100,19 +100,31 @@ class Stuck(Images):
         return super().read(indices, into)
 
 
-@pytest.mark.parametrize(("killed", "what"), [(True, "died, perhaps out of memory"), (False, "did not answer")])
-def test_a_reader_that_is_killed_or_hangs_ends_the_training(
-    monkeypatch: pytest.MonkeyPatch, killed: bool, what: str
+@pytest.mark.parametrize(
+    ("kind", "sent", "what"),
+    [
+        (Stuck, signal.SIGKILL, "died, perhaps out of memory"),
+        (Stuck, None, "did not answer"),
+        (Images, signal.SIGSTOP, "did not answer"),
+    ],
+    ids=["killed", "hangs", "stopped"],
+)
+def test_a_reader_that_is_killed_or_does_not_answer_ends_the_training_and_is_gone(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Images], sent: signal.Signals | None, what: str
 ) -> None:
-    monkeypatch.setattr(loading, "LONGEST_WAIT", 3.0)
-    loader = Stuck([np.zeros((8, 8, 8, 1), dtype=np.uint8)]).loader(Batches(np.arange(8).reshape(4, 2)), CPU, 2, 1)
+    """What a stopped reader has announced is still to be fetched from it."""
+    monkeypatch.setattr(readers, "LONGEST_WAIT", 2.0)
+    loader = kind([np.zeros((8, 8, 8, 1), dtype=np.uint8)]).loader(Batches(np.arange(8).reshape(4, 2)), CPU, 2, 1)
     batches = iter(loader)
     next(batches)
-    if killed:
-        os.kill(batches._workers[0].pid, signal.SIGKILL)  # type: ignore[attr-defined]
+    reader = loader._iterator._workers[0]  # type: ignore[union-attr]
+    if sent:
+        time.sleep(0.5)  # in which it reads ahead
+        os.kill(reader.pid, sent)
     sentence = f"^a process that reads images {what}: run again, with --workers 0 if it happens again$"
     with pytest.raises(UserError, match=sentence), watched_readers():
-        next(batches)
+        list(batches)
+    assert not reader.is_alive()
 
 
 def test_readers_are_tried_with_all_that_they_keep_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
