@@ -39,6 +39,7 @@ class Step:
     options: tuple[Option, ...]
     wing: str = "steps"
     logs: bool = True  # to the console and, with --log, to a file
+    begins: str = ""  # what it says, on a terminal only, before imports that take seconds, if it does not log
     side_by_side: tuple[str, ...] = ()  # arguments with other values of which the step writes other files into `out`
 
 

@@ -32,6 +32,7 @@ OF_WORKFLOW = (
         ),
         wing="commands",
         logs=False,
+        begins="looking at the images, which takes some seconds",
     ),
     Step(
         "run",

@@ -31,7 +31,7 @@ def metadata(
 
     Reads what gather wrote of all splits, in a folder for each below `features`, but not of test where the hold-out
     judges; their images are judged together, or 10,000 of them drawn at random. Nothing is chosen by the
-    result. `out` is a JSON file with an entry for each of the `columns`, see `predictability`.
+    result. `out` is a JSON file with an entry for each of the `columns`, see `predictability`, and with `judged_by`.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def metadata(
     for name in settings.columns:
         found[name] = one = predictability(values, column_of(name, rows[name].fillna("").tolist()), groups)
         log.info("%s: %.1f %%, chance %.1f %%", name, 100 * one["accuracy"], 100 * one["chance"])
-    write_json(out, {"columns": found, "neighbors": NEIGHBORS, "run": record.finish()})
+    write_json(out, {"columns": found, "neighbors": NEIGHBORS, "judged_by": judged_by, "run": record.finish()})
     log.info("wrote %s", out)
 
 

@@ -11,11 +11,13 @@ from simclr_steps.data.packed import Description
 from simclr_steps.data.splits import JUDGED
 from simclr_steps.summary.batch_effects import BatchEffect
 from simclr_steps.summary.headline import Headline
+from simclr_steps.summary.losses import LOSSES, beside_chance
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES
 
 _LAST = 0.25  # of the epochs, in which a training that has converged no longer improves
-_POINT = 0.01  # that much more kNN accuracy, or that share less hold-out loss, is an improvement
+_POINT = 0.01  # that much more kNN accuracy is an improvement
+_LESS_LOSS = 0.05  # and that much less hold-out loss, in nats: the other view is found with 5 % more probability
 _SEEDS = 3  # fewer do not tell how much another seed would differ
 _CALIBRATED = 0.05  # expected calibration error up to which probabilities are taken at their word
 
@@ -42,9 +44,10 @@ def checks(
     `runs` are its runs, one for each seed, `effects` those of all pretrainings, and `section` is the id of its own
     section of the page.
     """
+    hold_out = data.splits.get("validation")
     found = [
         *_of_collapse(runs),
-        *_of_convergence([run.history for run in runs]),
+        *_of_convergence([beside_chance(run.history, hold_out.images if hold_out else 0) for run in runs]),
         Check("Seeds", len(runs) >= _SEEDS, "1 seed" if len(runs) == 1 else f"{len(runs)} seeds", section),
         *_of_leaks(data, runs),
         *_of_batch_effects(one, effects),
@@ -73,18 +76,24 @@ def _last(history: pd.DataFrame, column: str) -> float | None:
 def _of_convergence(histories: Sequence[pd.DataFrame]) -> Iterator[Check]:
     """Compare the end with what was measured when a quarter of the epochs was left, as a mean over the seeds.
 
-    It is the kNN accuracy of the hold-out or, where that was not measured so early, its loss.
+    It is the kNN accuracy of the hold-out or, where that was not measured so early, its loss, less that of chance where
+    that is known, as the page shows it.
     """
-    for column, is_share in (("validate_knn_accuracy", True), ("validate_loss", False)):
+    for column, told in (
+        ("validate_knn_accuracy", "kNN"),
+        (LOSSES["validate_loss"], "loss less that of chance"),
+        ("validate_loss", "loss"),
+    ):
         pairs = [pair for history in histories if (pair := _before_and_after(history, column))]
         if not pairs:
             continue
         before, after = (sum(pair[end] for pair in pairs) / len(pairs) for end in (0, 1))
-        gain = after - before if is_share else (before - after) / max(abs(before), 1e-12)
-        numbers = f"kNN {100 * before:.1f} → {100 * after:.1f} %" if is_share else f"loss {before:.3f} → {after:.3f}"
-        name = "Still improving" if gain > _POINT else "Getting worse" if gain < -_POINT else "Converged"
+        is_share = column == "validate_knn_accuracy"
+        gain = (after - before) / _POINT if is_share else (before - after) / _LESS_LOSS
+        numbers = f"{100 * before:.1f} → {100 * after:.1f} %" if is_share else f"{before:.3f} → {after:.3f}"
+        name = "Still improving" if gain > 1 else "Getting worse" if gain < -1 else "Converged"
         section = "monitors" if is_share else "history"
-        yield Check(name, name == "Converged", f"hold-out {numbers} in the last quarter", section)
+        yield Check(name, name == "Converged", f"hold-out {told} {numbers} in the last quarter", section)
         return
 
 

@@ -57,8 +57,12 @@ def _named(gpus: dict[str, set[str]], step: str) -> str:
 
 
 def _files(run: RunResults, benchmarks: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the benchmark file of each job that a run may have, and its step, in the order of the flow."""
+    """Yield the benchmark file of each job that a run may have, and its step, in the order of the flow.
+
+    A run of a grid reads nothing of test: what stands there is left from a time before it was one.
+    """
     own = run.run
+    splits = [split for split in SPLITS if split != "test" or own.judged_by == "test"]
     for step in _OF_DATA:
         yield benchmarks / own.dataset / f"{step}.tsv", step
     for name in own.continues:
@@ -70,9 +74,9 @@ def _files(run: RunResults, benchmarks: Path) -> Iterator[tuple[Path, str]]:
     for folder in own.classifiers.values():
         yield benchmarks / f"{folder}.tsv", "finetune"
         yield benchmarks / f"{folder}.gather.tsv", "gather"
-        for split in SPLITS:
+        for split in splits:
             for step in ("predict", "gather"):
                 yield benchmarks / f"{folder}.{split}.{step}.tsv", step
-    for split in SPLITS:
+    for split in splits:
         for step in _OF_FEATURES:
             yield benchmarks / own.folder / "features" / f"{split}.{step}.tsv", step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,8 +114,10 @@ def leaderboards(runs: Sequence[Run], table: pd.DataFrame) -> Iterator[Leaderboa
     """Yield the leaderboard of each grid with accuracies, given the tidy rows of summary.csv with their `series`.
 
     What decides is logistic regression on the frozen features with the middle one of the numbers of labels or, where
-    that was not measured, kNN.
+    that was not measured, kNN. Of two grids over one block, whatever their data sets, the second's winner is named
+    `simclr_best_2` where the first's is `simclr_best`.
     """
+    boards_of_block: Counter[str] = Counter()
     for _, rows in with_grids(runs, table).groupby("sweep", sort=False):
         linear, knn = rows[rows["stage"] == "linear"], rows[rows["stage"] == "knn"]
         tried = in_order(linear)
@@ -129,16 +132,18 @@ def leaderboards(runs: Sequence[Run], table: pd.DataFrame) -> Iterator[Leaderboa
         if places:
             places.sort(key=lambda place: -place.spread.mean)
             dataset, block = str(rows["dataset"].iloc[0]), str(rows["block"].iloc[0])
+            boards_of_block[block] += 1
+            number = boards_of_block[block]
+            name = f"{block}_best" if number == 1 else f"{block}_best_{number}"
             won = [run for run in runs if (run.dataset, run.pretrain) == (dataset, places[0].pretrain)]
-            winner = _as_config(won, block, places[0].values)
+            winner = _as_config(won, name, block, places[0].values)
             is_run = won[0].judged_by == "test"
             yield Leaderboard(dataset, block, figure, rows["keys"].iloc[0], places, is_run, winner)
 
 
-def _as_config(runs: Sequence[Run], block: str, values: Mapping[str, Any]) -> str:
-    """Return what a config needs to run a combination by itself, given its runs."""
+def _as_config(runs: Sequence[Run], name: str, block: str, values: Mapping[str, Any]) -> str:
+    """Return what a config needs to run a combination by itself under a name, given its runs."""
     points = [point for point in runs[0].grids if (point.pretrain, point.values) == (block, values)]
-    name = f"{block}_best"
     experiment = {"dataset": runs[0].dataset, "pretrain": name, "finetunes": runs[0].finetunes}
     config = {
         "pretrains": {name: points[0].block},

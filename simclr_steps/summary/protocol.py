@@ -80,14 +80,17 @@ def plain(value: Any) -> str:
 
 
 def as_config(runs: Sequence[RunResults], descriptions: Mapping[str, Description]) -> dict[str, Any]:
-    """Return the settings of all steps, by block."""
+    """Return the settings of all steps, by block.
+
+    Where runs of a grid were given the hold-out in place of test, those of runs by themselves stand.
+    """
     config: dict[str, Any] = {
         "datasets": {name: one.run.get("settings") for name, one in descriptions.items()},
         "pretrains": {},
         "finetunes": {},
     }
     blocks = {"select": "selection", "knn": "evaluation", "umap": "umap"}
-    for run in runs:
+    for run in sorted(runs, key=lambda one: one.run.judged_by == "test"):
         for stage, record in run.records.items():
             settings = record.get("settings")
             if stage == "pretrain":

@@ -1,4 +1,6 @@
 import json
+import os
+import pty
 import re
 import resource
 import subprocess
@@ -117,6 +119,17 @@ def test_mistake_of_the_user_ends_in_one_sentence_on_console_and_in_the_log(tmp_
     date, _, line = log.read_text().partition(" ")
     assert line == ended.stderr and date.count("-") == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_init_says_on_a_terminal_at_once_what_it_does_and_nothing_of_it_elsewhere(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "simclr_steps", "init", str(tmp_path / "absent")]
+    with os.fdopen(theirs, "w") as terminal:
+        assert subprocess.run(words, stdout=subprocess.PIPE, stderr=terminal, check=False).stdout == b""
+    said = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert "looking at the images" in said.split("absent does not exist")[0]
+    assert "looking" not in run("init", str(tmp_path / "absent")).stderr
 
 
 def test_a_path_that_cannot_be_written_is_named_without_a_traceback(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def run(features: Path, *columns: str) -> dict[str, Any]:
 
 def test_images_of_all_splits_are_judged_together(gathered: Path) -> None:
     content = run(gathered, "plate", "site")
-    assert (content["neighbors"], content["run"]["step"]) == (10, "metadata")
+    assert (content["neighbors"], content["judged_by"], content["run"]["step"]) == (10, "test", "metadata")
     plate, site = content["columns"]["plate"], content["columns"]["site"]
     assert (plate["images"], site["images"]) == (288, 320), "images without a plate are left out"
     assert plate["accuracy"] > 0.8 and plate["chance"] == pytest.approx(0.25, abs=0.05)

@@ -14,6 +14,7 @@ from simclr_steps.summary.batch_effects import BatchEffect
 from simclr_steps.summary.checks import Check, checks
 from simclr_steps.summary.headline import Headline, group
 from simclr_steps.summary.intervals import Spread
+from simclr_steps.summary.losses import beside_chance
 from simclr_steps.summary.reading import read_run
 from simclr_steps.summary.run_results import RunResults
 from tests.unit.conftest import WritePacked
@@ -53,6 +54,17 @@ def test_a_training_that_gets_worse_has_not_converged(run: RunResults, data: Des
     for column, values in (("validate_knn_accuracy", [0.9, 0.6]), ("validate_loss", [3.0, 4.0])):
         run.history = pd.DataFrame({"epoch": [3, 4], column: values})
         assert "Getting worse" in failed(checks(of(run), [run], data, [], "results-1"))
+
+
+def test_convergence_speaks_of_the_loss_that_the_page_shows_less_that_of_chance(
+    run: RunResults, data: Description
+) -> None:
+    trained = {"views": 2, "batch": 64, "trained_on": 60}
+    run.history = pd.DataFrame({"epoch": [3, 4], "validate_loss": [4.00, 3.97], **trained})
+    shown = beside_chance(run.history, data.splits["validation"].images)["validate_loss_beside_chance"]
+    told = f"hold-out loss less that of chance {shown[0]:.3f} → {shown[1]:.3f} in the last quarter"
+    found = {check.name: check.figure for check in checks(of(run), [run], data, [], "results-1")}
+    assert found["Converged"] == told and shown[0] < 0
 
 
 def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description) -> None:

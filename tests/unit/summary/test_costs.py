@@ -41,5 +41,13 @@ def test_the_jobs_of_a_step_are_added_up_and_shared_ones_count_once(tmp_path: Pa
     ]
 
 
+def test_files_of_test_that_a_run_left_before_it_became_one_of_a_grid_are_not_counted(tmp_path: Path) -> None:
+    run = Run(dataset="digits", pretrain="simclr", seed=0, finetunes=["tuned"], judged_by="validation")
+    for place in (run.classifiers["tuned"] + ".{}", run.folder + "/features/{}"):
+        for split in ("validation", "test"):
+            write(tmp_path / f"{place.format(split)}.predict.tsv", 2, "500", "1")
+    assert costs([RunResults(run)], tmp_path)[1][:3] == ["predict", "2", "4 s"]
+
+
 def test_without_benchmark_files_there_is_no_table(tmp_path: Path) -> None:
     assert costs([RunResults(Run(dataset="digits", pretrain="simclr", seed=0, finetunes=[]))], tmp_path) == []

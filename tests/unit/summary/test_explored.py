@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from simclr_steps.machine.errors import UserError
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.explored import explored, of_near_duplicates
 from simclr_steps.summary.notes import as_sentences
@@ -41,6 +42,13 @@ def test_judged_images_with_a_near_duplicate_elsewhere_are_a_caution() -> None:
         "explore/explore.html."
     ]
     assert not list(of_near_duplicates([of_run(), RunResults(settings(0).runs[0])]))
+
+
+def test_what_an_older_version_left_is_named_with_the_way_out(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, 0)
+    put(folder / "explore" / "explore.json", {key: value for key, value in facts().items() if key != "labels"})
+    with pytest.raises(UserError, match=r"seed0 contains results from a different version \(KeyError\('labels'\)\)"):
+        read_run(settings(0).runs[0], tmp_path, explored=True)
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -55,6 +55,13 @@ def test_the_best_is_first_and_pasting_it_runs_it_by_itself_without_another_trai
     assert after.cells() == board.cells()
 
 
+def test_winners_of_two_grids_over_one_block_can_be_pasted_into_one_config() -> None:
+    grids = [{"grid": {"temperature": TEMPERATURES}}, {"grid": {"init": GRID["init"]}}]
+    pasted = [yaml.safe_load(board.winner) for board in boards(swept(config(*grids)))]
+    assert [list(one["pretrains"]) for one in pasted] == [["simclr_best"], ["simclr_best_2"]]
+    assert [one["experiments"][0]["pretrain"] for one in pasted] == ["simclr_best", "simclr_best_2"]
+
+
 def test_two_keys_make_a_heat_map_and_names_stay_text() -> None:
     runs = swept(config({"grid": GRID}))
     [board] = boards(runs)

@@ -31,6 +31,16 @@ def test_the_display_is_said_to_be_the_data_sets(tmp_path: Path, resources: Path
         assert config["datasets"]["digits"] == (expected or {})
 
 
+def test_the_split_of_umap_is_that_of_the_run_by_itself_wherever_those_of_its_grid_stand(tmp_path: Path) -> None:
+    runs = []
+    for seed, (judge, split) in enumerate((("test", "test"), ("validation", "validation"))):
+        write_run(tmp_path, seed)
+        runs.append(read_run(settings(seed).runs[0].model_copy(update={"judged_by": judge}), tmp_path))
+        runs[-1].records["umap"] = {"settings": {"split": split}}
+    assert as_config(runs, {})["umap"] == {"split": "test"}
+    assert as_config(runs[1:], {})["umap"] == {"split": "validation"}
+
+
 def test_the_protocol_says_what_a_training_starts_from_and_what_its_classes_weigh(tmp_path: Path) -> None:
     write_run(tmp_path, 0, pretrain="first")
     write_run(tmp_path, 0, pretrain="longer")
