@@ -39,7 +39,7 @@ check: lint
 test-slow: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 20 -m slow
 
-# On a SLURM that it starts itself, with the steps in the image that SIMCLR_TEST_IMAGE names, if it does.
+# On a SLURM that it starts itself; steps of some tests run in the image that SIMCLR_TEST_IMAGE names.
 test-cluster: .venv/dev
 	$(BIN)/pytest --durations 10 -m cluster tests/integration/cluster
 
@@ -49,12 +49,12 @@ test-dockerfile:
 
 # Side by side, as mypy takes a core for a minute in a fresh clone.
 lint: .venv/dev
-	@$(MAKE) --no-print-directory --jobs --output-sync=target types style
+	@$(MAKE) --no-print-directory --jobs $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) types style
 
-types:
+types: .venv/dev
 	$(BIN)/mypy
 
-style:
+style: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check workflow

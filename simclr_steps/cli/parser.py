@@ -102,8 +102,10 @@ def run(step: Step, arguments: argparse.Namespace) -> None:
     """
     given = keywords(step, arguments)
     with claimed(given["out"], _key(step, given)) if "out" in given and leads() else nullcontext():
-        if first := "starting" if step.logs else step.begins if sys.stderr.isatty() else "":
-            log.info("%s", first)  # what it imports takes seconds
+        if step.logs:
+            log.info("starting")  # what it imports takes seconds
+        elif step.begins and sys.stderr.isatty():
+            log.info("%s", step.begins)
         _function(step)(**given)
 
 

@@ -63,7 +63,7 @@ class Record:
             "command": _command(),
             "started": self._started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self._clock, 2),
-            "versions": _versions(),
+            "versions": dict(_versions()),
             "hardware": _hardware(),
             "image": _image(),
         }

@@ -1,6 +1,6 @@
 """What a pretraining is worth by its own figures: whether it collapsed, did not learn, or lost what it was given.
 
-It is judged at the end; that it collapses is said meanwhile, too.
+It is judged at the end; a collapse is also reported during training.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from simclr_steps.machine.logs import log
 from simclr_steps.settings.image_format import counted_channels
 
 _LEAST_SHARE = 0.95  # of a backbone's parameters that a file must hold
-_LIKE_IT = 0.5  # of the tensors: a part with that many is another network, such as an average; a head or a loss is not
+# Of the tensors: a part with that many is another network, such as an average; a head or a loss is not.
+_SHARE_OF_A_NETWORK = 0.5
 _NAMED = 4  # tensors in a sentence
 _INSIDE = ("state_dict", "model_state_dict", "model", "weights")  # where files keep the tensors, if not at the top
 _HEADS = {"fc", "head", "heads", "head_dist", "classifier", "classif", "last_linear"}  # what libraries call them
@@ -101,7 +102,7 @@ def _weights_in(content: Any, path: Path, *, are_ours: bool) -> Weights:
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex() or tensor.is_quantized:
             raise UserError(f"{path} holds {name} as no plain real numbers: save a state_dict of float32 tensors")
-    others = tuple(name for name, other in beside if _holds_tensors(other, _LIKE_IT * len(tensors)))
+    others = tuple(name for name, other in beside if _holds_tensors(other, _SHARE_OF_A_NETWORK * len(tensors)))
     return Weights(tensors, are_ours, ".".join(parts) if others else None, others)
 
 

@@ -53,6 +53,9 @@ def check_timm_names(plan: Plan, place: Callable[[str], str]) -> None:
             _LONGEST_WAIT,
         )
         return
+    except BaseException:
+        asked.kill()
+        raise
     if asked.returncode == 0 and (wrong := answer.strip()):
         raise UserError(wrong)
 

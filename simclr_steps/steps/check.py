@@ -79,7 +79,7 @@ def _tell_what_does_not_fit(pretrain: str, settings: PretrainDemands, images: in
         advice = (
             "global_batch_size: auto makes more of them"
             if is_reducible
-            else "add images if you have more, which need no labels"
+            else "add more images if you have any; they need no labels"
         )
         log.warning("warning: %s: %s: %s", pretrain, what, advice)
 

@@ -6,10 +6,10 @@ import math
 import pickle
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_sharer
-from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from shutil import disk_usage
@@ -21,13 +21,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.exits import kill
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.signals import end_with_parent
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where the C library puts memory that processes share
 LONGEST_WAIT = 600.0  # seconds for one batch, which a file system that is busy may need
 _AHEAD = 2  # batches that torch has each reader keep
-_LONGEST_END = 5.0  # seconds, of a process that was killed
+_TICKS = 10  # of that wait: while the whole job is stopped, as schedulers do, all that are due become one
 
 
 def usable_readers(wanted: int, batch_bytes: int) -> int:
@@ -92,7 +93,8 @@ class WatchedLoader(DataLoader[Any]):
             while (batch := _in_time(lambda: next(batches, None))) is not None:
                 yield batch
         except _NoAnswerError:
-            _kill(batches._workers)
+            if batches is not None:
+                kill(batches._workers)
             raise UserError(_sentence("did not answer")) from None
 
 
@@ -101,27 +103,24 @@ class _NoAnswerError(Exception):
 
 
 def _in_time(call: Callable[[], Any]) -> Any:
-    """Return what a call in the main thread returns, which waits for readers."""
+    """Return what a call returns, which waits for readers. Only the main thread can be interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    ticks = 0
 
-    def end(*_: object) -> None:
-        raise _NoAnswerError
+    def tick(*_: object) -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks == _TICKS:
+            raise _NoAnswerError
 
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST_WAIT)
+    listening = signal.signal(signal.SIGALRM, tick)
+    timer = signal.setitimer(signal.ITIMER_REAL, LONGEST_WAIT / _TICKS, LONGEST_WAIT / _TICKS)
     try:
         return call()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _kill(readers: Sequence[BaseProcess]) -> None:
-    """End readers, which are deaf to SIGTERM, without torch's exception for each that dies."""
-    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for reader in readers:
-        reader.kill()
-        reader.join(_LONGEST_END)
-    signal.signal(signal.SIGCHLD, before)
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, listening)
 
 
 @contextmanager
@@ -142,4 +141,4 @@ def watched_readers() -> Iterator[None]:
 
 
 def _sentence(what: str) -> str:
-    return f"a process that reads images {what}: run again, with --workers 0 if it happens again"
+    return f"a process that reads images {what}: run again, with --workers 0 (pretrain, predict) if it happens again"

@@ -60,9 +60,11 @@ def deep_digits(count: int, first: int = 0, channels: int = 1) -> tuple[DeepImag
 def same_draws_in_every_run() -> None:
     """Seed torch, as what a test draws must not depend on which tests ran before it in its process.
 
-    Its own generator for the CPU: torch.manual_seed notes the whole stack for each device that it might find later.
+    Without torch.manual_seed, which notes the whole stack for each kind of device that it might find later.
     """
     torch.default_generator.manual_seed(0)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from snakemake.utils import update_config
 from simclr_steps.data.asked_columns import require_table
 from simclr_steps.data.file_states import fingerprints_to_plan
 from simclr_steps.files import canonical_json, checksum, write_text
-from simclr_steps.machine.code_hash import code_hash
+from simclr_steps.machine.code_hash import code_hash  # called in functions, as a job needs that of its step only
 from simclr_steps.machine.container import check_data, check_gpu, check_image, image_of, python_in
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.gpus import machine_shows_gpu

@@ -67,6 +67,7 @@ def test_every_rule_of_the_profile_is_planned_with_what_it_asks_for(new_project:
         assert jobs, rule
         for job in jobs:
             assert f"    threads: {PROFILE['set-threads'][rule]}\n" in job, rule
+            assert ("gpu=1," in job) == (rule in GPU_RULES), rule
             assert f"mem_mb={asked['mem_mb']}," in job and f"runtime={asked['runtime']}," in job, rule
 
 

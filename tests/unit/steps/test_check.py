@@ -105,12 +105,15 @@ def test_what_is_missing_is_one_sentence_that_names_the_key(
     assert sentence in str(error.value) and "\n" not in str(error.value)
 
 
+MORE_IMAGES = "add more images if you have any; they need no labels"
+
+
 @pytest.mark.parametrize(
     ("images", "size", "said"),
     [
-        (20, "auto", "1 update, with batches of 20 of 20 images: add images if you have more, which need no labels"),
-        (200, "auto", "6 updates, with batches of 32 of 200 images: add images if you have more, which need no labels"),
-        (200, 30, "6 updates, with batches of 30 of 200 images: add images if you have more, which need no labels"),
+        (20, "auto", f"1 update, with batches of 20 of 20 images: {MORE_IMAGES}"),
+        (200, "auto", f"6 updates, with batches of 32 of 200 images: {MORE_IMAGES}"),
+        (200, 30, f"6 updates, with batches of 30 of 200 images: {MORE_IMAGES}"),
         (200, 64, "3 updates, with batches of 64 of 200 images: global_batch_size: auto makes more of them"),
         (200, 20, None),
         (320, "auto", None),

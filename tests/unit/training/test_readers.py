@@ -20,6 +20,7 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.training import readers
 from simclr_steps.training.loading import Images
 from simclr_steps.training.readers import usable_readers, watched_readers
+from tests.benchmarks.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 CPU = torch.device("cpu")
@@ -112,17 +113,19 @@ class Stuck(Images):
 def test_a_reader_that_is_killed_or_does_not_answer_ends_the_training_and_is_gone(
     monkeypatch: pytest.MonkeyPatch, kind: type[Images], sent: signal.Signals | None, what: str
 ) -> None:
-    """What a stopped reader has announced is still to be fetched from it."""
-    monkeypatch.setattr(readers, "LONGEST_WAIT", 2.0)
+    """The memory of a batch that a stopped reader has announced must still be fetched from it."""
     loader = kind([np.zeros((8, 8, 8, 1), dtype=np.uint8)]).loader(Batches(np.arange(8).reshape(4, 2)), CPU, 2, 1)
     batches = iter(loader)
     next(batches)
     reader = loader._iterator._workers[0]  # type: ignore[union-attr]
-    if sent:
-        time.sleep(0.5)  # in which it reads ahead
-        os.kill(reader.pid, sent)
-    sentence = f"^a process that reads images {what}: run again, with --workers 0 if it happens again$"
+    monkeypatch.setattr(readers, "LONGEST_WAIT", 2.0)
+    if sent == signal.SIGSTOP:
+        announced = loader._iterator._worker_result_queue  # type: ignore[union-attr]
+        wait_until(lambda: not announced.empty())
+    sentence = rf"^a process that reads images {what}: run again, with --workers 0 \(pretrain, predict\) if it happens"
     with pytest.raises(UserError, match=sentence), watched_readers():
+        if sent:
+            os.kill(reader.pid, sent)
         list(batches)
     assert not reader.is_alive()
 
