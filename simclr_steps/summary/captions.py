@@ -18,8 +18,8 @@ class Caption:
 
 # What is said of the page in the report.
 PAGE = (
-    "All results of all runs on one page: accuracy on the test split, or on the hold-out in a grid, for every number of "
-    "labels and every kind of classifier; a description of the data, the protocol, the plots, and how the results "
+    "All results of all runs on one page: accuracy on the test split, or on the hold-out in a grid, for every number "
+    "of labels and every kind of classifier; a description of the data, the protocol, the plots, and how the results "
     f"were produced. Accuracies are {DEVIATION}."
 )
 
