@@ -162,14 +162,19 @@ class _Step:
 
         None if it says nothing of it, or is at work on what it said nothing of, as on a further draw of labels.
         """
-        draws = next((found.groups() for line in reversed(self._said) if (found := _DRAW.search(line))), ("1", "1"))
+        draw, draws = self._draws()
         for line in reversed(self._said):
             if (found := _LEFT.search(line)) and (stamp := _LINE.match(line)):
                 words = found[1].split()
                 said = sum(int(number) * _UNITS[unit] for number, unit in zip(words[::2], words[1::2], strict=True))
                 left = said - (datetime.now() - datetime.fromisoformat(stamp[1])).total_seconds()
-                return left if left > 0 and draws[0] == draws[1] else None
+                return left if left > 0 and draw == draws else None
         return None
+
+    def _draws(self) -> tuple[int, int]:
+        """Return at which draw of labels a fine-tuning is, and of how many."""
+        found = next((found for line in reversed(self._said) if (found := _DRAW.search(line))), None)
+        return (int(found[1]), int(found[2])) if found else (1, 1)
 
     def _progress(self) -> str | None:
         """Return the bar of a training, its last loss and kNN accuracy, and the time left."""
@@ -184,6 +189,8 @@ class _Step:
                 for name, column, form in (("loss", "loss", ".4f"), ("kNN", "validate_knn_accuracy", ".1%"))
                 if (values := [row[column] for row in rows if row.get(column)])
             ]
+        if (draws := self._draws())[1] > 1:
+            facts.insert(0, "draw {} of {}".format(*draws))
         filled = done * _BAR // int(epochs)
         left = [f"{duration(self.seconds_left)} left"] if self.seconds_left is not None else []
         return ", ".join(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simclr_steps.summary.headline import DEVIATION
+
 
 @dataclass(frozen=True)
 class Caption:
@@ -13,6 +15,13 @@ class Caption:
     long: str  # in the report, where a plot stands alone; {dataset} stands for the data set's name
     title: str = ""  # on the page; the pictures of a run have none
 
+
+# What is said of the page in the report.
+PAGE = (
+    "All results of all runs on one page: accuracy on the test split, or on the hold-out in a grid, for every number "
+    "of labels and every kind of classifier; a description of the data, the protocol, the plots, and how the results "
+    f"were produced. Accuracies are {DEVIATION}."
+)
 
 _UMAP = (
     "Each point is an image of the data set {dataset}; points that are close together are images that the network "

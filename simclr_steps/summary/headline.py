@@ -45,14 +45,11 @@ _ON_ALL_LABELS = {  # what is measured of the frozen features, by stage and metr
 }
 
 
-SPREAD = (
-    "mean ± sample standard deviation (n - 1) over all label draws of all seeds; in brackets, the 95 % Wilson interval "
-    "for the number of images judged"
-)
+DEVIATION = "mean ± sample standard deviation (n - 1) over all label draws of all seeds"
+SPREAD = f"{DEVIATION}; in brackets, the 95 % Wilson interval for the number of images judged"
 SPREAD_OF_GROUPS = (
-    "mean ± sample standard deviation (n - 1) over all label draws of all seeds; in brackets, the 95 % interval for "
-    "the number of groups judged, as images of one group are alike (bootstrap over whole groups; Wilson if there are "
-    "fewer than 5)"
+    f"{DEVIATION}; in brackets, the 95 % interval for the number of groups judged, as images of one group are alike "
+    "(bootstrap over whole groups; Wilson if there are fewer than 5)"
 )
 
 APART = (

@@ -10,20 +10,21 @@ import textwrap
 from pathlib import Path
 
 from simclr_steps.files import write_text
-from simclr_steps.summary.captions import PICTURES, PLOTS
+from simclr_steps.summary.captions import PAGE, PICTURES, PLOTS
 
 REPORT = Path("workflow/report")
 
 
 def main() -> None:
-    """Write a file for each plot."""
+    """Write a file for each plot, and one for the page."""
     for name, text in captions().items():
         write_text(REPORT / name, text)
 
 
 def captions() -> dict[str, str]:
     """Return the files' contents by name, in reStructuredText that Snakemake reads as Jinja."""
-    return {f"{name}.rst": restructured(caption.long) for name, caption in (PLOTS | PICTURES).items()}
+    texts = {name: caption.long for name, caption in (PLOTS | PICTURES).items()} | {"summary": PAGE}
+    return {f"{name}.rst": restructured(text) for name, text in texts.items()}
 
 
 def restructured(text: str) -> str:

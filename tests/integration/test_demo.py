@@ -23,7 +23,9 @@ CUT = (
 @pytest.mark.slow(105)
 def test_demo_leaves_the_results_that_it_names_at_its_end_and_runs_nothing_a_second_time(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
-    snakemake(tmp_path, "--quiet", "host", "rules", *CUT, warm=True)
+    done = snakemake(tmp_path, "--quiet", "host", "rules", *CUT, warm=True)
+    said = done.stdout + done.stderr
+    assert "(100%) done" in said and "jobid" not in said, "as it has shown no number of a job"
     assert_results(tmp_path / "results/digits/simclr/seed0", ["pretrained"], shared=["scratch"])
     recipe = (REPOSITORY / "Makefile").read_text().partition("\ndemo:")[2].partition("\nreport.html:")[0]
     named = set(re.findall(r"\b(?:results/[\w./]+)", recipe))

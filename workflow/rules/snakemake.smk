@@ -2,7 +2,10 @@
 import os
 
 from snakemake.io import IOFile
+from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 from snakemake.settings.types import DeploymentMethod
+from snakemake_interface_logger_plugins.common import LogEvent
 
 IS_MAIN_PROCESS = workflow.is_main_process  # and not that of a job
 IS_SCHEDULED = workflow.remote_exec  # this process runs a job that a scheduler has started
@@ -74,6 +77,16 @@ def planned_jobs():
         }
         for job in jobs
     ]
+
+
+def hide_finished_jobs():
+    """Where Snakemake is quiet about rules, leave out their ends, too, which name numbers that it did not show.
+
+    How many steps are done is still said, and what fails.
+    """
+    for handler in logger.handlers:
+        if any(Quietness.RULES in getattr(one, "quiet", ()) for one in handler.filters):
+            handler.addFilter(lambda record: getattr(record, "event", None) != LogEvent.JOB_FINISHED)
 
 
 PATHS = workflow.modifier.path_modifier

@@ -56,6 +56,7 @@ def no_files(wildcards):
 
 
 onstart:  # not in a dry run, nor in the process of a job
+    hide_finished_jobs()
     with one_sentence("error"):
         write_json(Path(undeclared("work/plan.json")), planned_jobs())
 

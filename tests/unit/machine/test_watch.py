@@ -110,13 +110,18 @@ def test_time_that_is_over_or_is_of_one_draw_of_several_is_not_told(tmp_path: Pa
     log.parent.mkdir(parents=True)
 
     def left(*words: str) -> bool:
+        return " left" in said(*words)
+
+    def said(*words: str) -> str:
         log.write_text("".join(f"{datetime.now():%Y-%m-%d %H:%M:%S} finetune: {line}\n" for line in words))
         with log.open("r+b") as held:
             fcntl.flock(held, fcntl.LOCK_SH)
-            return " left" in shown(tmp_path)[1]
+            return shown(tmp_path)[1]
 
     assert left("draw 2 of 2: 20 labels", "epoch 1/2, loss 1.0, 1 min 40 s left")
     assert not left("draw 1 of 2: 20 labels", "epoch 1/2, loss 1.0, 1 min 40 s left")
+    of_first = said("draw 1 of 2: 20 labels", "after epoch 1/2, loss 1.0, accuracy 50.0 %, 1 min 40 s left")
+    assert of_first.endswith(" 50%, epoch 1/2, draw 1 of 2, loss 1.0, accuracy 50.0 %")
     assert not left("epoch 1/2, loss 1.0, 0 s left")
 
 
