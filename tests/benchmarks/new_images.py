@@ -1,0 +1,143 @@
+"""What it costs to classify photographs beside decoding them alone, and to search in many features.
+
+    SIMCLR_TEST_DATA=FOLDER python -m tests.benchmarks.new_images
+
+FOLDER holds `photos`, real JPEG files, of which 500 × 500 pixels are cut at random. The network of the classifier
+computes next to nothing, so that what is left is reading. The plain loop is Pillow's: it decodes, makes RGB of it and
+resizes, in as many processes as there are cores. The features to search in are random numbers. The contestants run in
+turns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from simclr_steps.files import checksum
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Classifier, Encoder, save_network
+from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.pretrain import PretrainSettings
+from tests.benchmarks.commands import Cost, cost
+from tests.benchmarks.data import STEP
+
+FEW, MANY, SIDE, READ_AT = 2_500, 10_000, 500, 64
+ROWS, FEATURES, QUERIES = 1_000_000, 512, 3
+ROUNDS = 3
+_ROWS_AT_A_TIME = 50_000
+
+
+def main() -> None:
+    """Print a line for each contestant."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        few, many = (_write_photographs(folder / str(count), count) for count in (FEW, MANY))
+        model = _write_network(folder / "model.safetensors", Classifier, "tests.own_encoders:without_batch_norm")
+        rounds = []
+        for _ in range(ROUNDS):
+            (_, alone), (one, seconds) = _timed_loop(many), _classify(model, many, folder)
+            rounds.append((MANY / alone, MANY / seconds, alone / seconds, one.private_bytes / 1e6))
+        loop, classified, share, memory = zip(*rounds, strict=True)
+        _tell("images/s of Pillow's loop", loop)
+        _tell("images/s of classify, from start to end", classified)
+        _tell("classify beside the loop", share)
+        _tell(f"MB of classify at {MANY:,} images", memory)
+        _tell(f"MB of classify at {FEW:,} images", [_classify(model, few, folder)[0].private_bytes / 1e6])
+
+        encoder = _write_network(folder / "encoder.safetensors", Encoder, "resnet18")
+        for rows in (ROWS // 10, ROWS):
+            features = _write_features(folder / f"features{rows}", encoder, rows)
+            spent, seconds = _search(encoder, features, sorted(few.iterdir())[:QUERIES], folder)
+            _tell(f"seconds of search, {QUERIES} images in {rows:,} rows", [seconds])
+            _tell("MB of it", [spent.private_bytes / 1e6])
+
+
+def _tell(what: str, values: Sequence[float]) -> None:
+    print(f"{what}: {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})", flush=True)
+
+
+def _write_photographs(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    originals = sorted(Path(os.environ["SIMCLR_TEST_DATA"], "photos").rglob("*.jpg"))
+    draw = np.random.default_rng(0)
+    for number in range(count):
+        with Image.open(originals[number % len(originals)]) as image:
+            larger = image.convert("RGB").resize((SIDE + 100, SIDE + 100))
+        left, top = (int(shift) for shift in draw.integers(0, 100, 2))
+        larger.crop((left, top, left + SIDE, top + SIDE)).save(folder / f"{number:05}.jpg", quality=90)
+    return folder
+
+
+def _write_network(path: Path, kind: type[Encoder | Classifier], encoder: str) -> Path:
+    torch.manual_seed(0)
+    architecture = resolve(PretrainSettings(encoder=encoder), ImageFormat.of_8_bits((READ_AT, READ_AT), 3))
+    if kind is Classifier:
+        save_network(path, Classifier(architecture, 2, "linear"), ["ants", "bees"])
+    else:
+        save_network(path, Encoder(architecture))
+    return path
+
+
+def _timed_loop(folder: Path) -> tuple[int, float]:
+    started = time.perf_counter()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        read = sum(pool.map(_read, sorted(folder.iterdir()), chunksize=64))
+    return read, time.perf_counter() - started
+
+
+def _read(file: Path) -> int:
+    with Image.open(file) as image:
+        shrunk = image.convert("RGB").resize((READ_AT, READ_AT), Image.Resampling.BILINEAR)
+    return len(np.asarray(shrunk)) // READ_AT
+
+
+def _classify(model: Path, images: Path, folder: Path) -> tuple[Cost, float]:
+    options = [f"--model={model}", f"--images={images}", f"--out={folder / 'classes.csv'}", "--gpus=0"]
+    return _timed("classify", options)
+
+
+def _search(encoder: Path, features: Path, queries: Sequence[Path], folder: Path) -> tuple[Cost, float]:
+    images = [word for query in queries for word in ("--image", str(query))]
+    places = [f"--encoder={encoder}", f"--features={features}", f"--out={folder / 'found.csv'}", "--gpus=0"]
+    return _timed("search", [*places, *images])
+
+
+def _timed(step: str, options: Sequence[str]) -> tuple[Cost, float]:
+    started = time.perf_counter()
+    spent = cost([*STEP, step, *options])
+    return spent, time.perf_counter() - started
+
+
+def _write_features(folder: Path, encoder: Path, rows: int) -> Path:
+    """Write what gather would."""
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    values = np.lib.format.open_memmap(folder / "backbone.npy", "w+", np.float32, (rows, FEATURES))
+    for start in range(0, rows, _ROWS_AT_A_TIME):
+        part = values[start : start + _ROWS_AT_A_TIME]
+        part[:] = draw.standard_normal(part.shape, dtype=np.float32)
+    values.flush()
+    table = {"row": range(rows), "source": [f"train/{row:07}.png" for row in range(rows)]}
+    table |= {"label": pd.Series([None] * rows, dtype="Int64"), "class": [None] * rows}
+    pd.DataFrame(table).to_parquet(folder / "rows.parquet", index=False)
+    facts = {"split": "train", "model_hash": checksum(encoder), "predict": {"data_hash": "random"}}
+    (folder / "run.json").write_text(json.dumps(facts))
+    return folder
+
+
+if __name__ == "__main__":
+    if "SIMCLR_TEST_DATA" not in os.environ:
+        sys.exit("SIMCLR_TEST_DATA names no folder with photos")
+    main()
