@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,7 +130,7 @@ def _write_features(folder: Path, encoder: Path, rows: int) -> Path:
         part = values[start : start + _ROWS_AT_A_TIME]
         part[:] = draw.standard_normal(part.shape, dtype=np.float32)
     values.flush()
-    table = {"row": range(rows), "source": [f"train/{row:07}.png" for row in range(rows)]}
+    table: dict[str, Any] = {"row": range(rows), "source": [f"train/{row:07}.png" for row in range(rows)]}
     table |= {"label": pd.Series([None] * rows, dtype="Int64"), "class": [None] * rows}
     pd.DataFrame(table).to_parquet(folder / "rows.parquet", index=False)
     facts = {"split": "train", "model_hash": checksum(encoder), "predict": {"data_hash": "random"}}
