@@ -18,6 +18,7 @@ from PIL import Image
 from simclr_steps import __version__
 from simclr_steps.files import read_json
 from tests.image import IMAGE, needs_image
+from tests.layout import assert_results
 from tests.workflow.conftest import ROOT, Project, made_once, new_project
 
 pytestmark = pytest.mark.timeout(1800)  # some wait until others have made a whole project in the container
@@ -54,6 +55,7 @@ def test_every_rule_starts_the_image(contained: Project) -> None:
     said = (contained.folder / "logs/snakemake.txt").read_text()
     rules = re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)
     assert said.count(f"Activating singularity image {IMAGE.resolve()}") == len(rules) - 1 > 15  # but for all
+    assert_results(contained.folder / RUN, ["pretrained"])
 
 
 @pytest.mark.slow(70)
