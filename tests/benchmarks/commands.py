@@ -30,6 +30,7 @@ class Run:
 class Cost:
     """What a command took."""
 
+    seconds: float
     cpu_seconds: float  # of the command and of the processes that it started, in the system and outside of it
     private_bytes: int  # the most at any moment, of the command alone and without any pages of files
 
@@ -39,6 +40,7 @@ def cost(command: Sequence[str | Path]) -> Cost:
 
     Raises RuntimeError when it fails.
     """
+    started = time.perf_counter()
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
     most = ended = 0
     while not ended:
@@ -48,7 +50,7 @@ def cost(command: Sequence[str | Path]) -> Cost:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(process.communicate()[1])
-    return Cost(used.ru_utime + used.ru_stime, most)
+    return Cost(time.perf_counter() - started, used.ru_utime + used.ru_stime, most)
 
 
 def seconds_to_first_step(data: Path, chosen: PretrainSettings) -> float:
