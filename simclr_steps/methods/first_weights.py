@@ -59,10 +59,8 @@ def _published(downloaded: Path | None) -> FirstWeights:
     if downloaded is None:
         raise UserError("init: published needs what download_weights writes: run it, and name its file by --weights")
     facts = read_json(downloaded)
-    path, origin = (
-        Path(facts["path"]),
-        StartedFrom(**{key: facts[key] for key in ("name", "source", "sha256", "license")}),
-    )
+    path = Path(facts["path"])
+    origin = StartedFrom(**{key: facts[key] for key in ("name", "source", "sha256", "license")})
     if not path.is_file() or checksum(path) != origin.sha256:
         raise UserError(
             f"{path} is not what {downloaded} describes: delete {downloaded} and run download_weights again"
