@@ -38,7 +38,8 @@ _FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
 class Batch:
     """Some images: `columns` tell where each is, [B] by name, and `images` are their packed values, [B, H, W, C].
 
-    The column path names each image. Of boxes, parent, x, y, width and height say which part of which file it is.
+    The column path names each image. Where its channels have a file each, path.NAME is that of each channel. Of boxes,
+    parent, x, y, width and height say which part of which file it is.
     """
 
     columns: dict[str, Sequence[str]]
@@ -101,7 +102,7 @@ class NewImages:
                     readable.append((file, image))
             if readable:
                 stacked = np.stack([image for _, image in readable], dtype=self._form.packed_dtype)
-                yield Batch(_columns([file for file, _ in readable]), stacked)
+                yield Batch(_columns([file for file, _ in readable], self._form), stacked)
         if len(self.skipped) == len(self._files):
             raise UserError(
                 f"--images: none of the {len(self._files)} images in {self._images} is readable, the first of them "
@@ -151,6 +152,9 @@ def _listed(images: Path, form: ImageFormat) -> list[ImageFile]:
     return [ImageFile(name, "", "unlabeled") for name in find_images(images)]
 
 
-def _columns(files: Sequence[ImageFile]) -> dict[str, Sequence[str]]:
+def _columns(files: Sequence[ImageFile], form: ImageFormat) -> dict[str, Sequence[str]]:
     names: dict[str, Sequence[str]] = {"path": [file.title for file in files]}
+    if files[0].of_channels:
+        of_each = zip(*(file.of_channels for file in files), strict=True)
+        names |= {f"{OF_CHANNEL}{name}": paths for name, paths in zip(form.channel_names or [], of_each, strict=True)}
     return {**names, **columns_of(files)} if files[0].box else names
