@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from simclr_steps.data.conversions import Conversions
 from simclr_steps.data.decoding import Decoded, decode, resized
 from simclr_steps.data.opened_images import decode_opened
 from simclr_steps.data.packed import Pixels
@@ -104,7 +105,13 @@ class _Trained:
         return packed
 
     def _decoded(self, files: Iterable[str | Path]) -> Iterator[Pixels]:
-        return (self._readable(decode(Path(file), self.image_format), str(file)) for file in files)
+        conversions = Conversions()
+        for file in map(Path, files):
+            image = decode(file, self.image_format)
+            if isinstance(image, Decoded):
+                conversions.add(file, image.conversions)
+            yield self._readable(image, str(file))
+        conversions.report()
 
     def _outputs(self, images: Iterable[Pixels]) -> tuple[Array, Array]:
         """Return both outputs of the network for images, a batch at a time, and leave it in evaluation mode."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from simclr_steps.data.decoding import Decoded
-from simclr_steps.data.readable import File
+from simclr_steps.data.readable import File, shown
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.image_format import counted_channels
 
@@ -49,8 +49,3 @@ def check_alike(file: File, image: Decoded, first: tuple[Path, Decoded] | None) 
             f"{other} has {counted_channels(expected)} and {shown(file)} {found}: make them equal, or "
             "make each kind a data set with a folder of its own"
         )
-
-
-def shown(file: File) -> Path:
-    """Return the path that stands for an image in a message."""
-    return file if isinstance(file, Path) else file[0]

@@ -8,7 +8,7 @@ import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from simclr_steps.data.complaints import complaints_raised
+from simclr_steps.data.conversions import noting
 from simclr_steps.data.file_kinds import converter_of, kind_of
 from simclr_steps.data.measured_files import Values, read_tiff, read_values
 from simclr_steps.data.metadata import upright, without_metadata
+from simclr_steps.data.pillow_modes import bands, picture_mode
 from simclr_steps.data.readable import File, UnreadableError
 from simclr_steps.settings.image_format import Dtype, Reading
 from simclr_steps.settings.sizes import Size
@@ -27,7 +29,6 @@ from simclr_steps.settings.sizes import Size
 Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-_BANDS = ("L", "RGB", "RGBA", "CMYK")  # modes of Pillow whose bands are channels
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Decoded:
     values: npt.NDArray[Any]
     dtype: Dtype  # of the values in the file
     kept: float  # share of the file's pixels that did not fall off
+    conversions: frozenset[str] = frozenset()  # see simclr_steps.data.conversions
 
 
 def decode(file: File, reading: Reading) -> Decoded | str:
@@ -52,8 +54,9 @@ def decode(file: File, reading: Reading) -> Decoded | str:
     become white. Types other than uint8, uint16 and float32 are unreadable, as are values that are NaN or infinite, and
     images so large that Pillow takes them for a decompression bomb.
     """
-    with quietly():
-        return _decode(file, reading)
+    with quietly(), noting() as conversions:
+        image = _decode(file, reading)
+    return image if isinstance(image, str) else replace(image, conversions=frozenset(conversions))
 
 
 @contextmanager
@@ -172,13 +175,6 @@ def _whole(path: Path, reading: Reading) -> Values:
     return bands(whole)
 
 
-def bands(whole: Image.Image) -> Values:
-    """Return the channels of an image of 8 bits as they are, or raise UnreadableError where it has none."""
-    if whole.mode not in _BANDS:
-        raise UnreadableError(f"its pixels have the mode {whole.mode} of Pillow, which has no channels to tell apart")
-    return np.asarray(whole, dtype=np.uint8).reshape(whole.height, whole.width, -1)
-
-
 def _joined(paths: Sequence[Path], reading: Reading) -> Values:
     """Return the channels of an image that has a file for each."""
     return join(paths, [_whole(path, of_one_channel(reading)) for path in paths], reading)
@@ -286,13 +282,3 @@ def _padded(values: npt.NDArray[Any], size: Size) -> npt.NDArray[Any]:
     top, left = ((large - small) // 2 for large, small in zip(size, values.shape, strict=False))
     whole[top : top + values.shape[0], left : left + values.shape[1]] = values
     return whole
-
-
-def picture_mode(image: Image.Image, reading: Reading) -> Image.Image:
-    """Return an image of 8 bits in mode L or RGB, on white where it is transparent."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        raise UnreadableError(f"its pixels have the mode {image.mode} of Pillow: save it as TIFF")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("L" if reading.channels == 1 else "RGB")

@@ -14,8 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from simclr_steps.data.boxes import Box, part_named
 from simclr_steps.data.gathered import read_features, read_table
+from simclr_steps.data.image_tables import OF_CHANNEL
 from simclr_steps.data.packed import Pixels, read_images, read_packed
+from simclr_steps.data.readable import File
 from simclr_steps.files import read_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import array_of
@@ -32,7 +35,8 @@ class FeatureTable:
     path: Path
     encoder_hash: str  # SHA-256 of the encoder's file
     names: Sequence[str]  # of the images
-    images: Path | None = None  # the folder that names are relative to, of features that embed wrote
+    images: Path | None = None  # the folder that paths are relative to, of features that embed wrote
+    of_channels: pa.Table | None = None  # the paths of each image's channels, where these have a file each
     split: str | None = None  # of features that gather wrote
     pixel_hash: str | None = None  # of the packed images that these are of
     rows: npt.NDArray[np.int64] | None = None  # of the images in their array
@@ -84,6 +88,15 @@ class FeatureTable:
         if self.split is not None and read_packed(data).pixel_hash != self.pixel_hash:
             raise UserError(f"{self.path} was computed from data other than {data}: give the data of its data set")
 
+    def piece(self, row: int) -> tuple[File, Box] | None:
+        """Return the file of an image, or those of its channels, and which part it is; None of packed images."""
+        if self.images is None:
+            return None
+        name, box = part_named(self.names[row])
+        if self.of_channels is None:
+            return self.images / name, box
+        return tuple(self.images / str(column[row]) for column in self.of_channels.columns), box
+
     def packed_image(self, data: Path, row: int) -> Pixels | None:
         """Return the packed image of a row, None where the features are not of packed images."""
         if self.split is None or self.rows is None:
@@ -126,11 +139,18 @@ def _of_embed(path: Path) -> FeatureTable:
     try:
         file = pq.ParquetFile(path)
         facts: dict[str, Any] = json.loads((file.metadata.metadata or {})[b"simclr"])
+        channels = [name for name in file.schema_arrow.names if name.startswith(OF_CHANNEL)]
         names = file.read(["path"]).column(0).to_pylist()
         if absent := [row for row, name in enumerate(names) if not isinstance(name, str)]:
             raise UserError(f"{path} has no path in row {absent[0]}: give a table that embed wrote")
         images = Path(facts["images"])
-        return FeatureTable(path, facts["encoder_hash"], names, images.parent if images.is_file() else images)
+        return FeatureTable(
+            path=path,
+            encoder_hash=facts["encoder_hash"],
+            names=names,
+            images=images.parent if images.is_file() else images,
+            of_channels=file.read(channels) if channels else None,
+        )
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is damaged or no Parquet file ({error}): give a table that embed wrote") from error
     except (KeyError, ValueError, IndexError, TypeError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simclr_steps.data.alike import check_alike, shown
+from simclr_steps.data.alike import check_alike
 from simclr_steps.data.array_listing import list_arrays
 from simclr_steps.data.boxes import Box
 from simclr_steps.data.decoding import Decoded, decode, reason_of
@@ -20,6 +20,7 @@ from simclr_steps.data.folder_listing import find, listing_of, path_of
 from simclr_steps.data.image_tables import OF_CHANNEL, read_lines
 from simclr_steps.data.listing import Listing
 from simclr_steps.data.pieces import cutting_of, decode_piece, reading_of
+from simclr_steps.data.readable import shown
 from simclr_steps.data.stored_arrays import open_arrays
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.datasets import ArraysDataset, FolderDataset, count_and_names

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from simclr_steps.data.alike import check_alike, first_readable, shown
+from simclr_steps.data.alike import check_alike, first_readable
 from simclr_steps.data.boxes import NOWHERE
+from simclr_steps.data.conversions import Conversions
 from simclr_steps.data.cut_images import list_cut
 from simclr_steps.data.decoding import Decoded, decode
 from simclr_steps.data.decoding_processes import decode_all
@@ -19,7 +20,7 @@ from simclr_steps.data.listing import Listing
 from simclr_steps.data.measured_files import tell_order_of_channels
 from simclr_steps.data.packed_writer import ImageSource, chunk_length
 from simclr_steps.data.pieces import Cutting, Piece, cutting_of, decode_piece, decode_pieces, reading_of
-from simclr_steps.data.readable import File
+from simclr_steps.data.readable import File, shown
 from simclr_steps.data.scaling import Values, too_large
 from simclr_steps.data.skipped import report_skipped
 from simclr_steps.data.splits import Rows
@@ -53,7 +54,7 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
     tell_order_of_channels(pieces.of(0)[0], reading)
 
     def read(rows: Rows) -> Iterator[tuple[Rows, Values]]:
-        off, skipped = 0.0, 0
+        off, skipped, conversions = 0.0, 0, Conversions()
         said: tuple[File, str] | None = None
         wanted = map(pieces.of, rows.tolist())
         if cutting:
@@ -80,8 +81,10 @@ def read_folder(dataset: FolderDataset, workers: int) -> ImageSource:
                     check_alike(path, image, first)
                     readable.append((row, image.values))
                     off += 1 - image.kept
+                    conversions.add(path, image.conversions)
             if readable:
                 yield np.array([row for row, _ in readable]), np.stack([values for _, values in readable])
+        conversions.report()
         if off > _NOTHING * len(rows):
             log.info(
                 "%.1f %% of the pixels fall off at the images' edges: `fit: pad` keeps them", 100 * off / len(rows)

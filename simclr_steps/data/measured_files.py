@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from simclr_steps.data.channel_names import places_of
+from simclr_steps.data.conversions import TO_COLOR, TO_GRAY, TO_WHITE, note
 from simclr_steps.data.metadata import orientation, turned
 from simclr_steps.data.readable import File, UnreadableError, check_size, check_type
 from simclr_steps.data.stored_arrays import read_header
@@ -213,12 +214,14 @@ def _native(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def as_picture(values: Values, reading: Reading, *, has_alpha: bool) -> Values:
-    """Return gray values or colors as those that are wanted, on white where they are transparent."""
+    """Return gray values or colors as those that are wanted, on white where they are transparent; this is noted."""
     if has_alpha:
         values = _on_white(values)
     if reading.channels == 3 and values.shape[2] == 1:
+        note(TO_COLOR)
         return values.repeat(3, axis=2)
     if reading.channels == 1 and values.shape[2] == len(_WEIGHTS):
+        note(TO_GRAY)
         gray = values @ np.array(_WEIGHTS)
         return np.asarray((np.rint(gray) if values.dtype.kind == "u" else gray).astype(values.dtype))[..., None]
     return values
@@ -229,5 +232,7 @@ def _on_white(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if values.dtype.kind != "u":
         raise UnreadableError(f"its values are {values.dtype.name} with an alpha channel: save it without that channel")
     largest = np.iinfo(values.dtype).max
+    if (values[..., -1] < largest).any():
+        note(TO_WHITE)
     opaque = values[..., -1:] / largest
     return np.asarray(np.rint(values[..., :-1] * opaque + largest * (1 - opaque)).astype(values.dtype))

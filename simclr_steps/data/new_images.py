@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from simclr_steps.data.boxes import NOWHERE, box_columns
+from simclr_steps.data.conversions import Conversions
 from simclr_steps.data.cut_images import check_boxes, read_sizes
 from simclr_steps.data.decoding import Decoded
 from simclr_steps.data.decoding_processes import decode_all
@@ -37,7 +38,8 @@ _FILES_PER_WORKER = 64  # fewer are decoded before one more process has started
 class Batch:
     """Some images: `columns` tell where each is, [B] by name, and `images` are their packed values, [B, H, W, C].
 
-    The column path names each image. Of boxes, parent, x, y, width and height say which part of which file it is.
+    The column path names each image. Where its channels have a file each, path.NAME is that of each channel. Of boxes,
+    parent, x, y, width and height say which part of which file it is.
     """
 
     columns: dict[str, Sequence[str]]
@@ -72,7 +74,7 @@ class NewImages:
         self._base = images.parent if images.is_file() else images
         self._files = _listed(images, form)
         tell_order_of_channels(path_of(self._base, self._files[0]), form)
-        self._seen = SeenValues(form)
+        self._seen, self._conversions = SeenValues(form), Conversions()
         self.blank = np.empty((0, *form.size, form.channels), dtype=form.packed_dtype)  # a batch of no images
         self.skipped: list[str] = []  # names of those that were not readable
         self.progress = Progress(doing, len(self._files))
@@ -86,8 +88,8 @@ class NewImages:
             At once, when a box lies outside its file; at the end, when no image was readable.
         """
         workers = min(workers or len(os.sched_getaffinity(0)), 1 + len(self._files) // _FILES_PER_WORKER)
-        images = (self._counted(image) for image in self._decoded(workers))
-        decoded, first_reason = zip(self._files, images, strict=True), ""
+        images = zip(self._files, self._decoded(workers), strict=True)
+        decoded, first_reason = ((file, self._counted(file, image)) for file, image in images), ""
         while part := list(islice(decoded, size)):
             readable = []
             for file, image in part:
@@ -100,7 +102,7 @@ class NewImages:
                     readable.append((file, image))
             if readable:
                 stacked = np.stack([image for _, image in readable], dtype=self._form.packed_dtype)
-                yield Batch(_columns([file for file, _ in readable]), stacked)
+                yield Batch(_columns([file for file, _ in readable], self._form), stacked)
         if len(self.skipped) == len(self._files):
             raise UserError(
                 f"--images: none of the {len(self._files)} images in {self._images} is readable, the first of them "
@@ -108,8 +110,9 @@ class NewImages:
             )
 
     def report(self, what: str, out: Path) -> None:
-        """Say at the end what was made of how many images, which values they had, and how many were skipped."""
+        """Say at the end what was made of how many images, what these were like, and how many were skipped."""
         log.info("%s each of %d images: %s", what, len(self._files) - len(self.skipped), out)
+        self._conversions.report()
         self._seen.report_new()
         if self.skipped:
             log.warning(
@@ -126,11 +129,12 @@ class NewImages:
         boxes = (file.box or NOWHERE for file in self._files)
         return decode_pieces(zip(paths, boxes, strict=True), cutting, workers)
 
-    def _counted(self, image: Decoded | str) -> Pixels | str:
-        """Return an image as `as_packed` does, with its values counted if it is readable."""
+    def _counted(self, file: ImageFile, image: Decoded | str) -> Pixels | str:
+        """Return an image as `as_packed` does, counted with its values if it is readable."""
         packed = as_packed(image, self._form)
         if isinstance(image, Decoded) and not isinstance(packed, str):
             self._seen.add(image.values[None])
+            self._conversions.add(path_of(self._base, file), image.conversions)
         return packed
 
 
@@ -148,6 +152,9 @@ def _listed(images: Path, form: ImageFormat) -> list[ImageFile]:
     return [ImageFile(name, "", "unlabeled") for name in find_images(images)]
 
 
-def _columns(files: Sequence[ImageFile]) -> dict[str, Sequence[str]]:
+def _columns(files: Sequence[ImageFile], form: ImageFormat) -> dict[str, Sequence[str]]:
     names: dict[str, Sequence[str]] = {"path": [file.title for file in files]}
+    if files[0].of_channels:
+        of_each = zip(*(file.of_channels for file in files), strict=True)
+        names |= {f"{OF_CHANNEL}{name}": paths for name, paths in zip(form.channel_names or [], of_each, strict=True)}
     return {**names, **columns_of(files)} if files[0].box else names

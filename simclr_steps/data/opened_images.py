@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from simclr_steps.data.decoding import Decoded, bands, picture_mode, quietly, reason_of, resized, small_picture
+from simclr_steps.data.decoding import Decoded, quietly, reason_of, resized, small_picture
 from simclr_steps.data.measured_files import as_picture
 from simclr_steps.data.metadata import upright
+from simclr_steps.data.pillow_modes import bands, picture_mode
 from simclr_steps.data.readable import check_type
 from simclr_steps.settings.image_format import Reading
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from simclr_steps.data.boxes import Box
+from simclr_steps.data.conversions import noting
 from simclr_steps.data.decoding import (
     Decoded,
     check_regular,
@@ -122,7 +123,9 @@ def _open(path: Path, reading: Reading, level: int) -> Regions:
         return TiffRegions(path, reading, level)
     if level:
         raise UnreadableError(f"it has no levels, and `tiles.level` is {level}: set it to 0, or save it as TIFF")
-    return WholeImage(read_whole(path, reading))
+    with noting() as conversions:
+        values = read_whole(path, reading)
+    return WholeImage(values, conversions)
 
 
 class _LastOpened:
@@ -158,8 +161,9 @@ def decode_piece(file: File, box: Box, cutting: Cutting) -> Decoded | str:
     """Decode a part of an image, or return the reason why it cannot be read."""
     try:
         check_size((box.height, box.width), 1)
-        with quietly():
-            return resized(_LAST.open(file, cutting).read(box), cutting.reading, cutting.nodata)
+        with quietly(), noting() as conversions:
+            image = resized(_LAST.open(file, cutting).read(box), cutting.reading, cutting.nodata)
+        return replace(image, conversions=frozenset(conversions))
     except Exception as error:  # a damaged file can make a decoder fail in any way
         return reason_of(error, file)
 

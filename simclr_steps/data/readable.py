@@ -15,6 +15,11 @@ from simclr_steps.settings.image_format import ANY_TYPE, TYPES
 File = Path | tuple[Path, ...]  # an image in one file, or one in a file for each channel
 
 
+def shown(file: File) -> Path:
+    """Return the path that stands for an image in a message."""
+    return file if isinstance(file, Path) else file[0]
+
+
 class UnreadableError(ValueError):
     """Why an image is not read, as the end of a sentence about its file."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simclr_steps.data.boxes import Box
+from simclr_steps.data.conversions import note
 from simclr_steps.settings.sizes import Size
 
 Values = npt.NDArray[Any]  # [h, w, C] of uint8, uint16 or float32
@@ -28,15 +29,16 @@ class Regions(Protocol):
 
 
 class WholeImage:
-    """An image whose file has no parts to read, so that it is in memory."""
+    """An image whose file has no parts to read, so that it is in memory; `conversions` were noted when it was read."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, conversions: Iterable[str] = ()) -> None:
         height, width = values.shape[:2]
         self.size = (height, width)
-        self._values = values
+        self._values, self._conversions = values, conversions
 
     def read(self, box: Box) -> Values:
         """Return the values of a part, [h, w, C]."""
+        note(*self._conversions)
         return box.of(self._values)
 
     def close(self) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from simclr_steps.data.alike import shown
-from simclr_steps.data.readable import File
+from simclr_steps.data.readable import File, shown
 from simclr_steps.machine.logs import log
 
 _NAMED = 5  # images in the log

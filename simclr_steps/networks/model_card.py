@@ -11,8 +11,15 @@ from simclr_steps.files import checksum, read_json
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, counted_channels
+from simclr_steps.settings.written import listed
 
 _FIRST = "library_name: timm"
+_CLASSES = 20  # that are listed
+_NAMED_BY = {
+    "folder": "as its folders or its table name them",
+    "arrays": "as its arrays or the config name them",
+}
+_PUBLISHERS = {"torchvision": "torchvision", "digits": "scikit-learn"}
 _PROBES = (("probe", "linear probe"), ("probe_on_views", "linear probe, trained on views"))
 
 
@@ -24,7 +31,7 @@ def model_card(network: Encoder | Classifier, encoder: Path, weights: Path) -> s
     architecture, run = network.architecture, encoder.parent.parent
     sections = {
         "Use": _use(network),
-        "Data": _data(architecture, run),
+        "Data": _data(architecture, encoder, run),
         "Protocol": _of_classifier(network, encoder) if isinstance(network, Classifier) else _protocol(encoder, run),
         "Accuracy": _accuracies(run),
         "License": _license(architecture),
@@ -70,7 +77,7 @@ def _use(network: Encoder | Classifier) -> str:
     )
 
 
-def _data(architecture: Architecture, run: Path) -> str:
+def _data(architecture: Architecture, encoder: Path, run: Path) -> str:
     form = architecture.trained_on
     names = f", {json.dumps(form.channel_names, ensure_ascii=False)}" if form.channel_names else ""
     ranges = ", ".join(f"{low:g} to {high:g}" for low, high in form.value_range)
@@ -81,9 +88,37 @@ def _data(architecture: Architecture, run: Path) -> str:
     if form.mean:
         mean, std = (", ".join(f"{value:.4f}" for value in values) for values in (form.mean, form.std))
         lines.append(f"On this scale their mean is {mean} and their standard deviation {std}.")
-    if trained := _beside(run / "pretrain" / "run.json"):
+    trained = _beside(run / "pretrain" / "run.json")
+    if trained:
         lines.append(f"Hash of the images: `{trained['data_hash']}`.")
+    finetuned = _beside(encoder.parent / "metrics.json") or {}
+    if (record := trained or finetuned.get("run")) and (origin := _origin(encoder, record["data_hash"])):
+        lines.append(origin)
     return "\n".join(lines)
+
+
+def _origin(encoder: Path, data_hash: str) -> str | None:
+    """Return where the images and labels of an encoder in a folder of results came from.
+
+    None where the data set of this hash is no longer beside the results. The path of a user's own images is private.
+    """
+    file = encoder.absolute()
+    for results in (folder for folder in file.parents if folder.name == "results"):
+        name = file.relative_to(results).parts[0]
+        found = _beside(results.parent / "resources" / name / "dataset.json")
+        if found and data_hash in (found["pixel_hash"], found["content_hash"]):
+            source, splits = found["source"], found["splits"]
+            images, labeled = splits["train"]["images"] + splits["unlabeled"]["images"], splits["train"]["labeled"]
+            if publisher := _PUBLISHERS.get(source["source"]):
+                begin, named = f"{source['name']} of {publisher}", f"as {publisher} names them"
+            else:
+                begin, named = f"`{Path(source['path']).name}`", _NAMED_BY[source["source"]]
+            classes = f"; classes, {named}: {listed(found['classes'], _CLASSES)}"
+            return (
+                f"The data set `{name}` is from {begin}: {images:,} images to train on, {labeled:,} of them with a "
+                f"label{classes if found['classes'] else ''}."
+            )
+    return None
 
 
 def _protocol(encoder: Path, run: Path) -> str:

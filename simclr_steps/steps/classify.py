@@ -22,8 +22,9 @@ def classify(model: Path, *, trust: str | None = None, images: Path, out: Path, 
     texts, probability, that of the class, and probability_<class> for each class (in .npz together the array
     probabilities), float32, and for the facts: the model, its classes and temperature, the unreadable images, which
     have no row, and the run record. `images` is a folder or a CSV file, as data/new_images.py reads them; for boxes,
-    five more columns say where each one lies, in pixels of the whole file. Images are resized and scaled as prepare did
-    it with those that the model was trained on, so that its predictions are those of the workflow.
+    five more columns say where each one lies, in pixels of the whole file, and where each channel has a file, a column
+    path.<channel> names it. Images are resized and scaled as prepare did it with those that the model was trained on,
+    so that its predictions are those of the workflow.
 
     Raises
     ------

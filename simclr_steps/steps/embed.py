@@ -19,8 +19,8 @@ def embed(encoder: Path, *, trust: str | None = None, images: Path, out: Path, h
     `out` ends in .parquet, .csv or .npz, and data/table_files.py tells what that means for the columns path, a text,
     and features, D float32, and for the facts: the encoder, the unreadable images, which have no row, and the run
     record. `images` is a folder or a CSV file, as data/new_images.py reads them; for boxes, five more columns say where
-    each one lies, in pixels of the whole file. Images are resized and scaled as prepare did it with those that the
-    encoder was trained on.
+    each one lies, in pixels of the whole file, and where each channel has a file, a column path.<channel> names it.
+    Images are resized and scaled as prepare did it with those that the encoder was trained on.
 
     Raises
     ------

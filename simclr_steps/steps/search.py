@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from simclr_steps.data.boxes import NOWHERE, part_named
+from simclr_steps.data.boxes import NOWHERE
 from simclr_steps.data.decoding import Decoded, decode
 from simclr_steps.data.feature_tables import FeatureTable, feature_tables
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.pieces import Cutting, decode_piece
+from simclr_steps.data.readable import File
 from simclr_steps.data.scaling import as_packed
 from simclr_steps.data.splits import Rows
 from simclr_steps.data.table_files import check_table, whole_table
@@ -175,16 +176,14 @@ def _page(queries: Sequence[Path], hits: Sequence[Sequence[_Hit]], data: Path | 
 
 def _image_of(hit: _Hit, data: Path | None, form: ImageFormat) -> Pixels | None:
     """Return an image as it was packed, None where it is not there to be shown."""
-    if hit.table.images is not None:
-        name, box = part_named(hit.path)
-        if box == NOWHERE:
-            return _from_file(hit.table.images / name, form)
-        return _shown(decode_piece(hit.table.images / name, box, Cutting(form)), form)
+    if piece := hit.table.piece(hit.row):
+        file, box = piece
+        return _from_file(file, form) if box == NOWHERE else _shown(decode_piece(file, box, Cutting(form)), form)
     return hit.table.packed_image(data, hit.row) if data else None
 
 
-def _from_file(path: Path, form: ImageFormat) -> Pixels | None:
-    return _shown(decode(path, form), form)
+def _from_file(file: File, form: ImageFormat) -> Pixels | None:
+    return _shown(decode(file, form), form)
 
 
 def _shown(decoded: Decoded | str, form: ImageFormat) -> Pixels | None:

@@ -56,6 +56,14 @@ def test_files_and_what_they_hold_have_the_features_that_embed_writes(
         np.testing.assert_allclose(encoder.network(prepared), expected, atol=1e-6)
 
 
+def test_that_colors_are_made_gray_is_said_once(
+    write_encoder: WriteEncoder, pictures: list[Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        embed_images(load_encoder(write_encoder(), device="cpu"), pictures)
+    assert caplog.messages == [f"colors were made gray in 3 of 3 images, such as {pictures[0]}"]
+
+
 def test_digits_without_a_channel_axis_have_the_features_of_the_packed_ones(write_encoder: WriteEncoder) -> None:
     encoder, images = load_encoder(write_encoder(), device="cpu"), digits(7)[0]
     expected, _ = compute_features(load_network(write_encoder()), images, torch.device("cpu"))

@@ -128,6 +128,24 @@ def test_the_log_says_which_share_of_the_pixels_falls_off(tmp_path: Path, caplog
     assert "fall off" not in caplog.text and padded.shape == (3, 12, 20, 3)
 
 
+@pytest.mark.usefixtures("in_processes_at_once")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_log_says_how_many_images_were_made_gray(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: int
+) -> None:
+    for name, mode in (("a.jpg", "RGB"), ("b.jpg", "L"), ("c.png", "RGB"), ("d.png", "L")):
+        Image.new(mode, (9, 9)).save(tmp_path / name)
+    tifffile.imwrite(tmp_path / "e.tif", np.zeros((9, 9, 3), dtype=np.uint8), photometric="rgb")
+    said = f"colors were made gray in 3 of 5 images, such as {tmp_path / 'a.jpg'}"
+    with caplog.at_level(logging.INFO):
+        list(read_folder(block(tmp_path, channels=1), workers).read(np.arange(5)))
+        assert caplog.messages.count(said) == 1 and "repeated" not in caplog.text
+        caplog.clear()
+        tiles = read_folder(block(tmp_path, channels=1, image_size=4, tiles={"size": 4}), workers)
+        list(tiles.read(np.arange(len(tiles.names))))
+    assert len(tiles.names) == 5 * 4 and caplog.messages.count(said) == 1
+
+
 def test_an_image_whose_values_are_too_large_for_a_range_is_unreadable(tmp_path: Path) -> None:
     folder = tmp_path / "stripes"
     folder.mkdir()

@@ -27,6 +27,30 @@ def test_batches_hold_readable_images_in_order_and_the_others_are_listed(tmp_pat
     assert found.skipped == ["2.png"] and found.blank.shape == (0, 4, 4, 3)
 
 
+def test_files_are_read_no_earlier_than_their_batch_is_taken(tmp_path: Path) -> None:
+    for number in range(6):
+        Image.new("RGB", (6, 5), (number, 0, 0)).save(tmp_path / f"{number}.png")
+    found = NewImages(tmp_path, FORM, "read")
+    batches = found.batches(2, workers=1)
+    assert next(batches).columns["path"] == ["0.png", "1.png"]
+    Image.new("RGB", (6, 5), (90, 0, 0)).save(tmp_path / "2.png")  # what is read later is seen
+    assert next(batches).images[:, 0, 0, 0].tolist() == [90, 3]
+
+
+def test_what_reading_changes_about_them_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, mode in (("a.png", "RGB"), ("b.png", "L"), ("c.png", "RGBA"), ("d.jpg", "CMYK"), ("e.png", "L")):
+        Image.new(mode, (6, 5)).save(tmp_path / name)
+    found = NewImages(tmp_path, FORM, "read")
+    list(found.batches(2, workers=1))
+    with caplog.at_level("INFO"):
+        found.report("row for", tmp_path / "out.csv")
+    assert caplog.messages[1:] == [
+        f"CMYK was made RGB without its color profile in 1 of 5 images, such as {tmp_path / 'd.jpg'}",
+        f"gray values were repeated as red, green and blue in 2 of 5 images, such as {tmp_path / 'b.png'}",
+        f"transparent parts were made white in 1 of 5 images, such as {tmp_path / 'c.png'}",
+    ]
+
+
 def test_if_none_is_readable_the_first_reason_is_told(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"damaged")

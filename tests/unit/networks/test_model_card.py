@@ -73,6 +73,34 @@ def test_it_tells_the_training_the_accuracies_and_the_checksums(write_encoder: W
         assert said in card
 
 
+def test_it_tells_where_images_and_labels_came_from_unless_they_have_changed(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    run, data = tmp_path / "results" / "cells" / "simclr" / "seed0", tmp_path / "resources" / "cells"
+    model, encoder = run / "finetune" / "own" / "model.safetensors", run / "encoder" / "encoder.safetensors"
+    for folder in (encoder.parent, model.parent, run / "pretrain", data):
+        folder.mkdir(parents=True)
+    write_encoder().rename(encoder)
+    write_encoder(classes=("cat", "dog"), name="model").rename(model)
+    write_json(run / "pretrain" / "run.json", {"data_hash": "pixels"})
+    write_json(model.parent / "metrics.json", {"init": "random", "run": {"data_hash": "content"}})
+    splits = {"train": {"images": 1100, "labeled": 90}, "unlabeled": {"images": 150, "labeled": 0}}
+    facts: dict[str, Any] = {"pixel_hash": "pixels", "content_hash": "content", "splits": splits}
+    own = {"source": {"source": "folder", "path": "/home/me/cells.csv"}, "classes": ["bright", "dim"]}
+    write_json(data / "dataset.json", {**facts, **own})
+    for file in (encoder, model):
+        assert (
+            "The data set `cells` is from `cells.csv`: 1,250 images to train on, 90 of them with a label; "
+            "classes, as its folders or its table name them: bright, dim.\n"
+        ) in card_of(file)
+        assert "/home/me" not in card_of(file)
+    known = {"source": {"source": "torchvision", "name": "STL10", "files": []}, "classes": ["car"]}
+    write_json(data / "dataset.json", {**facts, **known, "content_hash": "other"})
+    card = card_of(encoder)
+    assert "is from STL10 of torchvision: 1,250 images" in card and "as torchvision names them: car.\n" in card
+    assert "is from" not in card_of(model)
+
+
 def test_of_a_classifier_it_says_that_labels_trained_it(write_encoder: WriteEncoder, tmp_path: Path) -> None:
     model = write_encoder(classes=("cat", "dog"), name="model")
     assert "The backbone of a classifier of 2 classes" in card_of(model) and "no record beside it" in card_of(model)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from simclr_steps.data.new_images import Batch, NewImages
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.networks.encoders import load_classifier, save_network
@@ -106,6 +109,25 @@ def test_class_names_are_whole_in_every_kind_of_file_and_skipped_files_are_liste
     for told in facts:
         assert told["skipped"] == ["cut.png"] and told["classes"] == list(CLASSES)
         assert told["run"]["step"] == "classify" and told["temperature"] == 2.5
+
+
+def test_no_more_than_two_batches_are_in_memory_at_once(
+    photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[weakref.ref[Any]] = []
+    most = 0
+    whole = NewImages.batches
+
+    def watched(images: NewImages, size: int, workers: int | None) -> Iterator[Batch]:
+        nonlocal most
+        for batch in whole(images, 2, workers):
+            taken.append(weakref.ref(batch.images))
+            most = max(most, sum(one() is not None for one in taken))
+            yield batch
+
+    monkeypatch.setattr(NewImages, "batches", watched)
+    classify(model, images=photos, out=tmp_path / "classes.csv", hardware=CPU)
+    assert len(taken) == 7 and most <= 2  # the one that was classified last, and the next
 
 
 def test_mistakes_are_one_sentence_and_leave_an_earlier_table_alone(

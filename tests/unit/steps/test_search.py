@@ -157,3 +157,26 @@ def test_dim_images_of_many_channels_are_shown_in_named_colors_and_brightened(
     page = (tmp_path / "found.html").read_text(encoding="utf-8")
     assert "<p>DNA in red, ER in green</p>" in page and "<p>All images brightened alike.</p>" in page
     assert page.count("data:image/") == 5
+
+
+def test_an_image_with_a_file_for_each_channel_is_shown_as_one_file_with_all_would_be(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    form = of(2, height=8, width=8, channel_names=["DNA", "ER"], value_range=[(0, 255)] * 2)
+    model, lines = write_encoder(image_format=form), ["path.ER,path.DNA"]
+    for number, values in enumerate(np.random.default_rng(0).integers(0, 256, (3, 8, 8, 2), dtype=np.uint8)):
+        tifffile.imwrite(tmp_path / f"{number}.tif", values, planarconfig="contig", photometric="minisblack")
+        for name, plane in (("dna", values[..., 0]), ("er", values[..., 1])):
+            Image.fromarray(plane).save(tmp_path / f"{name}{number}.png")
+        lines.append(f"er{number}.png,dna{number}.png")
+    (tmp_path / "fields.csv").write_text("\n".join(lines))
+    embed(model, images=tmp_path / "fields.csv", out=tmp_path / "f.parquet", hardware=CPU)
+    table = pd.read_parquet(tmp_path / "f.parquet")
+    assert table["path"].tolist() == table["path.DNA"].tolist() == [f"dna{number}.png" for number in range(3)]
+    assert table["path.ER"].tolist() == [f"er{number}.png" for number in range(3)]
+    given: dict[str, Any] = {"features": tmp_path / "f.parquet", "image": [tmp_path / "2.tif"], "n": 3}
+    search(model, **given, out=tmp_path / "found.csv", hardware=CPU)
+    page = (tmp_path / "found.html").read_text(encoding="utf-8")
+    asked, first, *others = re.findall(r"data:image/[^\"]*", page)
+    assert pd.read_csv(tmp_path / "found.csv")["path"][0] == "dna2.png" and asked == first
+    assert len(others) == 2 and first not in others and "<p>DNA in red, ER in green</p>" in page
