@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import tifffile
 import yaml
 from PIL import Image
 
-from tests.integration.conftest import snakemake
+from tests.integration.conftest import REPOSITORY, snakemake
 
 FIELDS = {
     "DNA": "1-162hrhoe2.tif",
@@ -59,7 +60,7 @@ def write_config(folder: Path, tables: dict[str, str], metadata: list[str]) -> N
         "datasets": {name: {**block, "path": path} for name, path in tables.items()},
         "pretrains": {
             "simclr": {
-                **{"encoder": "resnet18", "stem": "imagenet", "epochs": 2, "global_batch_size": 64},
+                **{"encoder": "mine:without_batch_norm", "epochs": 2, "global_batch_size": 64},
                 "augmentation": {"preset": "microscopy", "brightness": 0.0, "contrast": 0.0},
             }
         },
@@ -75,6 +76,7 @@ def write_config(folder: Path, tables: dict[str, str], metadata: list[str]) -> N
 def test_an_offset_of_plates_is_found_in_one_command_and_a_further_column_reruns_only_what_shows_it(
     tables: dict[str, str], tmp_path: Path
 ) -> None:
+    shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
     write_config(tmp_path, tables, ["plate"])
     snakemake(tmp_path, "--configfile", "my.yaml", warm=True)
 

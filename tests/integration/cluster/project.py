@@ -40,7 +40,7 @@ sys.exit(main())
 
 PRETRAIN = {
     "encoder": "slow_encoder:slow_encoder",
-    "epochs": 100,  # of 6 steps each
+    "epochs": 60,  # of 6 steps each
     "global_batch_size": 32,
     "monitor_epochs": 0,
     "precision": "fp32",  # in which it is the same on one process and on two

@@ -1,4 +1,4 @@
-"""The jobs of a run are those that the profile describes, on all nodes, in the container, and together where asked."""
+"""The jobs of a run are those that the profile describes, in the container, and on two nodes together where asked."""
 
 from __future__ import annotations
 
@@ -21,21 +21,6 @@ RULES = ("prepare", "label", "pretrain", "select", "finetune", "predict_classifi
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 
-def test_four_runs_train_at_once_on_inputs_that_are_made_once(new_project: NewProject, cluster: Cluster) -> None:
-    seeds = list(range(4))
-    project = new_project(config(seeds), profile(contained=False, gpu=0))
-    project.slow(*seeds)
-    process = project.start("pretrain_all")
-    project.wait_for_steps(*seeds)
-    assert len(cluster.jobs("RUNNING")) == 4
-    assert {project.place(seed).node for seed in seeds} == set(NODES)
-    project.hurry(*seeds)
-    assert process.wait() == 0, project.said()
-    assert all(len(project.places(seed)) == 1 for seed in seeds)
-    assert [len(project.jobs(rule)) for rule in ("prepare", "pretrain")] == [1, 4]
-    assert project.said().count("localrule download:") == 1  # where Snakemake runs, as nodes often have no network
-
-
 @needs_image
 def test_jobs_get_what_the_profile_asks_for_and_run_in_the_container(new_project: NewProject, cluster: Cluster) -> None:
     demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
@@ -45,6 +30,7 @@ def test_jobs_get_what_the_profile_asks_for_and_run_in_the_container(new_project
     project = new_project(demo, profile(threads=PROFILE["set-threads"]))
     project.run("results/digits/simclr/seed0/finetune/pretrained/predictions.parquet")
 
+    assert project.said().count("localrule download:") == 1  # where Snakemake runs, as nodes often have no network
     for rule in RULES:
         (number,) = project.jobs(rule)
         job, asked = cluster.job(number), PROFILE["set-resources"].get(rule, {})

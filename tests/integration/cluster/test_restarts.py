@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cluster.project import Place, StartFrom, config
-from tests.integration.cluster.slurm import STOP_SECONDS, Cluster, wait_until
+from tests.integration.cluster.slurm import NODES, STOP_SECONDS, Cluster, wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -28,6 +28,8 @@ def test_a_training_goes_on_after_its_time_budget_a_time_limit_a_requeue_a_preem
     process = project.start("pretrain_all")
     project.wait_for_steps(*seeds)
     first = project.job(budgeted)
+    assert {project.job(seed) for seed in others} <= set(cluster.jobs("RUNNING"))
+    assert {project.place(seed).node for seed in seeds} == set(NODES)
     assert_gpus_are_not_shared([project.place(seed) for seed in seeds])
 
     leaves = project.place(others[0]).node

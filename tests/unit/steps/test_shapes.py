@@ -114,15 +114,15 @@ def wide_digits(write_packed: WritePacked) -> Path:
     return write_packed({split: stretched(*rows) for split, rows in parts.items()})
 
 
-@pytest.mark.slow(70)
+@pytest.mark.slow(10)
 def test_stretched_digits_are_told_apart_as_well_on_views_that_change_nothing(
     wide_digits: Path, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
-    encoder = write_encoder(encoder="resnet18", image_size=(8, 16))
+    encoder = write_encoder(encoder="tests.benchmarks.small_network:small_network", image_size=(8, 16))
     settings = EvaluationSettings(labels=[20], draws=1, augmentation=NOTHING)
     evaluate(settings, encoder=encoder, data=wide_digits, seed=0, out=tmp_path, hardware=CPU)
     linear = read_json(tmp_path / "linear.json")
-    assert linear["probe"]["test"] > 0.75
+    assert linear["probe"]["test"] > 0.7
     assert linear["probe_on_views"]["test"] == pytest.approx(linear["probe"]["test"], abs=0.01)
     accuracies = []
     for augmentation in (None, NOTHING):
@@ -130,7 +130,7 @@ def test_stretched_digits_are_told_apart_as_well_on_views_that_change_nothing(
         metrics = finetune(tmp_path / str(augmentation is None), encoder, wide_digits, block)
         accuracies.append(metrics["draws"][0]["test"]["accuracy"])
     assert accuracies[0] > 0.6
-    # Squashed views cost 30 points; the last digits of equal views, which each machine rounds its own way, up to 5.
+    # Squashed views cost 60 points; the last digits of equal views, which each machine rounds its own way, up to 5.
     assert accuracies[1] == pytest.approx(accuracies[0], abs=0.1)
 
 
