@@ -67,7 +67,7 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
         if not (name.startswith(prefix) and name.removeprefix(prefix) in wanted)
         and not (weights.are_ours and name.startswith("normalization."))  # which first_weights takes
     ]
-    where = f', below "{prefix}"' if prefix else ""
+    where = (f", within {weights.part}" if weights.part else "") + (f', below "{prefix}"' if prefix else "")
     log.info("starting from %s: %d of the backbone's %d tensors%s", path, len(used), len(wanted), where)
     if weights.others:
         log.warning(

@@ -7,13 +7,87 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.networks.weight_files import read_weights
-from tests.unit.networks.test_weights import as_old_zip_free, as_safetensors, as_torchvision
+from tests.unit.networks.test_weights import TIMM, as_old_zip_free, as_safetensors, as_torchvision, put
+
+
+def saved(path: Path, *within: str, **beside: object) -> dict[str, Tensor]:
+    """Write a network's state dict within parts of a file, and return it."""
+    state = timm.create_model(TIMM.removeprefix("timm:")).state_dict()
+    content: dict[str, object] = dict(state)
+    for name in reversed(within):
+        content = {name: content}
+    torch.save(content | beside, path)
+    return dict(state)
+
+
+def starts_from(path: Path, state: dict[str, Tensor]) -> bool:
+    """Return whether a backbone that starts from a file gets these weights."""
+    return all(torch.equal(tensor, state[name]) for name, tensor in put(path, TIMM).items())
+
+
+OPTIMIZER = {"state": {0: {"momentum": torch.zeros(3)}}}
+LOSS = {"center": torch.zeros(3)}
+
+
+@pytest.mark.parametrize("places", ["state_dict", "model state_dict", "model.module", "ema.module", "a.b.c.state_dict"])
+def test_the_only_network_of_a_file_is_found_at_any_depth(
+    tmp_path: Path, places: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "last.ckpt"
+    state = saved(path, *places.replace(" ", ".").split("."), optimizer=OPTIMIZER, loss=LOSS, step=torch.tensor(3))
+    assert starts_from(path, state)
+    assert "several networks" not in caplog.text
+    is_usual = "." not in places
+    assert read_weights(path).part == (None if is_usual else places)
+
+
+@pytest.mark.parametrize("part", ["state_dict", "model"])
+@pytest.mark.parametrize(
+    "other", ["state_dict_ema", "state_dict_ema.module", "ema.module", "model_ema.state_dict", "the top"]
+)
+def test_which_of_two_networks_in_a_file_is_used_is_told(
+    tmp_path: Path, part: str, other: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "last.ckpt"
+    one = saved(path)
+    average = () if other == "the top" else other.split(".")
+    saved(path, *average, **{part: one, "optimizer": OPTIMIZER, "loss": LOSS})
+    with caplog.at_level("INFO"):
+        assert starts_from(path, one)
+    assert f"tensors, within {part}" in caplog.text
+    told = f"{path} holds several networks: {part} is used, and not {other}: to use another, save it as a file of its"
+    assert told in caplog.text
+    assert read_weights(path).part == part and read_weights(path).others == (other,)
+
+
+def test_several_networks_in_no_usual_place_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    saved(path, "ema", "module", student=saved(path), loss=LOSS)
+    told = "holds no tensors by name: it has some within student, ema.module: save one of these as a file$"
+    with pytest.raises(UserError, match=told):
+        read_weights(path)
+
+
+def test_a_network_that_is_there_twice_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    state = saved(path)
+    torch.save({"ema": state, "model": state}, path)
+    assert read_weights(path).others == ()
+
+
+def test_a_file_that_is_within_itself_is_refused(tmp_path: Path) -> None:
+    endless: dict[str, object] = {"epoch": 1}
+    endless |= {"state_dict": endless, "ema": {"module": endless}}
+    torch.save(endless, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="holds no tensors by name: save a state_dict$"):
+        read_weights(tmp_path / "last.ckpt")
 
 
 class Code:

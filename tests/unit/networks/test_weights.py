@@ -164,31 +164,6 @@ def test_values_that_are_not_finite_and_other_shapes_are_told(tmp_path: Path) ->
         put(path)
 
 
-def test_tensors_beside_a_loss_are_found(tmp_path: Path) -> None:
-    network = torchvision.models.resnet18(weights=None)
-    path = tmp_path / "last.ckpt"
-    torch.save({"loss": torch.tensor(0.5), "state_dict": {"model": network.state_dict()}}, path)
-    assert torch.equal(put(path)["conv1.weight"], network.state_dict()["conv1.weight"])
-
-
-@pytest.mark.parametrize(("part", "other"), [("state_dict", "state_dict_ema"), ("model", "model_ema")])
-def test_which_of_two_networks_in_a_file_is_used_is_told(
-    tmp_path: Path, part: str, other: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    one, average = (torchvision.models.resnet18(weights=None) for _ in range(2))
-    path = tmp_path / "last.ckpt"
-    optimizer = {"state": {0: {"momentum": torch.zeros(3)}}}
-    loss = {"center": torch.zeros(3)}
-    torch.save({"optimizer": optimizer, "loss": loss, part: one.state_dict(), other: average.state_dict()}, path)
-    assert torch.equal(put(path)["conv1.weight"], one.conv1.weight)
-    told = f"{path} holds several networks: {part} is used, and not {other}: to use another, save it as a file of its"
-    assert told in caplog.text
-    caplog.clear()
-    torch.save({"optimizer": optimizer, "loss": loss, part: one.state_dict()}, path)
-    put(path)
-    assert "several networks" not in caplog.text
-
-
 def test_a_student_and_its_teacher_in_one_file_are_told_apart_by_the_user(tmp_path: Path) -> None:
     student, teacher = (torchvision.models.resnet18(weights=None) for _ in range(2))
     path = tmp_path / "last.ckpt"
@@ -220,11 +195,8 @@ def test_our_projection_head_that_is_built_like_the_backbone_is_no_second_networ
 
 def test_files_that_are_no_float_weights_are_told(tmp_path: Path) -> None:
     path, state = tmp_path / "weights.pth", torchvision.models.resnet18(weights=None).state_dict()
-    endless: dict[str, object] = {}
-    endless["state_dict"] = endless
     kernel = state["conv1.weight"]
     for content, told in (
-        (endless, "holds no tensors by name"),
         (state | {"conv1.weight": kernel.to(torch.complex64)}, "holds conv1.weight as no plain real numbers"),
         (state | {"conv1.weight": kernel.to_sparse()}, "holds conv1.weight as no plain real numbers"),
         (state | {"conv1.weight": kernel.to(torch.int8)}, "conv1.weight of .* is of torch.int8"),
