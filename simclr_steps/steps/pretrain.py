@@ -124,7 +124,7 @@ def pretrain(
         module = SimCLR(fitted, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers, state=state)
         history = History(module, from_start=True)
         candidates = Candidates(history, module.encoder, fitted.epochs, from_start=bool(first or end))
-        collapse = CollapseWarning(history, min(encoder.feature_size, len(rows)))
+        collapse = CollapseWarning(history, fitted, min(encoder.feature_size, len(rows)))
         told = {"seed": seed, **fitted.model_dump(mode="json")}
         own_logger = make_logger and partial(make_logger, name=str(out), version=folder.name)
         loggers = Loggers(history, folder, told, own_logger)
