@@ -56,3 +56,5 @@ def assert_results(
         ),
     ]
     assert [name for name in expected if not (run / name).stat().st_size] == []
+    for curves in ("pretrain/tensorboard", *(f"finetune/{name}/tensorboard/draw0" for name in finetunes)):
+        assert list((run / curves).glob("events.out.tfevents.*")), curves

@@ -175,7 +175,7 @@ _TABLE = (
             WEIGHTS,
             SEED,
             JUDGED_BY,
-            out("folder to write model.safetensors, metrics.json, history.csv and correct.npz to"),
+            out("folder to write model.safetensors, metrics.json, history.csv, correct.npz and tensorboard/ to"),
             WORK,
             GPUS,
             *SAVING,

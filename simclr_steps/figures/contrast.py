@@ -13,6 +13,7 @@ from simclr_steps.figures.thumbnails import Mix
 Packed = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 BRIGHTENED = "all images brightened alike"
+_BRIGHTENED_SENTENCE = "All images are brightened alike."
 
 _INNER = (0.5, 99.5)  # percentiles that become black and the most light
 _LEAST_RANGE = 0.25  # between the two, so that no image becomes more than 4 times as bright and noise stays dim
@@ -35,9 +36,9 @@ class Contrast:
         return np.rint(shares * largest).astype(images.dtype)
 
 
-def contrast_of_split(images: Packed, mix: Mix | None) -> Contrast | None:
-    """Return how all images of a split, [N, H, W, C], are stretched, by looking at some of them."""
-    if not len(images):
+def contrast_of_split(images: Packed, mix: Mix | None, *, is_photo: bool = False) -> Contrast | None:
+    """Return how all images of a split, [N, H, W, C], are stretched by a look at some of them; photos never are."""
+    if is_photo or not len(images):
         return None
     rows = np.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).astype(np.int64)
     step = int(np.ceil(np.sqrt(len(rows) * images[0].size / _MOST_VALUES)))
@@ -58,3 +59,8 @@ def contrast_for(images: Packed, mix: Mix | None) -> Contrast | None:
         return None
     upper = np.maximum(high, low + np.float32(_LEAST_RANGE))
     return Contrast(np.where(is_dim, low, np.float32(0)), np.where(is_dim, upper, np.float32(1)))
+
+
+def how_shown(channels: str, contrast: Contrast | None) -> list[str]:
+    """Return sentences on how images are shown: which of their `channels`, in words, and that they are brightened."""
+    return [*([f"Images show {channels}."] if channels else []), *([_BRIGHTENED_SENTENCE] if contrast else [])]

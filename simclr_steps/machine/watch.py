@@ -26,11 +26,16 @@ _LINE = re.compile(r"^([\d-]{10} ([\d:]{8})) \w+: (.*)$")
 _EPOCH = re.compile(r"(after )?epoch (\d+)/(\d+), (.*)")
 _LEFT = re.compile(r", (\d+ (?:h|min|s)(?: \d+ (?:min|s))?) left$")
 _DRAW = re.compile(r": draw (\d+) of (\d+): ")  # a fine-tuning trains once for each
+_SHOWN = {  # of a training's last epochs, where it was measured
+    "loss": ("loss", ".4f"),
+    "kNN": ("validate_knn_accuracy", ".1%"),
+    "hold-out accuracy": ("validate_accuracy", ".1%"),
+}
 _UNITS = {"h": 3600, "min": 60, "s": 1}  # as durations are written
 _BAR = 20  # characters
 _NO_PLAN = (
     "no table: {} is missing, or of another version; the next snakemake or simclr run in that folder writes it, if a "
-    "step has to run, unless the workflow is a module of another"
+    "step has to run"
 )
 
 
@@ -177,7 +182,7 @@ class _Step:
         return (int(found[1]), int(found[2])) if found else (1, 1)
 
     def _progress(self) -> str | None:
-        """Return the bar of a training, its last loss and kNN accuracy, and the time left."""
+        """Return the bar of a training, its last loss and accuracy, and the time left."""
         if not self._epoch:
             return None
         after, epoch, epochs, words = self._epoch.groups()
@@ -186,7 +191,7 @@ class _Step:
             done = max(done, round(float(rows[-1]["epoch"])))
             facts = [
                 f"{name} {float(values[-1]):{form}}"
-                for name, column, form in (("loss", "loss", ".4f"), ("kNN", "validate_knn_accuracy", ".1%"))
+                for name, (column, form) in _SHOWN.items()
                 if (values := [row[column] for row in rows if row.get(column)])
             ]
         if (draws := self._draws())[1] > 1:
@@ -199,11 +204,13 @@ class _Step:
 
     def _rows(self) -> list[dict[str, str]]:
         """Return the rows of a training's history but one that is half written; none where there is no such file."""
-        files = (self._folder / "work" / self._title).glob("*/csv/metrics.csv")
+        work = self._folder / "work" / self._title
+        of_draw = f"draw{self._draws()[0] - 1}"  # of a fine-tuning
+        files = [file for folder in ("*", f"*/{of_draw}") for file in work.glob(f"{folder}/csv/metrics.csv")]
         try:
             newest = max(files, key=lambda file: file.stat().st_mtime)
             whole, _, _ = newest.read_text(encoding="utf-8").rpartition("\n")
-        except (FileNotFoundError, ValueError):  # as of a fine-tuning
+        except (FileNotFoundError, ValueError):  # it has not ended an epoch
             return []
         return list(csv.DictReader(whole.splitlines()))
 

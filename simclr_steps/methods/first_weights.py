@@ -11,7 +11,8 @@ from simclr_steps.machine.logs import log
 from simclr_steps.networks.architecture import StartedFrom
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.published import Statistics, input_statistics
-from simclr_steps.networks.weights import Weights, check_file, put_into, read_weights
+from simclr_steps.networks.weight_files import Weights, check_file, read_weights
+from simclr_steps.networks.weights import put_into
 from simclr_steps.settings.image_format import counted_channels
 from simclr_steps.settings.pretrain import PretrainSettings
 

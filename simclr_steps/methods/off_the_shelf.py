@@ -14,7 +14,8 @@ from simclr_steps.networks.backbones import build_backbone
 from simclr_steps.networks.encoders import Encoder, load_encoder
 from simclr_steps.networks.published import input_size, published
 from simclr_steps.networks.timm_names import check_timm_name
-from simclr_steps.networks.weights import are_of, check_file, read_weights
+from simclr_steps.networks.weight_files import check_file, read_weights
+from simclr_steps.networks.weights import are_of
 from simclr_steps.settings.compared import OffTheShelf
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.network import ENCODERS

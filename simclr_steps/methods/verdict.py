@@ -55,7 +55,7 @@ def verdict(settings: FittedPretrain, rows: Sequence[_Row], *, features: int, im
     if collapsed := _collapsed_rank(last, min(features, images)):
         return f"{collapsed}: {_TRAIN_OTHERWISE}"
     gain = _gain(settings, last["loss"])
-    at_chance = _at_chance(settings, last["loss"]) if gain <= _NO_GAIN else None
+    at_chance = f"the final {_at_chance(settings, last['loss'])}" if gain <= _NO_GAIN else None
     if at_chance and _became_alike(first, last):
         alike = f"all images have the same projection (uniformity {last['validate_uniformity']:.3f})"
         return f"collapsed: {alike}, and {at_chance}: {_TRAIN_OTHERWISE}"
@@ -82,25 +82,30 @@ def _collapsed_rank(row: _Row, possible: int) -> str | None:
 
 
 class CollapseWarning(L.Callback):
-    """Warns once while it trains, when an effective rank first is that of a collapse; it must stand behind the history.
+    """Warns once while it trains that an encoder has collapsed; it must stand behind the history.
 
-    `possible` is the largest rank of the features of the judged images. An untrained network whose rank is as low is no
-    collapse, and neither is a loss at chance, from which every training begins.
+    That is when an effective rank first is that of a collapse. An untrained network whose rank is as low is no
+    collapse: one that stays so is told in the second half of the training, if the loss has stayed at chance as well.
+    `possible` is the largest rank of the features of the judged images.
     """
 
-    def __init__(self, history: History, possible: int) -> None:
-        self._history, self._possible = history, possible
+    def __init__(self, history: History, settings: FittedPretrain, possible: int) -> None:
+        self._history, self._settings, self._possible = history, settings, possible
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Warn if the epoch is the first one that collapsed, and not the last, after which the verdict tells."""
-        before, last = self._history.rows[:-1], self._history.rows[-1]
-        found = _collapsed_rank(last, self._possible)
-        if (
-            found
-            and last["epoch"] != trainer.max_epochs
-            and not any(_collapsed_rank(row, self._possible) for row in before)
-        ):
-            log.warning("warning: after epoch %d of %d, the encoder has %s", last["epoch"], trainer.max_epochs, found)
+        *before, last = self._history.rows
+        found, epochs = self._found(last), self._settings.epochs
+        if found and last["epoch"] != epochs and not any(map(self._found, before)):
+            log.warning("warning: after epoch %d of %d, the encoder has %s", last["epoch"], epochs, found)
+
+    def _found(self, row: _Row) -> str | None:
+        found = _collapsed_rank(row, self._possible)
+        if not found or not _collapsed_rank(self._history.rows[0], self._possible):
+            return found
+        if 2 * row["epoch"] < self._settings.epochs or _gain(self._settings, row["loss"]) > _NO_GAIN:
+            return None
+        return f"{found}, as before the first step, and the {_at_chance(self._settings, row['loss'])}"
 
 
 def _gain(settings: FittedPretrain, loss: float) -> float:
@@ -122,7 +127,7 @@ def _at_chance(settings: FittedPretrain, loss: float) -> str:
     relation = "is hardly lower than" if loss < chance else "is no lower than"
     if shown == of_chance:
         relation = "equals"
-    return f"the final loss, {shown}, {relation} that of chance, ln {others} = {of_chance}"
+    return f"loss, {shown}, {relation} that of chance, ln {others} = {of_chance}"
 
 
 def _became_alike(first: _Row, last: _Row) -> bool:

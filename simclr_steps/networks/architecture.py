@@ -29,7 +29,7 @@ class StartedFrom(BaseModel):
     source: str  # the address or the path of the file
     sha256: str
     license: str | None = None  # None where it is not known
-    part: str | None = None  # of the user's file, where it holds several networks
+    part: str | None = None  # of the user's file, where it holds several networks, or one in no usual place
 
 
 class Architecture(BaseModel):

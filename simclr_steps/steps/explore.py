@@ -23,7 +23,7 @@ from simclr_steps.evaluation.clusters import (
 )
 from simclr_steps.evaluation.doubtful_labels import mistakes_table
 from simclr_steps.evaluation.similar_rows import Similar, directions, similar
-from simclr_steps.figures.contrast import contrast_of_split
+from simclr_steps.figures.contrast import contrast_of_split, how_shown
 from simclr_steps.figures.file_links import link_to
 from simclr_steps.figures.picture_page import SIDE, Section, Strip, picture_page
 from simclr_steps.figures.thumbnails import thumbnails
@@ -272,13 +272,9 @@ def _pictures(
     row = known.table["row"].to_numpy(dtype=np.int64)[shown]
     mix = mix_of(settings.display, form, data.name)
     packed = {name: images for name in known.arrays if len(images := read_images(data, name))}
-    contrast = contrast_of_split(next(iter(packed.values())), mix) if packed and not form.is_photo else None
-    channels = in_words(legend_of(mix, form))
-    how = [f"Images show {channels}."] if channels else []
-    if contrast:
-        how.append("All images are brightened alike.")
+    contrast = contrast_of_split(next(iter(packed.values())), mix, is_photo=form.is_photo) if packed else None
     small = [np.empty((0, 1, 1, 3), dtype=np.uint8)]
     for place, name in zip(row, array, strict=True):
         image = packed[name][place : place + 1]
         small.append(thumbnails(contrast.stretched(image) if contrast else image, SIDE, mix))
-    return np.concatenate(small[1:] or small), how
+    return np.concatenate(small[1:] or small), how_shown(in_words(legend_of(mix, form)), contrast)

@@ -42,13 +42,15 @@ from simclr_steps.settings.judged import JudgedBy, splits_judged
 from simclr_steps.settings.labels import WholeGroups
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
+from simclr_steps.training.loggers import Loggers, publish
 from simclr_steps.training.published import kept, place_files
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
 _MODEL = "model.safetensors"
-_OWN = (_MODEL, "history.csv", "correct.npz", "metrics.json")  # of `out`, metrics.json last
+_CURVES = "tensorboard"
+_OWN = (_MODEL, "history.csv", "correct.npz", _CURVES, "metrics.json")  # of `out`, metrics.json last
 
 
 def finetune(
@@ -71,9 +73,9 @@ def finetune(
     `encoder` is the pretrained one, where the settings name no network. `weights` is what download_weights wrote, for
     `init: published`.
 
-    Writes into `out`: model.safetensors (the first draw's classifier), history.csv, metrics.json and correct.npz (which
-    images of the test split each draw's classifier is right about, or of the hold-out where that split is not read or
-    has no labels).
+    Writes into `out`: model.safetensors (the first draw's classifier), history.csv, tensorboard/ with a folder for each
+    draw, metrics.json and correct.npz (which images of the test split each draw's classifier is right about, or of the
+    hold-out where that split is not read or has no labels).
 
     Raises
     ------
@@ -185,12 +187,14 @@ def _train(
         )
     history = History(module)
     best = [BestEpoch(history, module)] if settings.keep == "best" else []
+    told = {"seed": seed[0], "draw": seed[1], **settings.model_dump(mode="json"), "epochs": module.epochs}
+    loggers = Loggers(history, _logged(folder, seed[1]), told)
     checkpoint = folder / f"draw{seed[1]}.ckpt"
     trainer = build_trainer(
         devices,
         precision=settings.precision,
         epochs=module.epochs,
-        callbacks=resumable(checkpoint, saving, number, history, *best),
+        callbacks=resumable(checkpoint, saving, number, history, *best, loggers),
     )
     frozen = hash_of_weights(network.backbone) if settings.freeze else None
     fit(trainer, module, checkpoint, if_memory_is_full=f"lower batch_size, which is {settings.batch_size}")
@@ -198,6 +202,11 @@ def _train(
         raise RuntimeError("the frozen backbone has changed")
     write_table(folder / f"draw{seed[1]}.history.csv", [{"draw": seed[1], **row} for row in history.rows])
     return module
+
+
+def _logged(folder: Path, draw: int) -> Path:
+    """Return the folder of what is logged of a draw's training."""
+    return folder / f"draw{draw}"
 
 
 def _judge(
@@ -271,6 +280,9 @@ def _write(
     shutil.copyfile(folder / _MODEL, published / _MODEL)
     tables = [read_table(folder / f"draw{draw}.history.csv") for draw in range(settings.draws)]
     write_table(published / "history.csv", [row for table in tables for row in table])
+    (published / _CURVES).mkdir()
+    for draw in range(settings.draws):
+        publish(_logged(folder, draw), published / _CURVES / f"draw{draw}")
     correct = [read_correct(folder / f"draw{draw}.correct.npz") for draw in range(settings.draws)]
     right = {key: mask for of_draw in correct for key, mask in of_draw.right.items()}
     write_correct(published / "correct.npz", Correct(right, correct[0].groups))

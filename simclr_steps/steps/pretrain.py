@@ -39,7 +39,7 @@ from simclr_steps.settings.pretrain import FittedPretrain, PretrainSettings
 from simclr_steps.training.compiled import Compiled
 from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images
-from simclr_steps.training.loggers import Loggers
+from simclr_steps.training.loggers import Loggers, publish
 from simclr_steps.training.published import kept, place_folder
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.sync_batch_norm import batch_norms
@@ -124,7 +124,7 @@ def pretrain(
         module = SimCLR(fitted, encoder, images, hold_out, monitor, seed=seed, workers=devices.workers, state=state)
         history = History(module, from_start=True)
         candidates = Candidates(history, module.encoder, fitted.epochs, from_start=bool(first or end))
-        collapse = CollapseWarning(history, min(encoder.feature_size, len(rows)))
+        collapse = CollapseWarning(history, fitted, min(encoder.feature_size, len(rows)))
         told = {"seed": seed, **fitted.model_dump(mode="json")}
         own_logger = make_logger and partial(make_logger, name=str(out), version=folder.name)
         loggers = Loggers(history, folder, told, own_logger)
@@ -152,7 +152,8 @@ def pretrain(
                 log.info("kept for `continue`: the optimizer's state, %s, %.1f MB", OPTIMIZER, size)
                 numbers = fitted.model_dump(include={"epochs", "global_batch_size"})
                 facts = {"verdict": found, "hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
-                _write(published, module.encoder, candidates, history, loggers, record, facts)
+                publish(folder, published / "tensorboard")
+                _write(published, module.encoder, candidates, history, record, facts)
     last = history.rows[-1]
     log.info("done: loss %.4f, %s images/s, written to %s", last["loss"], per_second(last["images_per_second"]), out)
 
@@ -184,7 +185,6 @@ def _write(
     encoder: Encoder,
     candidates: Candidates,
     history: History,
-    loggers: Loggers,
     record: Record,
     facts: dict[str, Any],
 ) -> None:
@@ -200,6 +200,5 @@ def _write(
         [{"file": name, **{column: row[column] for column in columns}} for name, row in rows.items()],
     )
     write_table(folder / "history.csv", history.rows)
-    loggers.publish(folder / "tensorboard")
     write_json(folder / "run.json", {**record.finish(), "architecture": architecture.model_dump(mode="json"), **facts})
     write_json(folder / CHECKSUMS, checksums(folder))

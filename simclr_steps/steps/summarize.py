@@ -190,6 +190,7 @@ def _mistakes(
             if title not in mistakes:
                 images = read_images(resources / dataset, run.run.judged_by)
                 channels = in_words(legend_of(mix, form))
-                contrast = None if form.is_photo else contrast_of_split(images, mix)  # the same for each of its panels
+                # The same for each of its panels.
+                contrast = contrast_of_split(images, mix, is_photo=form.is_photo)
                 mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels, contrast)
     return mistakes

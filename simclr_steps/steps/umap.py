@@ -29,7 +29,7 @@ from simclr_steps.evaluation.umap_layout import (
     neighbors_kept,
     own_votes,
 )
-from simclr_steps.figures.contrast import Contrast, contrast_of_split
+from simclr_steps.figures.contrast import Contrast, contrast_of_split, how_shown
 from simclr_steps.figures.map_page import IN_A_SHEET, MOST_INLINED, SHEETS, map_page
 from simclr_steps.figures.plots import save, sentence
 from simclr_steps.figures.points import Coloring, Points, quality_lines, shuffled
@@ -75,7 +75,8 @@ def umap(settings: UmapOfDataset, *, features: Sequence[Path], data: Path, out: 
     """
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)
-    mix = mix_of(settings.display, description.image_format, data.name)
+    form = description.image_format
+    mix = mix_of(settings.display, form, data.name)
     shown = shown_images(features, data, description)
     rows, labels = shown.table, shown.labels
     require_columns(settings.columns, map(str, rows), data.name)
@@ -85,7 +86,7 @@ def umap(settings: UmapOfDataset, *, features: Sequence[Path], data: Path, out: 
     rows = rows.iloc[drawn].reset_index(drop=True)
     quality: dict[str, Any] = {}
     layers: list[Points] = []
-    contrast = None if description.image_format.is_photo else contrast_of_split(next(iter(shown.arrays.values())), mix)
+    contrast = contrast_of_split(next(iter(shown.arrays.values())), mix, is_photo=form.is_photo)
     cluster = _clusters(shown.features(LAYERS[0], drawn), len(description.classes), settings.random_state)
     with whole_folder(out, _OWN) as folder:
         if len(drawn) < LEAST_ROWS:
@@ -114,9 +115,7 @@ def umap(settings: UmapOfDataset, *, features: Sequence[Path], data: Path, out: 
             tile, of_images = None, []
             if settings.pictures:
                 tile = thumbnails(shown.images(drawn[:1]), _TILE, mix).shape[1:3]
-                channels = in_words(legend_of(mix, description.image_format))
-                of_images = [f"Images show {channels}."] if channels else []
-                of_images += ["All images are brightened alike."] if contrast else []
+                of_images = how_shown(in_words(legend_of(mix, form)), contrast)
             colorings = _colorings(layers[0], cluster)
             title = [f"Map of {title[0]}", *title[1:]]
             page = map_page(title, layers, colorings, tile, images=images, of_images=of_images)

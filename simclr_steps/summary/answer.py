@@ -11,7 +11,6 @@ import pandas as pd
 
 from simclr_steps.summary.budgets import written
 from simclr_steps.summary.compared import Apart, apart, beside, budget_of, other_size, tuned
-from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import SERIES, Headline
 from simclr_steps.summary.intervals import interval
 from simclr_steps.summary.run_results import RunResults
@@ -173,6 +172,6 @@ def _of_features(runs: Sequence[RunResults]) -> Iterator[str]:
         mean = sum(kept) / len(kept)
         yield f"Neighbors: the UMAP plot keeps those of the features, trustworthiness {mean:.2f} (1 is best)."
     for run in runs[:1]:
-        if run.explored:
-            yield f"Clusters: {explored(run.explored)}"
+        if run.explored_in_words:
+            yield f"Clusters: {run.explored_in_words}"
     yield _UNMEASURED

@@ -10,8 +10,8 @@ from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES
 
 
-def explored(facts: dict[str, Any]) -> str:
-    """Return what explore.json tells."""
+def in_words(facts: dict[str, Any]) -> str:
+    """Return what explore.json tells. Raises KeyError where it tells too little, as one of another version may."""
     if facts["note"]:
         return str(facts["note"])
     found = facts["duplicates"]

@@ -27,7 +27,6 @@ from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.contents import contents
-from simclr_steps.summary.explored import explored
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline
 from simclr_steps.summary.leaderboard import Leaderboard, as_html
 from simclr_steps.summary.next_steps import NextStep
@@ -97,7 +96,6 @@ def page(
         "inline": _inline,
         "contents": contents,
         "protocol": protocol,
-        "explored": explored,
         "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(

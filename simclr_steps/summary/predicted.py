@@ -137,7 +137,7 @@ def _pictures(
     form = descriptions[dataset].image_format
     images = read_images(resources / dataset, array)
     mix = mix_of(settings.displays.get(dataset), form, dataset)
-    contrast = None if form.is_photo else contrast_of_split(images, mix)
+    contrast = contrast_of_split(images, mix, is_photo=form.is_photo)
     chosen = np.asarray(images[least["row"].to_numpy(dtype=np.int64)])
     small = thumbnails(contrast.stretched(chosen) if contrast else chosen, _SIDE, mix)
     channels = in_words(legend_of(mix, form))

@@ -15,7 +15,7 @@ from simclr_steps.settings.judged import splits_judged
 from simclr_steps.settings.runs import Run
 from simclr_steps.summary.captions import PICTURES
 from simclr_steps.summary.courses import course
-from simclr_steps.summary.explored import explored as describe_explored
+from simclr_steps.summary.explored import in_words
 from simclr_steps.summary.finetunings import read_finetuning
 from simclr_steps.summary.headline import SERIES
 from simclr_steps.summary.run_results import BALANCED, GROUPED, Picture, RunResults, groups_of, of_share
@@ -57,7 +57,7 @@ def read_run(
         if explored:
             collected.explored = collected.read("explore", folder / "explore" / "explore.json")
             if collected.explored:
-                describe_explored(collected.explored)  # of another version, it may tell too little
+                collected.explored_in_words = in_words(collected.explored)
             collected.explored_page = folder / "explore" / "explore.html"
         gallery = collected.read("galleries", folder / "galleries" / "run.json") or {}
         pictures = _pictures(folder, quality, gallery.get("channels", ""))

@@ -54,6 +54,7 @@ class RunResults:
     )  # by fine-tuning: of each draw, on the split that judges
     pictures: list[Picture] = field(default_factory=list)
     explored: dict[str, Any] | None = None  # what explore.json tells
+    explored_in_words: str = ""  # a sentence, empty where nothing was explored
     explored_page: Path | None = None
     choice: str = ""  # a sentence: which checkpoint was chosen, and why
     notes: list[str] = field(default_factory=list)  # sentences: what could not be measured

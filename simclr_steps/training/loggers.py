@@ -18,6 +18,7 @@ from simclr_steps.machine.logs import log
 from simclr_steps.training.history import History
 
 _TENSORBOARD, _CSV, _OWN = "TensorBoard", "CSV", "--logger"
+_TENSORBOARD_FOLDER = "tensorboard"
 Row = Mapping[str, Any]
 
 
@@ -47,7 +48,7 @@ class Loggers(L.Callback):
         own: Callable[[], Any] | None = None,
     ) -> None:
         self._history, self._hyperparameters, self._own = history, dict(hyperparameters), own
-        self._tensorboard, self._csv = folder / "tensorboard", folder / "csv"
+        self._tensorboard, self._csv = folder / _TENSORBOARD_FOLDER, folder / "csv"
         self._loggers: dict[str, Logger] = {}
         self._logged = 0
         self._open = ExitStack()
@@ -73,8 +74,7 @@ class Loggers(L.Callback):
                 logger.log_hyperparams(self._hyperparameters)
             if not trainer.global_step:
                 self._log(_OWN, rows)
-        with self._kept_up(_TENSORBOARD):
-            self._begin_tensorboard(rows)
+        self._begin_tensorboard(rows)
         with self._kept_up(_CSV):
             shutil.rmtree(self._csv, ignore_errors=True)
             self._loggers[_CSV] = CSVLogger(self._csv.parent, name="", version=self._csv.name)
@@ -82,25 +82,30 @@ class Loggers(L.Callback):
             self._log(_CSV, rows)
 
     def _begin_tensorboard(self, rows: Sequence[Row]) -> None:
-        """Write the existing rows at the times at which they would have been logged without a break."""
-        shutil.rmtree(self._tensorboard, ignore_errors=True)
-        logger = TensorBoardLogger(
-            self._tensorboard.parent, name="", version=self._tensorboard.name, default_hp_metric=False
-        )
-        self._loggers[_TENSORBOARD] = logger
-        for row in rows[:-1]:
-            at = time.time() - rows[-1]["seconds"] + row["seconds"]
-            for column, value in _metrics(row).items():
-                logger.experiment.add_scalar(column, value, row["step"], at)
-        for row in rows[-1:]:  # with metrics, as TensorBoard shows no hyperparameters without
-            logger.log_hyperparams(self._hyperparameters, _metrics(row), row["step"])
-        logger.save()
+        """Write the first rows, if there are any, at the times at which they would have been logged without a break."""
+        if not rows:
+            return
+        with self._kept_up(_TENSORBOARD):
+            shutil.rmtree(self._tensorboard, ignore_errors=True)
+            logger = TensorBoardLogger(
+                self._tensorboard.parent, name="", version=self._tensorboard.name, default_hp_metric=False
+            )
+            self._loggers[_TENSORBOARD] = logger
+            for row in rows[:-1]:
+                at = time.time() - rows[-1]["seconds"] + row["seconds"]
+                for column, value in _metrics(row).items():
+                    logger.experiment.add_scalar(column, value, row["step"], at)
+            # With metrics, as TensorBoard shows no hyperparameters without.
+            logger.log_hyperparams(self._hyperparameters, _metrics(rows[-1]), rows[-1]["step"])
+            logger.save()
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Log the epoch's row."""
-        rows = self._history.rows[self._logged :]
+        rows, others = self._history.rows[self._logged :], list(self._loggers)
+        if not self._logged:
+            self._begin_tensorboard(rows)
         self._logged += len(rows)
-        for name in list(self._loggers):
+        for name in others:
             self._log(name, rows)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -110,12 +115,6 @@ class Loggers(L.Callback):
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
         """Do the same when the training fails or is left."""
         self._close("failed")
-
-    def publish(self, folder: Path) -> None:
-        """Copy what TensorBoard reads, if there is anything, into a new folder."""
-        for file in self._tensorboard.glob("*"):
-            folder.mkdir(exist_ok=True)
-            shutil.copyfile(file, folder / file.name)
 
     def _log(self, name: str, rows: Sequence[Row]) -> None:
         with self._kept_up(name):
@@ -146,6 +145,12 @@ class Loggers(L.Callback):
             with suppress(Exception):
                 if logger:
                     logger.finalize("failed")
+
+
+def publish(work: Path, folder: Path) -> None:
+    """Copy what TensorBoard reads, if there is anything, from the folder of Loggers into a new one."""
+    if any((work / _TENSORBOARD_FOLDER).glob("*")):
+        shutil.copytree(work / _TENSORBOARD_FOLDER, folder, copy_function=shutil.copyfile)
 
 
 def _metrics(row: Row) -> dict[str, float]:

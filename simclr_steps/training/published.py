@@ -62,8 +62,11 @@ def place_folder(published: Path, out: Path, own: Collection[str]) -> None:
 
 
 def place_files(published: Path, out: Path, names: Sequence[str]) -> None:
-    """Put a finished training's files in a folder that may hold others, in this order."""
+    """Put a finished training's files and folders in a folder that may hold others, in this order."""
     for name in names:
+        if (published / name).is_dir():
+            place_folder(published / name, out / name, ["*"])
+            continue
         with whole_file(out / name) as partial:
             partial.unlink()
             _link(published / name, partial)

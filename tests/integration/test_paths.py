@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from simclr_steps.machine.planned import read_plan
+from simclr_steps.machine.watch import overview
 from tests.integration.conftest import REPOSITORY
 from tests.layout import assert_results
 from tests.snakemake_runs import run_snakemake
@@ -114,6 +117,9 @@ def test_module_with_a_prefix_keeps_everything_below_it(project: Path) -> None:
     command = below_prefix(project)
     kill_in_pretraining(project, command, project / "ssl/work" / RUN / "pretrain")
     finish(project, command, project / "ssl")
+    head, _, *rows, _, nothing = overview(project / "ssl", read_plan(project / "ssl"))
+    assert re.fullmatch(r"(\d+) of \1 steps done", head) and nothing == "nothing is running"
+    assert {word for row in rows for word in row.split()} >= {"data", "pretrain", "summary", "done", RUN}
     assert unexpected(project, "ssl") == set()
 
 

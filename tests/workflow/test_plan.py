@@ -10,6 +10,8 @@ import yaml
 
 from simclr_steps.files import write_json
 from simclr_steps.machine.code_hash import code_hash
+from simclr_steps.machine.planned import read_plan
+from simclr_steps.machine.watch import overview
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import plan
 from tests.workflow.conftest import CONFIG, Project, publish
@@ -201,10 +203,15 @@ def outer_workflow(folder: Path, snakefile: str) -> Project:
 
 
 def test_another_workflow_uses_this_one_from_a_folder(fresh: Project, tmp_path: Path) -> None:
-    outer = outer_workflow(tmp_path / "outer", repr(str(fresh.folder / "workflow/Snakefile")))
+    snakefile = f"{str(fresh.folder / 'workflow/Snakefile')!r}\n    prefix: 'ssl'"
+    outer = outer_workflow(tmp_path / "outer", snakefile)
     done = outer.forked_snakemake("--cores", "2", "simclr_prepare_all", warm=True)
     assert done.returncode == 0, done.stderr
-    assert (outer.folder / "resources/digits/dataset.json").exists()
+    made = outer.folder / "ssl"
+    assert (made / "resources/digits/dataset.json").exists()
+    head, _, stages, *rows, _, nothing = overview(made, read_plan(made))
+    assert re.fullmatch(r"(\d) of \1 steps done", head) and nothing == "nothing is running"
+    assert stages.split() == ["data"] and "digits  done" in rows
 
 
 @pytest.mark.slow

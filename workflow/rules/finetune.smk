@@ -8,6 +8,7 @@ rule finetune:
         "results/{dataset}/{start}/finetune/{finetune}/metrics.json",
         "results/{dataset}/{start}/finetune/{finetune}/history.csv",
         "results/{dataset}/{start}/finetune/{finetune}/correct.npz",
+        directory("results/{dataset}/{start}/finetune/{finetune}/tensorboard"),
     log:
         "logs/{dataset}/{start}/finetune/{finetune}.log",
     benchmark:

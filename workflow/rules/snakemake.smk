@@ -54,13 +54,23 @@ def knows_or_forces(maker, path):
     return workflow.persistence.metadata(IOFile(path)) is not None
 
 
-def planned_jobs():
-    """Return all jobs that Snakemake has planned, as onstart knows them, for `simclr watch`.
+MODIFIER = workflow.modifier
 
-    A temporary output shows that its job is done, and so do the outputs of those that took it.
+
+def planned_jobs(rules):
+    """Return the jobs of some rules that Snakemake has planned, as onstart knows them, for `simclr watch`.
+
+    A temporary output shows that its job is done, and so do the outputs of those that took it. Rules have the names and
+    paths that they have without a module's renaming and prefix.
     """
     dag = workflow.dag
-    jobs = [job for job in dag.jobs if job.output]
+    names = {MODIFIER.modify_rulename(rule): rule for rule in rules}
+    jobs = [job for job in dag.jobs if job.output and job.rule.name in names]
+    folder = os.path.dirname(undeclared("logs")) or "."
+
+    def below(paths):
+        return [os.path.relpath(path, folder) for path in map(str, paths)]
+
     takers = {job: [] for job in jobs}
     for taker in jobs:
         for job, files in dag.dependencies[taker].items():
@@ -68,15 +78,28 @@ def planned_jobs():
                 takers[job].append(taker)
     return [
         {
-            "rule": job.rule.name,
+            "rule": names[job.rule.name],
             "wildcards": dict(job.wildcards_dict),
-            "made": [list(map(str, made.output)) for made in (job, *takers[job])],
-            "logs": list(map(str, job.log)),
-            "benchmark": str(job.benchmark) if job.benchmark else None,
+            "made": [below(made.output) for made in (job, *takers[job])],
+            "logs": below(job.log),
+            "benchmark": below([job.benchmark])[0] if job.benchmark else None,
             "due": dag.needrun(job),
         }
         for job in jobs
     ]
+
+
+def as_module_starts(function):
+    """Have a function called as jobs start where another workflow uses all rules of this one, whose onstart it ignores."""
+    if MODIFIER.is_main_snakefile() or MODIFIER.rule_whitelist is not None:
+        return
+    onstart_of_other = workflow._onstart
+
+    def onstart(log):
+        onstart_of_other(log)
+        function()
+
+    workflow._onstart = onstart
 
 
 def hide_finished_jobs():

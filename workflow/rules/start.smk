@@ -6,6 +6,7 @@ from snakemake.logging import logger
 from simclr_steps.files import write_json
 from simclr_steps.machine.clock import bring_to_present
 from simclr_steps.machine.failures import failures
+from simclr_steps.machine.planned import STAGES
 from simclr_steps.settings.adopted import check_adopted
 from simclr_steps.settings.asked_of_timm import check_timm_names
 from simclr_steps.settings.raised_epochs import raised_epochs
@@ -55,10 +56,17 @@ def no_files(wildcards):
     return []
 
 
+def write_plan():
+    with one_sentence("error"):
+        write_json(Path(undeclared("work/plan.json")), planned_jobs(STAGES))
+
+
 onstart:  # not in a dry run, nor in the process of a job
     hide_finished_jobs()
-    with one_sentence("error"):
-        write_json(Path(undeclared("work/plan.json")), planned_jobs())
+    write_plan()
+
+
+as_module_starts(write_plan)
 
 
 onerror:

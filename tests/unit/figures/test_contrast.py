@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simclr_steps.figures import contrast as module
-from simclr_steps.figures.contrast import contrast_for, contrast_of_split
+from simclr_steps.figures.contrast import contrast_for, contrast_of_split, how_shown
 
 MIX = {0: (0, 0, 255), 1: (0, 255, 0)}
 
@@ -60,6 +60,13 @@ def test_all_images_of_a_split_are_stretched_by_what_some_of_them_show() -> None
     assert found is not None and expected is not None
     np.testing.assert_allclose([found.low, found.high], [expected.low, expected.high], atol=0.01)
     assert contrast_of_split(images[:0], None) is None
+    assert contrast_of_split(images, None, is_photo=True) is None
+
+
+def test_sentences_say_how_images_are_shown() -> None:
+    contrast = contrast_for(np.full((1, 2, 2, 1), [[[10], [90]]], dtype=np.uint8), None)
+    assert how_shown("DNA in blue", contrast) == ["Images show DNA in blue.", "All images are brightened alike."]
+    assert how_shown("", None) == []
 
 
 def test_no_more_values_of_a_split_are_read_than_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:

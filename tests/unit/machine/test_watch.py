@@ -122,6 +122,12 @@ def test_time_that_is_over_or_is_of_one_draw_of_several_is_not_told(tmp_path: Pa
     assert not left("draw 1 of 2: 20 labels", "epoch 1/2, loss 1.0, 1 min 40 s left")
     of_first = said("draw 1 of 2: 20 labels", "after epoch 1/2, loss 1.0, accuracy 50.0 %, 1 min 40 s left")
     assert of_first.endswith(" 50%, epoch 1/2, draw 1 of 2, loss 1.0, accuracy 50.0 %")
+    history = tmp_path / "work" / "digits" / "finetune" / "12ab" / "draw0" / "csv" / "metrics.csv"
+    history.parent.mkdir(parents=True)
+    history.write_text("epoch,loss,validate_accuracy\n1,0.75,0.5\n2,0.5,\n")
+    of_first = said("draw 1 of 2: 20 labels", "epoch 1/2, loss 1.0")
+    assert of_first.endswith("100%, epoch 2/2, draw 1 of 2, loss 0.5000, hold-out accuracy 50.0%")
+    assert said("draw 2 of 2: 20 labels", "epoch 1/2, loss 1.0").endswith("  0%, epoch 0/2, draw 2 of 2, loss 1.0")
     assert not left("epoch 1/2, loss 1.0, 0 s left")
 
 

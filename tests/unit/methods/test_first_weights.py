@@ -99,7 +99,11 @@ def test_which_of_a_files_networks_it_starts_from_is_recorded(tmp_path: Path) ->
     path, state = tmp_path / "last.ckpt", build(TIMM).backbone.state_dict()
     origin = StartedFrom(name=path.name, source=str(path), sha256="12ab")
     form = ImageFormat.of_8_bits((32, 32), 3)
-    for content, part in (({"model": state, "model_ema": state}, "model"), ({"model": state}, None)):
+    for content, part in (
+        ({"model": state, "model_ema": {"module": {**state}}}, "model"),
+        ({"model": state}, None),
+        ({"ema": {"module": state}}, "ema.module"),
+    ):
         torch.save(content, path)
         encoder = Encoder(resolve(settings(TIMM, str(path)), form, origin))
         start_from(encoder, path)

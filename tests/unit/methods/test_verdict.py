@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from simclr_steps.files import read_json
-from simclr_steps.methods.verdict import verdict
+from simclr_steps.methods.verdict import CollapseWarning, verdict
 from simclr_steps.settings.pretrain import FittedPretrain
+from simclr_steps.training.history import History
+from tests.unit.conftest import digits
 from tests.unit.pretraining import OWN, SMALL, train
 
 SETTINGS = FittedPretrain(epochs=10, global_batch_size=64)  # ln 127 = 4.844
@@ -49,6 +53,46 @@ def test_real_trainings_are_judged_in_record_and_log(
         assert found is None and "warning" not in caplog.text
     else:
         assert found.startswith(expected) and f"warning: {found}" in caplog.text
+
+
+def test_images_that_are_all_alike_are_told_meanwhile_and_at_the_end(
+    tmp_path: Path, write_packed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their effective rank is 1 before the first step, too."""
+    alike = {"train": np.full_like(digits(80)[0], 7), "validation": np.full_like(digits(20)[0], 7)}
+    labels = {"train": digits(80)[1], "validation": digits(20)[1]}
+    packed = write_packed({split: (images, labels[split]) for split, images in alike.items()})
+    folder = train(tmp_path / "out", packed, OWN.model_copy(update={"epochs": 12}))
+    assert read_json(folder / "run.json")["verdict"].startswith("collapsed: effective rank 1.0 of 16: ")
+    (line,) = [line for line in caplog.messages if line.startswith("warning: after epoch")]
+    told = (
+        r"has collapsed: effective rank 1\.0 of 16, as before the first step, and the loss, 4\.3\d\d, .* of chance, ln"
+    )
+    assert re.search(f"epoch ([6-9]|1[01]) of 12, the encoder {told} 79 = 4.369$", line)
+
+
+@pytest.mark.parametrize(
+    ("start", "rows", "expected"),
+    [
+        (11.0, [(4, 4.84, 1.5), (6, 4.84, 1.2)], [4]),
+        (1.5, [(4, 4.84, 1.5), (5, 4.84, 1.5), (6, 4.84, 1.5)], [5]),
+        (1.5, [(5, 4.7, 1.5), (6, 4.6, 1.5)], []),
+        (1.5, [(5, 4.84, 2.5), (6, 4.84, None)], []),
+        (1.5, [(10, 4.84, 1.5)], []),
+    ],
+    ids=["at once", "low from the start", "that learns", "that rises", "the last epoch, which the verdict tells"],
+)
+def test_a_collapse_is_told_once_while_it_trains(
+    start: float, rows: list[tuple[int, float, float | None]], expected: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    nothing: Any = None  # what the warning needs of trainer and module
+    history = History(nothing)
+    history.rows = [{**START, "epoch": 0, "validate_rankme": start}]
+    warning = CollapseWarning(history, SETTINGS, possible=512)
+    for epoch, loss, rank in rows:
+        history.rows.append({"epoch": epoch, "loss": loss, "validate_rankme": rank})
+        warning.on_train_epoch_end(nothing, nothing)
+    assert [int(line.split()[3]) for line in caplog.messages if "the encoder has collapsed" in line] == expected
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from simclr_steps.data.correct import read_correct
@@ -166,6 +167,35 @@ def test_draws_use_other_labels_and_the_first_is_kept(tmp_path: Path, encoder: P
     right = read_correct(tmp_path / "several" / "correct.npz").right
     shares = {key: pytest.approx(mask.mean()) for key, mask in right.items()}
     assert shares == {("40", draw): several["draws"][draw]["test"]["accuracy"] for draw in (0, 1)}
+
+
+def test_each_draw_is_a_curve_also_where_it_was_interrupted(
+    tmp_path: Path, encoder: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, validate = changed(draws=2), Supervised.validate
+
+    def crash(module: Supervised) -> dict[str, float | None]:
+        if (folders := [*tmp_path.glob("out.work/*/draw1/csv/metrics.csv")]) and len(read_table(folders[0])) == 2:
+            raise RuntimeError("in the last epoch of the second draw")
+        return validate(module)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Supervised, "validate", crash)
+        with pytest.raises(RuntimeError, match="second draw"):
+            train(tmp_path / "out", encoder, data, settings)
+    train(tmp_path / "out", encoder, data, settings)
+    history = read_table(tmp_path / "out" / "history.csv")
+    curves = tmp_path / "out" / "tensorboard"
+    assert sorted(folder.name for folder in curves.iterdir()) == ["draw0", "draw1"]
+    for draw in (0, 1):
+        logged = EventAccumulator(str(curves / f"draw{draw}")).Reload()
+        rows = [row for row in history if row["draw"] == str(draw)]
+        for column in ("loss", "validate_accuracy"):
+            values = [(event.step, event.value) for event in logged.Scalars(column)]
+            expected = [(int(row["step"]), float(row[column])) for row in rows if row[column]]
+            assert values == [(step, pytest.approx(value)) for step, value in expected]
+        told = (curves / f"draw{draw}" / "hparams.yaml").read_text()
+        assert f"draw: {draw}\n" in told and "epochs: 3\n" in told and "learning_rate: 0.02\n" in told
 
 
 def test_labels_of_whole_groups_are_trained_on_and_what_is_right_in_each_group_is_counted(

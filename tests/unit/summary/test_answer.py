@@ -86,15 +86,13 @@ def test_a_fine_tuning_stands_beside_the_same_from_scratch(tmp_path: Path) -> No
 def test_without_labels_it_speaks_of_features_and_neighbors(tmp_path: Path) -> None:
     write_run(tmp_path, 0, labeled=False)
     [run] = [read_run(one, tmp_path) for one in settings(0).runs]
-    run.explored = {"note": None, "images": {"train": 9}, "clusters": {"count": 3}}
-    run.explored["labels"] = {"judged": 0, "doubtful": 0}
-    run.explored["duplicates"] = {"pairs": 1, "pairs_across": 0}
+    run.explored_in_words = "9 images in 3 clusters; 1 pair of near-duplicates."
     features, neighbors, clusters, accuracy = answered(run)
     assert features == (
         "Features: they use 30.0 directions at the end of the training (effective rank), and 20.0 when first measured."
     )
     assert "trustworthiness 0.90" in neighbors
-    assert clusters.startswith("Clusters: 9 images in 3 clusters; 1 pair of near-duplicates")
+    assert clusters == "Clusters: 9 images in 3 clusters; 1 pair of near-duplicates."
     assert accuracy.startswith("Accuracy was not measured")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.steps.summarize import summarize
-from simclr_steps.summary.explored import explored, of_near_duplicates
+from simclr_steps.summary.explored import in_words, of_near_duplicates
 from simclr_steps.summary.notes import as_sentences
 from simclr_steps.summary.reading import read_run
 from simclr_steps.summary.run_results import RunResults
@@ -28,10 +28,10 @@ def of_run(**across: int) -> RunResults:
 
 def test_what_was_found_is_one_sentence() -> None:
     said = "1,234 images in 1 cluster; 1,200 pairs of near-duplicates, 3 of them across splits."
-    assert explored(facts()) == said
-    assert explored(facts("Not explored.")) == "Not explored."
+    assert in_words(facts()) == said
+    assert in_words(facts("Not explored.")) == "Not explored."
     some = {**facts(), "labels": {"judged": 1000, "doubtful": 12}}
-    assert explored(some) == f"{said} 12 of 1,000 labels look wrong."
+    assert in_words(some) == f"{said} 12 of 1,000 labels look wrong."
 
 
 def test_judged_images_with_a_near_duplicate_elsewhere_are_a_caution() -> None:
