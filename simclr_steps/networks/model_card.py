@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,7 +13,7 @@ from simclr_steps.files import checksum, read_json
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, counted_channels
-from simclr_steps.settings.written import listed
+from simclr_steps.settings.written import named
 
 _FIRST = "library_name: timm"
 _CLASSES = 20  # that are listed
@@ -79,7 +81,7 @@ def _use(network: Encoder | Classifier) -> str:
 
 def _data(architecture: Architecture, encoder: Path, run: Path) -> str:
     form = architecture.trained_on
-    names = f", {json.dumps(form.channel_names, ensure_ascii=False)}" if form.channel_names else ""
+    names = f", {_code(json.dumps(form.channel_names, ensure_ascii=False))}" if form.channel_names else ""
     ranges = ", ".join(f"{low:g} to {high:g}" for low, high in form.value_range)
     lines = [
         f"Images of {form.height} × {form.width} pixels with {counted_channels(form.channels)}{names}; values of files "
@@ -110,15 +112,27 @@ def _origin(encoder: Path, data_hash: str) -> str | None:
             source, splits = found["source"], found["splits"]
             images, labeled = splits["train"]["images"] + splits["unlabeled"]["images"], splits["train"]["labeled"]
             if publisher := _PUBLISHERS.get(source["source"]):
-                begin, named = f"{source['name']} of {publisher}", f"as {publisher} names them"
+                begin, named_by = f"{source['name']} of {publisher}", f"as {publisher} names them"
             else:
-                begin, named = f"`{Path(source['path']).name}`", _NAMED_BY[source["source"]]
-            classes = f"; classes, {named}: {listed(found['classes'], _CLASSES)}"
+                begin, named_by = _code(named(Path(source["path"]).name)), _NAMED_BY[source["source"]]
+            classes = f"; classes, {named_by}: {_listed(found['classes'])}"
             return (
                 f"The data set `{name}` is from {begin}: {images:,} images to train on, {labeled:,} of them with a "
                 f"label{classes if found['classes'] else ''}."
             )
     return None
+
+
+def _listed(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - _CLASSES:,} more" if len(classes) > _CLASSES else ""
+    return f"{', '.join(_code(named(name)) for name in classes[:_CLASSES])}{more}"
+
+
+def _code(text: str) -> str:
+    """Return text as Markdown that shows it as it is, whatever it holds."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def _protocol(encoder: Path, run: Path) -> str:

@@ -81,7 +81,8 @@ def read_weights(path: Path) -> Weights:
 def _weights_in(content: Mapping[Any, Any], path: Path, *, are_ours: bool) -> Weights:
     """Return the tensors by name: those in the usual place, or of the only network there, however deep."""
     usual = _usual_place(content)
-    found = _parts_with_tensors(_at(usual, content))
+    if not (found := _parts_with_tensors(_at(usual, content))):  # it holds something else, such as the options
+        usual, found = (), _parts_with_tensors(content)
     most = max((len(_tensors(part)) for _, part in found), default=0)
     networks = {inside: part for inside, part in found if _is_a_network(part, most)}
     if () not in networks and len(networks) != 1:
@@ -118,12 +119,15 @@ def _at(place: _Place, content: Mapping[Any, Any]) -> Mapping[Any, Any]:
 
 
 def _parts_with_tensors(content: Mapping[Any, Any]) -> list[tuple[_Place, Mapping[Any, Any]]]:
-    """Return the parts that hold tensors by name, at any depth and each once, also where it is within itself."""
+    """Return the parts that hold tensors by name, at any depth and each once, also where it is within itself.
+
+    What stands below a number is an optimizer's: it numbers the parameters.
+    """
     places: list[tuple[_Place, Mapping[Any, Any]]] = [((), content)]
     known = {id(content)}
     for place, part in places:  # which grows
         for name, one in part.items():
-            if isinstance(one, Mapping) and id(one) not in known:
+            if isinstance(name, str) and isinstance(one, Mapping) and id(one) not in known:
                 known.add(id(one))
                 places.append(((*place, name), one))
     return [(place, part) for place, part in places if _tensors(part)]
@@ -134,7 +138,7 @@ def _tensors(part: Mapping[Any, Any]) -> dict[str, Tensor]:
 
 
 def _is_a_network(part: Mapping[Any, Any], tensors: int) -> bool:
-    """Return whether a part may be a network beside one of so many tensors."""
+    """Return whether a part may be a network beside one with this number of tensors."""
     return len(_tensors(part)) >= _SHARE_OF_A_NETWORK * tensors
 
 

@@ -1,4 +1,4 @@
-"""Weights to start from, put into a backbone: below which prefix they are, what lacks and what is left over."""
+"""Weights to start from, put into a backbone: below which prefix they are, what is missing and what is left over."""
 
 from __future__ import annotations
 

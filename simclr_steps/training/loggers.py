@@ -101,6 +101,8 @@ class Loggers(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Log the epoch's row."""
+        if not trainer.is_global_zero:
+            return
         rows, others = self._history.rows[self._logged :], list(self._loggers)
         if not self._logged:
             self._begin_tensorboard(rows)

@@ -90,7 +90,7 @@ def planned_jobs(rules):
 
 
 def as_module_starts(function):
-    """Have a function called as jobs start where another workflow uses all rules of this one, whose onstart it ignores."""
+    """Have a function called as jobs start where another workflow uses all rules of this and ignores its onstart."""
     if MODIFIER.is_main_snakefile() or MODIFIER.rule_whitelist is not None:
         return
     onstart_of_other = workflow._onstart

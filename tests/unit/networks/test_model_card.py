@@ -86,18 +86,18 @@ def test_it_tells_where_images_and_labels_came_from_unless_they_have_changed(
     write_json(model.parent / "metrics.json", {"init": "random", "run": {"data_hash": "content"}})
     splits = {"train": {"images": 1100, "labeled": 90}, "unlabeled": {"images": 150, "labeled": 0}}
     facts: dict[str, Any] = {"pixel_hash": "pixels", "content_hash": "content", "splits": splits}
-    own = {"source": {"source": "folder", "path": "/home/me/cells.csv"}, "classes": ["bright", "dim"]}
+    own = {"source": {"source": "folder", "path": "/home/me/cells.csv"}, "classes": ["bright", "<img> `*` "]}
     write_json(data / "dataset.json", {**facts, **own})
     for file in (encoder, model):
         assert (
             "The data set `cells` is from `cells.csv`: 1,250 images to train on, 90 of them with a label; "
-            "classes, as its folders or its table name them: bright, dim.\n"
+            "classes, as its folders or its table name them: `bright`, `` <img> `*`  ``.\n"
         ) in card_of(file)
         assert "/home/me" not in card_of(file)
     known = {"source": {"source": "torchvision", "name": "STL10", "files": []}, "classes": ["car"]}
     write_json(data / "dataset.json", {**facts, **known, "content_hash": "other"})
     card = card_of(encoder)
-    assert "is from STL10 of torchvision: 1,250 images" in card and "as torchvision names them: car.\n" in card
+    assert "is from STL10 of torchvision: 1,250 images" in card and "as torchvision names them: `car`.\n" in card
     assert "is from" not in card_of(model)
 
 

@@ -67,6 +67,21 @@ def test_which_of_two_networks_in_a_file_is_used_is_told(
     assert read_weights(path).part == part and read_weights(path).others == (other,)
 
 
+def test_a_usual_name_for_something_else_hides_no_network(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    state = saved(path, "net", model={"args": {"width": 64}})
+    assert starts_from(path, state) and read_weights(path).part == "net"
+
+
+def test_what_an_optimizer_keeps_of_each_parameter_is_no_network(tmp_path: Path) -> None:
+    path, small = tmp_path / "last.ckpt", nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(small.parameters())
+    small(torch.zeros(1, 3)).sum().backward()
+    optimizer.step()
+    torch.save({"net": small.state_dict(), "optimizer": optimizer.state_dict()}, path)
+    assert read_weights(path).part == "net" and read_weights(path).others == ()
+
+
 def test_several_networks_in_no_usual_place_are_named(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     saved(path, "ema", "module", student=saved(path), loss=LOSS)

@@ -161,6 +161,26 @@ class Unmeasured(Trained):
         return {}
 
 
+def test_of_several_processes_only_the_first_writes_and_no_other_removes_it(tmp_path: Path) -> None:
+    module = Unmeasured()
+    history = History(module)
+    first, second = (Loggers(history, tmp_path, {"seed": 0}) for _ in range(2))
+    ranks: list[tuple[Loggers, Any]] = [
+        (loggers, SimpleNamespace(is_global_zero=loggers is first, global_step=0)) for loggers in (first, second)
+    ]
+    for loggers, trainer in ranks:
+        loggers.on_train_start(trainer, module)
+    for epoch in (1, 2):
+        history.rows.append({"epoch": epoch, "step": epoch, "loss": 1.0, "seconds": 1.0 * epoch})
+        for loggers, trainer in ranks:
+            loggers.on_train_epoch_end(trainer, module)
+    for loggers, trainer in ranks:
+        loggers.on_train_end(trainer, module)
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2]
+    assert len(read_table(tmp_path / "csv/metrics.csv")) == 2
+
+
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")  # a traceback, outside of pytest
 def test_a_full_disk_is_told_once_and_the_training_goes_on(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     before = set(threading.enumerate())
