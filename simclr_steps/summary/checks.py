@@ -48,12 +48,19 @@ def checks(
     found = [
         *_of_collapse(runs),
         *_of_convergence([beside_chance(run.history, hold_out.images if hold_out else 0) for run in runs]),
-        Check("Seeds", len(runs) >= _SEEDS, "1 seed" if len(runs) == 1 else f"{len(runs)} seeds", section),
+        _of_seeds(len(runs), section),
         *_of_leaks(data, runs),
         *_of_batch_effects(one, effects),
         *_of_calibration(one, runs, section),
     ]
     return [*found, *_of_test_split(one, runs)]
+
+
+def _of_seeds(seeds: int, section: str) -> Check:
+    if seeds >= _SEEDS:
+        return Check("Seeds", True, f"{seeds} seeds", section)
+    too_few = "1 seed does" if seeds == 1 else f"{seeds} seeds do"
+    return Check("Seeds", False, f"{too_few} not show what others give: set seeds: {list(range(_SEEDS))}", section)
 
 
 def _of_collapse(runs: Sequence[RunResults]) -> Iterator[Check]:
@@ -121,8 +128,12 @@ def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:
         told = " and ".join(f"{count} of the {SPLIT_NAMES[split]} split" for split, count in counted.items())
         yield Check("Leaks", False, f"{told} {'is' if sum(same.values()) == 1 else 'are'} trained on, too", "first")
     elif alike:
-        told = " and ".join(f"{count:,} of the {SPLIT_NAMES[split]} split" for split, count in alike.items())
-        yield Check("Near-duplicates", False, f"images of another split resemble {told}: look", "notes")
+        told = " and ".join(
+            f"{count:,} of {data.splits[split].images:,} {SPLIT_NAMES[split]} images" for split, count in alike.items()
+        )
+        resemble = "resembles" if sum(alike.values()) == 1 else "resemble"
+        figure = f"{told} {resemble} some of another split, so accuracy may be too high"
+        yield Check("Near-duplicates", False, figure, "notes")
     else:
         yield Check("No leaks", True, "no judged image is trained on, pixel for pixel", "data")
 

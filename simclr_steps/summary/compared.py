@@ -161,7 +161,7 @@ def _means(accuracy: pd.DataFrame) -> dict[tuple[str, str], float]:
 
 def budget_of(row: Mapping[Any, Any]) -> str:
     """Return the budget of a headline's row, as `Correct` has it."""
-    return f"{row['labels']:.0f}" if pd.isna(row["budget"]) else str(row["budget"])
+    return f"{row['labels']:,.0f}" if pd.isna(row["budget"]) else str(row["budget"])
 
 
 def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:

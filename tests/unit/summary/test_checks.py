@@ -46,7 +46,7 @@ def test_a_sound_run_passes_all_but_that_of_seeds(run: RunResults, data: Descrip
     run.history = pd.DataFrame(history)
     found = checks(of(run), [run], data, [], "results-1")
     assert [check.name for check in found] == ["Not collapsed", "Converged", "Seeds", "No leaks", "Test split"]
-    assert failed(found) == {"Seeds": "1 seed"}
+    assert failed(found) == {"Seeds": "1 seed does not show what others give: set seeds: [0, 1, 2]"}
     assert found[1].figure == "hold-out kNN 90.0 → 90.5 % in the last quarter"
 
 
@@ -77,15 +77,14 @@ def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description)
     assert failed(found) == {
         "Training": "collapsed",
         "Still improving": "hold-out loss 4.000 → 3.500 in the last quarter",
-        "Seeds": "1 seed",
+        "Seeds": "1 seed does not show what others give: set seeds: [0, 1, 2]",
         "Leaks": "3 images of the test split are trained on, too",
         "Batch effect": "plate predicted at 90.0 %, chance 25.0 %",
         "Calibration": "calibration error 12.0 %",
     }
     run.explored = {"duplicates": {"images_across": {"test": 2, "train": 2}}}
-    assert failed(checks(of(run), [run], data, [], "results-1"))["Near-duplicates"].endswith(
-        "2 of the test split: look"
-    )
+    told = failed(checks(of(run), [run], data, [], "results-1"))["Near-duplicates"]
+    assert told == "2 of 60 test images resemble some of another split, so accuracy may be too high"
 
 
 def test_runs_of_a_grid_have_not_read_the_test_split(run: RunResults, data: Description) -> None:
