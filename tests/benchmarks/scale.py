@@ -9,7 +9,7 @@ another one on an H200; what was measured on a CPU comes from scale_parts.py. do
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
@@ -23,7 +23,6 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.training.sync_batch_norm import batch_norms
-from tests.benchmarks.counting import Operation
 from tests.benchmarks.data import REPOSITORY
 from tests.benchmarks.expected import DEVICES, Parts, count_step, milliseconds
 from tests.benchmarks.recipe import RECIPE, read_pretrain
@@ -98,7 +97,8 @@ class Step:
         """Measured time of the GPU's kernels in the step that was measured, beside the expected one."""
         profile = json.loads(RECORD.read_text())["parts"]["profile"]["plain"]
         parts, _ = measured_step()
-        return float(profile["kernels_ms"]) / milliseconds(_joined(parts), _H200)
+        expected = sum(milliseconds(operations, _H200) for operations in parts.values())
+        return float(profile["kernels_ms"]) / expected
 
     @cached_property
     def _counted(self) -> tuple[Parts, int]:
@@ -112,11 +112,8 @@ class Step:
     def seconds(self, images: int, *names: str) -> float:
         """Return the predicted time of some parts of a step, or of all, for a number of images."""
         parts, _ = self._counted
-        names = names or tuple(parts)
-        in_proportion = [name for name in names if name != "update"]
-        counted = milliseconds(_joined(parts, *in_proportion), _H200) * images / _COUNTED
-        update = milliseconds(parts["update"], _H200) if "update" in names else 0
-        return self.ratio * (counted + update) / 1e3
+        shares = {name: 1.0 if name == "update" else images / _COUNTED for name in names or parts}
+        return self.ratio * sum(share * milliseconds(parts[name], _H200) for name, share in shares.items()) / 1e3
 
     def seconds_of_features(self, images: int) -> float:
         """Return the predicted time of features of plain images, which are computed in fp32."""
@@ -227,10 +224,6 @@ def _ahead(machine: Machine) -> int:
 
 def _gigabytes(images_per_second: float) -> str:
     return f"{images_per_second * IMAGE_BYTES / 1e9:.2f} GB/s"
-
-
-def _joined(parts: Parts, *names: str) -> Sequence[Operation]:
-    return [operation for name in names or parts for operation in parts[name]]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tests.benchmarks import scale, scale_parts
 from tests.benchmarks.data import REPOSITORY
 
 
+@pytest.mark.slow
 def test_the_page_has_the_tables_that_the_command_prints() -> None:
     page = (REPOSITORY / "docs/scale.md").read_text()
     assert scale.markdown() in page, "replace them by the output of python -m tests.benchmarks.scale"
