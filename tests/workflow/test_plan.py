@@ -33,9 +33,10 @@ def test_equal_pretrainings_of_two_experiments_are_planned_once(fresh: Project) 
 def test_grid_plans_one_pretraining_for_each_combination(fresh: Project) -> None:
     fresh.config["experiments"][0]["grid"] = {"temperature": [0.1, 0.5], "epochs": [1, 2, 3]}
     fresh.write_config()
-    jobs = fresh.plan("pretrain_all")
+    jobs = fresh.plan("summary")
     assert len([job for job in jobs if job[0] == "pretrain"]) == 6
     assert ("pretrain", "digits", "simclr-epochs=3-temperature=0.1", "0") in jobs
+    assert len([job for job in jobs if job[0] == "present"]) == 6, "too many for one page"
 
 
 def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: Project) -> None:
@@ -50,6 +51,7 @@ def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: 
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE)}
     expected = {"pretrain": 6, "galleries": 6, "umap": 6, "finetune": 18, "compare": 4, "evaluate": 6, "summary": 1}
     assert {rule: counts[rule] for rule in expected} == expected, "pixels and three networks serve all temperatures"
+    assert "present" not in counts, "one page holds them all"
     assert "results/summary/sweep.png" in planned
 
 

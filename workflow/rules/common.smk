@@ -84,25 +84,70 @@ PYTHON = python()
 # A local job's step would outlive a killed Snakemake and overwrite the next one's results. A scheduled one may live on.
 ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
 
+
+def predictions_of(folder):
+    """Return what a fine-tuning predicts of each split that it is asked to."""
+    return [f"results/{folder}/{predictions_name(split)}.parquet" for split in PREDICTED[folder]]
+
+
+def tabulated_of(run):
+    """Return the tables beside a run's features."""
+    splits = instead_of_test(CONFIG.prediction.splits, run.judged_by)
+    return [f"results/{run.folder}/features/{split}/rows.parquet" for split in splits]
+
+
+def results_of(run):
+    """Return what a page shows of a run, its own results and those that it shares with others; not its training."""
+    folder = f"results/{run.folder}"
+    measured = [f"{folder}/evaluate", *(f"results/{shared}" for shared in run.folders_compared)]
+    explored = ["explore.json", "explore.html"] if CONFIG.explore.arrays else []
+    files = [
+        "encoder/selection.json",
+        "umap/quality.json",
+        "umap/backbone.png",
+        "umap/projection_head.png",
+        "umap/map.html",
+    ]
+    files += ["evaluate/metadata.json", "umap/metadata.png"] if CONFIG.metadata else []
+    files += [f"explore/{name}" for name in explored]
+    files += ["galleries/augmentation.png", "galleries/neighbors.png", "galleries/run.json"]
+    found = [f"{folder}/{file}" for file in files]
+    found += [f"{one}/{file}" for one in measured for file in ("knn.json", "linear.json", "correct.npz")]
+    for classifier in run.classifiers.values():
+        found += [f"results/{classifier}/{file}" for file in ("metrics.json", "history.csv", "correct.npz")]
+        found += predictions_of(classifier)
+        images = dict.fromkeys(f"{array_of(split)}.images.npy" for split in PREDICTED[classifier])
+        found += [f"resources/{run.dataset}/{file}" for file in ("images.json", *images)]
+    return [*found, *tabulated_of(run)]
+
+
+def run_of(wildcards):
+    """Return the run of a page."""
+    return {run.folder: run for run in PLAN.runs}[OF_RUN.format(**wildcards)]
+
+
+def continued_of(wildcards):
+    """Return the trainings that the one of a page's run continues."""
+    run = run_of(wildcards)
+    return [f"results/{run.folder_of(name)}/pretrain" for name in run.continues]
+
+
+def presented(wildcards):
+    """Return, as JSON, what the page of a run is about."""
+    return SUMMARY.of_one(run_of(wildcards)).as_json()
+
+
+def in_report(file, **told):
+    """Mark a run's picture for Snakemake's report, unless there are too many runs for one page."""
+    return file if SUMMARY.has_pages else report(file, **told)
+
+
 RUNS = [f"results/{run.folder}" for run in PLAN.runs]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
-PREDICTIONS = [
-    f"results/{folder}/{predictions_name(split)}.parquet"
-    for folder, of_one in PLAN.predicted.items()
-    for split in of_one
-]
-IMAGES_PREDICTED = sorted(
-    {
-        f"resources/{folder.partition('/')[0]}/{file}"
-        for folder, of_one in PLAN.predicted.items()
-        for file in ("images.json", *(f"{array_of(split)}.images.npy" for split in of_one))
-    }
-)
-TABULATED = [
-    f"results/{run.folder}/features/{split}/rows.parquet"
-    for run in PLAN.runs
-    for split in instead_of_test(CONFIG.prediction.splits, run.judged_by)
-]
+SUMMARY = PLAN.summary
+PREDICTED = PLAN.predicted
+PREDICTIONS = [file for folder in PREDICTED for file in predictions_of(folder)]
+TABULATED = [file for run in PLAN.runs for file in tabulated_of(run)]
 OF_RUN = "{dataset}/{pretrain}/seed{seed}"  # where a run's results are, below those of all
 # Every job asks what all jobs on its data set are told alike.
 compared_of, umap_of, explore_of = cache(PLAN.compared), cache(PLAN.umap), cache(PLAN.explore)
@@ -440,4 +485,4 @@ def umap_report(layer, kind):
 def umap_by_columns(*kinds):
     """Return the plot of the points by the columns that `metadata` names, if there are any, for the report as well."""
     plots = [f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/umap/metadata.{kind}" for kind in kinds]
-    return [report(plots[0], **umap_report("metadata", "picture")), *plots[1:]] if CONFIG.metadata else []
+    return [in_report(plots[0], **umap_report("metadata", "picture")), *plots[1:]] if CONFIG.metadata else []

@@ -1,28 +1,38 @@
+rule present:
+    input:
+        lambda wildcards: results_of(run_of(wildcards)),
+        trained="results/{dataset}/{pretrain}/seed{seed}/pretrain",
+        continued=continued_of,
+        described="resources/{dataset}/dataset.json",
+    output:
+        "results/{dataset}/{pretrain}/seed{seed}/index.html",
+    log:
+        "logs/{dataset}/{pretrain}/seed{seed}/present.log",
+    benchmark:
+        "benchmarks/{dataset}/{pretrain}/seed{seed}/present.tsv"
+    conda:
+        "../envs/simclr.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=presented,
+        given=given(presented),
+        code=lambda _: code_hash("present"),
+        results=subpath(input.trained, ancestor=4),
+        resources=subpath(input.described, ancestor=2),
+        benchmarks=lambda wildcards, output: undeclared("benchmarks"),
+        step=command("present"),
+    shell:
+        "{params.step} --settings {params.given} --results {params.results:q} --resources {params.resources:q}"
+        " --benchmarks {params.benchmarks:q} --out {output:q} --log {log:q}"
+
+
 rule summary:
     input:
-        rules.evaluate_all.input,
-        collect("{run}/encoder/selection.json", run=RUNS),
-        collect("{run}/umap/quality.json", run=RUNS),
-        collect(
-            "{run}/umap/{file}",
-            run=RUNS,
-            file=["backbone.png", "projection_head.png", "map.html"],
-        ),
-        collect("{run}/umap/metadata.png", run=RUNS if CONFIG.metadata else []),
-        collect(
-            "{run}/explore/{file}",
-            run=RUNS if CONFIG.explore.arrays else [],
-            file=["explore.json", "explore.html"],
-        ),
-        collect("{run}/galleries/{file}", run=RUNS, file=["augmentation.png", "neighbors.png", "run.json"]),
-        collect(
-            "{classifier}/{file}",
-            classifier=CLASSIFIERS,
-            file=["metrics.json", "history.csv", "correct.npz"],
-        ),
-        PREDICTIONS,
-        TABULATED,
-        IMAGES_PREDICTED,
+        list(dict.fromkeys(file for run in PLAN.runs for file in results_of(run))),
+        [f"results/{run.folder}/index.html" for run in PLAN.runs if SUMMARY.has_pages],
         trained=collect("results/{training}/pretrain", training=PLAN.trainings),
         described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
     output:
@@ -56,8 +66,8 @@ rule summary:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=PLAN.summary.as_json(),
-        given=given(lambda wildcards: PLAN.summary.as_json()),
+        settings=SUMMARY.as_json(),
+        given=given(lambda wildcards: SUMMARY.as_json()),
         code=lambda _: code_hash("summarize"),
         # Names of all files would be longer than a command may be, so it gets the folders that hold them.
         results=lambda wildcards, input: Path(input.trained[0]).parents[3],
