@@ -11,8 +11,6 @@ from simclr_steps.settings.base import Settings
 from simclr_steps.settings.display import Display
 from simclr_steps.settings.judged import JudgedBy
 
-MOST_IN_FULL = 5  # data sets and pretrainings on the summary's page; if there are more, runs have pages of their own
-
 
 class GridPoint(Settings):
     """One combination of a grid's values."""
@@ -88,11 +86,12 @@ class SummarySettings(Settings):
     explored: bool = False
     pictures: bool = True  # whether images of the data are shown
     predicted: list[str] = Field(["test"])  # the splits that classifiers predict
+    most_in_full: int = 5  # data sets and pretrainings on one page; if there are more, runs have pages of their own
 
     @property
     def has_pages(self) -> bool:
         """Whether there are too many pretrainings for one page, so that each run has its own."""
-        return len({run.title for run in self.runs}) > MOST_IN_FULL
+        return len({run.title for run in self.runs}) > self.most_in_full
 
     def of_one(self, run: Run) -> SummarySettings:
         """Return what the page of a run is about, on which it is in no grid, as nothing of the others is there."""

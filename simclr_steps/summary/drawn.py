@@ -12,6 +12,7 @@ from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.plots import say_above, sentence
 from simclr_steps.settings.display import in_words, legend_of, mix_of
+from simclr_steps.summary.best import unranked
 from simclr_steps.summary.chance import chance
 from simclr_steps.summary.collected import Collected
 from simclr_steps.summary.confusion import draw_confusions
@@ -58,9 +59,10 @@ def draw(found: Collected, shown: Sequence[str], mistakes: Mapping[str, Mistakes
         )
         figures["finetune_history"] = finetune_history(tunings, of_hold_out)
     if len(shown) < len(of_all.headlines):
+        which = "first" if unranked(of_all.headlines) else "best"
         for figure in figures.values():
             if figure.axes:
-                say_above(figure, f"The best {len(shown)} of {len(of_all.headlines)} pretrainings")
+                say_above(figure, f"The {which} {len(shown)} of {len(of_all.headlines)} pretrainings")
     if any(run.grids for run in of_all.settings.runs):
         figures["sweep"] = draw_sweeps(of_all.settings.runs, of_all.table, chances)
     return figures

@@ -22,7 +22,7 @@ from simclr_steps.figures.page_style import STYLE
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
 from simclr_steps.summary.batch_effects import MEANING, as_table
-from simclr_steps.summary.best import best
+from simclr_steps.summary.best import best, unranked
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.collected import Collected
@@ -124,7 +124,7 @@ def page(
         side_by_side={
             of_both: side_by_side([one for one in several if one.title in shown], seeds)
             for of_both, several in by_split.items()
-            if len(several) > 1 and several[0].title in shown
+            if len(several) > 1 and several[0].title in shown and not unranked(several)
         },
         split_names=SPLIT_NAMES,
         frozen={title: cells for title in shown if (cells := frozen(rows[title]))},
@@ -136,6 +136,7 @@ def page(
         datasets={name: _data(description) for name, description in descriptions.items()},
         figures=[_figure(name, *plots[name]) for name in PLOTS if name in plots],
         shown=shown,
+        unranked=unranked(headlines),
         opened=opened,
         pictured=opened if len(opened) == len(seeds) else opened[:1],
         pages=_pages(found, sections) if found.settings.has_pages else {},

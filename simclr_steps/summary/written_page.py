@@ -9,7 +9,6 @@ from simclr_steps.data.original_files import original_files
 from simclr_steps.figures.alt_text import alt_text
 from simclr_steps.figures.plots import save
 from simclr_steps.files import write_text
-from simclr_steps.settings.runs import MOST_IN_FULL
 from simclr_steps.summary.best import best
 from simclr_steps.summary.collected import Collected
 from simclr_steps.summary.costs import costs
@@ -38,7 +37,7 @@ def write_page(
     `whose` are sentences on what it is a page of; `benchmarks` holds Snakemake's benchmark files, for the costs. The
     page of a run names that of all, its `summary`.
     """
-    shown = best(found.headlines, MOST_IN_FULL)
+    shown = best(found.headlines, found.settings.most_in_full)
     of_shown = found.only(shown)
     mistakes = mistakes_of(of_shown)
     figures = draw(found, shown, mistakes)

@@ -13,29 +13,27 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from simclr_steps.settings import runs as runs_module
 from simclr_steps.settings.runs import GridPoint, SummarySettings
 from simclr_steps.steps.summarize import summarize
-from simclr_steps.summary import written_page
 from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import WritePacked
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 
 
-@pytest.fixture
-def summary(tmp_path: Path, write_packed: WritePacked, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The page of three pretrainings where it holds one, of which the best comes last."""
-    for module in (runs_module, written_page):
-        monkeypatch.setattr(module, "MOST_IN_FULL", 1)
+@pytest.fixture(params=["test and validation"])
+def summary(tmp_path: Path, write_packed: WritePacked, request: pytest.FixtureRequest) -> Path:
+    """The page of three pretrainings where it holds one, of which the best comes last, by these splits."""
     resources, runs = write_packed(name="digits").parent, []
     for pretrain, accuracy in (("t=0.1", 0.4), ("t=0.2", 0.3), ("best", 0.9)):
         folder = write_run(tmp_path, 0, pretrain=pretrain)
         linear = json.loads((folder / "evaluate/linear.json").read_text())
-        linear["results"] = [{**row, "accuracy": accuracy} for row in linear["results"]]
+        rows = [{**row, "accuracy": accuracy} for row in linear["results"] if row["split"] in request.param]
+        linear["results"] = rows
         (folder / "evaluate/linear.json").write_text(json.dumps(linear))
         write_finetune(folder, "tuned", "pretrained", accuracy)
         runs += settings(0, finetunes=("tuned",), pretrain=pretrain).runs
-    summarize(SummarySettings(runs=runs), results=tmp_path, resources=resources, out=tmp_path)
+    asked = SummarySettings(runs=runs, most_in_full=1)
+    summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
     return tmp_path / "summary.html"
 
 
@@ -55,6 +53,15 @@ def test_the_others_are_lines_with_links_and_in_no_plot(summary: Path) -> None:
     for name in ("label_efficiency", "history", "monitors", "mistakes", "finetune_history"):
         drawn = (summary.parent / f"summary/{name}.svg").read_text()
         assert "The best 1 of 3 pretrainings" in drawn and "t=0.1" not in drawn, name
+
+
+@pytest.mark.parametrize("summary", ["test"], indirect=True)
+def test_where_the_test_split_alone_has_accuracies_the_first_of_the_config_is_shown(summary: Path) -> None:
+    page = summary.read_text()
+    assert '<h2 id="results-1">digits, t=0.1</h2>' in page and '<li id="results-3">digits, best: ' in page
+    assert "The pretrainings of digits are in the order of the config, as nothing ranks\nthem" in page
+    assert "best pretraining" not in page and "These are the best" not in page
+    assert "The first 1 of 3 pretrainings" in (summary.parent / "summary/history.svg").read_text()
 
 
 @pytest.mark.slow
