@@ -32,6 +32,7 @@ class Run(Settings):
     continues: list[str] = Field([])  # the pretrainings from whose end this one goes on, the first one first
     compared: list[str] = Field([])  # what it is compared with, by the names of folders
     starts: dict[str, str] = Field({})  # those among them that a fine-tuning starts from instead of its own encoder
+    judged_for_others: list[str] = Field([])  # its fine-tunings that it shares, and that others have judged by test
 
     @property
     def title(self) -> str:
@@ -57,6 +58,11 @@ class Run(Settings):
     def folder_of(self, pretrain: str) -> str:
         """Return the same of another pretraining on the data set from the seed."""
         return f"{self.dataset}/{pretrain}/seed{self.seed}"
+
+    def knowing(self, judges: Mapping[str, JudgedBy]) -> Run:
+        """Return the run that knows what others have judged, by the folders of all runs of a plan."""
+        of_others = [name for name, folder in self.classifiers.items() if judges[folder] != self.judged_by]
+        return self.model_copy(update={"judged_for_others": of_others})
 
 
 def judged_by(runs: Iterable[Run]) -> dict[str, JudgedBy]:

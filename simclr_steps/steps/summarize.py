@@ -29,10 +29,10 @@ def summarize(
     Writes into `out`: summary.csv (one row for each run, stage, input, number of labels, draw, split and metric;
     `input` is the probe's input, the fine-tuning's name or UMAP's layer; an accuracy comes with the number of judged
     images (of a balanced one: of the images of a balanced set that tells as much) and its 95 % interval, by bootstrap
-    over the judged `groups` where images have any), summary.md (the
-    headline), summary.html (all on one page; of more than `most_in_full` data sets and pretrainings the best, with links
-    to the pages of all runs), and in summary/ run.json and, as PNG and SVG, label_efficiency, history
-    and monitors; confusion, mistakes and finetune_history where classifiers were trained, and sweep where a grid was.
+    over the judged `groups` where images have any), summary.md (the headline), summary.html (all on one page; of more
+    than `most_in_full` data sets and pretrainings the best, with links to the pages of all runs), and in summary/
+    run.json and, as PNG and SVG, label_efficiency, history and monitors; confusion, mistakes and finetune_history
+    where classifiers were trained, and sweep where a grid was.
     Log and page name the trainings that failed, the `config` and what `results` holds of runs that are not in
     `settings`, and the page what the steps cost, as far as there are Snakemake's files below `benchmarks`.
     """

@@ -82,6 +82,11 @@ def test_runs_of_a_grid_take_the_hold_out_and_only_the_winner_by_itself_the_test
     assert sorted(trained) == [f"results/digits/simclr-temperature={value}/seed0/pretrain" for value in (0.1, 0.5)]
     judged = re.findall(r"simclr_steps evaluate .* --judged-by (\w+) +--out results/digits/(\S+)/seed0", shown)
     assert sorted(judged) == [("test", "simclr-temperature=0.1"), ("validation", "simclr-temperature=0.5")]
+    folder = "results/digits/simclr-temperature=0.5/seed0"
+    shown = fresh.dry_run("--cores", "2", f"{folder}/index.html").stdout
+    (inputs,) = re.findall(r"^rule present:\n    input: (.*)$", shown, re.MULTILINE)
+    predicted = [file for file in inputs.split(", ") if "predictions" in file]
+    assert predicted == [f"{folder}/finetune/pretrained/validation.predictions.parquet"], "not from scratch, of test"
 
 
 def test_options_of_a_training_that_are_hardware_are_set_as_resources(fresh: Project) -> None:

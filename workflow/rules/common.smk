@@ -113,8 +113,10 @@ def results_of(run):
     files += ["galleries/augmentation.png", "galleries/neighbors.png", "galleries/run.json"]
     found = [f"{folder}/{file}" for file in files]
     found += [f"{one}/{file}" for one in measured for file in ("knn.json", "linear.json", "correct.npz")]
-    for classifier in run.classifiers.values():
+    for name, classifier in run.classifiers.items():
         found += [f"results/{classifier}/{file}" for file in ("metrics.json", "history.csv", "correct.npz")]
+        if name in run.judged_for_others:
+            continue  # a page of all shows what such a classifier predicts of the others' runs
         found += predictions_of(classifier)
         images = dict.fromkeys(f"{array_of(split)}.images.npy" for split in PREDICTED[classifier])
         found += [f"resources/{run.dataset}/{file}" for file in ("images.json", *images)]
