@@ -82,7 +82,9 @@ def page(
     sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
     in_full = {one.title: one for one in headlines if one.title in shown}
     checked = {
-        title: checks(one, seeds[title], descriptions[one.dataset], effects, sections[title])
+        title: checks(
+            one, seeds[title], descriptions[one.dataset], effects, sections[title], of_all_seeds=summary is None
+        )
         for title, one in in_full.items()
     }
 
@@ -122,9 +124,9 @@ def page(
         notes=others(notes),
         comparisons={of_both: cells for of_both, part in alike.items() if (cells := comparison(part))},
         side_by_side={
-            of_both: side_by_side([one for one in several if one.title in shown], seeds)
+            of_both: side_by_side(several, seeds)
             for of_both, several in by_split.items()
-            if len(several) > 1 and several[0].title in shown and not unranked(several)
+            if len(several) > 1 and not unranked(several)
         },
         split_names=SPLIT_NAMES,
         frozen={title: cells for title in shown if (cells := frozen(rows[title]))},

@@ -22,6 +22,7 @@ def test_the_page_of_a_run_of_a_grid_shows_it_alone(tmp_path: Path, write_packed
     present(asked.of_one(run), results=tmp_path, resources=resources, out=folder / "index.html")
     page = (folder / "index.html").read_text()
     assert "<h1>digits, simclr-t=0.1, seed 3</h1>" in page
+    assert "</span>\n1 seed" not in page and "⚠ Seeds" not in page, "a page of one run cannot have more"
     assert "Leaderboard" not in page and 'id="sweep"' not in page and "Other pretrainings" not in page
     for name in ("label_efficiency", "confusion", "mistakes", "monitors", "history", "finetune_history"):
         assert f'id="{name}"' in page
