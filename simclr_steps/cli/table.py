@@ -262,5 +262,16 @@ _TABLE = (
             CONFIG,
         ),
     ),
+    Step(
+        "present",
+        "show a run on a page of its own",
+        (
+            settings(SummarySettings, "the run, {runs: [{dataset, pretrain, seed, finetunes}]}"),
+            path("results", "folder that contains the results of all runs"),
+            path("resources", "folder that contains a folder of packed arrays for each data set, named after it"),
+            path("benchmarks", "folder that contains Snakemake's benchmark files, for the costs", required=False),
+            out("page to write, index.html in the folder of the run's results"),
+        ),
+    ),
 )
 STEPS = {step.name: step for step in (*_TABLE, *OF_ENCODERS, *OF_WORKFLOW)}

@@ -164,8 +164,12 @@ def share_legend(figure: Figure, drawn: Sequence[Axes]) -> None:
 def say_left_out(figure: Figure, wanted: int) -> None:
     """Say above the panels how many more were wanted."""
     if wanted > MOST_PANELS:
-        text = f"The first {MOST_PANELS} of {wanted} panels; the rest of the data is in the results"
-        figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), text])), fontsize=9)
+        say_above(figure, f"The first {MOST_PANELS} of {wanted} panels; the rest of the data is in the results")
+
+
+def say_above(figure: Figure, text: str) -> None:
+    """Say above the panels, below what is said there already, what is to be known of them all."""
+    figure.suptitle("\n".join(filter(None, [figure.get_suptitle(), text])), fontsize=9)
 
 
 def sentence(text: str) -> Figure:
@@ -175,8 +179,8 @@ def sentence(text: str) -> Figure:
     return figure
 
 
-def save(figure: Figure, stem: Path) -> None:
-    """Write `stem`.png and `stem`.svg, each whole or not at all and the same for the same drawing.
+def save(figure: Figure, stem: Path, kinds: Sequence[str] = ("png", "svg")) -> None:
+    """Write `stem`.png and `stem`.svg or one of them, each whole or not at all and the same for the same drawing.
 
     The text of an SVG is text. Fonts that a reader has instead of the plots' own are narrower, as theirs is very wide.
     """
@@ -185,7 +189,8 @@ def save(figure: Figure, stem: Path) -> None:
     figure.draw_without_rendering()  # arranges it, which takes longer than to write it: once for both files
     figure.set_layout_engine(None)
     box = figure.get_tightbbox().padded(_MARGIN)
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+    for kind in kinds:
+        metadata = {"Software": None} if kind == "png" else {"Date": None}
         path = stem.with_name(f"{stem.name}.{kind}")
         with whole_file(path) as partial, mpl.rc_context({"svg.hashsalt": "simclr", "svg.fonttype": "none"}):
             figure.savefig(partial, format=kind, dpi=_DOTS_PER_INCH, bbox_inches=box, metadata=metadata)

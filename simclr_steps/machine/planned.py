@@ -29,7 +29,7 @@ STAGES = {  # by rule, in the order of the table's columns
     **dict.fromkeys(("predict_classifier", "gather_predictions", "gather_further_predictions"), "predict"),
     "umap": "umap",
     **dict.fromkeys(("explore", "galleries"), "explore"),
-    "summary": "summary",
+    **dict.fromkeys(("present", "summary"), "summary"),
 }
 _STOPPED = ": stopped "  # what a step says that left in time: a retry, or the next call, resumes it
 _QUIET_SECONDS = 60.0  # what a step wrote on another machine may take that long to be seen

@@ -280,11 +280,11 @@ def plan(config: Config) -> Plan:
         given = {name: finetuned(name, one, run.pretrain, pretrains[run.pretrain]) for name, one in blocks.items()}
         starts = {name: start for name, one in given.items() if (start := one.start(run.seed))}
         judge: JudgedBy = "test" if (run.dataset, run.pretrain) in alone else "validation"
-        continued = _ancestors(run.pretrain, parents)
-        run = run.model_copy(update={"continues": continued, "starts": starts, "judged_by": judge})
-        planned.append(run)
+        found = {"continues": _ancestors(run.pretrain, parents), "starts": starts, "judged_by": judge}
+        planned.append(run := run.model_copy(update=found))
         finetunings |= {folder: given[name] for name, folder in run.classifiers.items()}
-    return Plan(config, tuple(planned), pretrains, parents, finetunings, judged_by(planned))
+    judges = judged_by(planned)
+    return Plan(config, tuple(one.knowing(judges) for one in planned), pretrains, parents, finetunings, judges)
 
 
 def _ancestors(name: str, parents: dict[str, str]) -> list[str]:

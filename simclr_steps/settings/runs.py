@@ -32,6 +32,7 @@ class Run(Settings):
     continues: list[str] = Field([])  # the pretrainings from whose end this one goes on, the first one first
     compared: list[str] = Field([])  # what it is compared with, by the names of folders
     starts: dict[str, str] = Field({})  # those among them that a fine-tuning starts from instead of its own encoder
+    judged_for_others: list[str] = Field([])  # its fine-tunings that it shares, and that others have judged by test
 
     @property
     def title(self) -> str:
@@ -57,6 +58,11 @@ class Run(Settings):
     def folder_of(self, pretrain: str) -> str:
         """Return the same of another pretraining on the data set from the seed."""
         return f"{self.dataset}/{pretrain}/seed{self.seed}"
+
+    def knowing(self, judges: Mapping[str, JudgedBy]) -> Run:
+        """Return the run that knows what others have judged, by the folders of all runs of a plan."""
+        of_others = [name for name, folder in self.classifiers.items() if judges[folder] != self.judged_by]
+        return self.model_copy(update={"judged_for_others": of_others})
 
 
 def judged_by(runs: Iterable[Run]) -> dict[str, JudgedBy]:
@@ -86,3 +92,14 @@ class SummarySettings(Settings):
     explored: bool = False
     pictures: bool = True  # whether images of the data are shown
     predicted: list[str] = Field(["test"])  # the splits that classifiers predict
+    most_in_full: int = 5  # data sets and pretrainings on one page; if there are more, runs have pages of their own
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether there are too many pretrainings for one page, so that each run has its own."""
+        return len({run.title for run in self.runs}) > self.most_in_full
+
+    def of_one(self, run: Run) -> SummarySettings:
+        """Return what the page of a run is about, on which it is in no grid, as nothing of the others is there."""
+        displays = {name: display for name, display in self.displays.items() if name == run.dataset}
+        return self.model_copy(update={"runs": [run.model_copy(update={"grids": []})], "displays": displays})

@@ -11,8 +11,8 @@ def best(headlines: Sequence[Headline], most: int) -> list[str]:
     """Return the titles of the best pretrainings, the best first.
 
     They are compared where they are judged on the same images, by the accuracy of logistic regression on the frozen
-    features with the middle one of the numbers of labels, on the hold-out if there is one: the test split chooses
-    nothing. The best of each data set comes before any second.
+    features with the middle one of the numbers of labels, on the hold-out: the test split chooses nothing, and
+    `unranked` ones keep their order. The best of each data set comes before any second.
     """
     places: dict[str, int] = {}
     for on in dict.fromkeys((one.dataset, one.split) for one in headlines):
@@ -21,7 +21,19 @@ def best(headlines: Sequence[Headline], most: int) -> list[str]:
     return sorted(places, key=lambda title: places[title])[:most]
 
 
+def unranked(headlines: Sequence[Headline]) -> list[str]:
+    """Return the data sets of whose pretrainings nothing says which are better, as the hold-out has no accuracies."""
+    of_dataset = {name: [one for one in headlines if one.dataset == name] for name in (h.dataset for h in headlines)}
+    return [name for name, several in of_dataset.items() if len(several) > 1 and not any(map(_means, several))]
+
+
 def _accuracy(one: Headline) -> float:
-    rows = one.hold_out if len(one.hold_out) else one.accuracy
-    means = rows.loc[rows["series"] == "simclr", "mean"].tolist()
-    return float(means[(len(means) - 1) // 2]) if means else 0.0
+    means = _means(one)
+    return means[(len(means) - 1) // 2] if means else 0.0
+
+
+def _means(one: Headline) -> list[float]:
+    """Return the accuracies on the hold-out by number of labels."""
+    rows = one.hold_out if one.split == "test" else one.accuracy
+    means: list[float] = rows.loc[rows["series"] == "simclr", "mean"].tolist()
+    return means

@@ -38,29 +38,24 @@ def checks(
     data: Description,
     effects: Sequence[BatchEffect],
     section: str,
+    *,
+    of_all_seeds: bool = True,
 ) -> list[Check]:
     """Return the checks of one data set and pretraining for which there are data.
 
     `runs` are its runs, one for each seed, `effects` those of all pretrainings, and `section` is the id of its own
-    section of the page.
+    section of the page. Seeds are counted where `runs` are `of_all_seeds`, and not on the page of one.
     """
     hold_out = data.splits.get("validation")
     found = [
         *_of_collapse(runs),
         *_of_convergence([beside_chance(run.history, hold_out.images if hold_out else 0) for run in runs]),
-        _of_seeds(len(runs), section),
+        *(_of_seeds(runs, section) if of_all_seeds else []),
         *_of_leaks(data, runs),
         *_of_batch_effects(one, effects),
         *_of_calibration(one, runs, section),
     ]
     return [*found, *_of_test_split(one, runs)]
-
-
-def _of_seeds(seeds: int, section: str) -> Check:
-    if seeds >= _SEEDS:
-        return Check("Seeds", True, f"{seeds} seeds", section)
-    too_few = "1 seed does" if seeds == 1 else f"{seeds} seeds do"
-    return Check("Seeds", False, f"{too_few} not show what others give: set seeds: {list(range(_SEEDS))}", section)
 
 
 def _of_collapse(runs: Sequence[RunResults]) -> Iterator[Check]:
@@ -111,6 +106,14 @@ def _before_and_after(history: pd.DataFrame, column: str) -> tuple[float, float]
     if trained.empty:
         return None
     return float(trained[column].iloc[-1]), float(measured[column].iloc[-1])
+
+
+def _of_seeds(runs: Sequence[RunResults], section: str) -> Iterator[Check]:
+    if len(runs) >= _SEEDS:
+        yield Check("Seeds", True, f"{len(runs)} seeds", section)
+    else:
+        too_few = "1 seed does" if len(runs) == 1 else f"{len(runs)} seeds do"
+        yield Check("Seeds", False, f"{too_few} not show what others give: set seeds: {list(range(_SEEDS))}", section)
 
 
 def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:

@@ -178,7 +178,7 @@ def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:
     for label in in_order(one.accuracy):
         of_budget = one.accuracy[budgets(one.accuracy) == label]
         key = budget_of(of_budget.iloc[0].to_dict())
-        rows.append([written(of_budget), *(_cell(of_column, key) for of_column in pairs.values())])
+        rows.append([written(of_budget), *(points(of_column, key) for of_column in pairs.values())])
     table = [["labels", *pairs], *(row for row in rows if any(row[1:]))]
     kept = [number for number in range(len(table[0])) if any(row[number] for row in table[1:])]
     return [[row[number] for number in kept] for row in table] if kept else []
@@ -208,7 +208,7 @@ def tuned(runs: Sequence[RunResults]) -> dict[tuple[str, str], list[Pair]]:
     return pairs
 
 
-def _cell(pairs: Sequence[Pair], budget: str) -> str:
+def points(pairs: Sequence[Pair], budget: str) -> str:
     """Return a difference and its interval in points, "+3.1 [+2.2, +4.0]", or nothing."""
     found = apart(pairs, budget)
     if not found:

@@ -1,13 +1,14 @@
-"""The summary as a single, self-contained page."""
+"""The summary as a single, self-contained page, and that of a run beside its results."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import yaml
@@ -20,83 +21,85 @@ from simclr_steps.durations import duration
 from simclr_steps.figures.page_style import STYLE
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
-from simclr_steps.summary.answer import Answer
-from simclr_steps.summary.batch_effects import MEANING, BatchEffect, as_table
-from simclr_steps.summary.best import best
+from simclr_steps.summary.batch_effects import MEANING, as_table
+from simclr_steps.summary.best import best, unranked
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
+from simclr_steps.summary.collected import Collected
 from simclr_steps.summary.compared import PAIRED
 from simclr_steps.summary.contents import contents
 from simclr_steps.summary.headline import APART, BALANCED, SPREAD, SPREAD_OF_GROUPS, Headline
-from simclr_steps.summary.leaderboard import Leaderboard, as_html
+from simclr_steps.summary.leaderboard import as_html
 from simclr_steps.summary.next_steps import NextStep
 from simclr_steps.summary.notes import Note, grave, others
 from simclr_steps.summary.origin import what_ran
 from simclr_steps.summary.protocol import STEPS, as_config, plain, protocol
 from simclr_steps.summary.run_results import RunResults
+from simclr_steps.summary.side_by_side import side_by_side
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
 
 # The script is no template; its suffix makes it part of this module's code hash.
 _TEMPLATE, _SCRIPT = (Path(__file__).with_suffix(f".{kind}.j2") for kind in ("html", "js"))
-_MOST_SHOWN = 5  # pretrainings, open and with their records; if there are more, the best one has pictures, too
 _MOST_CLASSES = 20  # whose images are counted in a row
 
 
 def page(
+    found: Collected,
+    shown: Sequence[str],
+    *,
     whose: Sequence[str],
-    answers: Sequence[Answer],
-    headlines: Sequence[Headline],
-    differences: Mapping[str, Table],
-    runs: Sequence[RunResults],
-    table: pd.DataFrame,
-    effects: Sequence[BatchEffect],
-    descriptions: Mapping[str, Description],
     plots: Mapping[str, tuple[Path, str]],
     predicted: Markup,
     mistakes: Markup,
-    boards: Sequence[Leaderboard],
     notes: Sequence[Note],
     steps: Sequence[NextStep],
     cost: Table,
     folder: Path,
+    summary: Path | None = None,
 ) -> str:
-    """Return the HTML of a summary that will lie in `folder`.
+    """Return the HTML of a page that will lie in `folder`.
 
-    Takes sentences on whose summary it is, what each headline comes to, the paired differences by the headlines'
-    titles, the tidy rows, what was found of columns, the data sets by name, the SVG file of each plot and what it
-    shows in words, the section on predictions, the paths of mistakes, the leaderboards of grids, notes, also on what
+    Takes what is shown in full, by data set and pretraining and the best first, sentences on whose page it is, the SVG
+    file of each plot and what it shows in words, the section on predictions, the paths of mistakes, notes, also on what
     could not be measured, what to do next, and what the steps cost. Of a pretraining it shows one seed's pictures.
+    The page of a run lies beside its pictures, to which it links, and names that of all runs, the `summary`.
     """
-    shown = best(headlines, _MOST_SHOWN)
-    places = {title: place for place, title in enumerate(shown)}
-    headlines, answers = (
-        sorted(headlines, key=lambda one: places.get(one.title, len(places))),
-        sorted(answers, key=lambda one: places.get(one.title, len(places))),
-    )
-    firsts: dict[str, RunResults] = {}
+    runs, descriptions, effects = found.runs, found.descriptions, found.effects
+    places = {title: place for place, title in enumerate(best(found.headlines, len(found.headlines)))}
+    headlines = sorted(found.headlines, key=lambda one: places[one.title])
+    answers = sorted(found.answers, key=lambda one: places[one.title])
+    seeds: dict[str, list[RunResults]] = {}
     for run in runs:
-        firsts.setdefault(run.run.title, run)
-    opened = [firsts[title] for title in shown]
-    rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in table.groupby(["dataset", "pretrain"])}
-    by_split: dict[tuple[str, str], list[pd.DataFrame]] = {}  # only what is measured on one split is compared
-    for one in headlines:
-        by_split.setdefault((one.dataset, one.split), []).append(rows[one.title])
-    alike = {of_both: pd.concat(parts) for of_both, parts in by_split.items()}
-    sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
-    seeds = {title: [run for run in runs if run.run.title == title] for title in sections}
-    checked = {
-        one.title: checks(one, seeds[one.title], descriptions[one.dataset], effects, sections[one.title])
-        for one in headlines
+        seeds.setdefault(run.run.title, []).append(run)
+    opened = [seeds[title][0] for title in shown]
+    rows = {
+        f"{dataset}, {pretrain}": part for (dataset, pretrain), part in found.shown.groupby(["dataset", "pretrain"])
     }
+    by_split: dict[tuple[str, str], list[Headline]] = {}  # only what is measured on one split is compared
+    for one in headlines:
+        by_split.setdefault((one.dataset, one.split), []).append(one)
+    alike = {of_both: pd.concat([rows[one.title] for one in several]) for of_both, several in by_split.items()}
+    sections = {one.title: f"results-{number}" for number, one in enumerate(headlines, 1)}
+    in_full = {one.title: one for one in headlines if one.title in shown}
+    checked = {
+        title: checks(
+            one, seeds[title], descriptions[one.dataset], effects, sections[title], of_all_seeds=summary is None
+        )
+        for title, one in in_full.items()
+    }
+
+    def beside(path: Path) -> str:
+        return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
+
     environment = Environment(autoescape=True)
     environment.filters |= {
         "duration": duration,
         "hardware": _hardware,
         "pretty": _pretty,
-        "inline": _inline,
         "contents": contents,
         "protocol": protocol,
-        "beside": lambda path: Path(os.path.relpath(path, folder)).as_posix(),
+        "beside": beside,
+        "picture": beside if summary else _inline,
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         style=STYLE,
@@ -109,30 +112,37 @@ def page(
         runs=runs,
         spread=SPREAD_OF_GROUPS if any(one.groups for one in headlines) else SPREAD,
         paired=PAIRED,
-        differences=differences,
+        differences=found.differences,
         apart=APART,
         balanced=BALANCED,
         whose=whose,
         measured=any(len(one.accuracy) for one in headlines),
         predicted=predicted,
-        leaderboard=as_html(boards, sections),
+        leaderboard=as_html(found.boards, sections),
         mistakes=mistakes,
         first=grave(notes),
         notes=others(notes),
         comparisons={of_both: cells for of_both, part in alike.items() if (cells := comparison(part))},
+        side_by_side={
+            of_both: side_by_side(several, seeds)
+            for of_both, several in by_split.items()
+            if len(several) > 1 and not unranked(several)
+        },
         split_names=SPLIT_NAMES,
-        frozen={title: cells for title, part in rows.items() if (cells := frozen(part))},
-        finetuned={title: cells for title, part in rows.items() if (cells := finetuned(part))},
-        worst={title: _worst(title, runs) for title in rows},
+        frozen={title: cells for title in shown if (cells := frozen(rows[title]))},
+        finetuned={title: cells for title in shown if (cells := finetuned(rows[title]))},
+        worst={title: _worst(seeds[title]) for title in shown},
         metadata=as_table(effects),
         metadata_meaning=MEANING,
         meanings=list(dict.fromkeys(line for one in headlines for line in one.meanings())),
         datasets={name: _data(description) for name, description in descriptions.items()},
         figures=[_figure(name, *plots[name]) for name in PLOTS if name in plots],
         shown=shown,
+        unranked=unranked(headlines),
         opened=opened,
-        pictured=opened if len(opened) == len(firsts) else opened[:1],
-        firsts=list(firsts.values()),
+        pictured=opened if len(opened) == len(seeds) else opened[:1],
+        pages=_pages(found, sections) if found.settings.has_pages else {},
+        summary=summary,
         unread=_unread(runs),
         told=[run for run in runs if run.run.title in shown],
         cost=cost,
@@ -153,13 +163,20 @@ def _unread(runs: Sequence[RunResults]) -> str:
     return " ".join([of_others] * ("test" in judges) + [of_grids] * ("validation" in judges))
 
 
-def _worst(title: str, runs: Sequence[RunResults]) -> Table:
+def _pages(found: Collected, titles: Iterable[str]) -> dict[str, dict[int, Path]]:
+    """Return the page of each run, by data set and pretraining and by seed."""
+    pages: dict[str, dict[int, Path]] = {title: {} for title in titles}
+    for run in found.settings.runs:
+        pages[run.title][run.seed] = found.results / run.folder / "index.html"
+    return pages
+
+
+def _worst(runs: Sequence[RunResults]) -> Table:
     """Return the worst classes of each fine-tuning of one pretraining."""
     rows: dict[str, list[Any]] = {}
     for run in runs:
-        if run.run.title == title:
-            for name, of_run in run.per_class.items():
-                rows.setdefault(name, []).extend(of_run)
+        for name, of_run in run.per_class.items():
+            rows.setdefault(name, []).extend(of_run)
     return worst_classes(rows)
 
 

@@ -20,11 +20,10 @@ from simclr_steps.settings.base import array_of
 from simclr_steps.settings.display import in_words, legend_of, mix_of
 from simclr_steps.settings.judged import instead_of_test
 from simclr_steps.settings.prediction import predictions_name
-from simclr_steps.settings.runs import Run, SummarySettings, judged_by
+from simclr_steps.settings.runs import Run, SummarySettings
 from simclr_steps.summary.tables import SPLIT_NAMES, Table
 
 MOST = 12  # images of a classifier and split
-MOST_PRETRAININGS = 12
 _MOST_CLASSES = 20  # in a table
 _SIDE = 64  # pixels of a picture
 _MOST_BYTES = 4_000  # of a picture
@@ -50,18 +49,17 @@ def predicted(
     """Yield what the classifiers of each data set and pretraining predict, those of the first seed.
 
     Of train only images with a label are counted: its array holds the unlabeled ones, too. A classifier that several
-    pretrainings share is told once, and nothing of those after the first MOST_PRETRAININGS.
+    pretrainings share is told once; with a run of a grid nothing is told of one that others have judged by test.
     """
     firsts: dict[tuple[str, str], Run] = {}
     for run in settings.runs:
         firsts.setdefault((run.dataset, run.pretrain), run)
     told: set[str] = set()
-    judge = judged_by(settings.runs)
-    # What a grid's run shares with one that is judged by test is told of the latter.
-    for run in sorted(firsts.values(), key=lambda run: run.judged_by != "test")[:MOST_PRETRAININGS]:
+    for run in firsts.values():
         for name, folder in run.classifiers.items():
-            splits = [] if folder in told else instead_of_test(settings.predicted, judge[folder])
-            for split in splits:
+            if folder in told or name in run.judged_for_others:
+                continue
+            for split in instead_of_test(settings.predicted, run.judged_by):
                 file = results / folder / f"{predictions_name(split)}.parquet"
                 table, classes = _read(file, labeled=split == "train") if file.exists() else (pd.DataFrame(), [])
                 if len(table):

@@ -33,9 +33,10 @@ def test_equal_pretrainings_of_two_experiments_are_planned_once(fresh: Project) 
 def test_grid_plans_one_pretraining_for_each_combination(fresh: Project) -> None:
     fresh.config["experiments"][0]["grid"] = {"temperature": [0.1, 0.5], "epochs": [1, 2, 3]}
     fresh.write_config()
-    jobs = fresh.plan("pretrain_all")
+    jobs = fresh.plan("summary")
     assert len([job for job in jobs if job[0] == "pretrain"]) == 6
     assert ("pretrain", "digits", "simclr-epochs=3-temperature=0.1", "0") in jobs
+    assert len([job for job in jobs if job[0] == "present"]) == 6, "too many for one page"
 
 
 def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: Project) -> None:
@@ -50,6 +51,7 @@ def test_seeds_temperatures_and_label_fractions_share_their_pretrainings(fresh: 
     counts = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE)}
     expected = {"pretrain": 6, "galleries": 6, "umap": 6, "finetune": 18, "compare": 4, "evaluate": 6, "summary": 1}
     assert {rule: counts[rule] for rule in expected} == expected, "pixels and three networks serve all temperatures"
+    assert "present" not in counts, "one page holds them all"
     assert "results/summary/sweep.png" in planned
 
 
@@ -80,6 +82,11 @@ def test_runs_of_a_grid_take_the_hold_out_and_only_the_winner_by_itself_the_test
     assert sorted(trained) == [f"results/digits/simclr-temperature={value}/seed0/pretrain" for value in (0.1, 0.5)]
     judged = re.findall(r"simclr_steps evaluate .* --judged-by (\w+) +--out results/digits/(\S+)/seed0", shown)
     assert sorted(judged) == [("test", "simclr-temperature=0.1"), ("validation", "simclr-temperature=0.5")]
+    folder = "results/digits/simclr-temperature=0.5/seed0"
+    shown = fresh.dry_run("--cores", "2", f"{folder}/index.html").stdout
+    (inputs,) = re.findall(r"^rule present:\n    input: (.*)$", shown, re.MULTILINE)
+    predicted = [file for file in inputs.split(", ") if "predictions" in file]
+    assert predicted == [f"{folder}/finetune/pretrained/validation.predictions.parquet"], "not from scratch, of test"
 
 
 def test_options_of_a_training_that_are_hardware_are_set_as_resources(fresh: Project) -> None:

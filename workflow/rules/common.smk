@@ -84,25 +84,30 @@ PYTHON = python()
 # A local job's step would outlive a killed Snakemake and overwrite the next one's results. A scheduled one may live on.
 ENDS_WITH = "" if IS_SCHEDULED else f"{STARTER}={as_starter()}"
 
-RUNS = [f"results/{run.folder}" for run in PLAN.runs]
+
+def predictions_of(folder):
+    """Return what a fine-tuning predicts of each split that it is asked to."""
+    return [f"results/{folder}/{predictions_name(split)}.parquet" for split in PREDICTED[folder]]
+
+
+def tabulated_of(run):
+    """Return the tables beside a run's features."""
+    splits = instead_of_test(CONFIG.prediction.splits, run.judged_by)
+    return [f"results/{run.folder}/features/{split}/rows.parquet" for split in splits]
+
+
+def in_report(file, **told):
+    """Mark a run's picture for Snakemake's report, unless there are too many runs for one page."""
+    return file if SUMMARY.has_pages else report(file, **told)
+
+
+RUN_IN = {run.folder: run for run in PLAN.runs}
+RUNS = [f"results/{folder}" for folder in RUN_IN]
 CLASSIFIERS = [f"results/{classifier}" for classifier in PLAN.classifiers]
-PREDICTIONS = [
-    f"results/{folder}/{predictions_name(split)}.parquet"
-    for folder, of_one in PLAN.predicted.items()
-    for split in of_one
-]
-IMAGES_PREDICTED = sorted(
-    {
-        f"resources/{folder.partition('/')[0]}/{file}"
-        for folder, of_one in PLAN.predicted.items()
-        for file in ("images.json", *(f"{array_of(split)}.images.npy" for split in of_one))
-    }
-)
-TABULATED = [
-    f"results/{run.folder}/features/{split}/rows.parquet"
-    for run in PLAN.runs
-    for split in instead_of_test(CONFIG.prediction.splits, run.judged_by)
-]
+SUMMARY = PLAN.summary
+PREDICTED = PLAN.predicted
+PREDICTIONS = [file for folder in PREDICTED for file in predictions_of(folder)]
+TABULATED = [file for run in PLAN.runs for file in tabulated_of(run)]
 OF_RUN = "{dataset}/{pretrain}/seed{seed}"  # where a run's results are, below those of all
 # Every job asks what all jobs on its data set are told alike.
 compared_of, umap_of, explore_of = cache(PLAN.compared), cache(PLAN.umap), cache(PLAN.explore)
@@ -440,4 +445,4 @@ def umap_report(layer, kind):
 def umap_by_columns(*kinds):
     """Return the plot of the points by the columns that `metadata` names, if there are any, for the report as well."""
     plots = [f"results/{{dataset}}/{{pretrain}}/seed{{seed}}/umap/metadata.{kind}" for kind in kinds]
-    return [report(plots[0], **umap_report("metadata", "picture")), *plots[1:]] if CONFIG.metadata else []
+    return [in_report(plots[0], **umap_report("metadata", "picture")), *plots[1:]] if CONFIG.metadata else []

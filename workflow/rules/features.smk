@@ -119,15 +119,15 @@ rule umap:
         features_drawn("rows.parquet"),
         backbone=features_drawn("backbone.npy"),
     output:
-        report(
+        in_report(
             "results/{dataset}/{pretrain}/seed{seed}/umap/backbone.png",
             **umap_report("backbone", "picture"),
         ),
-        report(
+        in_report(
             "results/{dataset}/{pretrain}/seed{seed}/umap/projection_head.png",
             **umap_report("projection_head", "picture"),
         ),
-        report(
+        in_report(
             "results/{dataset}/{pretrain}/seed{seed}/umap/map.html",
             **umap_report("map", "interactive"),
         ),
@@ -211,11 +211,11 @@ rule galleries:
         features_drawn("rows.parquet"),
         backbone=features_drawn("backbone.npy"),
     output:
-        report(
+        in_report(
             "results/{dataset}/{pretrain}/seed{seed}/galleries/augmentation.png",
             **gallery_report("augmentation"),
         ),
-        report(
+        in_report(
             "results/{dataset}/{pretrain}/seed{seed}/galleries/neighbors.png",
             **gallery_report("neighbors"),
         ),

@@ -304,6 +304,8 @@ def test_runs_of_a_grid_are_judged_by_the_hold_out_until_their_pretraining_is_as
     by = {folder.removeprefix("digits/"): split for folder, split in won.judged_by.items()}
     assert by["compare/pixels"] == by["compare/random-resnet18-seed0/finetune/bare"] == "test", "the winner needs them"
     assert by["simclr-temperature=0.5/seed1/finetune/few"] == "validation"
+    for_others = {run.pretrain: run.judged_for_others for run in won.runs}
+    assert for_others == {"simclr-temperature=0.1": [], "simclr-temperature=0.5": ["bare"]}
     of_other_seeds = [
         judge_of(f"digits/simclr-temperature={value}/seed9/finetune/few", won.judged_by, won.runs)
         for value in (0.5, 0.1)

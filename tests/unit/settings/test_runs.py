@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from simclr_steps.settings.runs import Run, judged_by
+from simclr_steps.settings.runs import GridPoint, Run, SummarySettings, judged_by
 
 RUN = Run(
     dataset="digits",
@@ -33,3 +33,17 @@ def test_what_runs_share_is_judged_by_test_if_one_of_them_is() -> None:
     runs = [Run(**shared, pretrain="a"), Run(**shared, pretrain="b", judged_by="validation")]
     expected = {"d/a/seed0": "test", "d/b/seed0": "validation", "d/compare/pixels": "test"}
     assert judged_by(runs) == judged_by(runs[::-1]) == expected
+
+
+def test_runs_of_more_pretrainings_than_one_page_holds_have_pages_of_their_own() -> None:
+    several = [RUN.model_copy(update={"pretrain": str(name), "seed": seed}) for name in range(6) for seed in (0, 1)]
+    assert not SummarySettings(runs=several[:10]).has_pages, "seeds do not count"
+    assert SummarySettings(runs=several).has_pages
+    assert '"most_in_full":5' in SummarySettings(runs=several).as_json(), "a value of the step, whose change reruns it"
+
+
+def test_on_its_page_a_run_is_in_no_grid() -> None:
+    run = RUN.model_copy(update={"grids": [GridPoint(pretrain="simclr", values={"epochs": 2})]})
+    displays: Any = {"digits": {"0": "red"}, "cells": {"0": "red"}}
+    one = SummarySettings.model_validate({"runs": [run], "displays": displays}).of_one(run)
+    assert one.runs == [RUN] and list(one.displays) == ["digits"]

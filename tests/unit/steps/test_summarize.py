@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from simclr_steps.settings.runs import GridPoint, SummarySettings
-from simclr_steps.steps.summarize import COLUMNS, summarize
+from simclr_steps.steps.summarize import summarize
+from simclr_steps.summary.collected import COLUMNS
 from tests.unit.conftest import WritePacked
 from tests.unit.summary.written_results import settings, write_finetune, write_run
 

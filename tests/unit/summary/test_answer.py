@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from simclr_steps.data.correct import Correct
-from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.answer import answers, labels_for
+from simclr_steps.summary.collected import COLUMNS
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.reading import read_run
 from simclr_steps.summary.run_results import RunResults

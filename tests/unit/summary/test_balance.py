@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from simclr_steps.data.packed import Description, SplitCounts, read_description
-from simclr_steps.steps.summarize import COLUMNS, summarize
+from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.balance import uncluttered
+from simclr_steps.summary.collected import COLUMNS
 from simclr_steps.summary.intervals import ByGroup, interval
 from simclr_steps.summary.page import _data
 from simclr_steps.summary.parents import METRICS

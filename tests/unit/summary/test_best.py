@@ -6,16 +6,18 @@ from dataclasses import replace
 
 import pandas as pd
 
-from simclr_steps.summary.best import best
+from simclr_steps.summary.best import best, unranked
 from simclr_steps.summary.headline import Headline
 
 
 def headline(dataset: str, pretrain: str, *means: float, split: str = "test") -> Headline:
-    accuracy = pd.DataFrame({"series": "simclr", "mean": list(means)})
+    """Return that of a pretraining with these accuracies on the hold-out, which the test split contradicts."""
     others = pd.DataFrame({"series": ["pixels"], "mean": [0.99]})
-    nothing = pd.DataFrame()
-    tables = pd.concat([others, accuracy]), nothing, nothing, nothing
-    return Headline(dataset, pretrain, split, None, None, *tables, [], [], "", "")
+    hold_out = pd.concat([others, pd.DataFrame({"series": "simclr", "mean": list(means)})])
+    nothing = hold_out.iloc[:0]
+    on_test = hold_out.assign(mean=1 - hold_out["mean"])
+    tables = (on_test, hold_out) if split == "test" else (hold_out, nothing)
+    return Headline(dataset, pretrain, split, None, None, *tables, nothing, nothing, [], [], "", "")
 
 
 def test_the_best_of_each_data_set_and_split_come_before_any_second() -> None:
@@ -29,7 +31,9 @@ def test_the_best_of_each_data_set_and_split_come_before_any_second() -> None:
     assert best(several, 4) == ["cells, b", "photos, a", "cells, d", "cells, a"]
 
 
-def test_the_test_split_chooses_nothing_where_there_is_a_hold_out() -> None:
-    one, other = (headline("cells", name, accuracy) for name, accuracy in (("a", 0.9), ("b", 0.1)))
-    on_hold_out = (replace(one, hold_out=other.accuracy), replace(other, hold_out=one.accuracy))
-    assert best(on_hold_out, 2) == ["cells, b", "cells, a"]
+def test_where_only_the_test_split_has_accuracies_nothing_is_chosen_by_them() -> None:
+    several = [headline("cells", "a", 0.9), headline("cells", "b", 0.1), headline("photos", "a", 0.1)]
+    assert best(several, 2) == ["cells, a", "photos, a"] and unranked(several) == []
+    several = [replace(one, hold_out=one.hold_out.iloc[:0]) for one in several]
+    assert best(several, 3) == ["cells, a", "photos, a", "cells, b"], "in the config's order"
+    assert unranked(several) == ["cells"], "one pretraining by itself needs no rank"

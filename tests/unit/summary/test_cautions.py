@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from simclr_steps.data.packed import Description, Repeated, SplitCounts, read_description
-from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary import cautions as module
+from simclr_steps.summary.collected import COLUMNS
 from simclr_steps.summary.headline import Headline, group
 from simclr_steps.summary.notes import as_sentences
 from simclr_steps.summary.reading import read_run

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from simclr_steps.data.packed import Description, Repeated, read_description
-from simclr_steps.steps.summarize import COLUMNS
 from simclr_steps.summary.batch_effects import BatchEffect
 from simclr_steps.summary.checks import Check, checks
+from simclr_steps.summary.collected import COLUMNS
 from simclr_steps.summary.headline import Headline, group
 from simclr_steps.summary.intervals import Spread
 from simclr_steps.summary.losses import beside_chance

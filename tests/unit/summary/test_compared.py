@@ -11,7 +11,7 @@ import pandas as pd
 
 from simclr_steps.data.correct import Correct, write_correct
 from simclr_steps.settings.runs import Run
-from simclr_steps.steps.summarize import COLUMNS
+from simclr_steps.summary.collected import COLUMNS
 from simclr_steps.summary.compared import compared, differences, paired, uncompared
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.notes import as_sentences, grave

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from simclr_steps.settings.runs import SummarySettings
-from simclr_steps.steps.summarize import COLUMNS
+from simclr_steps.summary.collected import COLUMNS
 from simclr_steps.summary.headline import group
 from simclr_steps.summary.markdown import as_markdown
 from simclr_steps.summary.reading import read_run

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from simclr_steps.data.correct import Correct, write_correct
-from simclr_steps.settings.runs import SummarySettings
+from simclr_steps.steps.present import present
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary import page as page_module
 from tests.unit.browser import needs_chromium, visit
@@ -64,27 +64,6 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     )
     listed = re.findall(r'href="#([^"]*)"', page.split('<nav class="contents')[1].split("</nav>")[0])
     assert listed == re.findall(r'<h2 id="([^"]*)"', page) and len(listed) == page.count("<h2") > 10
-
-
-def test_of_many_pretrainings_the_best_are_open_and_one_has_pictures(
-    tmp_path: Path, resources: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(page_module, "_MOST_SHOWN", 1)
-    runs = []
-    for pretrain, accuracy in (("worse", 0.4), ("better", 0.9)):
-        folder = write_run(tmp_path, 0, pretrain=pretrain)
-        linear = json.loads((folder / "evaluate/linear.json").read_text())
-        linear["results"] = [{**row, "accuracy": accuracy} for row in linear["results"]]
-        (folder / "evaluate/linear.json").write_text(json.dumps(linear))
-        runs += settings(0, pretrain=pretrain).runs
-    summarize(SummarySettings(runs=runs), results=tmp_path, resources=resources, out=tmp_path)
-    page = (tmp_path / "summary.html").read_text()
-    (closed,) = re.findall(r'<details id="results-2"><summary>digits, worse</summary>(.*?)</details>', page, re.S)
-    assert "of 50 images by number of labels" in closed
-    assert re.search(r'<h2 id="results-1">digits, better</h2>', page)
-    assert re.findall(r"Pictures of (digits, \w+), seed 0", page.split("<main>")[1]) == ["digits, better"]
-    links = re.findall(r'<a href="#([^"]*)"', page)
-    assert set(links) <= set(re.findall(r'id="([^"]*)"', page))
 
 
 def test_without_pictures_the_page_holds_no_image_of_the_data(tmp_path: Path, resources: Path) -> None:
@@ -181,17 +160,25 @@ def _judge_per_image(metrics: Path) -> None:
 @pytest.mark.slow
 @needs_chromium
 @pytest.mark.skipif(not AXE.is_file(), reason="SIMCLR_TEST_DATA names no folder with axe.min.js")
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
-def test_axe_finds_nothing_that_keeps_a_reader_out(width: int, dark: bool, tmp_path: Path, resources: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "width", "dark"),
+    [("summary", 1280, False), ("summary", 390, True), ("digits/simclr/seed0/index", 390, False)],
+)
+def test_axe_finds_nothing_that_keeps_a_reader_out(
+    name: str, width: int, dark: bool, tmp_path: Path, resources: Path
+) -> None:
     write_metadata(write_run(tmp_path, 0), plate=0.7)
     write_finetune(tmp_path / "digits/simclr/seed0", "tuned", "pretrained", 0.85)
     asked = settings(0, finetunes=("tuned",)).model_copy(update={"metadata": ["plate"]})
-    summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
-    page, end = (tmp_path / "summary.html").read_text(), "</body>"
+    file = tmp_path / f"{name}.html"
+    if name == "summary":
+        summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
+    else:
+        present(asked, results=tmp_path, resources=resources, out=file)
+    page, end = file.read_text(), "</body>"
     use = "axe.run(document).then(found => console.log(JSON.stringify(found.violations.map(one => one.id))))"
     before, after = page.rsplit(end, 1)
-    (tmp_path / "checked.html").write_text(
-        f"{before}<script>{AXE.read_text()}</script><script>{use}</script>{end}{after}"
-    )
-    (line,) = visit(tmp_path / "checked.html", tmp_path / "browser", width, dark=dark).console
+    checked = file.with_name("checked.html")
+    checked.write_text(f"{before}<script>{AXE.read_text()}</script><script>{use}</script>{end}{after}")
+    (line,) = visit(checked, tmp_path / "browser", width, dark=dark).console
     assert re.findall(r'CONSOLE:\d+\] "(.*)", source:', line) == ["[]"]

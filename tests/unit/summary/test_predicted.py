@@ -13,6 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from simclr_steps.data.packed import read_description
+from simclr_steps.settings.runs import SummarySettings, judged_by
 from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.predicted import MOST, Predicted, as_html, predicted
 from tests.unit.conftest import WritePacked, digits
@@ -104,3 +105,18 @@ def test_the_page_has_the_section_only_where_there_are_predictions(write_packed:
     summarize(settings(0, finetunes=("tuned",)), results=tmp_path, resources=resources, out=tmp_path)
     page = (tmp_path / "summary.html").read_text()
     assert "Predicted classes" in page and "digits, simclr, tuned, seed 0: test" in page
+
+
+def test_of_what_a_run_of_a_grid_shares_with_its_winner_nothing_is_told_on_its_page(tmp_path: Path) -> None:
+    place = tmp_path / "digits/compare/random-seed0/finetune/tuned"
+    place.mkdir(parents=True)
+    table(4).to_parquet(place / "predictions.parquet")
+    table(4).to_parquet(place / "validation.predictions.parquet")  # of before the winner was asked for
+    (winner,) = settings(0, finetunes=("tuned",)).runs
+    shared = winner.model_copy(update={"starts": {"tuned": "random-seed0"}})
+    of_grid = shared.model_copy(update={"pretrain": "simclr-t=0.1", "judged_by": "validation"})
+    runs = [run.knowing(judged_by([of_grid, shared])) for run in (of_grid, shared)]
+    both = SummarySettings(runs=runs)
+    (one,) = predicted(both, tmp_path, tmp_path / "resources", {})
+    assert one.title == "digits, simclr, tuned, seed 0: test"
+    assert not list(predicted(both.of_one(runs[0]), tmp_path, tmp_path / "resources", {}))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from simclr_steps.steps.summarize import COLUMNS, summarize
+from simclr_steps.steps.summarize import summarize
+from simclr_steps.summary.collected import COLUMNS
 from simclr_steps.summary.headline import Headline, group
 from simclr_steps.summary.notes import as_sentences
 from simclr_steps.summary.reading import read_run
