@@ -52,7 +52,8 @@ def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretrainin
     snakemake(tmp_path, *packed, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     for file in FILES_OF_TEST:
         (tmp_path / file).unlink()  # so that a step that reads it fails, and a rule that asks for it makes it anew
-    done = snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
+    page_of_run = "results/digits/simclr-temperature=0.5/seed0/index.html"  # which two pretrainings do not ask for
+    done = snakemake(tmp_path, "all", page_of_run, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     assert not [file for file in FILES_OF_TEST if (tmp_path / file).exists()]
     assert not re.findall(r"\(Rule: (?:prepare|label)\)", done.stdout + done.stderr)
     assert len(re.findall(r"Finished jobid: \d+ \(Rule: pretrain\)", done.stdout + done.stderr)) == 4
@@ -69,6 +70,9 @@ def test_seeds_temperatures_and_label_fractions_are_aggregated_and_no_pretrainin
     rows = pd.read_parquet(tmp_path / "resources/digits/validation.rows.parquet")["source"]
     assert pd.read_parquet(of_tuned / "validation.predictions.parquet")["source"].tolist() == rows.tolist()
     assert set(pd.read_csv(of_tuned / "validation.mistakes.csv")["source"]) <= set(rows)
+
+    page = (tmp_path / page_of_run).read_text()
+    assert "<h1>digits, simclr-temperature=0.5, seed 0</h1>" in page and "temperature=0.1" not in page
 
     page = (tmp_path / "results/summary.html").read_text()
     (compared,) = re.findall(r"digits: comparison of the pretrainings</h2>.*?</table>", page, re.DOTALL)

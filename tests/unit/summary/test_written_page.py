@@ -49,7 +49,11 @@ def test_the_others_are_lines_with_links_and_in_no_plot(summary: Path) -> None:
     assert re.findall(r"Pictures of (digits, \w+), seed 0", main) == ["digits, best"]
     anchors = re.findall(r'<a href="#([^"]*)"', page)
     assert set(anchors) <= set(re.findall(r'id="([^"]*)"', page))
-    assert len(re.findall(r"t=0\.1", page)) <= 5, "in a warning, the comparison, the list and its link, and the config"
+    compared = re.findall(r"<h2 id=\"compared-1\">.*?<h2", main, re.DOTALL)[0]
+    assert re.search(r"<t[hd][^>]*>t=0\.1</t[hd]>", compared)
+    for kind in ("h2", "h3", "summary", "details", "figcaption", "figure"):
+        named = [text for text in re.findall(rf"<{kind}\b.*?</{kind}>", main, re.DOTALL) if "t=0.1" in text]
+        assert not named, kind
     for name in ("label_efficiency", "history", "monitors", "mistakes", "finetune_history"):
         drawn = (summary.parent / f"summary/{name}.svg").read_text()
         assert "The best 1 of 3 pretrainings" in drawn and "t=0.1" not in drawn, name
