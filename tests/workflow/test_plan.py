@@ -301,3 +301,9 @@ def test_raised_epochs_of_a_finished_pretraining_are_told_of_continue(fresh: Pro
     said = done.stdout + done.stderr
     assert "note: results/digits/simclr/seed0/pretrain has" in said
     assert "and add a block with continue: simclr and epochs: 4" in said
+
+
+def test_a_page_of_a_run_that_the_config_does_not_ask_for_is_refused_in_one_sentence(fresh: Project) -> None:
+    done = fresh.dry_run("--cores", "2", "results/digits/other/seed0/index.html")
+    said = "error: results/digits/other/seed0/index.html: the config asks for no such run: add it to experiments"
+    assert done.returncode != 0 and said in done.stdout + done.stderr and "Traceback" not in done.stderr
