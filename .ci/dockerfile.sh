@@ -14,11 +14,13 @@ buildah "${storage[@]}" add --quiet "$base" "$folder/base.tar" / >/dev/null
 buildah "${storage[@]}" commit --quiet "$base" localhost/base:bookworm >/dev/null
 # Where this machine trusts authorities of its own, pip in the image needs them too, while it is built only.
 authorities=${SSL_CERT_FILE:+--volume $SSL_CERT_FILE:/etc/ssl/certs/ca-certificates.crt:ro}
-# What is installed goes to a folder beside the image, as packing its gigabytes takes longer than installing them. Nothing
-# runs there but the imports that the build tries, which need little of the bytecode that pip would make.
+# What is installed goes to a folder beside the image, as packing its gigabytes takes longer than installing them: the
+# image that is looked at afterwards has the labels and the PATH, and no packages. Nothing runs there but the imports that
+# the build tries, which need little of the bytecode that pip would make.
 mkdir "$folder/venv"
 installed="--volume $folder/venv:/opt/simclr/venv"
 DOCKER="buildah ${storage[*]}" BASE=localhost/base:bookworm \
     containers/build_docker.sh --env PIP_COMPILE=0 $installed ${authorities:-}
 labels=$(buildah "${storage[@]}" images --format '{{.Name}}:{{.Tag}}' | grep simclr:)
 buildah "${storage[@]}" inspect --type image --format '{{.OCIv1.Config.Labels}}' "$labels"
+buildah "${storage[@]}" inspect --type image --format '{{.OCIv1.Config.Env}}' "$labels" | grep /opt/simclr/venv/bin

@@ -10,13 +10,13 @@ from simclr_steps.summary.headline import Headline
 def best(headlines: Sequence[Headline], most: int) -> list[str]:
     """Return the titles of the best pretrainings, the best first.
 
-    They are compared where they are judged on the same images, by the accuracy of logistic regression on the frozen
-    features with the middle one of the numbers of labels, on the hold-out: the test split chooses nothing, and
+    Those of a data set are compared by the accuracy of logistic regression on the frozen features with the middle one
+    of the numbers of labels, on the hold-out, whatever split judges them: the test split chooses nothing, and
     `unranked` ones keep their order. The best of each data set comes before any second.
     """
     places: dict[str, int] = {}
-    for on in dict.fromkeys((one.dataset, one.split) for one in headlines):
-        alike = [one for one in headlines if (one.dataset, one.split) == on]
+    for dataset in dict.fromkeys(one.dataset for one in headlines):
+        alike = [one for one in headlines if one.dataset == dataset]
         places |= {one.title: place for place, one in enumerate(sorted(alike, key=_accuracy, reverse=True))}
     return sorted(places, key=lambda title: places[title])[:most]
 

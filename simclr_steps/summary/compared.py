@@ -60,7 +60,8 @@ class Difference:
     def __str__(self) -> str:
         """Return the words "with 50 labels 84.1 %, ImageNet (resnet50) 81.0 %: 3.1 points better (2.2 to 4.0)"."""
         best = " and ".join(f"{name} {judged}" for name, judged in self.best.items())
-        beside = f"with {self.labels} labels {self.ours}, {best}"
+        labels = f"{int(self.labels):,}" if self.labels.isdecimal() else self.labels
+        beside = f"with {labels} labels {self.ours}, {best}"
         if self.interval is None:
             return f"{beside}: {100 * self.mean:+z.1f} points, too few {self.units} to tell"
         low, high = (100 * end for end in self.interval)
@@ -161,7 +162,7 @@ def _means(accuracy: pd.DataFrame) -> dict[tuple[str, str], float]:
 
 def budget_of(row: Mapping[Any, Any]) -> str:
     """Return the budget of a headline's row, as `Correct` has it."""
-    return f"{row['labels']:,.0f}" if pd.isna(row["budget"]) else str(row["budget"])
+    return f"{row['labels']:.0f}" if pd.isna(row["budget"]) else str(row["budget"])
 
 
 def paired(one: Headline, runs: Sequence[RunResults]) -> list[list[str]]:

@@ -67,7 +67,7 @@ def predicted(
                     least = table.sort_values("sure", kind="stable").iloc[:MOST]
                     pictures, notes = _pictures(settings, run.dataset, split, least, resources, descriptions)
                     yield Predicted(title, _counts(table, classes), _names(least), pictures, notes)
-            told.add(folder)
+                    told.add(folder)
 
 
 def _read(file: Path, *, labeled: bool) -> tuple[pd.DataFrame, list[str]]:

@@ -1,4 +1,4 @@
-"""The encoders of one data set side by side: by how much the best is better than each."""
+"""The encoders of one data set side by side: by how much the best is better than the next ones and than baselines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST = (
 
 
 def side_by_side(headlines: Sequence[Headline], seeds: Mapping[str, Sequence[RunResults]]) -> Table:
-    """Return by how much the features of the first pretraining are better than those of each encoder, in points.
+    """Return by how much the features of the first pretraining are better than those of others, in points.
 
     Takes pretrainings that are judged on the same images, the best first, and the runs of each by its title. A header,
     then a row for each of the next ones and for what the first one's runs are compared with; a column for each number

@@ -32,7 +32,7 @@ rule present:
 rule summary:
     input:
         list(dict.fromkeys(file for run in PLAN.runs for file in results_of(run))),
-        [f"results/{run.folder}/index.html" for run in PLAN.runs if SUMMARY.has_pages],
+        [f"results/{run.folder}/index.html" for run in PLAN.runs] if SUMMARY.has_pages else [],
         trained=collect("results/{training}/pretrain", training=PLAN.trainings),
         described=collect("resources/{dataset}/dataset.json", dataset=PLAN.datasets),
     output:

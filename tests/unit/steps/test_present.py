@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+import pytest
+
+from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.runs import GridPoint
 from simclr_steps.steps.present import present
 from tests.unit.conftest import WritePacked
@@ -30,3 +33,10 @@ def test_the_page_of_a_run_of_a_grid_shows_it_alone(tmp_path: Path, write_packed
     assert links == ["../../../summary.html", "umap/backbone.png", "umap/map.html"]
     assert all((folder / unquote(link)).exists() for link in links)
     assert {path.name for path in folder.glob("*.*")} == {"index.html"}, "the plots are in the page"
+
+
+def test_several_runs_are_refused(tmp_path: Path) -> None:
+    asked = settings(0, 1, finetunes=())
+    with pytest.raises(UserError, match="^runs: a page shows one run, but there are 2: give one$"):
+        present(asked, results=tmp_path, resources=tmp_path, out=tmp_path / "index.html")
+    assert not (tmp_path / "index.html").exists()

@@ -130,7 +130,7 @@ def test_stretched_digits_are_told_apart_as_well_on_views_that_change_nothing(
         metrics = finetune(tmp_path / str(augmentation is None), encoder, wide_digits, block)
         accuracies.append(metrics["draws"][0]["test"]["accuracy"])
     assert accuracies[0] > 0.6
-    # Squashed views cost 60 points; the last digits of equal views, which each machine rounds its own way, up to 5.
+    # Squashed views cost 60 points; the last digits of equal views, which each machine rounds its own way, a few.
     assert accuracies[1] == pytest.approx(accuracies[0], abs=0.1)
 
 

@@ -28,11 +28,11 @@ def test_a_data_set_without_an_encoder_off_the_shelf_is_named() -> None:
     assert sentence.startswith("b: no published encoder was compared, so")
 
 
-def results(**right: list[int]) -> RunResults:
-    """Return a run of which each input is right about the images with a 1, with 20 labels."""
+def results(labels: int = 20, **right: list[int]) -> RunResults:
+    """Return a run of which each input is right about the images with a 1, with this number of labels."""
     run = RunResults(Run(dataset="digits", pretrain="simclr", seed=0, finetunes=[]))
     for name, bits in right.items():
-        run.correct[name] = Correct({("20", 0): np.array(bits, dtype=bool)}, None)
+        run.correct[name] = Correct({(str(labels), 0): np.array(bits, dtype=bool)}, None)
     return run
 
 
@@ -41,6 +41,11 @@ def test_simclr_is_told_beside_the_best_of_what_comes_for_free() -> None:
     assert re.fullmatch(
         r"with 20 labels 90.0 %, raw pixels 70.0 %: 20.0 points better \(1[23].0 to 2[78].0\)", str(one)
     ), str(one)
+
+
+def test_a_number_of_labels_above_a_thousand_is_written_as_elsewhere() -> None:
+    (one,) = differences([results(1290, simclr=[1] * 100, pixels=[0] * 100)], {})
+    assert str(one).startswith("with 1,290 labels 100.0 %, raw pixels 0.0 %: 100.0 points better")
 
 
 def test_what_is_worse_or_not_clear_warns_and_comes_first() -> None:
