@@ -31,6 +31,7 @@ IMAGES, HOLD_OUT, SIDE = 1_300_000, 50_000, 224
 JUDGED, NEIGHBORS = 2_048, 10_000  # images whose loss, and whose neighbors, tell how good an epoch's encoder is
 READERS = 4  # processes for each GPU, the default
 IMAGE_BYTES = SIDE * SIDE * 3
+FIRST_CHANNELS = 64  # of ResNet-50's first convolution, whose output has half the side
 SLOWER = 0.1  # the share of a step by which small exchanges may prolong it
 STATES = 2 + 6  # weights, momentum, and the most candidates that are kept besides: three best, three of quarters
 SAVED_EVERY = 60  # seconds, the default
@@ -135,6 +136,11 @@ class Step:
         """How often a step exchanges a batch norm's statistics: each layer forward and backward."""
         return 2 * len(batch_norms(self._encoder))
 
+    @cached_property
+    def statistics_bytes(self) -> int:
+        """Of what a GPU hands to all all-gathers of a step: in fp32 the mean and the variance of each channel."""
+        return 2 * 4 * sum(layer.get_buffer("running_mean").numel() for layer in batch_norms(self._encoder))
+
 
 def main() -> None:
     """Print both tables."""
@@ -158,10 +164,10 @@ def _once(step: Step) -> list[list[str]]:
     return [
         ["disk: images to train on", f"{IMAGES * IMAGE_BYTES / 1e9:.1f} GB", "exact"],
         ["disk: hold-out, which each GPU holds, too", f"{HOLD_OUT * IMAGE_BYTES / 1e9:.1f} GB", "exact"],
-        ["`prepare`: decoding", f"{IMAGES * DECODE / 3600:.1f} h of one core", "measured"],
-        ["`prepare`: the process that writes, in any case", f"{IMAGES * WRITE / 60:.0f} min", "measured"],
-        ["disk: a save, of which there are two", f"{state / 1e9:.1f} GB at most", "exact"],
-        [f"a save, every {SAVED_EVERY} s: all GPUs wait", f"{state * SAVE:.1f} s at most", "measured"],
+        ["`prepare`: decoding", f"{(IMAGES + HOLD_OUT) * DECODE / 3600:.1f} h of one core", "measured"],
+        ["`prepare`: the process that writes, in any case", f"{(IMAGES + HOLD_OUT) * WRITE / 60:.0f} min", "measured"],
+        ["disk: a save; two are kept, and a third while it is written", f"{state / 1e9:.1f} GB at most", "exact"],
+        [f"a save, every {SAVED_EVERY} s: all GPUs wait", f"{state * SAVE:.1f} s of CPU, without the disk", "measured"],
     ]
 
 
@@ -180,8 +186,10 @@ def _each(step: Step) -> list[list[str]]:
         """Return the bytes of gradients that leave each GPU, and each node, if they pass them on in a ring."""
         return 2 * (one.gpus - 1) / one.gpus * step.weight_bytes
 
-    def in_all(one: Machine) -> float:
-        seconds = one.steps * step.seconds(one.images) + loss + neighbors / _SETTINGS.monitor_epochs
+    def in_all(one: Machine, seconds_of_read: float = 0.0) -> float:
+        """Return the time of an epoch in which the disk takes some for each image that is read without readers."""
+        now_and_then = (neighbors + NEIGHBORS * seconds_of_read) / _SETTINGS.monitor_epochs
+        seconds = one.steps * step.seconds(one.images) + loss + now_and_then
         return seconds * (1 + STATES * step.weight_bytes * SAVE / SAVED_EVERY)
 
     loss = step.seconds(JUDGED, "views", "forward")
@@ -193,9 +201,23 @@ def _each(step: Step) -> list[list[str]]:
         row("images/s, in all", lambda one: f"{one.gpus * rate(one):,.0f}", "predicted"),
         row("all steps", lambda one: f"{one.steps * step.seconds(one.images):.1f} s", "predicted"),
         row("loss of the hold-out", lambda _: f"{loss:.1f} s", "predicted"),
-        row("every tenth epoch: neighbors", lambda _: f"{neighbors:.1f} s", "predicted, reading measured"),
-        row("an epoch in all, with saves", lambda one: f"{in_all(one):.0f} s", "predicted, saves measured"),
+        row(
+            f"every tenth epoch: neighbors, from the cache; each ms that a read takes adds {NEIGHBORS / 1e3:.0f} s",
+            lambda _: f"{neighbors:.1f} s",
+            "predicted, CPU measured",
+        ),
+        row(
+            "an epoch in all, with saves, from the cache", lambda one: f"{in_all(one):.0f} s", "predicted, CPU measured"
+        ),
+        row(
+            f"the same if a read takes as long as {READERS} readers allow",
+            lambda one: f"{in_all(one, READERS / rate(one)):.0f} s",
+            "predicted, CPU measured",
+        ),
         row("activations in each GPU", lambda one: f"{step.kept_bytes(one.images) / 1e9:.1f} GB", "counted"),
+        row(
+            "judging the hold-out: views, first output", lambda one: f"{_judging(one) / 1e9:.1f} GB", "exact, at least"
+        ),
         row("read by each node", lambda one: _gigabytes(one.gpus / one.nodes * rate(one)), "required"),
         row("read in all", lambda one: _gigabytes(one.gpus * rate(one)), "required"),
         row(
@@ -210,6 +232,11 @@ def _each(step: Step) -> list[list[str]]:
             "required",
         ),
         several(
+            f"results of batch norm's {exchanges // 2} all-gathers in a step",
+            lambda one: f"{one.gpus * step.statistics_bytes / 1e6:.1f} MB",
+            "exact",
+        ),
+        several(
             f"each of {exchanges} exchanges of batch norm",
             lambda one: f"{1e6 * SLOWER * step.seconds(one.images) / exchanges:.0f} µs",
             f"required for {100 * SLOWER:.0f} % of a step",
@@ -220,6 +247,15 @@ def _each(step: Step) -> list[list[str]]:
 def _ahead(machine: Machine) -> int:
     """Return the bytes of the batches that readers keep, and of two more that are on their way."""
     return (2 * READERS + 2) * machine.images * IMAGE_BYTES
+
+
+def _judging(machine: Machine) -> int:
+    """Return the bytes of the hold-out's views, in fp32, and of the first convolution's output for them, in bf16.
+
+    As many images are judged at a time as a global batch has, and all of them on each GPU.
+    """
+    views = _SETTINGS.views * min(JUDGED, machine.gpus * machine.images)
+    return views * (4 * IMAGE_BYTES + 2 * FIRST_CHANNELS * (SIDE // 2) ** 2)
 
 
 def _gigabytes(images_per_second: float) -> str:
