@@ -180,5 +180,7 @@ def test_axe_finds_nothing_that_keeps_a_reader_out(
     before, after = page.rsplit(end, 1)
     checked = file.with_name("checked.html")
     checked.write_text(f"{before}<script>{AXE.read_text()}</script><script>{use}</script>{end}{after}")
-    (line,) = visit(checked, tmp_path / "browser", width, dark=dark).console
+    seen = visit(checked, tmp_path / "browser", width, dark=dark)
+    (line,) = seen.console
+    assert seen.requests == []
     assert re.findall(r'CONSOLE:\d+\] "(.*)", source:', line) == ["[]"]
