@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,7 +12,7 @@ from simclr_steps.files import checksum, read_json
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, counted_channels
-from simclr_steps.settings.written import named
+from simclr_steps.settings.written import listed, named
 
 _FIRST = "library_name: timm"
 _CLASSES = 20  # that are listed
@@ -114,8 +113,8 @@ def _origin(encoder: Path, data_hash: str) -> str | None:
             if publisher := _PUBLISHERS.get(source["source"]):
                 begin, named_by = f"{source['name']} of {publisher}", f"as {publisher} names them"
             else:
-                begin, named_by = _code(named(Path(source["path"]).name)), _NAMED_BY[source["source"]]
-            classes = f"; classes, {named_by}: {_listed(found['classes'])}"
+                begin, named_by = _name(Path(source["path"]).name), _NAMED_BY[source["source"]]
+            classes = f"; classes, {named_by}: {listed(found['classes'], _CLASSES, _name)}"
             return (
                 f"The data set `{name}` is from {begin}: {images:,} images to train on, {labeled:,} of them with a "
                 f"label{classes if found['classes'] else ''}."
@@ -123,9 +122,8 @@ def _origin(encoder: Path, data_hash: str) -> str | None:
     return None
 
 
-def _listed(classes: Sequence[str]) -> str:
-    more = f" and {len(classes) - _CLASSES:,} more" if len(classes) > _CLASSES else ""
-    return f"{', '.join(_code(named(name)) for name in classes[:_CLASSES])}{more}"
+def _name(name: str) -> str:
+    return _code(named(name))
 
 
 def _code(text: str) -> str:

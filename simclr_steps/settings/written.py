@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -31,10 +31,10 @@ def named(name: str) -> str:
     return short if short.isprintable() else ascii(short)[1:-1]
 
 
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """Return names as a comment lists them, of many the first."""
+def listed(names: Sequence[str], most: int = 8, show: Callable[[str], str] = named) -> str:
+    """Return names in one line, of many the first, each as a comment has it or as `show` writes it."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return f"{', '.join(map(named, names[:most]))}{more}"
+    return f"{', '.join(map(show, names[:most]))}{more}"
 
 
 def comments(sentences: Iterable[str]) -> list[str]:
