@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -24,13 +24,12 @@ from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.sweeps import draw_sweeps
 
 
-def draw(found: Collected, shown: Sequence[str], mistakes: Mapping[str, Mistakes]) -> dict[str, Figure]:
-    """Return the plots by name: of the runs `shown`, by data set and pretraining, and of all grids.
+def draw(found: Collected, shown: Collected, mistakes: Mapping[str, Mistakes]) -> dict[str, Figure]:
+    """Return the plots by name: of what is `shown` of all that was found, and of all grids.
 
     Where there are others, each plot says so. A figure without axes is a sentence that says why there is no plot.
     """
-    of_all, found, descriptions = found, found.only(shown), found.descriptions
-    settings, runs = found.settings, found.runs
+    runs, descriptions = shown.runs, found.descriptions
     shares = {(name, split): chance(data, split) for name, data in descriptions.items() for split in JUDGED}
     chances = {key: share for key, share in shares.items() if share is not None}
     of_hold_out: dict[str, float] = {}  # by the titles of panels
@@ -46,25 +45,26 @@ def draw(found: Collected, shown: Sequence[str], mistakes: Mapping[str, Mistakes
             titles = (title, *(f"{title}, {name}" for name in run.finetune_histories))
             of_hold_out |= dict.fromkeys(titles, chances[dataset, "validation"])
     figures = {
-        "label_efficiency": label_efficiency(group(found.table), chances),
+        "label_efficiency": label_efficiency(group(shown.table), chances),
         "history": history(histories),
         "monitors": monitors(histories, of_hold_out),
     }
-    if any(run.finetunes for run in settings.runs):
+    if any(run.finetunes for run in shown.settings.runs):
         figures["confusion"] = draw_confusions(_confusions(runs))
         figures["mistakes"] = (
             draw_mistakes(mistakes)
-            if settings.pictures
+            if found.settings.pictures
             else sentence("Mistakes are not shown, as page.pictures is false.")
         )
         figures["finetune_history"] = finetune_history(tunings, of_hold_out)
-    if len(shown) < len(of_all.headlines):
-        which = "first" if unranked(of_all.headlines) else "best"
+    pretrainings = {run.run.title for run in runs}
+    if len(pretrainings) < len(found.headlines):
+        which = "first" if unranked(found.headlines) else "best"
         for figure in figures.values():
             if figure.axes:
-                say_above(figure, f"The {which} {len(shown)} of {len(of_all.headlines)} pretrainings")
-    if any(run.grids for run in of_all.settings.runs):
-        figures["sweep"] = draw_sweeps(of_all.settings.runs, of_all.table, chances)
+                say_above(figure, f"The {which} {len(pretrainings)} of {len(found.headlines)} pretrainings")
+    if any(run.grids for run in found.settings.runs):
+        figures["sweep"] = draw_sweeps(found.settings.runs, found.table, chances)
     return figures
 
 

@@ -40,7 +40,7 @@ def write_page(
     shown = best(found.headlines, found.settings.most_in_full)
     of_shown = found.only(shown)
     mistakes = mistakes_of(of_shown)
-    figures = draw(found, shown, mistakes)
+    figures = draw(found, of_shown, mistakes)
     for name, figure in figures.items():
         save(figure, plots / name, kinds)
     # A figure without axes is a sentence that says why there is none; those of accuracies repeat the answer.

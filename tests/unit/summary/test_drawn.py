@@ -20,10 +20,10 @@ def test_the_others_are_in_the_plot_of_the_grid_only(tmp_path: Path, write_packe
         point = GridPoint(pretrain="simclr", values={"temperature": temperature})
         runs.append(settings(0, pretrain=name).runs[0].model_copy(update={"grids": [point]}))
     found = collect(SummarySettings(runs=runs), tmp_path, resources)
-    figures = draw(found, ["digits, t=0.5"], mistakes_of(found))
+    figures = draw(found, found.only(["digits, t=0.5"]), mistakes_of(found))
     assert set(figures) == {"label_efficiency", "history", "monitors", "sweep"}
     titles = [axes.get_title() for axes in figures["label_efficiency"].axes]
     assert titles == ["digits, t=0.5"] and figures["history"].get_suptitle() == "The best 1 of 2 pretrainings"
     assert figures["sweep"].get_suptitle() == ""
-    whole = draw(found, ["digits, t=0.1", "digits, t=0.5"], {})
+    whole = draw(found, found, {})
     assert len(whole["label_efficiency"].axes) == 2 and whole["history"].get_suptitle() == ""
