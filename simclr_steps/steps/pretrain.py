@@ -10,10 +10,10 @@ from typing import Any
 import lightning.pytorch as L
 import torch
 
-from simclr_steps.data.first_labels import first_labels
+from simclr_steps.data.first_labels import FirstLabels, first_labels
 from simclr_steps.data.packed import read_images, read_packed
 from simclr_steps.data.requirements import require_batch
-from simclr_steps.data.splits import drawn_while_training, labeled_rows
+from simclr_steps.data.splits import Rows, drawn_while_training, labeled_rows
 from simclr_steps.durations import per_second
 from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
 from simclr_steps.machine.compilation import compiles
@@ -98,11 +98,7 @@ def pretrain(
     origin = first.origin if first else None
     architecture = end.encoder.architecture if end else resolve(settings, packed.image_format, origin)
     log.info("%s, %d images", architecture, len(images))
-    if chosen := [key for key in ("epochs", "global_batch_size") if getattr(settings, key) == "auto"]:
-        shown = ", ".join(f"{key} {getattr(fitted, key)}" for key in chosen)
-        log.info("fitted to them: %s; updates per epoch: %d", shown, len(images) // fitted.global_batch_size)
-    if first and settings.asked_stem != settings.stem:
-        log.info("stem: auto is torchvision's own here, for which given weights are made")
+    _tell_chosen(settings, fitted, len(images), is_given_weights=first is not None)
     tell_left_out(settings.augmentation, packed.image_format.channels, is_color=packed.image_format.is_color)
     if not devices.gpus and architecture.is_slow_on_cpu:
         log.info("without a GPU, `stem: imagenet` would be about ten times as fast for images of this size")
@@ -142,16 +138,8 @@ def pretrain(
         fit(trainer, module, folder / "training.ckpt", if_memory_is_full=advice)
         if trainer.is_global_zero:
             with kept(folder) as published:
-                loss = module.hold_out_loss(devices.device)
-                judged = {"images": len(rows), "labeled": len(labeled_rows(known.validation[rows]))}
-                found = verdict(fitted, history.rows, features=encoder.feature_size, **judged)
-                if found:
-                    log.warning("warning: %s", found)
-                write_optimizer(published / OPTIMIZER, module.encoder, trainer.optimizers[0])
-                size = (published / OPTIMIZER).stat().st_size / 1e6
-                log.info("kept for `continue`: the optimizer's state, %s, %.1f MB", OPTIMIZER, size)
-                numbers = fitted.model_dump(include={"epochs", "global_batch_size"})
-                facts = {"verdict": found, "hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
+                facts = _judged(fitted, module, history, known, rows, devices.device)
+                _write_end(published, module.encoder, trainer.optimizers[0])
                 publish(folder, published / "tensorboard")
                 _write(published, module.encoder, candidates, history, record, facts)
     last = history.rows[-1]
@@ -166,6 +154,15 @@ def _check_processes(settings: FittedPretrain, processes: int) -> None:
         )
 
 
+def _tell_chosen(settings: PretrainSettings, fitted: FittedPretrain, images: int, *, is_given_weights: bool) -> None:
+    """Log what `auto` stands for."""
+    if chosen := [key for key in ("epochs", "global_batch_size") if getattr(settings, key) == "auto"]:
+        shown = ", ".join(f"{key} {getattr(fitted, key)}" for key in chosen)
+        log.info("fitted to them: %s; updates per epoch: %d", shown, images // fitted.global_batch_size)
+    if is_given_weights and settings.asked_stem != settings.stem:
+        log.info("stem: auto is torchvision's own here, for which given weights are made")
+
+
 def _compiled(settings: FittedPretrain, module: SimCLR, devices: Devices) -> list[L.Callback]:
     """Return the callback that compiles the training, if it is to be compiled."""
     steps, processes = settings.epochs * module.steps_per_epoch, devices.processes
@@ -178,6 +175,26 @@ def _compiled(settings: FittedPretrain, module: SimCLR, devices: Devices) -> lis
         obstacle = f"it needs equal micro-batches: set micro_batch_size to a divisor of {views} instead of {size}"
     wanted = compiles(devices.compile, gpu=devices.gpus > 0, steps=steps, obstacle=obstacle)
     return [Compiled(module, insist=devices.compile == "always")] if wanted else []
+
+
+def _judged(
+    settings: FittedPretrain, module: SimCLR, history: History, known: FirstLabels, rows: Rows, device: torch.device
+) -> dict[str, Any]:
+    """Return what run.json says of a training at its end: the loss on all of the hold-out, and the verdict."""
+    loss = module.hold_out_loss(device)
+    judged = {"images": len(rows), "labeled": len(labeled_rows(known.validation[rows]))}
+    found = verdict(settings, history.rows, features=module.encoder.feature_size, **judged)
+    if found:
+        log.warning("warning: %s", found)
+    numbers = settings.model_dump(include={"epochs", "global_batch_size"})
+    return {"verdict": found, "hold_out_loss": loss, "labels_hash": known.content_hash, "fitted": numbers}
+
+
+def _write_end(folder: Path, encoder: Encoder, optimizer: torch.optim.Optimizer) -> None:
+    """Write what `continue` needs beside last.ckpt."""
+    write_optimizer(folder / OPTIMIZER, encoder, optimizer)
+    size = (folder / OPTIMIZER).stat().st_size / 1e6
+    log.info("kept for `continue`: the optimizer's state, %s, %.1f MB", OPTIMIZER, size)
 
 
 def _write(
