@@ -201,6 +201,11 @@ _TABLE = (
             path("parts", "folder written by predict"),
             DATA,
             ANY_SPLIT,
+            path(
+                "features",
+                "folder with the features of train and of the split, for mistakes' neighbors",
+                required=False,
+            ),
             out("folder to write features, or a classifier's predictions, to"),
         ),
         side_by_side=("parts", "split"),

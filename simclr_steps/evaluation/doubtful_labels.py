@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +11,7 @@ import pandas as pd
 from simclr_steps.data.groups import in_one_group
 from simclr_steps.data.several_splits import SeveralSplits
 from simclr_steps.data.splits import Labels, labeled_rows
+from simclr_steps.evaluation.labeled_neighbors import as_list
 from simclr_steps.evaluation.neighbors import nearest
 from simclr_steps.evaluation.similar_rows import directions
 
@@ -95,15 +94,11 @@ def mistakes_table(
         looks_wrong=found.doubtful[order],
         prediction=[classes[label] for label in found.prediction[order]],
         probability=found.probability[order],
-        neighbors=[_as_list(source[of_one]) for of_one in voters],
-        neighbor_classes=[_as_list(name[of_one]) for of_one in voters],
+        neighbors=[as_list(source[of_one]) for of_one in voters],
+        neighbor_classes=[as_list(name[of_one]) for of_one in voters],
     )
     columns = ["score", "looks_wrong", *(name for name in table if name not in ("score", "looks_wrong"))]
     return table[columns]
-
-
-def _as_list(texts: Iterable[str]) -> str:
-    return json.dumps(list(texts), ensure_ascii=False)
 
 
 def _first_of_most(voted: Labels, share: Floats) -> Labels:

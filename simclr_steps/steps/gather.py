@@ -19,6 +19,7 @@ from simclr_steps.data.growing_file import GrowingArray
 from simclr_steps.data.packed import read_description, read_packed
 from simclr_steps.data.parts import ROWS_AT_A_TIME, Parts
 from simclr_steps.data.row_tables import class_names, probabilities, probability_columns, row_table
+from simclr_steps.evaluation.labeled_neighbors import labeled_neighbors
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -31,7 +32,7 @@ _OF_MISTAKES = ["row", "source", "class", "predicted_class", "probability", "pro
 _OWN = (*_FILE_OF.values(), "rows.parquet", "run.json", "parts")  # of `out`
 
 
-def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
+def gather(parts: Path, *, data: Path, split: str, features: Path | None = None, out: Path) -> None:
     """Check that the parts hold every row of the split exactly once, order them and write them into `out`.
 
     For an encoder: backbone.npy, float32 [N, D], projection_head.npy, float32 [N, P], and run.json; no label is read.
@@ -43,11 +44,14 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
     label has a null there. For unlabeled images, which are rows of train, the parts are those of train, and `row`
     counts in its array.
 
+    `features` holds an encoder's features of test or validation and of train, a folder each: each mistake then has its
+    nearest labeled images of train by them, and these images' classes, as lists of JSON.
+
     Raises
     ------
     UserError
-        When a part is missing or damaged, when rows are missing, repeated or foreign, or when features of unlabeled
-        images are asked for, which tabulate takes from those of train.
+        When a part is missing or damaged, when rows are missing, repeated or foreign, when features of unlabeled images
+        are asked for, which tabulate takes from those of train, or neighbors of images of train, which explore finds.
     """
     facts, array = read_json(parts / "parts.json"), array_of(split)
     if facts["split"] != array or facts["run"]["data_hash"] != (packed := read_packed(data)).pixel_hash:
@@ -67,7 +71,10 @@ def gather(parts: Path, *, data: Path, split: str, out: Path) -> None:
         described = {**origin, "run": record.finish()}
         with whole_file(out / f"{predictions_name(split)}.parquet") as partial:
             _write_predictions(partial, table, asked, merged, description.classes, described)
-        write_text(out / mistakes_name(split), as_csv(_mistakes(out / f"{predictions_name(split)}.parquet")))
+        mistakes = _mistakes(out / f"{predictions_name(split)}.parquet")
+        if features:
+            mistakes = _with_neighbors(mistakes, features, data, array)
+        write_text(out / mistakes_name(split), as_csv(mistakes))
         write_json(out / f"{predictions_name(split)}.json", described)
     elif split == "unlabeled":
         raise UserError("--split: features of unlabeled images are gathered with train: pass train, then run tabulate")
@@ -131,6 +138,16 @@ def _mistakes(predictions: Path) -> pd.DataFrame:
         parts.append(wrong.assign(**of_each)[_OF_MISTAKES])
     found = pd.concat(parts[1:] or parts)
     return found.sort_values("probability", ascending=False, kind="stable")
+
+
+def _with_neighbors(mistakes: pd.DataFrame, features: Path, data: Path, array: str) -> pd.DataFrame:
+    """Return the mistakes with the nearest labeled images of train of each."""
+    if array == "train":
+        raise UserError("--features: explore finds the neighbors of images of train: leave the option out")
+    of_split, known = (np.load(features / one / _FILE_OF["features"], mmap_mode="r") for one in (array, "train"))
+    table = row_table(data, read_description(data), "train")
+    found = labeled_neighbors(of_split[mistakes["row"].to_numpy(dtype=np.int64)], known, table)
+    return pd.concat([mistakes.reset_index(drop=True), found], axis=1)
 
 
 def _check_classes(merged: Parts, classes: list[str], parts: Path) -> None:

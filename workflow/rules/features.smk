@@ -53,9 +53,10 @@ rule gather_features:
         data=subpath(input[0], parent=True),
         split=split_predicted,
         step=command("gather"),
+        features=features_option,
     shell:
         "{params.step} --parts {input.parts:q} --data {params.data:q} --split {params.split}"
-        " --out {params.out:q} --log {log:q}"
+        " {params.features} --out {params.out:q} --log {log:q}"
 
 
 rule tabulate_features:

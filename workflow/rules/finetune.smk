@@ -58,7 +58,9 @@ use rule gather_features as gather_predictions with:
     input:
         rows("test"),
         "resources/{dataset}/images.json",
+        rows("train"),
         parts="results/{dataset}/{start}/finetune/{finetune}/test.parts",
+        beside=features_beside("test"),
     output:
         "results/{dataset}/{start}/finetune/{finetune}/predictions.parquet",
         "results/{dataset}/{start}/finetune/{finetune}/predictions.json",
@@ -77,7 +79,9 @@ use rule gather_predictions as gather_further_predictions with:
     input:
         rows_of_array,
         "resources/{dataset}/images.json",
+        rows("train"),
         parts=parts_of_array,
+        beside=features_beside(None),
     output:
         "results/{dataset}/{start}/finetune/{finetune}/{split}.predictions.parquet",
         "results/{dataset}/{start}/finetune/{finetune}/{split}.predictions.json",

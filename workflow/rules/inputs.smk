@@ -1,3 +1,4 @@
+import shlex
 from functools import cache
 from pathlib import Path
 
@@ -139,6 +140,28 @@ def parts_of_array(wildcards):
     """Return what a classifier predicted of the array that holds a split."""
     folder = "results/{dataset}/{start}/finetune/{finetune}".format(**wildcards)
     return f"{folder}/{array_of(wildcards.split)}.parts"
+
+
+def features_beside(split):
+    """Return a function of the wildcards: a run's features of train and of test or validation, if both are explored.
+
+    Among them, the neighbors of a classifier's mistakes are found; those of images of train are found by explore itself.
+    """
+
+    def files(wildcards):
+        array, of_run = split or wildcards.split, f"{wildcards.dataset}/{wildcards.start}"
+        run = RUN_IN.get(of_run)  # none where a classifier starts from no run's encoder
+        explored = explore_of(run.dataset, run.judged_by).arrays if run else []
+        is_known = array in ("test", "validation") and {"train", array} <= set(explored)
+        return [f"results/{of_run}/features/{one}/backbone.npy" for one in ("train", array)] if is_known else []
+
+    return files
+
+
+def features_option(wildcards, input):
+    """Return the option that names the folder of these features; derived, it triggers no rerun."""
+    beside = input.get("beside")
+    return f"--features {shlex.quote(str(Path(beside[0]).parents[1]))}" if beside else ""
 
 
 def judged_by(folder):

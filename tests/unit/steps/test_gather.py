@@ -130,6 +130,35 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     assert json.loads((out / "predictions.json").read_text()) == described
 
 
+def test_mistakes_have_their_nearest_labeled_images_of_train(write_packed: WritePacked, tmp_path: Path) -> None:
+    labels = np.array([0, 1, -1, 1, 0, 1, -1])
+    data = write_packed(
+        {"train": (digits(4)[0], np.array([0, -1, 1, 1])), "test": (digits(7)[0], labels)}, classes=CLASSES
+    )
+    angles = {"train": np.array([0, 1, 2, 4]), "test": np.array([3.9, 0.1, 0.2, 1.9, 0.4, 0.5, 0.6])}
+    for split, of_rows in angles.items():
+        (tmp_path / "features" / split).mkdir(parents=True)
+        features = np.stack([np.cos(of_rows), np.sin(of_rows)], axis=1).astype(np.float32)
+        np.save(tmp_path / "features" / split / "backbone.npy", features)
+    parts, out = write_parts(tmp_path / "parts", [[6, 5, 4], [0, 1, 2, 3]], kind="classifier"), tmp_path / "out"
+    gather(parts, data=data, split="test", out=out, features=tmp_path / "features")
+    mistakes = pd.read_csv(out / "mistakes.csv")
+    assert mistakes["row"].tolist() == [5, 3, 1]
+    nearest = {row: json.loads(names)[0] for row, names in zip(mistakes["row"], mistakes["neighbors"], strict=True)}
+    assert nearest == {5: "train/0.png", 3: "train/2.png", 1: "train/0.png"}
+    of_classes = [json.loads(names) for names in mistakes["neighbor_classes"]]
+    assert [len(names) for names in of_classes] == [3, 3, 3] and of_classes[1][0] == "dog"
+
+
+def test_neighbors_of_images_of_train_are_those_of_explore(write_packed: WritePacked, tmp_path: Path) -> None:
+    data = write_packed({"train": digits(4)})
+    parts = write_parts(tmp_path / "parts", [[0, 1, 2, 3]], kind="classifier", width=10, split="train")
+    with pytest.raises(
+        UserError, match=r"^--features: explore finds the neighbors of images of train: leave the option"
+    ):
+        gather(parts, data=data, split="train", out=tmp_path / "out", features=tmp_path)
+
+
 def test_two_that_gather_other_splits_into_one_folder_at_once_both_write(
     write_packed: WritePacked, tmp_path: Path
 ) -> None:

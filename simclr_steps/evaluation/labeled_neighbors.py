@@ -1,0 +1,55 @@
+"""The labeled images that are most like others, which show why a classifier takes one for another class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+NEIGHBORS = 10
+_SIMILARITIES_AT_A_TIME = 2**26  # 256 MiB in fp32
+
+
+def labeled_neighbors(
+    features: npt.NDArray[np.floating[Any]], known: npt.NDArray[np.floating[Any]], table: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the source and the class of the nearest labeled images of each image, nearest first, as lists of JSON.
+
+    Parameters
+    ----------
+    features
+        [N, D], of the images.
+    known
+        [M, D], of those among which neighbors are looked for, from whose mean all are seen.
+    table
+        M rows; only those with a `label` are neighbors, by their `source` and `class`.
+
+    Returns
+    -------
+    N rows with the columns `neighbors` and `neighbor_classes`.
+    """
+    labeled = np.flatnonzero(table["label"].notna())
+    mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
+    bank, queries = _directions(known[labeled] - mean), _directions(features - mean)
+    at_a_time = max(1, _SIMILARITIES_AT_A_TIME // max(1, len(bank)))
+    found = [
+        np.argsort(-(queries[start : start + at_a_time] @ bank.T), axis=1, kind="stable")[:, :NEIGHBORS]
+        for start in range(0, len(queries), at_a_time)
+    ]
+    columns = {"neighbors": "source", "neighbor_classes": "class"}
+    texts = {name: table[column].to_numpy()[labeled] for name, column in columns.items()}
+    return pd.DataFrame({name: [as_list(of[row]) for rows in found for row in rows] for name, of in texts.items()})
+
+
+def _directions(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(values / np.where(lengths > 0, lengths, 1))
+
+
+def as_list(texts: Iterable[str]) -> str:
+    """Return texts as a list of JSON, for a column of a table."""
+    return json.dumps(list(texts), ensure_ascii=False)
