@@ -35,9 +35,10 @@ test: lint
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not slow" tests/unit
 
-# The tests that take longest, up to minutes each.
+# The tests that take longest, up to minutes each. Only their files are read, as each process imports all that it reads.
 test-slow: .venv/dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 20 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 20 -m slow \
+		$$(grep -rl --include 'test_*.py' 'mark\.slow' tests)
 
 # On a SLURM that it starts itself; steps of some tests run in the image that SIMCLR_TEST_IMAGE names.
 test-cluster: .venv/dev

@@ -13,6 +13,7 @@ main() {
     fetch
     unpack
     limit_capabilities
+    share_images
     apptainer --version
 }
 
@@ -68,6 +69,12 @@ limit_capabilities() {
     printf '%s\n' '#!/bin/sh' "export APPTAINER_DROP_CAPS=\"\${APPTAINER_DROP_CAPS-$(names "$lacks")}\"" \
         "exec $PREFIX/bin/apptainer \"\$@\"" >/usr/local/bin/apptainer
     chmod 755 /usr/local/bin/apptainer
+}
+
+# Have containers of one image read it through one device, so that what one has decompressed the others find in memory, as
+# long as any of them is open.
+share_images() {
+    sed -i 's/^shared loop devices = .*/shared loop devices = yes/' "$PREFIX/etc/apptainer/apptainer.conf"
 }
 
 # Name the capabilities of a mask, joined by commas.

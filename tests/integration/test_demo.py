@@ -11,10 +11,11 @@ import pytest
 from tests.integration.conftest import REPOSITORY, snakemake
 from tests.layout import assert_results
 
+SCRATCH = "compare/random-mine=without_batch_norm-seed0"
 CUT = (
     "--config",
     "datasets={digits: {subset: 200}}",
-    "pretrains={simclr: {epochs: 1}}",
+    "pretrains={simclr: {encoder: mine:without_batch_norm, epochs: 1}}",
     "finetunes={pretrained: {draws: 1, epochs: 1}, scratch: {draws: 1, epochs: 1}}",
     "evaluation={draws: 1}",
 )
@@ -23,10 +24,11 @@ CUT = (
 @pytest.mark.slow(105)
 def test_demo_leaves_the_results_that_it_names_at_its_end_and_runs_nothing_a_second_time(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
     done = snakemake(tmp_path, "--quiet", "host", "rules", *CUT, warm=True)
     said = done.stdout + done.stderr
     assert "(100%) done" in said and "jobid" not in said, "as it has shown no number of a job"
-    assert_results(tmp_path / "results/digits/simclr/seed0", ["pretrained"], shared=["scratch"])
+    assert_results(tmp_path / "results/digits/simclr/seed0", ["pretrained"], shared=["scratch"], start=SCRATCH)
     recipe = (REPOSITORY / "Makefile").read_text().partition("\ndemo:")[2].partition("\nreport.html:")[0]
     named = set(re.findall(r"\b(?:results/[\w./]+)", recipe))
     assert len(named) == 5 and [name for name in named if not (tmp_path / name).exists()] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.integration.conftest import REPOSITORY, snakemake
 from tests.layout import assert_results
 
 IMAGES = 120  # of each of scikit-learn's two photographs, a temple and a flower
+ENCODER = "mine:without_batch_norm"
 MODES = ["RGB", "L", "P", "RGBA"]
 SHORT = [  # as a user would for a quick try
     "datasets={photos: {image_size: 16}}",
@@ -44,15 +46,21 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(path: Path, *, finetunes: bool) -> dict[str, object]:
-    """Return the folder recipe for images of 16 pixels and one epoch."""
+    """Return the folder recipe for images of 16 pixels, one or two epochs and a small network."""
     config: dict[str, object] = yaml.safe_load((REPOSITORY / "config/recipes/folder.yaml").read_text())
     return config | {
         "datasets": {"photos": {"source": "folder", "path": str(path), "image_size": 16}},
-        "pretrains": {"simclr": {"epochs": 2, "global_batch_size": 64}},
+        "pretrains": {"simclr": {"encoder": ENCODER, "epochs": 2, "global_batch_size": 64}},
         "finetunes": {"pretrained": {"epochs": 1}} if finetunes else {},
         "evaluation": {"labels": [0.1, 1.0]},
         "experiments": [{"dataset": "photos", "pretrain": "simclr", "finetunes": ["pretrained"] if finetunes else []}],
     }
+
+
+def write(folder: Path, config: dict[str, object]) -> None:
+    """Write a config and the module that it names."""
+    (folder / "my.yaml").write_text(yaml.safe_dump(config))
+    shutil.copy(REPOSITORY / "tests/own_encoders.py", folder / "mine.py")
 
 
 @pytest.mark.slow(50)
@@ -82,7 +90,7 @@ def test_unlabeled_photographs_run_to_features_and_plots_and_say_what_cannot_be_
     for file in photos.glob("*/*"):
         (flat / f"{file.parent.name}-{file.name}").write_bytes(file.read_bytes())
     config = settings(flat, finetunes=False) | {"umap": {"split": "all"}}
-    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
+    write(tmp_path, config)
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     run = tmp_path / "results/photos/simclr/seed0"
     assert_results(run, [])
@@ -110,12 +118,12 @@ def test_a_few_labels_among_many_images_run_to_the_end_with_features_of_the_othe
                 "test_fraction": 0.5,
             }
         },
-        "pretrains": {"simclr": {"epochs": 1, "global_batch_size": 64}},
+        "pretrains": {"simclr": {"encoder": ENCODER, "epochs": 1, "global_batch_size": 64}},
         "evaluation": {"labels": [1.0], "draws": 1, "augmentation": None},
         "prediction": {"splits": ["unlabeled"]},
         "umap": {"split": "unlabeled"},
     }
-    (tmp_path / "my.yaml").write_text(yaml.safe_dump(config))
+    write(tmp_path, config)
     snakemake(tmp_path, "--configfile", str(tmp_path / "my.yaml"), warm=True)
     run = tmp_path / "results/photos/simclr/seed0"
     assert_results(run, ["pretrained"])

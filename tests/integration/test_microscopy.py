@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,9 @@ def test_cells_of_two_channels_run_from_files_to_the_page(cells: pd.DataFrame, t
     config = yaml.safe_load((REPOSITORY / "config/recipes/microscopy.yaml").read_text(encoding="utf-8"))
     config["datasets"]["cells"] |= {"path": "cells.csv", "channels": list(FIELD), "image_size": 32, "subset": 150}
     config["datasets"]["cells"]["display"] = {"DNA": "blue", "H2AX": "green"}
-    config["pretrains"]["simclr"] |= {"epochs": 1, "global_batch_size": 32}
+    shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
+    small = {"encoder": "mine:without_batch_norm", "stem": "auto"}
+    config["pretrains"]["simclr"] |= {**small, "epochs": 1, "global_batch_size": 32}
     config["finetunes"] = {"pretrained": {**config["finetunes"]["pretrained"], "epochs": 1}}
     config["experiments"][0]["finetunes"] = ["pretrained"]
     config["evaluation"] = {"labels": [1.0], "draws": 1, "augmentation": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def test_large_images_run_from_files_to_the_accuracy_per_image(
     config = yaml.safe_load((REPOSITORY / "config/recipes/tiles.yaml").read_text(encoding="utf-8"))
     config["datasets"]["slides"] |= {"path": "slides", "channels": 1, "image_size": 32, "test_fraction": 0.4}
     config["datasets"]["slides"]["tiles"] = {"size": SIDE}
-    config["pretrains"]["simclr"] |= {"epochs": 1, "global_batch_size": 32}
+    shutil.copy(REPOSITORY / "tests/own_encoders.py", tmp_path / "mine.py")
+    small = {"encoder": "mine:without_batch_norm", "stem": "auto"}
+    config["pretrains"]["simclr"] |= {**small, "epochs": 1, "global_batch_size": 32}
     config["finetunes"] = {"pretrained": {"epochs": 2}}
     config["experiments"][0]["finetunes"] = ["pretrained"]
     config["evaluation"] = {"labels": [1.0], "draws": 1, "augmentation": None}

@@ -234,7 +234,7 @@ def wait_until(is_so: Callable[[], object], seconds: float, what: str, tell: Cal
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}: {tell()}"
-        time.sleep(0.2)
+        time.sleep(1)  # seldom, as what is asked takes processes of SLURM
 
 
 def skip_without_slurm() -> None:

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 def test_jobs_get_what_the_profile_asks_for_and_run_in_the_container(new_project: NewProject, cluster: Cluster) -> None:
     demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
     demo["datasets"]["digits"]["subset"] = 200
-    demo["pretrains"]["simclr"] |= {"epochs": 1, "global_batch_size": 32}
+    demo["pretrains"]["simclr"] |= {"encoder": "slow_encoder:slow_encoder", "epochs": 1, "global_batch_size": 32}
     demo["finetunes"]["pretrained"] |= {"labels": 20, "epochs": 1, "draws": 1}
     project = new_project(demo, profile(threads=PROFILE["set-threads"]))
     project.run("results/digits/simclr/seed0/finetune/pretrained/predictions.parquet")
@@ -46,8 +46,11 @@ def test_jobs_get_what_the_profile_asks_for_and_run_in_the_container(new_project
 
 def test_every_rule_of_the_profile_is_planned_with_what_it_asks_for(new_project: NewProject) -> None:
     demo = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    demo["experiments"][0]["seeds"] = [0, 1]
     project = new_project(demo, profile(threads=PROFILE["set-threads"], contained=False))
     project.run("--dry-run", "--cores", "64", "all")
+    planned = re.findall(r"^rule (\w+):", project.said(), re.MULTILINE)
+    assert [planned.count(rule) for rule in ("prepare", "label", "pretrain")] == [1, 1, 2]  # the runs share their data
     for rule, asked in PROFILE["set-resources"].items():
         jobs = re.findall(rf"^rule {rule}:\n((?:    .*\n)+)", project.said(), re.MULTILINE)
         assert jobs, rule
@@ -82,7 +85,7 @@ def test_two_nodes_train_together_as_one_process_does(start_from: StartFrom, tmp
     project.run("pretrain_all")
     steps = project.steps(0)
     assert {(step.node, step.cores) for step in steps} == {(node, "2") for node in NODES}
-    assert len(steps) == 2 * 5 * 6
+    assert len(steps) == 2 * 5 * 6 and len(project.jobs_of(0)) == 1  # what nothing disturbs runs once
     project.undisturbed(0, tmp_path / "alone")
     together, alone = (weights(folder / "last.ckpt") for folder in (project.pretrained(0), tmp_path / "alone/out"))
     for name, weight in alone.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -84,7 +85,8 @@ def test_in_a_report_the_names_are_no_links(summary: Path) -> None:
 @pytest.mark.slow(40)
 def test_the_page_of_a_hundred_runs_is_below_three_megabytes(tmp_path: Path, write_packed: WritePacked) -> None:
     resources, runs = write_packed(name="digits").parent, []
-    noise = np.random.default_rng(0).integers(0, 255, (270, 250, 3), dtype=np.uint8)  # a PNG of 200 kB
+    noise = io.BytesIO()  # a PNG of 200 kB
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (270, 250, 3), dtype=np.uint8)).save(noise, "PNG")
     for number in range(100):
         name = f"simclr-temperature={number / 100}"
         folder = write_run(tmp_path, 0, pretrain=name)
@@ -92,7 +94,7 @@ def test_the_page_of_a_hundred_runs_is_below_three_megabytes(tmp_path: Path, wri
         epochs.to_csv(folder / "pretrain/history.csv", index=False)
         (folder / "galleries").mkdir()
         for picture in ("umap/backbone", "umap/projection_head", "galleries/augmentation", "galleries/neighbors"):
-            Image.fromarray(noise).save(folder / f"{picture}.png")
+            (folder / f"{picture}.png").write_bytes(noise.getvalue())
         point = GridPoint(pretrain="simclr", values={"temperature": number / 100})
         runs.append(settings(0, pretrain=name).runs[0].model_copy(update={"grids": [point], "judged_by": "validation"}))
     summarize(SummarySettings(runs=runs), results=tmp_path, resources=resources, out=tmp_path)
