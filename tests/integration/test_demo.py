@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.integration.conftest import REPOSITORY, snakemake
@@ -29,6 +31,8 @@ def test_demo_leaves_the_results_that_it_names_at_its_end_and_runs_nothing_a_sec
     said = done.stdout + done.stderr
     assert "(100%) done" in said and "jobid" not in said, "as it has shown no number of a job"
     assert_results(tmp_path / "results/digits/simclr/seed0", ["pretrained"], shared=["scratch"], start=SCRATCH)
+    mistakes = pd.read_csv(tmp_path / "results/digits/simclr/seed0/finetune/pretrained/mistakes.csv")
+    assert mistakes["neighbor_classes"].map(json.loads).map(len).tolist() == [10] * len(mistakes) and len(mistakes)
     recipe = (REPOSITORY / "Makefile").read_text().partition("\ndemo:")[2].partition("\nreport.html:")[0]
     named = set(re.findall(r"\b(?:results/[\w./]+)", recipe))
     assert len(named) == 5 and [name for name in named if not (tmp_path / name).exists()] == []
