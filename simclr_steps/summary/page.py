@@ -22,7 +22,7 @@ from simclr_steps.figures.page_style import STYLE
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
 from simclr_steps.summary.batch_effects import MEANING, as_table
-from simclr_steps.summary.best import best, unranked
+from simclr_steps.summary.best import order, unranked
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.collected import Collected
@@ -45,7 +45,6 @@ _MOST_CLASSES = 20  # whose images are counted in a row
 
 def page(
     found: Collected,
-    shown: Sequence[str],
     *,
     whose: Sequence[str],
     plots: Mapping[str, tuple[Path, str]],
@@ -59,15 +58,15 @@ def page(
 ) -> str:
     """Return the HTML of a page that will lie in `folder`.
 
-    Takes what is shown in full, by data set and pretraining and the best first, sentences on whose page it is, the SVG
-    file of each plot and what it shows in words, the section on predictions, the paths of mistakes, notes, also on what
-    could not be measured, what to do next, and what the steps cost. Of a pretraining it shows one seed's pictures.
+    Takes sentences on whose page it is, the SVG file of each plot and what it shows in words, the section on
+    predictions, the paths of mistakes, notes, also on what could not be measured, what to do next, and what the steps
+    cost. Of a pretraining it shows one seed's pictures.
     The page of a run lies beside its pictures, to which it links, and names that of all runs, the `summary`.
     """
     runs, descriptions, effects = found.runs, found.descriptions, found.effects
-    places = {title: place for place, title in enumerate(best(found.headlines, len(found.headlines)))}
-    headlines = sorted(found.headlines, key=lambda one: places[one.title])
-    answers = sorted(found.answers, key=lambda one: places[one.title])
+    shown = found.in_full
+    headlines = sorted(found.headlines, key=lambda one: found.ranked.index(one.title))
+    answers = sorted(found.answers, key=lambda one: found.ranked.index(one.title))
     seeds: dict[str, list[RunResults]] = {}
     for run in runs:
         seeds.setdefault(run.run.title, []).append(run)
@@ -138,6 +137,7 @@ def page(
         datasets={name: _data(description) for name, description in descriptions.items()},
         figures=[_figure(name, *plots[name]) for name in PLOTS if name in plots],
         shown=shown,
+        order=order(headlines),
         unranked=unranked(headlines),
         opened=opened,
         pictured=opened if len(opened) == len(seeds) else opened[:1],

@@ -56,16 +56,16 @@ def test_the_others_are_lines_with_links_and_in_no_plot(summary: Path) -> None:
         assert not named, kind
     for name in ("label_efficiency", "history", "monitors", "mistakes", "finetune_history"):
         drawn = (summary.parent / f"summary/{name}.svg").read_text()
-        assert "The best 1 of 3 pretrainings" in drawn and "t=0.1" not in drawn, name
+        assert "1 of 3 pretrainings: the best" in drawn and "t=0.1" not in drawn, name
 
 
 @pytest.mark.parametrize("summary", ["test"], indirect=True)
 def test_where_the_test_split_alone_has_accuracies_the_first_of_the_config_is_shown(summary: Path) -> None:
     page = summary.read_text()
     assert '<h2 id="results-1">digits, t=0.1</h2>' in page and '<li id="results-3">digits, best: ' in page
-    assert "The pretrainings of digits are in the order of the config, as nothing ranks\nthem" in page
-    assert "best pretraining" not in page and "These are the best" not in page
-    assert "The first 1 of 3 pretrainings" in (summary.parent / "summary/history.svg").read_text()
+    assert "Of 3 pretrainings, these are the first of the config, as there are no accuracies on a hold-out" in page
+    assert "best pretraining" not in page and "these are the best" not in page
+    assert "1 of 3 pretrainings: the first of the config" in (summary.parent / "summary/history.svg").read_text()
 
 
 @pytest.mark.slow
