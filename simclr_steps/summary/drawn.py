@@ -61,7 +61,9 @@ def draw(found: Collected, shown: Collected, mistakes: Mapping[str, Mistakes]) -
     if len(pretrainings) < len(found.headlines):
         for figure in figures.values():
             if figure.axes:
-                say_above(figure, f"{len(pretrainings)} of {len(found.headlines)} pretrainings: {order(found.headlines)}")
+                say_above(
+                    figure, f"{len(pretrainings)} of {len(found.headlines)} pretrainings: {order(found.headlines)}"
+                )
     if any(run.grids for run in found.settings.runs):
         figures["sweep"] = draw_sweeps(found.settings.runs, found.table, chances)
     return figures
