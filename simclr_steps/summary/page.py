@@ -37,6 +37,7 @@ from simclr_steps.summary.protocol import STEPS, as_config, plain, protocol
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.side_by_side import side_by_side
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
+from simclr_steps.summary.words import explained
 
 # The script is no template; its suffix makes it part of this module's code hash.
 _TEMPLATE, _SCRIPT = (Path(__file__).with_suffix(f".{kind}.j2") for kind in ("html", "js"))
@@ -87,6 +88,9 @@ def page(
         for title, one in in_full.items()
     }
 
+    on_first_screen = [sentence for answer in answers if answer.title in shown for sentence in answer.sentences]
+    on_first_screen += [check.figure for of_one in checked.values() for check in of_one]
+
     def beside(path: Path) -> str:
         return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
 
@@ -120,6 +124,7 @@ def page(
         leaderboard=as_html(found.boards, sections),
         mistakes=mistakes,
         first=grave(notes),
+        words=explained([*grave(notes), *on_first_screen]),
         notes=others(notes),
         comparisons={of_both: cells for of_both, part in alike.items() if (cells := comparison(part))},
         side_by_side={
