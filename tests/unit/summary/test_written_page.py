@@ -90,10 +90,14 @@ def test_the_page_of_a_hundred_runs_is_below_three_megabytes(tmp_path: Path, wri
         folder = write_run(tmp_path, 0, pretrain=name)
         epochs = pd.read_csv(folder / "pretrain/history.csv").iloc[[0] * 100].assign(epoch=range(100))
         epochs.to_csv(folder / "pretrain/history.csv", index=False)
+        write_finetune(folder, "tuned", "pretrained", number / 100, judged_by="validation")
         (folder / "galleries").mkdir()
         for picture in ("umap/backbone", "umap/projection_head", "galleries/augmentation", "galleries/neighbors"):
             Image.fromarray(noise).save(folder / f"{picture}.png")
         point = GridPoint(pretrain="simclr", values={"temperature": number / 100})
-        runs.append(settings(0, pretrain=name).runs[0].model_copy(update={"grids": [point], "judged_by": "validation"}))
+        [run] = settings(0, finetunes=("tuned",), pretrain=name).runs
+        runs.append(run.model_copy(update={"grids": [point], "judged_by": "validation"}))
     summarize(SummarySettings(runs=runs), results=tmp_path, resources=resources, out=tmp_path)
+    page = (tmp_path / "summary.html").read_text()
+    assert page.count("Images by predicted class") == 5, "of the best five"
     assert (tmp_path / "summary.html").stat().st_size < 3e6
