@@ -174,7 +174,7 @@ def test_axe_finds_nothing_that_keeps_a_reader_out(
     if name == "summary":
         summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
     else:
-        present(asked, results=tmp_path, resources=resources, out=file)
+        present(asked, results=tmp_path, resources=resources, out=file.parent)
     page, end = file.read_text(), "</body>"
     use = "axe.run(document).then(found => console.log(JSON.stringify(found.violations.map(one => one.id))))"
     before, after = page.rsplit(end, 1)
