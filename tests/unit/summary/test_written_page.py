@@ -81,7 +81,7 @@ def test_in_a_report_the_names_are_no_links(summary: Path) -> None:
         assert f'"{links}"' in line, file.name
 
 
-@pytest.mark.slow(40)
+@pytest.mark.slow(60)
 def test_the_page_of_a_hundred_runs_is_below_three_megabytes(tmp_path: Path, write_packed: WritePacked) -> None:
     resources, runs = write_packed(name="digits").parent, []
     noise = np.random.default_rng(0).integers(0, 255, (270, 250, 3), dtype=np.uint8)  # a PNG of 200 kB
