@@ -275,7 +275,7 @@ _TABLE = (
             path("results", "folder that contains the results of all runs"),
             path("resources", "folder that contains a folder of packed arrays for each data set, named after it"),
             path("benchmarks", "folder that contains Snakemake's benchmark files, for the costs", required=False),
-            out("page to write, index.html in the folder of the run's results"),
+            out("folder of the run's results, to write index.html and index.json to"),
         ),
     ),
 )

@@ -54,7 +54,7 @@ class Result:
 
 def results(plan: Plan) -> Iterator[Result]:
     """Yield each result of a plan that has a record."""
-    config = plan.config
+    config, summary = plan.config, plan.summary
     for name in plan.datasets:
         if config.datasets[name].is_downloaded:
             known_set = config.datasets[name].model_dump(mode="json", include={"source", "name"})
@@ -78,6 +78,8 @@ def results(plan: Plan) -> Iterator[Result]:
             "umap": ("umap/quality.json", plan.umap(run.dataset, run.judged_by)),
             "galleries": ("galleries/run.json", plan.gallery(run.dataset, run.pretrain)),
         }
+        if summary.has_pages:
+            yield Result("present", f"{folder}/index.json", summary.of_one(run).model_dump(mode="json"))
         drawn = dict.fromkeys(("galleries", "umap"), ", ".join(instead_of_test(config.umap.splits, run.judged_by)))
         if config.explore.arrays:
             of_step["explore"] = ("explore/explore.json", plan.explore(run.dataset, run.judged_by))
@@ -123,7 +125,7 @@ def results(plan: Plan) -> Iterator[Result]:
     for name, weights in plan.published.items():
         own = Path(weights.unknown_file) if weights.unknown_file else None
         yield Result("download_weights", _place_of(name), {"encoder": weights.encoder}, own_weights=own)
-    yield Result("summary", "results/summary/run.json", plan.summary.model_dump(mode="json"))
+    yield Result("summary", "results/summary/run.json", summary.model_dump(mode="json"))
 
 
 def _place_of(weights: str) -> str:

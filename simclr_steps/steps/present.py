@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from simclr_steps.files import write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
+from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.summary.collected import collect
 from simclr_steps.summary.written_page import write_page
@@ -17,7 +19,8 @@ def present(
 ) -> None:
     """Write the page of the run in `settings`: what the summary shows of it if it is among the best.
 
-    The page lies beside the results, below `results`, and shows the pictures there; below `resources` are the data.
+    Writes index.html and, as its record, index.json into `out`, the folder of the run's results below `results`, whose
+    pictures the page shows; below `resources` are the data.
 
     Raises
     ------
@@ -26,8 +29,10 @@ def present(
     """
     if len(settings.runs) != 1:
         raise UserError(f"runs: a page shows one run, but there are {len(settings.runs)}: give one")
+    record = Record("present", settings, None)
     found = collect(settings, results, resources)
     with TemporaryDirectory() as plots:  # which the page holds
         summary = results / "summary.html"
-        write_page(found, out, Path(plots), kinds=["svg"], benchmarks=benchmarks, summary=summary)
-    log.info("page: %s", out)
+        write_page(found, out / "index.html", Path(plots), kinds=["svg"], benchmarks=benchmarks, summary=summary)
+    write_json(out / "index.json", record.finish())
+    log.info("page: %s", out / "index.html")

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from simclr_steps.summary.budgets import written
-from simclr_steps.summary.compared import Apart, apart, beside, budget_of, other_size, tuned
+from simclr_steps.summary.compared import Apart, apart, beside, budget_of, other_size, tuned, tuned_beside_frozen
 from simclr_steps.summary.headline import SERIES, Headline
 from simclr_steps.summary.intervals import interval
 from simclr_steps.summary.run_results import RunResults
@@ -44,6 +44,7 @@ def _of_labels(one: Headline, runs: Sequence[RunResults]) -> Iterator[str]:
         yield from _of_frozen(one, row, runs)
     for name, told in _fine_tuned(one).items():
         yield _of_fine_tuned(one, name, told, runs)
+        yield from _gained_by_tuning(name, told, runs)
     if ours and ours[-1] is not row:
         yield f"With {_labels(ours[-1])} labels, the most tried, SimCLR features reach {_accuracy(ours[-1])}."
     if not ours:
@@ -139,6 +140,17 @@ def _of_fine_tuned(one: Headline, name: str, row: Mapping[Any, Any], runs: Seque
             named = f'"{other}"'
             return f"{begin}: {_points(named, difference)}."
     return f"{begin}."
+
+
+def _gained_by_tuning(name: str, row: Mapping[Any, Any], runs: Sequence[RunResults]) -> Iterator[str]:
+    """Say so where fine-tuning ends below the frozen features, and what to do."""
+    difference = apart(tuned_beside_frozen(runs).get(name, []), budget_of(row))
+    if difference and difference.mean < 0:
+        beside_them = _points("frozen SimCLR features", difference)
+        yield (
+            f"Fine-tuning gains nothing here: on the same labels it is {beside_them}, so train only a head "
+            "(freeze: true under finetunes) or label more images."
+        )
 
 
 def _labels(row: Mapping[Any, Any]) -> str:

@@ -67,7 +67,7 @@ def _of_collapse(runs: Sequence[RunResults]) -> Iterator[Check]:
         which = f" ({len(failed)} of {len(runs)} seeds)" if len(runs) > 1 else ""
         yield Check("Training", False, f"{failed[0]}{which}", "monitors")
     elif measured:
-        yield Check("Not collapsed", True, f"effective rank {min(measured):.1f}", "monitors")
+        yield Check("Not collapsed", True, f"features differ in {min(measured):.1f} directions", "monitors")
 
 
 def _last(history: pd.DataFrame, column: str) -> float | None:
@@ -82,7 +82,7 @@ def _of_convergence(histories: Sequence[pd.DataFrame]) -> Iterator[Check]:
     that is known, as the page shows it.
     """
     for column, told in (
-        ("validate_knn_accuracy", "kNN"),
+        ("validate_knn_accuracy", "accuracy by nearest neighbors"),
         (LOSSES["validate_loss"], "loss less that of chance"),
         ("validate_loss", "loss"),
     ):
@@ -95,7 +95,7 @@ def _of_convergence(histories: Sequence[pd.DataFrame]) -> Iterator[Check]:
         numbers = f"{100 * before:.1f} → {100 * after:.1f} %" if is_share else f"{before:.3f} → {after:.3f}"
         name = "Still improving" if gain > 1 else "Getting worse" if gain < -1 else "Converged"
         section = "monitors" if is_share else "history"
-        yield Check(name, name == "Converged", f"hold-out {told} {numbers} in the last quarter", section)
+        yield Check(name, name == "Converged", f"hold-out {told} {numbers} in the last quarter of training", section)
         return
 
 
@@ -159,7 +159,9 @@ def _of_calibration(one: Headline, runs: Sequence[RunResults], section: str) -> 
                 errors.setdefault(row["input"], []).append(row["value"])
     if errors:
         worst = max(sum(values) / len(values) for values in errors.values())
-        figure = f"calibration error {100 * worst:.1f} %{' at most' * (len(errors) > 1)}"
+        figure = (
+            f"probabilities{' of the worst classifier' * (len(errors) > 1)} are off by {100 * worst:.1f} % on average"
+        )
         yield Check("Calibration", worst <= _CALIBRATED, figure, section)
 
 

@@ -14,6 +14,7 @@ from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.summary.answer import Answer, answers
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.batch_effects import BatchEffect, batch_effects
+from simclr_steps.summary.best import ranked
 from simclr_steps.summary.cautions import cautions
 from simclr_steps.summary.compared import compared, paired, uncompared
 from simclr_steps.summary.headline import Headline, group
@@ -41,11 +42,17 @@ class Collected:
     table: pd.DataFrame  # tidy rows: those of summary.csv, with what is compared as `series`
     shown: pd.DataFrame  # the same without what only clutters tables
     headlines: list[Headline]
+    ranked: list[str]  # the headlines' titles, the best first
     answers: list[Answer]
     differences: dict[str, Table]  # the paired ones, by the headlines' titles
     effects: list[BatchEffect]
     boards: list[Leaderboard]
     notes: list[Note]
+
+    @property
+    def in_full(self) -> list[str]:
+        """Return the titles of what a page shows in full, the best first."""
+        return self.ranked[: self.settings.most_in_full]
 
     def only(self, titles: Collection[str]) -> Collected:
         """Return the same with the runs and rows, but not the sentences, of some data sets and pretrainings only."""
@@ -86,6 +93,7 @@ def collect(settings: SummarySettings, results: Path, resources: Path) -> Collec
         table=table,
         shown=shown,
         headlines=headlines,
+        ranked=ranked(headlines),
         answers=answers(headlines, runs),
         differences={one.title: cells for one in headlines if (cells := paired(one, runs))},
         effects=effects,

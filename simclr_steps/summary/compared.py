@@ -195,10 +195,7 @@ def tuned(runs: Sequence[RunResults]) -> dict[tuple[str, str], list[Pair]]:
 
     The keys are both names. Those of several budgets share a name, as they do in the headline.
     """
-    rows = [row for run in runs for row in run.rows if row["stage"] == "finetune" and row["metric"] == "accuracy"]
-    if not rows:
-        return {}
-    blocks = named(pd.DataFrame(rows)).drop_duplicates("input")[["input", "series", "name"]].to_dict("records")
+    blocks = _blocks(runs)
     pairs: dict[tuple[str, str], list[Pair]] = {}
     for one in blocks:
         for other in blocks:
@@ -207,6 +204,24 @@ def tuned(runs: Sequence[RunResults]) -> dict[tuple[str, str], list[Pair]]:
                 of_runs = [(run.tuned.get(one["input"]), run.tuned.get(other["input"])) for run in runs]
                 pairs.setdefault((one["name"], other["name"]), []).extend(of_runs)
     return pairs
+
+
+def tuned_beside_frozen(runs: Sequence[RunResults]) -> dict[str, list[Pair]]:
+    """Return the fine-tunings of all the pretrained network, by name, each beside its features as they were before."""
+    pairs: dict[str, list[Pair]] = {}
+    for one in _blocks(runs):
+        if one["series"] == "finetune-pretrained":
+            of_runs = [(run.tuned.get(one["input"]), run.correct.get("simclr")) for run in runs]
+            pairs.setdefault(one["name"], []).extend(of_runs)
+    return pairs
+
+
+def _blocks(runs: Sequence[RunResults]) -> list[dict[Any, Any]]:
+    """Return the input, series and name of each fine-tuning."""
+    rows = [row for run in runs for row in run.rows if row["stage"] == "finetune" and row["metric"] == "accuracy"]
+    if not rows:
+        return []
+    return named(pd.DataFrame(rows)).drop_duplicates("input")[["input", "series", "name"]].to_dict("records")
 
 
 def points(pairs: Sequence[Pair], budget: str) -> str:

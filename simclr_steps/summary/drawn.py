@@ -12,7 +12,7 @@ from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.plots import say_above, sentence
 from simclr_steps.settings.display import in_words, legend_of, mix_of
-from simclr_steps.summary.best import unranked
+from simclr_steps.summary.best import order
 from simclr_steps.summary.chance import chance
 from simclr_steps.summary.collected import Collected
 from simclr_steps.summary.confusion import draw_confusions
@@ -59,10 +59,11 @@ def draw(found: Collected, shown: Collected, mistakes: Mapping[str, Mistakes]) -
         figures["finetune_history"] = finetune_history(tunings, of_hold_out)
     pretrainings = {run.run.title for run in runs}
     if len(pretrainings) < len(found.headlines):
-        which = "first" if unranked(found.headlines) else "best"
         for figure in figures.values():
             if figure.axes:
-                say_above(figure, f"The {which} {len(pretrainings)} of {len(found.headlines)} pretrainings")
+                say_above(
+                    figure, f"{len(pretrainings)} of {len(found.headlines)} pretrainings: {order(found.headlines)}"
+                )
     if any(run.grids for run in found.settings.runs):
         figures["sweep"] = draw_sweeps(found.settings.runs, found.table, chances)
     return figures

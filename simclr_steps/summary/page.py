@@ -22,7 +22,7 @@ from simclr_steps.figures.page_style import STYLE
 from simclr_steps.files import canonical_json
 from simclr_steps.settings.image_format import ImageFormat, counted_channels
 from simclr_steps.summary.batch_effects import MEANING, as_table
-from simclr_steps.summary.best import best, unranked
+from simclr_steps.summary.best import order, unranked
 from simclr_steps.summary.captions import PLOTS
 from simclr_steps.summary.checks import checks
 from simclr_steps.summary.collected import Collected
@@ -37,6 +37,7 @@ from simclr_steps.summary.protocol import STEPS, as_config, plain, protocol
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.side_by_side import side_by_side
 from simclr_steps.summary.tables import SPLIT_NAMES, Table, comparison, finetuned, frozen, worst_classes
+from simclr_steps.summary.words import explained
 
 # The script is no template; its suffix makes it part of this module's code hash.
 _TEMPLATE, _SCRIPT = (Path(__file__).with_suffix(f".{kind}.j2") for kind in ("html", "js"))
@@ -45,7 +46,6 @@ _MOST_CLASSES = 20  # whose images are counted in a row
 
 def page(
     found: Collected,
-    shown: Sequence[str],
     *,
     whose: Sequence[str],
     plots: Mapping[str, tuple[Path, str]],
@@ -59,15 +59,15 @@ def page(
 ) -> str:
     """Return the HTML of a page that will lie in `folder`.
 
-    Takes what is shown in full, by data set and pretraining and the best first, sentences on whose page it is, the SVG
-    file of each plot and what it shows in words, the section on predictions, the paths of mistakes, notes, also on what
-    could not be measured, what to do next, and what the steps cost. Of a pretraining it shows one seed's pictures.
+    Takes sentences on whose page it is, the SVG file of each plot and what it shows in words, the section on
+    predictions, the paths of mistakes, notes, also on what could not be measured, what to do next, and what the steps
+    cost. Of a pretraining it shows one seed's pictures.
     The page of a run lies beside its pictures, to which it links, and names that of all runs, the `summary`.
     """
     runs, descriptions, effects = found.runs, found.descriptions, found.effects
-    places = {title: place for place, title in enumerate(best(found.headlines, len(found.headlines)))}
-    headlines = sorted(found.headlines, key=lambda one: places[one.title])
-    answers = sorted(found.answers, key=lambda one: places[one.title])
+    shown = found.in_full
+    headlines = sorted(found.headlines, key=lambda one: found.ranked.index(one.title))
+    answers = sorted(found.answers, key=lambda one: found.ranked.index(one.title))
     seeds: dict[str, list[RunResults]] = {}
     for run in runs:
         seeds.setdefault(run.run.title, []).append(run)
@@ -87,6 +87,9 @@ def page(
         )
         for title, one in in_full.items()
     }
+
+    on_first_screen = [sentence for answer in answers if answer.title in shown for sentence in answer.sentences]
+    on_first_screen += [check.figure for of_one in checked.values() for check in of_one]
 
     def beside(path: Path) -> str:
         return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))
@@ -121,6 +124,7 @@ def page(
         leaderboard=as_html(found.boards, sections),
         mistakes=mistakes,
         first=grave(notes),
+        words=explained([*grave(notes), *on_first_screen]),
         notes=others(notes),
         comparisons={of_both: cells for of_both, part in alike.items() if (cells := comparison(part))},
         side_by_side={
@@ -138,6 +142,7 @@ def page(
         datasets={name: _data(description) for name, description in descriptions.items()},
         figures=[_figure(name, *plots[name]) for name in PLOTS if name in plots],
         shown=shown,
+        order=order(headlines),
         unranked=unranked(headlines),
         opened=opened,
         pictured=opened if len(opened) == len(seeds) else opened[:1],

@@ -9,7 +9,6 @@ from simclr_steps.data.original_files import original_files
 from simclr_steps.figures.alt_text import alt_text
 from simclr_steps.figures.plots import save
 from simclr_steps.files import write_text
-from simclr_steps.summary.best import best
 from simclr_steps.summary.collected import Collected
 from simclr_steps.summary.costs import costs
 from simclr_steps.summary.drawn import draw, mistakes_of
@@ -37,8 +36,7 @@ def write_page(
     `whose` are sentences on what it is a page of; `benchmarks` holds Snakemake's benchmark files, for the costs. The
     page of a run names that of all, its `summary`.
     """
-    shown = best(found.headlines, found.settings.most_in_full)
-    of_shown = found.only(shown)
+    of_shown = found.only(found.in_full)
     mistakes = mistakes_of(of_shown)
     figures = draw(found, of_shown, mistakes)
     for name, figure in figures.items():
@@ -52,10 +50,9 @@ def write_page(
         for run in of_shown.runs
         for name in run.predictions
     }
-    of_best = [run for run in found.runs if run.run.title in shown[:1]]
+    of_best = [run for run in found.runs if run.run.title in found.in_full[:1]]
     text = page(
         found,
-        shown,
         whose=whose,
         plots=drawn,
         predicted=as_html(list(predicted(of_shown.settings, found.results, found.resources, found.descriptions))),

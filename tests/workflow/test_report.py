@@ -43,6 +43,22 @@ def test_the_report_holds_every_figure_in_its_category_with_a_caption(report: Pa
         assert one["data_uri"].startswith("data:")
 
 
+def test_the_report_of_a_hundred_runs_is_small_as_it_leaves_their_pictures_out(fresh: Project) -> None:
+    fresh.config["experiments"][0]["grid"] = {"temperature": [round(0.1 + number / 100, 2) for number in range(100)]}
+    fresh.write_config()
+    names = ["label_efficiency", "history", "monitors", "sweep", "confusion", "mistakes", "finetune_history"]
+    files = {"summary.html": 3_000_000} | {f"summary/{name}.png": 1_000_000 for name in names}  # as large as can be
+    for name, size in files.items():
+        file = fresh.folder / "results" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes(size))
+    report = fresh.folder / "report.html"
+    done = fresh.forked_snakemake("--report", str(report), "--nolock", warm=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(read(report, "categories")) == ["1 Summary"] and len(read(report, "results")) == len(files)
+    assert report.stat().st_size < 30e6
+
+
 def read(report: Path, name: str) -> dict[str, Any]:
     """Read an object that a script of the report defines."""
     text = report.read_text()

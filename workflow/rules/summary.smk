@@ -6,6 +6,7 @@ rule present:
         described="resources/{dataset}/dataset.json",
     output:
         "results/{dataset}/{pretrain}/seed{seed}/index.html",
+        "results/{dataset}/{pretrain}/seed{seed}/index.json",
     log:
         "logs/{dataset}/{pretrain}/seed{seed}/present.log",
     benchmark:
@@ -23,10 +24,11 @@ rule present:
         results=subpath(input.trained, ancestor=4),
         resources=subpath(input.described, ancestor=2),
         benchmarks=lambda wildcards, output: undeclared("benchmarks"),
+        out=subpath(output[0], parent=True),
         step=command("present"),
     shell:
         "{params.step} --settings {params.given} --results {params.results:q} --resources {params.resources:q}"
-        " --benchmarks {params.benchmarks:q} --out {output:q} --log {log:q}"
+        " --benchmarks {params.benchmarks:q} --out {params.out:q} --log {log:q}"
 
 
 rule summary:

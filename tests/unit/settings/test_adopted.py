@@ -19,7 +19,13 @@ from simclr_steps.settings.plan import Plan, plan
 FIRST = hashlib.sha256(b"first").hexdigest()  # of the weights that trainings started from
 
 
-def planned(seeds: int, compare: list[str] | None = None, tuned: str = "pretrained", **pretrain: str) -> Plan:
+def planned(
+    seeds: int,
+    compare: list[str] | None = None,
+    tuned: str = "pretrained",
+    grid: dict[str, list[float]] | None = None,
+    **pretrain: str,
+) -> Plan:
     blocks: dict[str, Any] = {
         "prediction": {"splits": ["test", "unlabeled"]},
         "compare": compare or [],
@@ -27,7 +33,13 @@ def planned(seeds: int, compare: list[str] | None = None, tuned: str = "pretrain
         "pretrains": {"simclr": {"epochs": 1, **pretrain}},
         "finetunes": {"tuned": {"labels": 0.1, "init": tuned}},
     }
-    runs = {"dataset": "digits", "pretrain": "simclr", "finetunes": ["tuned"], "seeds": list(range(seeds))}
+    runs = {
+        "dataset": "digits",
+        "pretrain": "simclr",
+        "finetunes": ["tuned"],
+        "seeds": list(range(seeds)),
+        "grid": grid or {},
+    }
     return plan(read_config({**blocks, "experiments": [runs]}))
 
 
@@ -38,8 +50,8 @@ def write(folder: Path, result: Result, **changes: Any) -> None:
     record = {"settings": dict(result.settings), "code_hash": code_hash(step), "data_hash": "own files", **changes}
     records = {other: {"code_hash": code_hash(other)} for other in others}
     architecture = {"own_code_hash": "own code", "started_from": {"sha256": FIRST}}
-    shown = {"split": result.drawn} if result.drawn else {}
-    path.write_text(json.dumps({"run": record, "architecture": architecture, "sha256": FIRST, **shown, **records}))
+    own = {"judged_by": result.judged_by} | ({"split": result.drawn} if result.drawn else {})
+    path.write_text(json.dumps({"run": record, "architecture": architecture, "sha256": FIRST, **own, **records}))
 
 
 def check(
@@ -78,6 +90,16 @@ def test_each_kind_of_difference_is_named_with_the_rules_to_run(tmp_path: Path, 
     with pytest.raises(UserError, match=sentence):
         check(tmp_path, asked)
     check(tmp_path, asked, known=True)
+
+
+def test_pages_of_runs_have_records_too(tmp_path: Path) -> None:
+    asked = planned(1, grid={"temperature": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]})
+    for result in results(asked):
+        write(tmp_path, result, **({"code_hash": "0"} if "temperature=0.3/seed0/index" in result.record else {}))
+    with pytest.raises(
+        UserError, match=r"^results/digits/simclr-temperature=0\.3/seed0/index\.json were .* -R present,"
+    ):
+        check(tmp_path, asked)
 
 
 def test_a_damaged_record_is_no_proof(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -22,7 +23,7 @@ def test_the_page_of_a_run_of_a_grid_shows_it_alone(tmp_path: Path, write_packed
     asked = settings(3, finetunes=("tuned",), pretrain="simclr-t=0.1")
     run = asked.runs[0].model_copy(update={"grids": [GridPoint(pretrain="simclr", values={"t": 0.1})]})
     (tmp_path / "summary.html").touch()
-    present(asked.of_one(run), results=tmp_path, resources=resources, out=folder / "index.html")
+    present(asked.of_one(run), results=tmp_path, resources=resources, out=folder)
     page = (folder / "index.html").read_text()
     assert "<h1>digits, simclr-t=0.1, seed 3</h1>" in page
     assert "</span>\n1 seed" not in page and "⚠ Seeds" not in page, "a page of one run cannot have more"
@@ -32,11 +33,13 @@ def test_the_page_of_a_run_of_a_grid_shows_it_alone(tmp_path: Path, write_packed
     links = [link for link in re.findall(r'(?:href|src)="([^"#][^"]*)"', page) if not link.startswith("data:")]
     assert links == ["../../../summary.html", "umap/backbone.png", "umap/map.html"]
     assert all((folder / unquote(link)).exists() for link in links)
-    assert {path.name for path in folder.glob("*.*")} == {"index.html"}, "the plots are in the page"
+    assert {path.name for path in folder.glob("*.*")} == {"index.html", "index.json"}, "the plots are in the page"
+    record = json.loads((folder / "index.json").read_text())
+    assert record["step"] == "present" and record["settings"] == asked.of_one(run).model_dump(mode="json")
 
 
 def test_several_runs_are_refused(tmp_path: Path) -> None:
     asked = settings(0, 1, finetunes=())
     with pytest.raises(UserError, match="^runs: a page shows one run, but there are 2: give one$"):
-        present(asked, results=tmp_path, resources=tmp_path, out=tmp_path / "index.html")
+        present(asked, results=tmp_path, resources=tmp_path, out=tmp_path)
     assert not (tmp_path / "index.html").exists()

@@ -83,6 +83,26 @@ def test_a_fine_tuning_stands_beside_the_same_from_scratch(tmp_path: Path) -> No
     assert re.fullmatch(beside, found[0]), found
 
 
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [
+        (85, "5.0 points worse than frozen SimCLR features"),
+        (81, "not clearly different from frozen SimCLR features, -1.0 points"),
+        (79, None),
+    ],
+)
+def test_a_fine_tuning_below_the_frozen_features_comes_with_advice(
+    tmp_path: Path, right: int, said: str | None
+) -> None:
+    run = a_run(tmp_path, tuned=True, simclr={"10": right})
+    run.tuned["tuned"] = Correct({("10", 0): np.arange(100) < 80}, None)
+    found = [sentence for sentence in answered(run) if sentence.startswith("Fine-tuning gains nothing here: ")]
+    if said is None:
+        assert not found
+    else:
+        assert len(found) == 1 and said in found[0] and "freeze: true" in found[0], found
+
+
 def test_without_labels_it_speaks_of_features_and_neighbors(tmp_path: Path) -> None:
     write_run(tmp_path, 0, labeled=False)
     [run] = [read_run(one, tmp_path) for one in settings(0).runs]

@@ -47,7 +47,7 @@ def test_a_sound_run_passes_all_but_that_of_seeds(run: RunResults, data: Descrip
     found = checks(of(run), [run], data, [], "results-1")
     assert [check.name for check in found] == ["Not collapsed", "Converged", "Seeds", "No leaks", "Test split"]
     assert failed(found) == {"Seeds": "1 seed does not show what others give: set seeds: [0, 1, 2]"}
-    assert found[1].figure == "hold-out kNN 90.0 → 90.5 % in the last quarter"
+    assert found[1].figure == "hold-out accuracy by nearest neighbors 90.0 → 90.5 % in the last quarter of training"
 
 
 def test_a_training_that_gets_worse_has_not_converged(run: RunResults, data: Description) -> None:
@@ -62,7 +62,7 @@ def test_convergence_speaks_of_the_loss_that_the_page_shows_less_that_of_chance(
     trained = {"views": 2, "batch": 64, "trained_on": 60}
     run.history = pd.DataFrame({"epoch": [3, 4], "validate_loss": [4.00, 3.97], **trained})
     shown = beside_chance(run.history, data.splits["validation"].images)["validate_loss_beside_chance"]
-    told = f"hold-out loss less that of chance {shown[0]:.3f} → {shown[1]:.3f} in the last quarter"
+    told = f"hold-out loss less that of chance {shown[0]:.3f} → {shown[1]:.3f} in the last quarter of training"
     found = {check.name: check.figure for check in checks(of(run), [run], data, [], "results-1")}
     assert found["Converged"] == told and shown[0] < 0
 
@@ -76,11 +76,11 @@ def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description)
     found = checks(of(run), [run], repeated, [effect, replace(effect, pretrain="other")], "results-1")
     assert failed(found) == {
         "Training": "collapsed",
-        "Still improving": "hold-out loss 4.000 → 3.500 in the last quarter",
+        "Still improving": "hold-out loss 4.000 → 3.500 in the last quarter of training",
         "Seeds": "1 seed does not show what others give: set seeds: [0, 1, 2]",
         "Leaks": "3 images of the test split are trained on, too",
         "Batch effect": "plate predicted at 90.0 %, chance 25.0 %",
-        "Calibration": "calibration error 12.0 %",
+        "Calibration": "probabilities are off by 12.0 % on average",
     }
     run.explored = {"duplicates": {"images_across": {"test": 2, "train": 2}}}
     told = failed(checks(of(run), [run], data, [], "results-1"))["Near-duplicates"]

@@ -23,7 +23,7 @@ def test_the_others_are_in_the_plot_of_the_grid_only(tmp_path: Path, write_packe
     figures = draw(found, found.only(["digits, t=0.5"]), mistakes_of(found))
     assert set(figures) == {"label_efficiency", "history", "monitors", "sweep"}
     titles = [axes.get_title() for axes in figures["label_efficiency"].axes]
-    assert titles == ["digits, t=0.5"] and figures["history"].get_suptitle() == "The best 1 of 2 pretrainings"
+    assert titles == ["digits, t=0.5"] and figures["history"].get_suptitle() == "1 of 2 pretrainings: the best"
     assert figures["sweep"].get_suptitle() == ""
     whole = draw(found, found, {})
     assert len(whole["label_efficiency"].axes) == 2 and whole["history"].get_suptitle() == ""

@@ -174,7 +174,7 @@ def test_axe_finds_nothing_that_keeps_a_reader_out(
     if name == "summary":
         summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
     else:
-        present(asked, results=tmp_path, resources=resources, out=file)
+        present(asked, results=tmp_path, resources=resources, out=file.parent)
     page, end = file.read_text(), "</body>"
     use = "axe.run(document).then(found => console.log(JSON.stringify(found.violations.map(one => one.id))))"
     before, after = page.rsplit(end, 1)
@@ -184,3 +184,13 @@ def test_axe_finds_nothing_that_keeps_a_reader_out(
     (line,) = seen.console
     assert seen.requests == []
     assert re.findall(r'CONSOLE:\d+\] "(.*)", source:', line) == ["[]"]
+
+
+def test_the_first_screen_explains_its_words(tmp_path: Path, resources: Path) -> None:
+    write_run(tmp_path, 0)
+    summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)
+    page = (tmp_path / "summary.html").read_text()
+    (words,) = re.findall(r'<dl class="meant">.*?</dl>', page)
+    assert "<dt>SimCLR features</dt><dd>what the encoder" in words and "<dt>calibration error" not in words
+    assert page.index("</h1>") < page.index('<dl class="meant">') < page.index("<h2")
+    assert "mean ± deviation over seeds and draws of labels,\n[95 % interval], (number of values)</caption>" in page

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from simclr_steps.settings.judged import JudgedBy
+from simclr_steps.settings.prediction import predictions_name
 from simclr_steps.settings.runs import SummarySettings
 from tests.unit.conftest import DIGITS
 
@@ -95,17 +97,18 @@ def write_metadata(folder: Path, **accuracies: float) -> None:
     put(folder / "evaluate" / "metadata.json", {"columns": columns, "neighbors": 10})
 
 
-def write_finetune(folder: Path, name: str, init: str, accuracy: float) -> None:
-    test: dict[str, Any] = {
+def write_finetune(folder: Path, name: str, init: str, accuracy: float, judged_by: JudgedBy = "test") -> None:
+    measured: dict[str, Any] = {
         "images": 50,
         "accuracy": accuracy,
         "macro_f1": 0.5,
         "auroc": None,
         "confusion_matrix": [[1]],
     }
-    test["per_class"] = [{"class": f"<{label}>", "images": 5, "f1": label / 10} for label in range(1, 9)]
-    draws = [{"draw": 0, "label_count": 10, "epochs": 250, "validation": None, "test": test}]
+    measured["per_class"] = [{"class": f"<{label}>", "images": 5, "f1": label / 10} for label in range(1, 9)]
+    draws = [{"draw": 0, "label_count": 10, "epochs": 250, "validation": None, "test": None, judged_by: measured}]
     content = {"labels": 10, "label_count": 10, "init": init, "freeze": False, "classes": ["a"], "draws": draws}
+    content["judged_by"] = judged_by
     put(folder / "finetune" / name / "metrics.json", content)
     epochs = {"draw": [0, 0], "epoch": [1, 2], "accuracy": [0.3, 0.4], "validate_accuracy": [0.2, 0.25]}
     pd.DataFrame(epochs).to_csv(folder / "finetune" / name / "history.csv", index=False)
@@ -115,7 +118,7 @@ def write_finetune(folder: Path, name: str, init: str, accuracy: float) -> None:
     predictions = {"row": range(60), "label": label, "class": [DIGITS[number] for number in label], "prediction": 3}
     named = {f"probability_{digit}": chances[:, number] for number, digit in enumerate(DIGITS)}
     table = pd.DataFrame({**predictions, "predicted_class": "three", **named})
-    table.to_parquet(folder / "finetune" / name / "predictions.parquet", index=False)
+    table.to_parquet(folder / "finetune" / name / f"{predictions_name(judged_by)}.parquet", index=False)
 
 
 def settings(*seeds: int, finetunes: tuple[str, ...] = (), pretrain: str = "simclr") -> SummarySettings:

@@ -1,0 +1,26 @@
+"""Words of a page's first screen, for readers who have not met them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+WORDS = {
+    "SimCLR features": "what the encoder, pretrained without labels, makes of an image",
+    "random features": "those of the same network, not trained at all",
+    "from scratch": "the same network, not pretrained",
+    "for free": "without any training",
+    "hold-out": "training images kept apart, to choose by",
+    "kNN": "an image gets the class of those most like it",
+    "effective rank": "in how many directions features differ: about 1 if the encoder finds all images alike",
+    "calibration error": "by how much stated probabilities differ from the share that is right",
+    "in parentheses": "where the value for other such images is likely to lie (95 % interval)",
+}
+_INTERVAL = re.compile(r"\([^()]*\d to [^()]*\d\)")
+
+
+def explained(texts: Iterable[str]) -> dict[str, str]:
+    """Return those words that occur in any of the texts, or stand for an interval there, and what they mean."""
+    text = " ".join(texts)
+    read = text.lower() + " in parentheses" * bool(_INTERVAL.search(text))
+    return {word: meaning for word, meaning in WORDS.items() if word.lower() in read}
