@@ -36,13 +36,17 @@ def labeled_neighbors(
     mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
     bank, queries = _directions(known[labeled] - mean), _directions(features - mean)
     at_a_time = max(1, _SIMILARITIES_AT_A_TIME // max(1, len(bank)))
-    found = [
-        np.argsort(-(queries[start : start + at_a_time] @ bank.T), axis=1, kind="stable")[:, :NEIGHBORS]
-        for start in range(0, len(queries), at_a_time)
-    ]
+    found = [_largest(queries[start : start + at_a_time] @ bank.T) for start in range(0, len(queries), at_a_time)]
     columns = {"neighbors": "source", "neighbor_classes": "class"}
     texts = {name: table[column].to_numpy()[labeled] for name, column in columns.items()}
     return pd.DataFrame({name: [as_list(of[row]) for rows in found for row in rows] for name, of in texts.items()})
+
+
+def _largest(similarities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
+    """Return the places of the largest of each row, the largest first."""
+    first = np.argpartition(-similarities, min(NEIGHBORS, similarities.shape[1]) - 1, axis=1)[:, :NEIGHBORS]
+    order = np.argsort(-np.take_along_axis(similarities, first, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(first, order, axis=1)
 
 
 def _directions(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:

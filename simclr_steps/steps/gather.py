@@ -29,6 +29,7 @@ from simclr_steps.settings.prediction import mistakes_name, predictions_name
 
 _FILE_OF = {"features": "backbone.npy", "projections": "projection_head.npy"}
 _OF_MISTAKES = ["row", "source", "class", "predicted_class", "probability", "probability_of_class"]
+_MOST_WITH_NEIGHBORS = 100_000  # images of train, all of which are compared with each mistake
 _OWN = (*_FILE_OF.values(), "rows.parquet", "run.json", "parts")  # of `out`
 
 
@@ -45,7 +46,8 @@ def gather(parts: Path, *, data: Path, split: str, features: Path | None = None,
     counts in its array.
 
     `features` holds an encoder's features of test or validation and of train, a folder each: each mistake then has its
-    nearest labeled images of train by them, and these images' classes, as lists of JSON.
+    nearest labeled images of train by them, and these images' classes, as lists of JSON, unless train has more than
+    100,000 images.
 
     Raises
     ------
@@ -145,6 +147,9 @@ def _with_neighbors(mistakes: pd.DataFrame, features: Path, data: Path, array: s
     if array == "train":
         raise UserError("--features: explore finds the neighbors of images of train: leave the option out")
     of_split, known = (np.load(features / one / _FILE_OF["features"], mmap_mode="r") for one in (array, "train"))
+    if len(known) > _MOST_WITH_NEIGHBORS:
+        log.info("mistakes without neighbors, as train has more than %d images", _MOST_WITH_NEIGHBORS)
+        return mistakes
     table = row_table(data, read_description(data), "train")
     found = labeled_neighbors(of_split[mistakes["row"].to_numpy(dtype=np.int64)], known, table)
     return pd.concat([mistakes.reset_index(drop=True), found], axis=1)

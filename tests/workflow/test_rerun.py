@@ -54,14 +54,16 @@ def test_explore_setting_plans_explore_and_the_features_of_further_splits(projec
     project.config["explore"]["min_cosine"] = 0.9
     project.write_config()
     assert project.planned_rules() == {"explore", "summary"}
-    project.config["explore"]["splits"] = ["validation", "test"]
+    project.config["explore"]["splits"] = ["train", "validation", "test"]
     project.write_config()
     run = ("digits", "simclr", "0")
     features = {(rule, *run, "validation") for rule in ("predict_features", "gather_features", "tabulate_features")}
     assert project.plan() == {("explore", *run), *features, ("summary",)}
     project.config["explore"]["splits"] = []
     project.write_config()
-    assert project.plan() == {("summary",)}
+    of_classifier = ("digits", "simclr/seed0", "pretrained")
+    without_neighbors = {("predict_classifier", *of_classifier, "test"), ("gather_predictions", *of_classifier)}
+    assert project.plan() == {*without_neighbors, ("summary",)}
 
 
 def test_further_splits_plan_their_predictions_and_no_training(project: Project) -> None:
