@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -33,3 +34,8 @@ def as_csv(table: pd.DataFrame) -> str:
         mark = str if name == "source" else as_cell
         columns[str(name)] = ["" if missing else mark(text) for text, missing in cells]
     return csv_text(columns)
+
+
+def as_list(texts: Iterable[str]) -> str:
+    """Return texts as a list of JSON, for a cell of a table."""
+    return json.dumps(list(texts), ensure_ascii=False)

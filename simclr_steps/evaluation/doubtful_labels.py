@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from simclr_steps.data.csv_text import as_list
 from simclr_steps.data.groups import in_one_group
 from simclr_steps.data.several_splits import SeveralSplits
 from simclr_steps.data.splits import Labels, labeled_rows
-from simclr_steps.evaluation.labeled_neighbors import as_list
 from simclr_steps.evaluation.neighbors import nearest
 from simclr_steps.evaluation.similar_rows import directions
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+from simclr_steps.data.csv_text import as_list
+from simclr_steps.evaluation.similar_rows import of_length_one
 
 NEIGHBORS = 10
 _SIMILARITIES_AT_A_TIME = 2**26  # 256 MiB in fp32
@@ -34,7 +35,7 @@ def labeled_neighbors(
     """
     labeled = np.flatnonzero(table["label"].notna())
     mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
-    bank, queries = _directions(known[labeled] - mean), _directions(features - mean)
+    bank, queries = of_length_one(known[labeled] - mean), of_length_one(features - mean)
     at_a_time = max(1, _SIMILARITIES_AT_A_TIME // max(1, len(bank)))
     found = [_largest(queries[start : start + at_a_time] @ bank.T) for start in range(0, len(queries), at_a_time)]
     columns = {"neighbors": "source", "neighbor_classes": "class"}
@@ -47,13 +48,3 @@ def _largest(similarities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int6
     first = np.argpartition(-similarities, min(NEIGHBORS, similarities.shape[1]) - 1, axis=1)[:, :NEIGHBORS]
     order = np.argsort(-np.take_along_axis(similarities, first, axis=1), axis=1, kind="stable")
     return np.take_along_axis(first, order, axis=1)
-
-
-def _directions(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.asarray(values / np.where(lengths > 0, lengths, 1))
-
-
-def as_list(texts: Iterable[str]) -> str:
-    """Return texts as a list of JSON, for a column of a table."""
-    return json.dumps(list(texts), ensure_ascii=False)

@@ -44,6 +44,11 @@ def directions(features: npt.NDArray[np.floating[Any]]) -> Floats:
     values = np.array(features, dtype=np.float32)
     if len(values) and (values != values[0]).any():
         values -= values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return of_length_one(values)
+
+
+def of_length_one(values: Floats) -> Floats:
+    """Return rows, [N, D], that are scaled to length 1, in place; those of zeros stay."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     values /= np.where(lengths > 0, lengths, 1)
     return values

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simclr_steps.data.csv_text import as_csv
+from simclr_steps.data.gathered import check_one_encoder, read_features
 from simclr_steps.data.growing_file import GrowingArray
 from simclr_steps.data.packed import read_description, read_packed
 from simclr_steps.data.parts import ROWS_AT_A_TIME, Parts
@@ -78,6 +79,8 @@ def gather(parts: Path, *, data: Path, split: str, features: Path | None = None,
             mistakes = _with_neighbors(mistakes, features, data, array)
         write_text(out / mistakes_name(split), as_csv(mistakes))
         write_json(out / f"{predictions_name(split)}.json", described)
+    elif features:
+        raise UserError("--features: only a classifier makes mistakes: leave the option out")
     elif split == "unlabeled":
         raise UserError("--split: features of unlabeled images are gathered with train: pass train, then run tabulate")
     else:
@@ -146,7 +149,12 @@ def _with_neighbors(mistakes: pd.DataFrame, features: Path, data: Path, array: s
     """Return the mistakes with the nearest labeled images of train of each."""
     if array == "train":
         raise UserError("--features: explore finds the neighbors of images of train: leave the option out")
-    of_split, known = (np.load(features / one / _FILE_OF["features"], mmap_mode="r") for one in (array, "train"))
+    folders = [features / array, features / "train"]
+    check_one_encoder(folders)
+    of_split, known = (read_features(folder, "backbone") for folder in folders)
+    images = read_packed(data).images
+    if (len(of_split), len(known)) != (images[array], images["train"]):
+        raise UserError(f"--features: {features} is of other images than {data}: run predict and gather again")
     if len(known) > _MOST_WITH_NEIGHBORS:
         log.info("mistakes without neighbors, as train has more than %d images", _MOST_WITH_NEIGHBORS)
         return mistakes

@@ -143,13 +143,13 @@ def _of_fine_tuned(one: Headline, name: str, row: Mapping[Any, Any], runs: Seque
 
 
 def _gained_by_tuning(name: str, row: Mapping[Any, Any], runs: Sequence[RunResults]) -> Iterator[str]:
-    """Say so where fine-tuning ends below the frozen features, and what to do."""
+    """Say so where fine-tuning ends clearly below the frozen features, and what to try."""
     difference = apart(tuned_beside_frozen(runs).get(name, []), budget_of(row))
-    if difference and difference.mean < 0:
+    if difference and difference.interval and difference.interval[1] < 0:
         beside_them = _points("frozen SimCLR features", difference)
         yield (
-            f"Fine-tuning gains nothing here: on the same labels it is {beside_them}, so train only a head "
-            "(freeze: true under finetunes) or label more images."
+            f"Fine-tuning gains nothing here: on the same labels it is {beside_them}. Try a head alone (freeze: true "
+            "under finetunes), and compare the two on the hold-out."
         )
 
 

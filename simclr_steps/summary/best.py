@@ -32,8 +32,8 @@ def order(headlines: Sequence[Headline]) -> str:
     """Say in words what the first of the `ranked` ones are."""
     counts, unordered = Counter(one.dataset for one in headlines), unranked(headlines)
     if not any(count > 1 and name not in unordered for name, count in counts.items()):
-        return "the first of the config"
-    return f"the best and, of {', '.join(unordered)}, the first of the config" if unordered else "the best"
+        return "the first in the config"
+    return f"the best and, for {', '.join(unordered)}, the first in the config" if unordered else "the best"
 
 
 def _accuracy(one: Headline) -> float:

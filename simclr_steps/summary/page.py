@@ -88,8 +88,12 @@ def page(
         for title, one in in_full.items()
     }
 
-    on_first_screen = [sentence for answer in answers if answer.title in shown for sentence in answer.sentences]
-    on_first_screen += [check.figure for of_one in checked.values() for check in of_one]
+    is_brief = len(answers) > 1  # on its first screen: the first sentence and the doubts of each
+    sentences = [answer.sentences[: 1 if is_brief else None] for answer in answers if answer.title in shown]
+    on_first_screen = [sentence for of_one in sentences for sentence in of_one]
+    on_first_screen += [
+        check.figure for of_one in checked.values() for check in of_one if not (is_brief and check.passed)
+    ]
 
     def beside(path: Path) -> str:
         return quote(os.fsencode(Path(os.path.relpath(path, folder)).as_posix()))

@@ -9,11 +9,10 @@ WORDS = {
     "SimCLR features": "what the encoder, pretrained without labels, makes of an image",
     "random features": "those of the same network, not trained at all",
     "from scratch": "the same network, not pretrained",
-    "for free": "without any training",
+    "for free": "without training a network yourself",
     "hold-out": "training images kept apart, to choose by",
     "kNN": "an image gets the class of those most like it",
     "effective rank": "in how many directions features differ: about 1 if the encoder finds all images alike",
-    "calibration error": "by how much stated probabilities differ from the share that is right",
     "in parentheses": "where the value for other such images is likely to lie (95 % interval)",
 }
 _INTERVAL = re.compile(r"\([^()]*\d to [^()]*\d\)")

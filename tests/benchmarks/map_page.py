@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from tests.unit.figures.sample_points import colored, points
 
 COUNTS = (1_000, 200_000)
 ROUNDS, FRAMES = 3, 30
+_LONGEST = 120  # s, of a page
 _MEASURE = """<script>(async () => {
   const frame = () => new Promise(requestAnimationFrame);
   while (!performance.getEntriesByName("drawn").length) await frame();
@@ -76,11 +79,18 @@ def _milliseconds(page: str) -> list[float]:
         options += ["--enable-logging=stderr", "--window-size=1280,1000", f"--user-data-dir={name}/profile"]
         browser = subprocess.Popen([str(CHROMIUM), *options, place.as_uri()], stderr=subprocess.PIPE, text=True)
         assert browser.stderr is not None
+        deadline = threading.Timer(_LONGEST, browser.kill)
+        deadline.start()
         try:
-            (said,) = next(found for line in browser.stderr if (found := re.findall(r"measured (.*) end", line)))
+            (said,) = next(
+                (found for line in browser.stderr if (found := re.findall(r"measured (.*) end", line))), [""]
+            )
         finally:
+            deadline.cancel()
             browser.terminate()
             browser.wait()
+    if not said:
+        sys.exit(f"error: the page measured nothing within {_LONGEST} s")
     return [float(word) for word in said.split()]
 
 

@@ -59,10 +59,13 @@ def test_explore_setting_plans_explore_and_the_features_of_further_splits(projec
     run = ("digits", "simclr", "0")
     features = {(rule, *run, "validation") for rule in ("predict_features", "gather_features", "tabulate_features")}
     assert project.plan() == {("explore", *run), *features, ("summary",)}
-    project.config["explore"]["splits"] = []
-    project.write_config()
     of_classifier = ("digits", "simclr/seed0", "pretrained")
     without_neighbors = {("predict_classifier", *of_classifier, "test"), ("gather_predictions", *of_classifier)}
+    project.config["explore"]["splits"] = ["validation", "test"]
+    project.write_config()
+    assert project.plan() == {("explore", *run), *features, *without_neighbors, ("summary",)}
+    project.config["explore"]["splits"] = []
+    project.write_config()
     assert project.plan() == {*without_neighbors, ("summary",)}
 
 

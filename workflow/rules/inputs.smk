@@ -153,15 +153,17 @@ def features_beside(split):
         run = RUN_IN.get(of_run)  # none where a classifier starts from no run's encoder
         explored = explore_of(run.dataset, run.judged_by).arrays if run else []
         is_known = array in ("test", "validation") and {"train", array} <= set(explored)
-        return [f"results/{of_run}/features/{one}/backbone.npy" for one in ("train", array)] if is_known else []
+        files = ("backbone.npy", "run.json")
+        folders = [f"results/{of_run}/features/{one}" for one in ("train", array)] if is_known else []
+        return [f"{folder}/{file}" for folder in folders for file in files]
 
     return files
 
 
 def features_option(wildcards, input):
     """Return the option that names the folder of these features; derived, it triggers no rerun."""
-    beside = input.get("beside")
-    return f"--features {shlex.quote(str(Path(beside[0]).parents[1]))}" if beside else ""
+    files = input.get("features_beside")
+    return f"--features {shlex.quote(str(Path(files[0]).parents[1]))}" if files else ""
 
 
 def judged_by(folder):

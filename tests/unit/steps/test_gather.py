@@ -130,7 +130,9 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     assert json.loads((out / "predictions.json").read_text()) == described
 
 
-def test_mistakes_have_their_nearest_labeled_images_of_train(write_packed: WritePacked, tmp_path: Path) -> None:
+def test_mistakes_have_their_nearest_labeled_images_of_train(
+    write_packed: WritePacked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     labels = np.array([0, 1, -1, 1, 0, 1, -1])
     data = write_packed(
         {"train": (digits(4)[0], np.array([0, -1, 1, 1])), "test": (digits(7)[0], labels)}, classes=CLASSES
@@ -140,6 +142,7 @@ def test_mistakes_have_their_nearest_labeled_images_of_train(write_packed: Write
         (tmp_path / "features" / split).mkdir(parents=True)
         features = np.stack([np.cos(of_rows), np.sin(of_rows)], axis=1).astype(np.float32)
         np.save(tmp_path / "features" / split / "backbone.npy", features)
+        (tmp_path / "features" / split / "run.json").write_text('{"model_hash": "h"}')
     parts, out = write_parts(tmp_path / "parts", [[6, 5, 4], [0, 1, 2, 3]], kind="classifier"), tmp_path / "out"
     gather(parts, data=data, split="test", out=out, features=tmp_path / "features")
     mistakes = pd.read_csv(out / "mistakes.csv")
@@ -148,6 +151,31 @@ def test_mistakes_have_their_nearest_labeled_images_of_train(write_packed: Write
     assert nearest == {5: "train/0.png", 3: "train/2.png", 1: "train/0.png"}
     of_classes = [json.loads(names) for names in mistakes["neighbor_classes"]]
     assert [len(names) for names in of_classes] == [3, 3, 3] and of_classes[1][0] == "dog"
+
+    monkeypatch.setattr("simclr_steps.steps.gather._MOST_WITH_NEIGHBORS", 3)
+    gather(parts, data=data, split="test", out=out, features=tmp_path / "features")
+    assert list(pd.read_csv(out / "mistakes.csv")) == list(mistakes)[:-2]
+
+    (tmp_path / "features/train/run.json").write_text('{"model_hash": "of another"}')
+    with pytest.raises(UserError, match="features of different encoders: run predict and gather again$"):
+        gather(parts, data=data, split="test", out=out, features=tmp_path / "features")
+
+
+def test_features_of_other_images_or_for_an_encoder_are_refused(write_packed: WritePacked, tmp_path: Path) -> None:
+    data = write_packed(
+        {"train": (digits(4)[0], np.zeros(4, int)), "test": (digits(7)[0], np.ones(7, int))}, classes=CLASSES
+    )
+    for split, count in {"train": 3, "test": 7}.items():
+        (tmp_path / "features" / split).mkdir(parents=True)
+        np.save(tmp_path / "features" / split / "backbone.npy", np.ones((count, 2), dtype=np.float32))
+        (tmp_path / "features" / split / "run.json").write_text('{"model_hash": "h"}')
+    for kind, sentence in {
+        "classifier": "is of other images than .*: run",
+        "encoder": "only a classifier makes",
+    }.items():
+        parts = write_parts(tmp_path / kind, [[0, 1, 2, 3, 4, 5, 6]], kind=kind)
+        with pytest.raises(UserError, match=rf"^--features: .*{sentence}"):
+            gather(parts, data=data, split="test", out=tmp_path / "out", features=tmp_path / "features")
 
 
 def test_neighbors_of_images_of_train_are_those_of_explore(write_packed: WritePacked, tmp_path: Path) -> None:

@@ -43,6 +43,6 @@ def test_words_say_what_comes_first_also_where_one_data_set_is_ranked_and_anothe
     cells, photos = ([headline(name, "a", 0.9), headline(name, "b", 0.1)] for name in ("cells", "photos"))
     unknown = [replace(one, hold_out=one.hold_out.iloc[:0]) for one in cells]
     assert order([*cells, *photos]) == "the best"
-    assert order([*unknown, *photos]) == "the best and, of cells, the first of the config"
-    assert order(unknown) == order([*unknown, photos[0]]) == "the first of the config"
-    assert order([cells[0], photos[0]]) == "the first of the config", "nothing is compared over data sets"
+    assert order([*unknown, *photos]) == "the best and, for cells, the first in the config"
+    assert order(unknown) == order([*unknown, photos[0]]) == "the first in the config"
+    assert order([cells[0], photos[0]]) == "the first in the config", "nothing is compared over data sets"

@@ -191,6 +191,6 @@ def test_the_first_screen_explains_its_words(tmp_path: Path, resources: Path) ->
     summarize(settings(0), results=tmp_path, resources=resources, out=tmp_path)
     page = (tmp_path / "summary.html").read_text()
     (words,) = re.findall(r'<dl class="meant">.*?</dl>', page)
-    assert "<dt>SimCLR features</dt><dd>what the encoder" in words and "<dt>calibration error" not in words
+    assert "<dt>SimCLR features</dt><dd>what the encoder" in words and "<dt>for free" not in words
     assert page.index("</h1>") < page.index('<dl class="meant">') < page.index("<h2")
     assert "mean ± deviation over seeds and draws of labels,\n[95 % interval], (number of values)</caption>" in page

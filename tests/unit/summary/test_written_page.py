@@ -64,9 +64,9 @@ def test_the_others_are_lines_with_links_and_in_no_plot(summary: Path) -> None:
 def test_where_the_test_split_alone_has_accuracies_the_first_of_the_config_is_shown(summary: Path) -> None:
     page = summary.read_text()
     assert '<h2 id="results-1">digits, t=0.1</h2>' in page and '<li id="results-3">digits, best: ' in page
-    assert "Of 3 pretrainings, these are the first of the config, as there are no accuracies on a hold-out" in page
+    assert "Of 3 pretrainings, these are the first in the config, as there are no accuracies on a hold-out" in page
     assert "best pretraining" not in page and "these are the best" not in page
-    assert "1 of 3 pretrainings: the first of the config" in (summary.parent / "summary/history.svg").read_text()
+    assert "1 of 3 pretrainings: the first in the config" in (summary.parent / "summary/history.svg").read_text()
 
 
 @pytest.mark.slow
