@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterable
 
 WORDS = {
-    "SimCLR features": "what the encoder, pretrained without labels, makes of an image",
+    "SimCLR features": "what the encoder, pretrained without labels, makes of an image; logistic regression learns the "
+    "classes from them",
+    "raw pixels": "the same regression without an encoder",
     "random features": "those of the same network, not trained at all",
-    "from scratch": "the same network, not pretrained",
-    "for free": "without training a network yourself",
+    "fine-tuned": "the whole network, trained on labels",
+    "from scratch": "the same without pretraining",
+    "for free": "raw pixels, random features or published weights",
+    "seeds": "trainings that differ in their random numbers only",
     "hold-out": "training images kept apart, to choose by",
     "kNN": "an image gets the class of those most like it",
     "effective rank": "in how many directions features differ: about 1 if the encoder finds all images alike",

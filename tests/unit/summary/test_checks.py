@@ -46,7 +46,7 @@ def test_a_sound_run_passes_all_but_that_of_seeds(run: RunResults, data: Descrip
     run.history = pd.DataFrame(history)
     found = checks(of(run), [run], data, [], "results-1")
     assert [check.name for check in found] == ["Not collapsed", "Converged", "Seeds", "No leaks", "Test split"]
-    assert failed(found) == {"Seeds": "1 seed does not show what others give: set seeds: [0, 1, 2]"}
+    assert failed(found) == {"Seeds": "1 seed does not show what others give: run with seeds: [0, 1, 2]"}
     assert found[1].figure == "hold-out accuracy by nearest neighbors 90.0 → 90.5 % in the last quarter of training"
 
 
@@ -77,7 +77,7 @@ def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description)
     assert failed(found) == {
         "Training": "collapsed",
         "Still improving": "hold-out loss 4.000 → 3.500 in the last quarter of training",
-        "Seeds": "1 seed does not show what others give: set seeds: [0, 1, 2]",
+        "Seeds": "1 seed does not show what others give: run with seeds: [0, 1, 2]",
         "Leaks": "3 images of the test split are trained on, too",
         "Batch effect": "plate predicted at 90.0 %, chance 25.0 %",
         "Calibration": "probabilities are off by 12.0 % on average",
