@@ -34,6 +34,7 @@ COLORS = (
     "#3e3427",
     "#05899d",
 )
+GRAYS = ("#1f1f1f", "#6f6f6f", "#474747", "#868686")  # neighbors differ in lightness, at a ratio of 3 to white at least
 NO_LABEL_COLOR = "#767676"
 # Ten steps of the darker half of matplotlib's plasma, for ranges of numbers.
 RAMP = (

@@ -67,7 +67,8 @@ def _of_collapse(runs: Sequence[RunResults]) -> Iterator[Check]:
         which = f" ({len(failed)} of {len(runs)} seeds)" if len(runs) > 1 else ""
         yield Check("Training", False, f"{failed[0]}{which}", "monitors")
     elif measured:
-        yield Check("Not collapsed", True, f"features differ in {min(measured):.1f} directions (about 1 if collapsed)", "monitors")
+        figure = f"features differ in {min(measured):.1f} directions (about 1 if collapsed)"
+        yield Check("Not collapsed", True, figure, "monitors")
 
 
 def _last(history: pd.DataFrame, column: str) -> float | None:
@@ -113,7 +114,8 @@ def _of_seeds(runs: Sequence[RunResults], section: str) -> Iterator[Check]:
         yield Check("Seeds", True, f"{len(runs)} seeds", section)
     else:
         too_few = "1 seed does" if len(runs) == 1 else f"{len(runs)} seeds do"
-        yield Check("Seeds", False, f"{too_few} not show what others give: run with seeds: {list(range(_SEEDS))}", section)
+        figure = f"{too_few} not show what others give: run with seeds: {list(range(_SEEDS))}"
+        yield Check("Seeds", False, figure, section)
 
 
 def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:

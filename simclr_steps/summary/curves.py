@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from simclr_steps.figures.plots import (
     COLORS,
+    GRAYS,
     LINES,
     MARKERS,
     PANEL,
@@ -39,6 +40,8 @@ _MONITORS = {
     "validate_alignment": "alignment (lower is better)",
     "validate_uniformity": "uniformity (lower is better)",
 }
+
+_OURS = ("simclr", "finetune-pretrained", "finetune-pretrained-frozen")  # of SERIES: what SimCLR gives
 
 Histories = dict[str, dict[int, pd.DataFrame]]  # by data set and pretraining, by seed
 
@@ -67,12 +70,16 @@ def label_efficiency(headlines: Sequence[Headline], chances: Mapping[tuple[str, 
 
 
 def _style(names: dict[str, str], name: str) -> dict[str, str]:
-    """Return how a series looks; blocks of one kind share the color, and differ in the line and its markers."""
+    """Return how a series looks: what SimCLR gives has its color, what it is compared with a gray.
+
+    Kinds of one color differ in their markers; blocks of one kind in the line, too.
+    """
     series = names[name]
     alike = [other for other, kind in names.items() if kind == series]
     kind, number = list(SERIES).index(series), alike.index(name)
     marker = MARKERS[(kind + number) % len(MARKERS)]
-    return {"color": COLORS[kind], "marker": marker, "linestyle": LINES[number % len(LINES)]}
+    color = COLORS[0] if series in _OURS else GRAYS[kind % len(GRAYS)]
+    return {"color": color, "marker": marker, "linestyle": LINES[number % len(LINES)]}
 
 
 def _draw_accuracy(one: Headline, axes: Axes, styles: dict[str, dict[str, str]]) -> None:

@@ -12,7 +12,9 @@ import pytest
 from matplotlib.lines import Line2D
 
 from simclr_steps.figures import plots
+from simclr_steps.figures.plots import COLORS, GRAYS
 from simclr_steps.summary import curves
+from simclr_steps.summary.headline import SERIES
 from simclr_steps.summary.losses import beside_chance
 
 
@@ -65,13 +67,15 @@ def test_points_of_one_number_of_labels_stand_side_by_side_and_close_together(se
     assert places.mean() == pytest.approx(0, abs=1e-9), "around the number"
 
 
-def test_no_two_series_look_alike_and_those_of_one_kind_have_one_color() -> None:
+def test_no_two_series_look_alike_and_only_those_of_simclr_have_a_color() -> None:
     tuned = dict.fromkeys(["slow", "fast", "wide"], "finetune-pretrained")
-    kinds = {**tuned, "own": "simclr", "scratch": "finetune-random"}
+    kinds = {**tuned, **{kind: kind for kind in SERIES if kind != "finetune-pretrained"}}
     styles = {name: curves._style(kinds, name) for name in kinds}
     looks = [(style["color"], style["marker"], style["linestyle"]) for style in styles.values()]
     assert len(set(looks)) == len(kinds)
-    assert len({styles[name]["color"] for name in ("slow", "fast", "wide")}) == 1
+    of_simclr = {"slow", "fast", "wide", "simclr", "finetune-pretrained-frozen"}
+    assert {styles[name]["color"] for name in of_simclr} == {COLORS[0]}
+    assert {name for name, style in styles.items() if style["color"] not in GRAYS} == of_simclr
     assert len({styles[name]["linestyle"] for name in ("slow", "fast", "wide")}) == 3
 
 
