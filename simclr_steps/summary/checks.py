@@ -137,7 +137,7 @@ def _of_leaks(data: Description, runs: Sequence[RunResults]) -> Iterator[Check]:
             f"{count:,} of {data.splits[split].images:,} {SPLIT_NAMES[split]} images" for split, count in alike.items()
         )
         resemble = "resembles" if sum(alike.values()) == 1 else "resemble"
-        figure = f"{told} {resemble} some of another split, so accuracy may be too high"
+        figure = f"{told} {resemble} some of another split, so results on them may be too good"
         yield Check("Near-duplicates", False, figure, "notes")
     else:
         yield Check("No leaks", True, "no judged image is trained on, pixel for pixel", "data")

@@ -36,7 +36,7 @@ def of_near_duplicates(runs: Sequence[RunResults]) -> Iterator[Note]:
         if told:
             text = (
                 f"images of another split have nearly the same features as {' and '.join(told)}: if they show the same "
-                "thing, accuracies are too high, so look at explore/explore.html."
+                "thing, results on them are too good, so look at explore/explore.html."
             )
             yield Note(Weight.DOUBTFUL, text, one.run.dataset, one.run.pretrain, (one.run.seed,))
 

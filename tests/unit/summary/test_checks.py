@@ -84,7 +84,7 @@ def test_each_fault_is_named_with_its_figure(run: RunResults, data: Description)
     }
     run.explored = {"duplicates": {"images_across": {"test": 2, "train": 2}}}
     told = failed(checks(of(run), [run], data, [], "results-1"))["Near-duplicates"]
-    assert told == "2 of 60 test images resemble some of another split, so accuracy may be too high"
+    assert told == "2 of 60 test images resemble some of another split, so results on them may be too good"
 
 
 def test_runs_of_a_grid_have_not_read_the_test_split(run: RunResults, data: Description) -> None:

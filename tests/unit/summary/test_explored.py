@@ -38,7 +38,7 @@ def test_judged_images_with_a_near_duplicate_elsewhere_are_a_caution() -> None:
     said = as_sentences(of_near_duplicates([of_run(train=2, validation=1, test=12), of_run(train=2)]))
     assert said == [
         "seed 0 of digits/simclr: images of another split have nearly the same features as 1 image of the hold-out "
-        "split and 12 images of the test split: if they show the same thing, accuracies are too high, so look at "
+        "split and 12 images of the test split: if they show the same thing, results on them are too good, so look at "
         "explore/explore.html."
     ]
     assert not list(of_near_duplicates([of_run(), RunResults(settings(0).runs[0])]))
