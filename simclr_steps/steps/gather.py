@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
 from simclr_steps.settings.base import array_of
 from simclr_steps.settings.prediction import mistakes_name, predictions_name
+
+Features = npt.NDArray[np.float32]
 
 _FILE_OF = {"features": "backbone.npy", "projections": "projection_head.npy"}
 _OF_MISTAKES = ["row", "source", "class", "predicted_class", "probability", "probability_of_class"]
@@ -59,6 +61,7 @@ def gather(parts: Path, *, data: Path, split: str, features: Path | None = None,
     facts, array = read_json(parts / "parts.json"), array_of(split)
     if facts["split"] != array or facts["run"]["data_hash"] != (packed := read_packed(data)).pixel_hash:
         raise UserError(f"{parts} was predicted from data other than {array} of {data}: run predict again")
+    compared = _features_to_compare(features, facts["kind"], array, packed.images, data) if features else None
     merged = Parts(parts, facts["processes"], facts["layers"], packed.images[array])
     origin = {**{key: facts[key] for key in ("kind", "model", "model_hash")}, "split": split, "predict": facts["run"]}
     count = packed.images[array]
@@ -75,12 +78,10 @@ def gather(parts: Path, *, data: Path, split: str, features: Path | None = None,
         with whole_file(out / f"{predictions_name(split)}.parquet") as partial:
             _write_predictions(partial, table, asked, merged, description.classes, described)
         mistakes = _mistakes(out / f"{predictions_name(split)}.parquet")
-        if features:
-            mistakes = _with_neighbors(mistakes, features, data, array)
+        if compared:
+            mistakes = _with_neighbors(mistakes, *compared, row_table(data, description, "train"))
         write_text(out / mistakes_name(split), as_csv(mistakes))
         write_json(out / f"{predictions_name(split)}.json", described)
-    elif features:
-        raise UserError("--features: only a classifier makes mistakes: leave the option out")
     elif split == "unlabeled":
         raise UserError("--split: features of unlabeled images are gathered with train: pass train, then run tabulate")
     else:
@@ -145,21 +146,31 @@ def _mistakes(predictions: Path) -> pd.DataFrame:
     return found.sort_values("probability", ascending=False, kind="stable")
 
 
-def _with_neighbors(mistakes: pd.DataFrame, features: Path, data: Path, array: str) -> pd.DataFrame:
-    """Return the mistakes with the nearest labeled images of train of each."""
+def _features_to_compare(
+    features: Path, kind: str, array: str, images: Mapping[str, int], data: Path
+) -> tuple[Features, Features] | None:
+    """Return an encoder's features of the array and of train, [N, D] each, unless train has too many images."""
+    if kind != "classifier":
+        raise UserError("--features: only a classifier makes mistakes: leave the option out")
     if array == "train":
         raise UserError("--features: explore finds the neighbors of images of train: leave the option out")
     folders = [features / array, features / "train"]
     check_one_encoder(folders)
-    of_split, known = (read_features(folder, "backbone") for folder in folders)
-    images = read_packed(data).images
-    if (len(of_split), len(known)) != (images[array], images["train"]):
+    of_array, of_train = (read_features(folder, "backbone") for folder in folders)
+    if (len(of_array), len(of_train)) != (images[array], images["train"]):
         raise UserError(f"--features: {features} is of other images than {data}: run predict and gather again")
-    if len(known) > _MOST_WITH_NEIGHBORS:
+    if len(of_train) > _MOST_WITH_NEIGHBORS:
         log.info("mistakes without neighbors, as train has more than %d images", _MOST_WITH_NEIGHBORS)
-        return mistakes
-    table = row_table(data, read_description(data), "train")
-    found = labeled_neighbors(of_split[mistakes["row"].to_numpy(dtype=np.int64)], known, table)
+        return None
+    return of_array, of_train
+
+
+def _with_neighbors(
+    mistakes: pd.DataFrame, of_array: Features, of_train: Features, train: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the mistakes in an array with the nearest labeled images of each among the rows of `train`."""
+    rows = mistakes["row"].to_numpy(dtype=np.int64)
+    found = labeled_neighbors(of_array[rows], of_train, train)
     return pd.concat([mistakes.reset_index(drop=True), found], axis=1)
 
 

@@ -60,7 +60,7 @@ use rule gather_features as gather_predictions with:
         "resources/{dataset}/images.json",
         rows("train"),
         parts="results/{dataset}/{start}/finetune/{finetune}/test.parts",
-        features_beside=features_beside("test"),
+        features_beside=features_beside,
     output:
         "results/{dataset}/{start}/finetune/{finetune}/predictions.parquet",
         "results/{dataset}/{start}/finetune/{finetune}/predictions.json",
@@ -81,7 +81,7 @@ use rule gather_predictions as gather_further_predictions with:
         "resources/{dataset}/images.json",
         rows("train"),
         parts=parts_of_array,
-        features_beside=features_beside(None),
+        features_beside=features_beside,
     output:
         "results/{dataset}/{start}/finetune/{finetune}/{split}.predictions.parquet",
         "results/{dataset}/{start}/finetune/{finetune}/{split}.predictions.json",

@@ -142,22 +142,17 @@ def parts_of_array(wildcards):
     return f"{folder}/{array_of(wildcards.split)}.parts"
 
 
-def features_beside(split):
-    """Return a function of the wildcards: a run's features of train and of test or validation, if both are explored.
+def features_beside(wildcards):
+    """Return a run's features of train and of test or validation, whichever is gathered, if both are explored.
 
     Among them, the neighbors of a classifier's mistakes are found; those of images of train are found by explore itself.
     """
-
-    def files(wildcards):
-        array, of_run = split or wildcards.split, f"{wildcards.dataset}/{wildcards.start}"
-        run = RUN_IN.get(of_run)  # none where a classifier starts from no run's encoder
-        explored = explore_of(run.dataset, run.judged_by).arrays if run else []
-        is_known = array in ("test", "validation") and {"train", array} <= set(explored)
-        files = ("backbone.npy", "run.json")
-        folders = [f"results/{of_run}/features/{one}" for one in ("train", array)] if is_known else []
-        return [f"{folder}/{file}" for folder in folders for file in files]
-
-    return files
+    array, of_run = wildcards.get("split", "test"), f"{wildcards.dataset}/{wildcards.start}"
+    run = RUN_IN.get(of_run)  # none where a classifier starts from no run's encoder
+    explored = explore_of(run.dataset, run.judged_by).arrays if run else []
+    is_known = array in ("test", "validation") and {"train", array} <= set(explored)
+    folders = [f"results/{of_run}/features/{one}" for one in ("train", array)] if is_known else []
+    return [f"{folder}/{file}" for folder in folders for file in ("backbone.npy", "run.json")]
 
 
 def features_option(wildcards, input):
