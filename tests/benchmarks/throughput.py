@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from simclr_steps.data.packed import read_description, read_split
 from simclr_steps.files import read_table
@@ -29,6 +29,8 @@ from simclr_steps.settings.pretrain import FittedPretrain
 from simclr_steps.steps.pretrain import pretrain
 from simclr_steps.training.optimizers import build_optimizer, scaled_learning_rate
 from simclr_steps.training.replayed import Replayed
+from tests.benchmarks import lightly_loop
+from tests.benchmarks.pillow_loader import pillow_loader
 
 WARMUP_STEPS = 3
 
@@ -95,7 +97,7 @@ def torchvisions(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: 
 
         return step
 
-    loader = _loader(data, views, chosen.global_batch_size, device, workers)
+    loader = pillow_loader(data, views, chosen.global_batch_size, device, workers)
     return _rate(map(train_on, _forever(loader)), steps, device) * chosen.global_batch_size
 
 
@@ -154,59 +156,16 @@ def views(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int) ->
 def lightlys(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int, workers: int) -> float:
     """Return the images/s of lightly's transform, loss and benchmark settings, without the cost of a trainer.
 
-    Those are (docs/source/getting_started/benchmarks/cifar10_benchmark.py of lightly) fp32, one pass for each view, SGD
-    with momentum, and worker processes that make the views. Raises ImportError where lightly is not installed.
+    Raises ImportError where lightly is not installed.
     """
-    from lightly.loss import NTXentLoss
-    from lightly.transforms import SimCLRTransform
-
     device = hardware.claim().device
-    transform = SimCLRTransform(input_size=32, gaussian_blur=0.0)
-    loader = _loader(data, transform, chosen.global_batch_size, device, workers)
-    encoder: nn.Module = _encoder(data, chosen).to(device)
-    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.06, momentum=0.9, weight_decay=5e-4)
-    criterion = NTXentLoss(temperature=chosen.temperature)
+    loader = pillow_loader(data, lightly_loop.transform(), chosen.global_batch_size, device, workers)
+    training = lightly_loop.Training(_encoder(data, chosen).to(device), chosen, device)
 
     def train_on(views: list[Tensor]) -> Callable[[], None]:
-        def step() -> None:
-            first, second = (encoder(view.to(device, non_blocking=True))[1] for view in views)
-            optimizer.zero_grad()
-            criterion(first, second).backward()
-            optimizer.step()
-
-        return step
+        return lambda: training.step(views)
 
     return _rate(map(train_on, _forever(loader)), steps, device) * chosen.global_batch_size
-
-
-class PillowImages(Dataset[list[Tensor]]):
-    """Images as lightly's transforms want them."""
-
-    def __init__(self, images: np.ndarray, transform: Callable[..., list[Tensor]]) -> None:
-        self._images, self._transform = images, transform
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, row: int) -> list[Tensor]:
-        from PIL import Image
-
-        return self._transform(Image.fromarray(self._images[row]))
-
-
-def _loader(
-    data: Path, transform: Callable[..., list[Tensor]], batch: int, device: torch.device, workers: int
-) -> DataLoader[list[Tensor]]:
-    """Return the loader of a common training: worker processes that transform one Pillow image after the other."""
-    return DataLoader(
-        PillowImages(np.array(read_split(data, "train").images), transform),
-        batch,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        pin_memory=device.type == "cuda",
-    )
 
 
 def _forever(loader: DataLoader[list[Tensor]]) -> Iterator[list[Tensor]]:
