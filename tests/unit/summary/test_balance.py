@@ -14,7 +14,6 @@ from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary.balance import uncluttered
 from simclr_steps.summary.collected import COLUMNS
 from simclr_steps.summary.intervals import ByGroup, interval
-from simclr_steps.summary.page import _data
 from simclr_steps.summary.parents import METRICS
 from simclr_steps.summary.reading import read_run
 from tests.unit.conftest import WritePacked, digits
@@ -102,10 +101,3 @@ def test_with_groups_the_interval_is_a_bootstrap_of_their_weights(tmp_path: Path
     row = rows[(rows["stage"] == "knn") & (rows["metric"] == "balanced_accuracy")].iloc[0]
     assert (row["low"], row["high"]) == interval(0.65, 20, ByGroup(np.array(weights), np.array(right)))
     assert row["groups"] == 5
-
-
-def test_of_many_classes_the_page_tells_how_many_images_they_have(data: Path) -> None:
-    many = described(data, *range(1, 22)).model_copy(update={"classes": [f"c{number}" for number in range(21)]})
-    table = _data(many)["splits"]
-    assert table[0][-1] == "of each class"
-    assert next(row for row in table if row[0] == "test")[-1] == "1 to 21"

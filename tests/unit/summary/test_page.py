@@ -17,7 +17,6 @@ from simclr_steps.steps.summarize import summarize
 from simclr_steps.summary import page as page_module
 from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import WritePacked
-from tests.unit.settings.test_image_format import of
 from tests.unit.summary.written_results import settings, write_finetune, write_metadata, write_run
 
 AXE = Path(os.environ.get("SIMCLR_TEST_DATA", "absent"), "axe.min.js")  # of npm's axe-core
@@ -78,16 +77,6 @@ def test_without_pictures_the_page_holds_no_image_of_the_data(tmp_path: Path, re
     assert page.count("data:image/png") == 1, "that of UMAP, which has points only"
     assert "three, 30 %" in page and "Mistakes are not shown, as page.pictures is false." in page
     assert "<image" not in (tmp_path / "summary/mistakes.svg").read_text()
-
-
-def test_the_format_of_the_images_is_said() -> None:
-    one_range = of(2, bits=16, dtype="uint16", value_range=[(180, 4095)] * 2)
-    two_ranges = of(2, bits=16, dtype="float32", channel_names=["DNA", "<b>"], value_range=[(-0.5, 1), (0, 65_535)])
-    assert page_module._images(of(3)) == "6 × 5 pixels, 3 channels"
-    assert page_module._images(one_range) == "6 × 5 pixels, 2 channels, 16 bits, range 180 to 4,095"
-    assert page_module._images(of(1)) == "6 × 5 pixels, 1 channel"
-    said = "6 × 5 pixels, 2 channels (DNA, <b>), 16 bits, range DNA -0.5 to 1, <b> 0 to 65,535"
-    assert page_module._images(two_ranges) == said
 
 
 @pytest.mark.slow
