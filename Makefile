@@ -44,7 +44,7 @@ test-slow: .venv/dev
 test-cluster: .venv/dev
 	$(BIN)/pytest --durations 10 -m cluster tests/integration/cluster
 
-# Docker's image, as root on Debian, without a registry and without Docker.
+# Docker's image, as root on Debian, without a registry and without Docker, out of the image that SIMCLR_TEST_IMAGE names.
 test-dockerfile:
 	.ci/dockerfile.sh
 
