@@ -1,7 +1,9 @@
-"""What an encoder is compared with: the pixels, a network with random weights, and encoders off the shelf."""
+"""What an encoder is compared with: pixels, random weights, those that it started from, and encoders off the shelf."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,12 +30,13 @@ class Network(Settings):
     stem: Literal["auto", "small", "imagenet"] = "auto"
     view_size: ViewSize | None = None
 
-    def named(self, weights: str, seed: int) -> str:
+    def named(self, weights: str, seed: int | None = None) -> str:
         """Return a name for a folder, which no other network has: random-resnet18-seed0."""
         size = self.view_size
         sides = [] if size is None else ["x".join(map(str, size)) if isinstance(size, tuple) else str(size)]
         stem = [] if self.stem == "auto" else [self.stem]
-        return "-".join([weights, self.encoder.replace(":", "="), *stem, *sides, f"seed{seed}"])
+        drawn = [] if seed is None else [f"seed{seed}"]
+        return "-".join([weights, self.encoder.replace(":", "="), *stem, *sides, *drawn])
 
 
 class RandomNetwork(Network):
@@ -45,6 +48,29 @@ class RandomNetwork(Network):
     def name(self) -> str:
         """A name for a folder."""
         return self.named("random", self.seed)
+
+
+class StartingNetwork(Network):
+    """The network with the weights that a pretraining starts from, where these are given."""
+
+    init: str  # published, or the path of a file
+
+    @property
+    def name(self) -> str:
+        """A name for a folder; files of one name in different folders have different ones."""
+        path = hashlib.sha256(os.fsencode(self.init)).hexdigest()[:8]
+        weights = "published" if self.published else f"{_in_a_name(Path(self.init))}-{path}"
+        return self.named(f"start-{weights}")
+
+    @property
+    def published(self) -> PublishedWeights | None:
+        """The published weights, None of a file."""
+        return PublishedWeights(encoder=self.encoder) if self.init == "published" else None
+
+    @property
+    def file(self) -> Path | None:
+        """The user's file, None of published weights."""
+        return None if self.published else Path(self.init)
 
 
 class OffTheShelf(Settings):
@@ -98,7 +124,7 @@ class OffTheShelf(Settings):
         """A name for a folder: resnet50.IMAGENET1K_V2, timm=vit_tiny_patch16_224.augreg_in21k, file=encoder."""
         if self.published:
             return self.published.name
-        return "file=" + re.sub(r"[^\w.-]", "_", Path(self.weights).stem)
+        return f"file={_in_a_name(Path(self.weights))}"
 
     @property
     def title(self) -> str:
@@ -109,21 +135,27 @@ class OffTheShelf(Settings):
         return f"ImageNet ({name})" if kind == "torchvision" else name
 
 
+def _in_a_name(path: Path) -> str:
+    return re.sub(r"[^\w.-]", "_", path.stem)
+
+
 class ComparedSettings(EvaluationSettings):
     """The features that an encoder's are compared with, and how they are evaluated, which is as its own are."""
 
-    network: RandomNetwork | OffTheShelf | None  # None: the pixels themselves
+    network: RandomNetwork | StartingNetwork | OffTheShelf | None  # None: the pixels themselves
 
     @property
     def encoder(self) -> str:
         """The name of the encoder whose code may be the user's own, "" for the pixels and for what is off the shelf."""
-        return self.network.encoder if isinstance(self.network, RandomNetwork) else ""
+        return self.network.encoder if isinstance(self.network, Network) else ""
 
     @property
     def input(self) -> str:
         """What the features are called in results and tables."""
         if isinstance(self.network, OffTheShelf):
             return self.network.title
+        if isinstance(self.network, StartingNetwork):
+            return "start"
         return "random" if self.network else "pixels"
 
     @property
@@ -134,12 +166,12 @@ class ComparedSettings(EvaluationSettings):
     @property
     def published(self) -> PublishedWeights | None:
         """The published weights that are to be downloaded, if any."""
-        return self.network.published if isinstance(self.network, OffTheShelf) else None
+        return self.network.published if isinstance(self.network, StartingNetwork | OffTheShelf) else None
 
     @property
     def file(self) -> Path | None:
         """The user's file of weights, if it is one."""
-        return self.network.file if isinstance(self.network, OffTheShelf) else None
+        return self.network.file if isinstance(self.network, StartingNetwork | OffTheShelf) else None
 
 
 def _as_block(value: Any) -> Any:
@@ -153,6 +185,13 @@ WeightsToCompare = Annotated[OffTheShelf, BeforeValidator(_as_block, json_schema
 def random_network(pretrain: PretrainSettings, seed: int) -> RandomNetwork:
     """Return the network of a pretraining with random weights."""
     return RandomNetwork(encoder=pretrain.encoder, stem=pretrain.asked_stem, view_size=pretrain.view_size, seed=seed)
+
+
+def starting_network(pretrain: PretrainSettings) -> StartingNetwork:
+    """Return the network of a pretraining with the weights that it is given."""
+    return StartingNetwork(
+        encoder=pretrain.encoder, stem=pretrain.asked_stem, view_size=pretrain.view_size, init=pretrain.init
+    )
 
 
 def off_the_shelf(weights: Iterable[OffTheShelf]) -> dict[str, OffTheShelf]:
@@ -175,7 +214,8 @@ def off_the_shelf(weights: Iterable[OffTheShelf]) -> dict[str, OffTheShelf]:
 
 def compared(
     pretrain: PretrainSettings, seed: int, weights: Iterable[OffTheShelf]
-) -> dict[str, RandomNetwork | OffTheShelf | None]:
+) -> dict[str, RandomNetwork | StartingNetwork | OffTheShelf | None]:
     """Return what a pretraining from a seed is compared with, by the names of folders."""
-    network = random_network(pretrain, seed)
-    return {"pixels": None, network.name: network, **off_the_shelf(weights)}
+    untrained = random_network(pretrain, seed)
+    begins = {one.name: one for one in [starting_network(pretrain)] if pretrain.starts_from_weights}
+    return {"pixels": None, untrained.name: untrained, **begins, **off_the_shelf(weights)}

@@ -1,4 +1,4 @@
-"""Measure what an encoder must beat: the pixels, a network with random weights, or an encoder off the shelf."""
+"""Measure what an encoder must beat: pixels, random weights, those that it starts from, or an encoder off the shelf."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ from simclr_steps.evaluation.protocol import (
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
-from simclr_steps.methods.off_the_shelf import off_the_shelf
+from simclr_steps.methods.off_the_shelf import off_the_shelf, started
 from simclr_steps.methods.probe_views import views_of
 from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
-from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, RandomNetwork
+from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, RandomNetwork, StartingNetwork
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.judged import JudgedBy
 from simclr_steps.settings.pretrain import PretrainSettings
 
-LARGEST_PIXEL_INPUT = 12_288  # values of an image, 64 × 64 × 3; above, a linear model of pixels takes hours
+# A linear model of the pixels of images larger than 64 × 64 × 3 takes hours, unless there are few of them, which span
+# few dimensions, and whose values are then a few gigabytes in memory at most.
+LARGEST_PIXEL_INPUT, MOST_PIXELS = 12_288, 100_000_000
 
 
 def compare(
@@ -50,10 +52,10 @@ def compare(
 ) -> None:
     """Measure the pixels, or the features of another network, as `evaluate` does an encoder's features.
 
-    The network has random weights or, off the shelf, those of a file; `weights` is what download_weights wrote of
-    published ones, and `weights_sha256` what the user's file must have. Writes into `out`, which all runs share that
-    are compared with it, knn.json and linear.json. Pixels have no probe on views. Judged by the hold-out, nothing of
-    the test split is read.
+    The network has random weights or those of a file, as it is off the shelf or as a pretraining starts from it;
+    `weights` is what download_weights wrote of published ones, and `weights_sha256` what the user's file must have.
+    Writes into `out`, which all runs share that are compared with it, knn.json and linear.json. Pixels have no probe on
+    views. Judged by the hold-out, nothing of the test split is read.
 
     Raises
     ------
@@ -86,20 +88,29 @@ def _of_network(network: Encoder, given: Labeled, settings: ComparedSettings, ha
 
 
 def _of_pixels(given: Labeled, settings: ComparedSettings, hardware: Hardware) -> Measured:
-    if np.prod(given.splits["train"].images.shape[1:]) > LARGEST_PIXEL_INPUT:
-        note = f"Raw pixels were skipped: an image has more than {LARGEST_PIXEL_INPUT:,} values."
+    images = given.splits["train"].images
+    if images[0].size > LARGEST_PIXEL_INPUT and images.size > MOST_PIXELS:
+        note = (
+            f"Raw pixels were skipped: an image has more than {LARGEST_PIXEL_INPUT:,} values, and all to train on have "
+            f"more than {MOST_PIXELS:,}."
+        )
         return unmeasured("pixels", settings, note)
     device = hardware.claim().device
     return measure("pixels", Extracted(_pixels(given.splits)), given, settings, device)
 
 
 def _network(
-    network: RandomNetwork | OffTheShelf, form: ImageFormat, weights: Path | None = None, sha256: str | None = None
+    network: RandomNetwork | StartingNetwork | OffTheShelf,
+    form: ImageFormat,
+    weights: Path | None = None,
+    sha256: str | None = None,
 ) -> Encoder:
     """Return the network; random weights depend on its seed alone."""
     if isinstance(network, OffTheShelf):
         return off_the_shelf(network, form, weights, sha256)
     settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
+    if isinstance(network, StartingNetwork):
+        return started(settings.model_copy(update={"init": network.init}), form, weights, sha256)
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)
         encoder = Encoder(resolve(settings, form))

@@ -53,7 +53,7 @@ def _of_labels(one: Headline, runs: Sequence[RunResults]) -> Iterator[str]:
 
 def _of_frozen(one: Headline, row: Mapping[Any, Any], runs: Sequence[RunResults]) -> Iterator[str]:
     """Say what SimCLR features are worth with the labels of a row, beside the best that comes for free of each kind."""
-    others = one.accuracy[one.accuracy["series"].isin(["random", "pixels", "published"])]
+    others = one.accuracy[one.accuracy["series"].isin(["random", "pixels", "start", "published"])]
     here = [other for other in others.to_dict("records") if budget_of(other) == budget_of(row)]
     here.sort(key=lambda other: -other["mean"])
     local = [other for other in here if other["series"] != "published"]
@@ -119,7 +119,7 @@ def _points(name: str, difference: Apart) -> str:
         return f"{100 * difference.mean:.1f} points better than {name} ({low:.1f} to {high:.1f})"
     if high < 0:
         return f"{-100 * difference.mean:.1f} points worse than {name} ({-high:.1f} to {-low:.1f})"
-    found = "no better than" if name == SERIES["random"] else "not clearly different from"
+    found = "no better than" if name in (SERIES["random"], SERIES["start"]) else "not clearly different from"
     return f"{found} {name}, {points} ({low:+z.1f} to {high:+z.1f})"
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from simclr_steps.commands.run import command
-from simclr_steps.files import checksum
+from simclr_steps.files import checksum, read_json
 from simclr_steps.networks.encoders import load_network
 from tests.imagenet_weights import NETWORK, convert
 from tests.integration.conftest import REPOSITORY, snakemake
@@ -84,5 +84,8 @@ def test_the_recipe_for_photographs_starts_from_imagenet_weights_in_a_local_file
         start = load_network(model).architecture.started_from
         assert start and start.sha256 == checksum(weights)
     assert (results / f"compare/timm={NETWORK}.in1k/knn.json").exists()
+    (before,) = results.glob("compare/start-published-*/knn.json")
+    assert read_json(before)["architecture"]["image_size"] == [32, 32], "not those that the weights were made with"
+    assert "| features before training" in (tmp_path / "results/summary.md").read_text()
     epochs = pd.read_csv(results / "from_imagenet/seed0/pretrain/history.csv")["epoch"]
     assert sorted(epochs) == [0, 1, 2]

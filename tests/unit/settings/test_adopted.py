@@ -164,16 +164,17 @@ def test_originals_of_another_set_are_noticed(adopted: Path) -> None:
         check(adopted, planned(1))
 
 
-_TRAINED = (
-    r"results/digits/simclr/seed0/pretrain/run\.json, results/digits/simclr/seed1/pretrain/run\.json were made .*"
+_STARTED = (
+    r"results/digits/simclr/seed0/pretrain/run\.json, results/digits/simclr/seed1/pretrain/run\.json, "
+    r"results/digits/compare/start-{}-resnet18-imagenet/knn\.json were made .* or weights, .* -R pretrain compare, or"
 )
 
 
 @pytest.mark.parametrize(
     ("blocks", "said"),
     [
-        ({"seeds": 2, "init": "OWN"}, rf"{_TRAINED} or weights, .* adding -R pretrain, or"),
-        ({"seeds": 2, "init": "published"}, rf"{_TRAINED} or weights, .* adding -R pretrain, or"),
+        ({"seeds": 2, "init": "OWN"}, _STARTED.format(r"own-\w+")),
+        ({"seeds": 2, "init": "published"}, _STARTED.format("published")),
         ({"seeds": 1, "compare": ["OWN"]}, r"results/digits/compare/file=own/knn\.json were .* -R compare, or"),
         (
             {"seeds": 1, "compare": ["torchvision:resnet18"]},

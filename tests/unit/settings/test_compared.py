@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.compared import OffTheShelf, off_the_shelf, random_network
+from simclr_steps.settings.compared import OffTheShelf, off_the_shelf, random_network, starting_network
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import plan
 from simclr_steps.settings.pretrain import PretrainSettings
@@ -39,6 +39,17 @@ def test_given_weights_are_compared_with_random_ones_below_the_same_stem() -> No
     assert name(init="resnet18.pth") == name(stem="imagenet") != name()
     assert name(init="resnet18.pth", stem="small") == name(stem="small")
     assert name(init="vit.safetensors", encoder="timm:test_vit") == name(encoder="timm:test_vit")
+
+
+def test_given_weights_are_compared_with_themselves_below_the_names_of_network_and_file() -> None:
+    def start(**keys: Any) -> str:
+        return starting_network(PretrainSettings.model_validate(keys)).name
+
+    published = {"encoder": "resnet50", "init": "published", "weights_path": "net.pth"}
+    assert start(**published, temperature=0.1) == "start-published-resnet50-imagenet"
+    files = [start(init=f"{folder}/encoder.safetensors", view_size=32) for folder in ("a", "b")]
+    assert all(name.startswith("start-encoder-") and name.endswith("-resnet18-imagenet-32") for name in files)
+    assert files[0] != files[1]
 
 
 def test_what_is_off_the_shelf_has_a_folder_and_a_name_for_readers() -> None:
@@ -91,7 +102,9 @@ def test_every_run_is_compared_with_what_is_off_the_shelf_and_its_weights_are_fe
     shelf = {"resnet50.IMAGENET1K_V2", "file=own"}
     assert all(shelf < set(run.compared) for run in asked.runs)
     others = {"pixels", "random-resnet18-seed0", "random-resnet18-seed1", "random-resnet50-imagenet-seed0"}
-    assert set(asked.compared("d")) == {*others, *shelf}
+    begins = "start-published-resnet50-imagenet"
+    assert set(asked.compared("d")) == {*others, begins, *shelf}
+    assert [run.pretrain for run in asked.runs if begins in run.compared] == ["q"]
     assert [weights.path for weights in asked.published.values()] == ["net.pth"]
     assert asked.own_files["compare.1"] == Path("own.safetensors")
     assert asked.compared("d")["file=own"].network == OffTheShelf.model_validate(FILE)

@@ -16,6 +16,7 @@ from simclr_steps.data.packed import Split, read_description
 from simclr_steps.evaluation import protocol
 from simclr_steps.evaluation.protocol import VIEWS
 from simclr_steps.files import checksum
+from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.progress import Progress
 from simclr_steps.networks.encoders import load_network
@@ -55,14 +56,17 @@ def test_pixels_of_8_and_16_bits_are_numbers_between_0_and_1() -> None:
         np.testing.assert_allclose(pixels, images.reshape(9, -1) / np.iinfo(images.dtype).max, rtol=1e-6)
 
 
-def test_pixels_of_large_images_are_left_out_with_a_note(
+def test_pixels_of_large_images_are_left_out_with_a_note_unless_these_are_few(
     write_packed: WritePacked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings, data = ComparedSettings(network=None, labels=[20], draws=1), write_packed(FEW)
     monkeypatch.setattr(module, "LARGEST_PIXEL_INPUT", 63)
-    settings = ComparedSettings(network=None, labels=[20], draws=1)
-    compare(settings, data=write_packed(FEW), out=tmp_path, hardware=CPU)
-    for name in ("knn", "linear"):
-        content = json.loads((tmp_path / f"{name}.json").read_text())
+    compare(settings, data=data, out=tmp_path / "few", hardware=CPU)
+    knn, linear = read(tmp_path / "few")
+    assert knn["test"]["accuracy"] > 0.3 and linear["results"] and not knn["note"]
+    monkeypatch.setattr(module, "MOST_PIXELS", 60 * 64 - 1)
+    compare(settings, data=data, out=tmp_path / "many", hardware=CPU)
+    for content in read(tmp_path / "many"):
         assert "Raw pixels were skipped" in content["note"] and "test" not in content
     assert content["results"] == []
 
@@ -122,3 +126,22 @@ def test_an_encoder_in_a_file_measures_as_it_does_by_itself_and_its_file_is_reco
     assert linear["probe_on_views"] == own_linear["probe_on_views"]
     assert [row["accuracy"] for row in linear["results"]] == [row["accuracy"] for row in own_linear["results"]]
     assert knn["architecture"]["started_from"]["sha256"] == checksum(encoder)
+
+
+@pytest.mark.slow
+def test_what_a_pretraining_starts_from_is_measured_at_the_pretrainings_own_size(
+    write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    encoder, asked = write_encoder(image_size=(6, 6)), {"labels": [20], "draws": 1}
+    data = write_packed(FEW)
+    network = {"encoder": "tests.own_encoders:smooth_with_batch_norm", "init": str(encoder)}
+    settings = ComparedSettings.model_validate({**asked, "network": network})
+    compare(settings, data=data, weights_sha256=checksum(encoder), out=tmp_path / "start", hardware=CPU)
+    knn, _ = read(tmp_path / "start")
+    assert knn["input"] == "start" and knn["architecture"]["image_size"] == [8, 8]
+    assert knn["architecture"]["started_from"]["sha256"] == checksum(encoder)
+    asked_of_random = ComparedSettings.model_validate({**asked, "network": {**network, "init": "published"}})
+    with pytest.raises(UserError, match="init: published needs what download_weights writes"):
+        compare(asked_of_random, data=data, out=tmp_path / "published", hardware=CPU)
+    with pytest.raises(UserError, match=r"init: .*encoder\.safetensors has changed since the run was planned"):
+        compare(settings, data=data, weights_sha256="0" * 64, out=tmp_path / "changed", hardware=CPU)

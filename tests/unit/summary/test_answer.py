@@ -122,6 +122,11 @@ def test_labels_are_interpolated_by_their_logarithm(target: float, needed: float
     assert found is needed is None or math.isclose(found or 0, needed or 0)
 
 
+def test_features_before_a_training_from_given_weights_are_told_beside_those_after(tmp_path: Path) -> None:
+    told = answered(a_run(tmp_path, simclr={"20": 71}, start={"20": 90}))
+    assert any("worse than features before training (" in sentence for sentence in told), told
+
+
 def test_a_network_off_the_shelf_that_reads_larger_images_is_no_equal(tmp_path: Path) -> None:
     run = a_run(tmp_path, simclr={"20": 71}, published={"20": 90})
     run.read_at = {"simclr": (64, 64), "published": (224, 224)}
