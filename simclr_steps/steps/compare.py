@@ -36,8 +36,8 @@ from simclr_steps.settings.judged import JudgedBy
 from simclr_steps.settings.pretrain import PretrainSettings
 
 # A linear model of the pixels of images larger than 64 × 64 × 3 takes hours, unless there are few of them, which span
-# few dimensions, and whose values are then a few gigabytes in memory at most.
-LARGEST_PIXEL_INPUT, MOST_PIXELS = 12_288, 100_000_000
+# few dimensions, and whose values are then about a gigabyte in memory.
+LARGEST_PIXEL_INPUT, MOST_PIXELS = 12_288, 20_000_000
 
 
 def compare(
