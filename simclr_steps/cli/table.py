@@ -130,7 +130,7 @@ _TABLE = (
     ),
     Step(
         "compare",
-        "evaluate what an encoder must beat: raw pixels, random weights, or an encoder off the shelf",
+        "evaluate what an encoder must beat: raw pixels, random or given weights, or an encoder off the shelf",
         (
             settings(ComparedSettings, "the evaluation block and network: null, {encoder, seed} or {weights}"),
             DATA,

@@ -1,4 +1,4 @@
-"""What an encoder is compared with: pixels, random weights, those that it started from, and encoders off the shelf."""
+"""What an encoder is compared with: pixels, random weights, those that it starts from, and encoders off the shelf."""
 
 from __future__ import annotations
 

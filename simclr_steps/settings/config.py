@@ -51,7 +51,7 @@ class Config(Settings):
         description="Encoders off the shelf that SimCLR's are compared with, each once per data set: "
         "`torchvision:resnet50`, `timm:NAME.TAG`, or the path of a file of weights, an encoder that this workflow "
         "trained or a state dict of a ResNet of torchvision; or `{encoder: timm:NAME, weights: PATH}`, a state dict of "
-        "that network. Raw pixels and random weights are always compared. See "
+        "that network. Raw pixels, random weights and the weights that a pretraining is given are always compared. See "
         "[docs/weights.md](../docs/weights.md#compare).",
     )
     prediction: PredictionSettings = Field(PredictionSettings(), description="Which splits get features.")
