@@ -26,8 +26,7 @@ demo: .venv/runtime
 report.html: results/summary.csv results/summary.html workflow/report/*.rst
 	$(BIN)/snakemake --profile workflow/profiles/workstation --report $@
 
-# Processes of one thread each, as two trainings with two threads each would wait for one another on two cores. The
-# container's tests need the image that SIMCLR_TEST_IMAGE names.
+# Processes of one thread each, as two trainings with two threads each would wait for one another on two cores.
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --durations 40 -m "not cluster and not slow"
 
@@ -35,7 +34,8 @@ test: lint
 check: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal -m "not slow" tests/unit
 
-# The tests that take longest, up to minutes each. Only their files are read, as each process imports all that it reads.
+# The tests that take longest, up to minutes each, and those of the container, in the image that SIMCLR_TEST_IMAGE names. Only
+# their files are read, as each process imports all that it reads.
 test-slow: .venv/dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist worksteal --durations 20 -m slow \
 		$$(grep -rl --include 'test_*.py' 'mark\.slow' tests)

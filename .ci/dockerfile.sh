@@ -3,6 +3,7 @@
 # for Apptainer that SIMCLR_TEST_IMAGE names, made of the same lock file, is taken over, so that little is installed twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+: "${SIMCLR_TEST_IMAGE:?must name the image that containers/build.sh made}"
 command -v buildah >/dev/null || apt-get install -qq --no-install-recommends buildah
 folder=$(mktemp -d)
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs

@@ -132,7 +132,10 @@ _TABLE = (
         "compare",
         "evaluate what an encoder must beat: raw pixels, random or given weights, or an encoder off the shelf",
         (
-            settings(ComparedSettings, "the evaluation block and network: null, {encoder, seed} or {weights}"),
+            settings(
+                ComparedSettings,
+                "the evaluation block and network: null, {encoder, seed}, {encoder, init} or {weights}",
+            ),
             DATA,
             WEIGHTS,
             WEIGHTS_SHA256,

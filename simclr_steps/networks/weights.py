@@ -21,6 +21,10 @@ _COUNTS = "num_batches_tracked"  # of batch norm, which old files lack and nothi
 _STATISTICS = ("running_mean", "running_var")  # of batch norm, which start as 0 and 1
 
 
+class MissingStatisticsError(UserError):
+    """A file holds weights without the statistics of batch norm, which only a training would make."""
+
+
 def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *, frozen: bool = False) -> int | None:
     """Put weights into a backbone and say in the log what was found, what is left out and what is missing.
 
@@ -32,9 +36,10 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
     Raises
     ------
     UserError
-        When they are of another network than `encoder`, are not finite, or lack the statistics of batch norm for a
-        backbone that stays `frozen`; the message names a tensor. Also when they are those of two networks, such as a
-        student and its teacher.
+        When they are of another network than `encoder` or are not finite; the message names a tensor. Also when they
+        are those of two networks, such as a student and its teacher.
+    MissingStatisticsError
+        When they lack the statistics of batch norm for a backbone that stays `frozen`.
     """
     wanted: dict[str, Tensor] = backbone.state_dict()
     prefix, *others = _prefixes(weights, backbone)
@@ -56,7 +61,7 @@ def put_into(backbone: nn.Module, weights: Weights, path: Path, encoder: str, *,
     missing = [name for name in wanted if name not in used and not name.endswith(_COUNTS)]
     statistics = [name for name in missing if name.endswith(_STATISTICS)]
     if statistics and frozen:
-        raise UserError(
+        raise MissingStatisticsError(
             f"init: {path} lacks statistics of batch norm ({shortened(statistics)}), which a frozen encoder does not "
             "learn: save the whole state_dict, with its buffers"
         )

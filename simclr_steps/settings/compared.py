@@ -7,9 +7,9 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import Seed, Settings, did_you_mean
@@ -20,6 +20,7 @@ from simclr_steps.settings.sizes import ViewSize
 from simclr_steps.settings.weights import PublishedWeights, require_tag
 
 _PREFIX = re.compile(r"(\w+):[^/\\]*")  # of a name; a path has a separator, or no colon
+_LONGEST_STEM = 64  # of a file's name in that of a folder
 _TIMM = re.compile(r"timm:[\w.]+")
 
 
@@ -56,11 +57,22 @@ class StartingNetwork(Network):
     init: str  # published, or the path of a file
 
     @property
+    def as_pretraining(self) -> PretrainSettings:
+        """A pretraining that begins with these weights."""
+        return PretrainSettings(**dict(self))
+
+    @property
     def name(self) -> str:
         """A name for a folder; files of one name in different folders have different ones."""
-        path = hashlib.sha256(os.fsencode(self.init)).hexdigest()[:8]
-        weights = "published" if self.published else f"{_in_a_name(Path(self.init))}-{path}"
+        path = hashlib.sha256(os.fsencode(os.path.normpath(self.init))).hexdigest()[:8]
+        weights = "published" if self.published else f"{_in_a_name(Path(self.init))[:_LONGEST_STEM]}-{path}"
         return self.named(f"start-{weights}")
+
+    @model_validator(mode="after")
+    def _check_init(self) -> Self:
+        if not self.as_pretraining.starts_from_weights:
+            raise ValueError("init must be published or the path of a file of weights; random weights take a seed")
+        return self
 
     @property
     def published(self) -> PublishedWeights | None:
@@ -217,5 +229,5 @@ def compared(
 ) -> dict[str, RandomNetwork | StartingNetwork | OffTheShelf | None]:
     """Return what a pretraining from a seed is compared with, by the names of folders."""
     untrained = random_network(pretrain, seed)
-    begins = {one.name: one for one in [starting_network(pretrain)] if pretrain.starts_from_weights}
-    return {"pixels": None, untrained.name: untrained, **begins, **off_the_shelf(weights)}
+    given = [starting_network(pretrain)] if pretrain.starts_from_weights else []
+    return {"pixels": None, untrained.name: untrained, **{one.name: one for one in given}, **off_the_shelf(weights)}

@@ -30,6 +30,7 @@ from simclr_steps.networks.architecture import resolve
 from simclr_steps.networks.encoders import Encoder
 from simclr_steps.networks.from_scratch import draw_brought_weights
 from simclr_steps.networks.user_code import augmentation_code
+from simclr_steps.networks.weights import MissingStatisticsError
 from simclr_steps.settings.compared import ComparedSettings, OffTheShelf, RandomNetwork, StartingNetwork
 from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.judged import JudgedBy
@@ -67,9 +68,13 @@ def compare(
     record = Record("compare", settings, description.content_hash, settings.seed, own_code)
     given = labeled_images(data, description, judged_by)
     form = description.image_format
-    network = _network(settings.network, form, weights, weights_sha256) if settings.network else None
-    if not given:
-        measured = unmeasured(settings.input, settings, no_labels(judged_by))
+    network, why_not = None, "" if given else no_labels(judged_by)
+    try:
+        network = _network(settings.network, form, weights, weights_sha256) if settings.network else None
+    except MissingStatisticsError:
+        why_not = "The given weights were skipped: their file has no statistics of batch norm, which training makes."
+    if why_not:
+        measured = unmeasured(settings.input, settings, why_not)
     elif network:
         measured = _of_network(network, given, settings, hardware)
     else:
@@ -88,11 +93,11 @@ def _of_network(network: Encoder, given: Labeled, settings: ComparedSettings, ha
 
 
 def _of_pixels(given: Labeled, settings: ComparedSettings, hardware: Hardware) -> Measured:
-    images = given.splits["train"].images
-    if images[0].size > LARGEST_PIXEL_INPUT and images.size > MOST_PIXELS:
+    values = given.splits["train"].images[0].size
+    if values > LARGEST_PIXEL_INPUT and values * len(given) > MOST_PIXELS:
         note = (
-            f"Raw pixels were skipped: an image has more than {LARGEST_PIXEL_INPUT:,} values, and all to train on have "
-            f"more than {MOST_PIXELS:,}."
+            f"Raw pixels were skipped: an image has more than {LARGEST_PIXEL_INPUT:,} values, and all with labels "
+            f"have more than {MOST_PIXELS:,}."
         )
         return unmeasured("pixels", settings, note)
     device = hardware.claim().device
@@ -108,9 +113,9 @@ def _network(
     """Return the network; random weights depend on its seed alone."""
     if isinstance(network, OffTheShelf):
         return off_the_shelf(network, form, weights, sha256)
-    settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
     if isinstance(network, StartingNetwork):
-        return started(settings.model_copy(update={"init": network.init}), form, weights, sha256)
+        return started(network.as_pretraining, form, weights, sha256, frozen=True)
+    settings = PretrainSettings(encoder=network.encoder, stem=network.stem, view_size=network.view_size)
     with torch.random.fork_rng():
         torch.manual_seed(network.seed)
         encoder = Encoder(resolve(settings, form))

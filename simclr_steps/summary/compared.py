@@ -85,24 +85,29 @@ class Apart:
 def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Iterator[Note]:
     """Yield a note for the budgets of each pretraining with which SimCLR is not better, and one for the others.
 
-    Where the headlines have balanced accuracies, both are named, too; the verdict is on accuracy. What reads the images
-    at another size than SimCLR is named.
+    It is compared with the best of all and, if that is another and training changed anything, with the weights that it
+    was given. Where the headlines have balanced accuracies, both are named, too; the verdict is on accuracy. What reads
+    the images at another size than SimCLR is named.
     """
     balanced = {(one.dataset, one.pretrain): _means(one.balanced) for one in headlines}
     by_pretraining: dict[tuple[str, str], list[RunResults]] = {}
     for run in runs:
         by_pretraining.setdefault((run.run.dataset, run.run.pretrain), []).append(run)
     for whose, of_one in by_pretraining.items():
-        found = differences(of_one, balanced.get(whose, {}))
-        for weight, chosen in (
-            (Weight.FAILED, [one for one in found if not one.is_better]),
-            (Weight.COMPARED, [one for one in found if one.is_better]),
-        ):
-            if chosen:
-                text = f"SimCLR features beside the best that comes for free: {'; '.join(map(str, chosen))}."
-                named = dict.fromkeys(name for one in chosen for name in one.best)
-                sizes = [f" {name} {size}." for name in named if (size := other_size(of_one, name))]
-                yield Note(weight, text + "".join(sizes), *whose)
+        of_classes = balanced.get(whose, {})
+        found = differences(of_one, of_classes)
+        beside_start = differences(of_one, of_classes, only="start")
+        before = [one for one in beside_start if one not in found and one.interval != (0, 0)]
+        for others, several in (("the best that comes for free", found), ("those before training", before)):
+            for weight, chosen in (
+                (Weight.FAILED, [one for one in several if not one.is_better]),
+                (Weight.COMPARED, [one for one in several if one.is_better]),
+            ):
+                if chosen:
+                    text = f"SimCLR features beside {others}: {'; '.join(map(str, chosen))}."
+                    named = dict.fromkeys(name for one in chosen for name in one.best)
+                    sizes = [f" {name} {size}." for name in named if (size := other_size(of_one, name))]
+                    yield Note(weight, text + "".join(sizes), *whose)
 
 
 def other_size(runs: Sequence[RunResults], name: str) -> str:
@@ -115,8 +120,10 @@ def other_size(runs: Sequence[RunResults], name: str) -> str:
     return f"reads images at {its} pixels, SimCLR at {own}"
 
 
-def differences(runs: Sequence[RunResults], balanced: Mapping[tuple[str, str], float]) -> list[Difference]:
-    """Return the difference of one pretraining for each budget of labels.
+def differences(
+    runs: Sequence[RunResults], balanced: Mapping[tuple[str, str], float], only: str | None = None
+) -> list[Difference]:
+    """Return the difference of one pretraining from the best, or from one input only, for each budget of labels.
 
     Each is a mean over seeds and draws of labels, which both share; the interval is that of the images judged. The
     balanced accuracies are by the name of what they are of and the budget.
@@ -125,6 +132,7 @@ def differences(runs: Sequence[RunResults], balanced: Mapping[tuple[str, str], f
     if not own:
         return []
     others = [name for name in dict.fromkeys(name for run in runs for name in run.correct) if name != "simclr"]
+    others = [name for name in others if only in (None, name)]
     found = []
     for budget in dict.fromkeys(budget for budget, _ in own[0].right):
         shares = {SERIES.get(name, name): _shares(beside(runs, name), budget) for name in others}
@@ -270,9 +278,9 @@ def uncompared(rows: pd.DataFrame) -> Iterator[Note]:
     """Yield a note for each data set with accuracies whose runs were compared with no encoder off the shelf."""
     for name, of_dataset in rows.groupby("dataset", sort=False):
         series = set(of_dataset["series"])
-        if "simclr" in series and not series & {"published", "start"}:
+        if "simclr" in series and "published" not in series:
             text = (
-                "no published encoder was compared, so it is not known whether one that costs no training is better: "
-                "name some under compare, such as torchvision:resnet50."
+                "no encoder off the shelf was compared, so it is not known whether one that costs no training is "
+                "better: name some under compare, such as torchvision:resnet50."
             )
             yield Note(Weight.UNMEASURED, text, str(name))

@@ -34,7 +34,7 @@ MEANING = {
     "finetune-random-frozen": "a head trained on the labels, on the same network with random weights",
     "random": "logistic regression on features of the same network with random weights",
     "pixels": "logistic regression on the pixels",
-    "start": "logistic regression on the features of the given weights that the training started from",
+    "start": "logistic regression on the features of the given weights, before any training here",
     "published": "logistic regression on the features of this encoder off the shelf, which was not trained further",
     "finetune-published": "the same network trained on the labels, from published weights",
     "finetune-published-frozen": "a head trained on the labels, on the same network with published weights, frozen",

@@ -117,7 +117,7 @@ def _first_screen(
     headlines: Sequence[Headline],
     seeds: Mapping[str, list[RunResults]],
     sections: Mapping[str, str],
-    doubts: Sequence[str],
+    warnings: Sequence[str],
     is_of_run: bool,
 ) -> dict[str, Any]:
     """Return what the page begins with: answers, what speaks for and against them, and the words to explain there."""
@@ -142,8 +142,8 @@ def _first_screen(
         "facts": what_ran(found.runs, found.descriptions),
         "answers": answers,
         "checks": checked,
-        "first": doubts,
-        "words": explained([*doubts, *sentences, *figures]),
+        "first": warnings,
+        "words": explained([*warnings, *sentences, *figures]),
         "order": order(headlines),
         "unranked": unranked(headlines),
     }
@@ -157,8 +157,8 @@ def _results(
 ) -> dict[str, Any]:
     """Return the tables of what was measured, of all pretrainings and of those shown in full, and whose pictures."""
     shown = found.in_full
-    of_both = found.shown.groupby(["dataset", "pretrain"])
-    rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in of_both}
+    by_title = found.shown.groupby(["dataset", "pretrain"])
+    rows = {f"{dataset}, {pretrain}": part for (dataset, pretrain), part in by_title}
     by_split: dict[tuple[str, str], list[Headline]] = {}  # only what is measured on one split is compared
     for one in headlines:
         by_split.setdefault((one.dataset, one.split), []).append(one)

@@ -140,6 +140,7 @@ def _draw_best_for_free(rows: pd.DataFrame, table: pd.DataFrame, lines: list[str
     """Draw the best of what comes for free with as many labels as a line has, dotted and in the line's color."""
     accuracies = table[(table["stage"] == "linear") & (table["metric"] == "accuracy") & (table["input"] != "simclr")]
     here = accuracies[accuracies[["dataset", "split"]].eq(rows[["dataset", "split"]].iloc[0]).all(axis=1)]
+    here = here[here["pretrain"].isin(rows["pretrain"])]
     linear = rows[rows["stage"] == "linear"]
     for budget, line in dict(zip(budgets(linear), linear["line"], strict=True)).items():
         means = here[budgets(here) == budget].groupby("input")["value"].mean()

@@ -1,4 +1,4 @@
-"""Which pretrainings are worth nothing, by themselves or beside what they began with: what a reader sees first."""
+"""Which pretrainings are worth nothing, by their own figures or beside random features: what a reader sees first."""
 
 from __future__ import annotations
 
@@ -10,21 +10,15 @@ from simclr_steps.summary.notes import Note, Weight
 from simclr_steps.summary.run_results import RunResults
 from simclr_steps.summary.tables import SPLIT_NAMES
 
-_UNTRAINED = {  # by series: what is said where SimCLR is no better
-    "random": "did not learn: random features are",
-    "start": "training did not improve the given weights: features before training are",
-}
-
 
 def verdicts(headlines: Sequence[Headline], runs: Sequence[RunResults]) -> Iterator[Note]:
-    """Yield a note for each pretraining that failed: what its own record and untrained features say."""
+    """Yield a note for each pretraining that failed: what its own record says, and what random features say."""
     for run in runs:
         for sentence in _of_run(run):
             yield Note(Weight.FAILED, f"{sentence}.", run.run.dataset, run.run.pretrain, (run.run.seed,))
     for one in headlines:
-        for series, verdict in _UNTRAINED.items():
-            for sentence in _beside_untrained(one, series, verdict):
-                yield Note(Weight.FAILED, f"{sentence}.", one.dataset, one.pretrain)
+        for sentence in _beside_random_features(one):
+            yield Note(Weight.FAILED, f"{sentence}.", one.dataset, one.pretrain)
 
 
 def _of_run(run: RunResults) -> Iterator[str]:
@@ -34,20 +28,20 @@ def _of_run(run: RunResults) -> Iterator[str]:
         yield f"the encoder is the one that training started from, as no checkpoint is better: {run.choice.rstrip('.')}"
 
 
-def _beside_untrained(one: Headline, series: str, verdict: str) -> Iterator[str]:
-    """Say so where the mean accuracy is no better than that of a series for any number of labels.
+def _beside_random_features(one: Headline) -> Iterator[str]:
+    """Say so where the mean accuracy is no better than that of random features for any number of labels.
 
     It is the balanced accuracy where the page has it.
     """
     decides, wording = (one.accuracy, "{} of") if one.balanced.empty else (one.balanced, "a balanced accuracy of {} on")
-    rows = decides[decides["series"].isin(["simclr", series])]
+    rows = decides[decides["series"].isin(["simclr", "random"])]
     means = rows.assign(key=budgets(rows)).pivot(index="key", columns="series", values="mean")
-    means = means.reindex(index=in_order(rows), columns=["simclr", series]).dropna()
-    if len(means) and (means["simclr"] <= means[series]).all():
+    means = means.reindex(index=in_order(rows), columns=["simclr", "random"]).dropna()
+    if len(means) and (means["simclr"] <= means["random"]).all():
         labels = written(rows[budgets(rows) == means.index[-1]])
-        accuracy, untrained = (100 * float(mean) for mean in means.iloc[-1])
-        measured = f"{wording.format(f'{untrained:.1f} %')} the {SPLIT_NAMES[one.split]} split"
+        accuracy, of_random = (100 * float(mean) for mean in means.iloc[-1])
+        measured = f"{wording.format(f'{of_random:.1f} %')} the {SPLIT_NAMES[one.split]} split"
         yield (
-            f"{verdict} as good for any number of labels, such as {labels}: {measured}, "
+            f"did not learn: random features are as good for any number of labels, such as {labels}: {measured}, "
             f"where SimCLR features have {accuracy:.1f} %"
         )

@@ -10,7 +10,7 @@ WORDS = {
     "classes from them",
     "raw pixels": "the same regression without an encoder",
     "random features": "those of the same network, not trained at all",
-    "features before training": "those of the weights that the training started from",
+    "features before training": "those of the given weights, before any training here",
     "fine-tuned": "the whole network, trained on labels",
     "from scratch": "the same without pretraining",
     "for free": "raw pixels, and features of random, given or published weights",

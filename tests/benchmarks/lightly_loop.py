@@ -1,15 +1,15 @@
-"""lightly's own training of SimCLR: its views, its loss and the settings of its benchmark of CIFAR-10.
+"""lightly's own training of SimCLR: its views, its loss and the optimizer of its benchmark of CIFAR-10.
 
-    PYTHONPATH=.lightly python -m tests.benchmarks.lightly_loop resources/cifar10 0 1 2
+    PYTHONPATH=.lightly python -m tests.benchmarks.lightly_loop resources/cifar10 --out FOLDER --seeds 0 1 2
 
-trains the network of two_cores.yaml with these seeds, as long and in as large batches as that does, and writes
-lightly-seed0.safetensors, lightly-seed1.safetensors, …, which `compare` takes.
+trains the network of two_cores.yaml with the epochs, batches and temperature there, and writes into FOLDER an encoder
+for each seed, lightly-seed0.safetensors, lightly-seed1.safetensors, …, which `compare` takes.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,18 @@ RECIPE, BLOCK = REPOSITORY / "tests/benchmarks/two_cores.yaml", "cifar10"
 
 
 def main() -> None:
-    """Train with each seed that is named, and tell how long it took."""
-    folder, *seeds = sys.argv[1:]
-    for seed in map(int, seeds):
+    """Train with each seed, and tell how long it took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of the packed data set")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the encoders to")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for seed in options.seeds:
         started = time.perf_counter()
-        encoder = train(Path(folder), read_pretrain(RECIPE, BLOCK), seed, workers=os.cpu_count() or 1)
-        seconds = time.perf_counter() - started
-        save_network(Path(f"lightly-seed{seed}.safetensors"), encoder)
-        print(f"seed {seed}: {seconds:.0f} s", flush=True)
+        encoder = train(options.data, read_pretrain(RECIPE, BLOCK), seed, workers=os.cpu_count() or 1)
+        save_network(options.out / f"lightly-seed{seed}.safetensors", encoder)
+        print(f"seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
 
 
 def train(data: Path, chosen: FittedPretrain, seed: int, workers: int) -> Encoder:
@@ -65,7 +69,7 @@ def transform() -> Any:
 class Training:
     """Updates an encoder: in fp32, one pass for each view, by SGD whose learning rate falls as a cosine of the epochs.
 
-    The settings are those of docs/source/getting_started/benchmarks/cifar10_benchmark.py of lightly.
+    The optimizer is that of docs/source/getting_started/benchmarks/cifar10_benchmark.py of lightly.
     """
 
     def __init__(self, encoder: Encoder, chosen: FittedPretrain, device: torch.device) -> None:

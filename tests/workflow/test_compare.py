@@ -13,7 +13,7 @@ from tests.workflow.conftest import Project
 def test_a_changed_list_measures_what_is_new_and_its_figures_stand_in_the_summary(project: Project) -> None:
     run = project.folder / "results/digits/simclr/seed0"
     shutil.copy(run / "encoder/encoder.safetensors", project.folder / "mine.safetensors")
-    assert "digits: no published encoder was compared" in (project.folder / "results/summary.md").read_text()
+    assert "digits: no encoder off the shelf was compared" in (project.folder / "results/summary.md").read_text()
     project.config["compare"] = ["mine.safetensors"]
     project.write_config()
     assert project.plan() == {("compare", "digits", "file=mine"), ("summary",)}
@@ -29,7 +29,7 @@ def test_a_changed_list_measures_what_is_new_and_its_figures_stand_in_the_summar
         assert values["simclr"] == values["file mine.safetensors"]
     for file in ("summary.md", "summary.html"):
         text = (project.folder / "results" / file).read_text()
-        assert "file mine.safetensors" in text and "no published encoder" not in text
+        assert "file mine.safetensors" in text and "no encoder off the shelf" not in text
     given = {**project.config["pretrains"]["simclr"], "init": "mine.safetensors", "stem": "small"}
     project.config["pretrains"]["given"] = given
     project.config["experiments"].append({"dataset": "digits", "pretrain": "given"})

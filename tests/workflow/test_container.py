@@ -92,7 +92,7 @@ def test_switching_the_container_on_or_off_plans_nothing(contained: Project, fin
     assert finished.plan(*APPTAINER, "--config", f"container={IMAGE}") == set()
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # as CI makes the image while the fast tests run
 @needs_image
 def test_image_is_named_and_labeled_after_what_it_is_made_of() -> None:
     command = ["apptainer", "inspect", "--json", "--labels", str(IMAGE)]
@@ -105,7 +105,7 @@ def test_image_is_named_and_labeled_after_what_it_is_made_of() -> None:
     assert IMAGE.resolve().name == f"simclr-{__version__}-{made_of}.sif"
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # as above
 @needs_image
 def test_image_holds_no_code_of_the_project(tmp_path: Path) -> None:
     command = ["apptainer", "exec", "--no-home", "--pwd", "/", str(IMAGE), "python", "-c", "import simclr_steps"]

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
 from simclr_steps.data.packed import Split, read_description
 from simclr_steps.evaluation import protocol
@@ -140,8 +142,16 @@ def test_what_a_pretraining_starts_from_is_measured_at_the_pretrainings_own_size
     knn, _ = read(tmp_path / "start")
     assert knn["input"] == "start" and knn["architecture"]["image_size"] == [8, 8]
     assert knn["architecture"]["started_from"]["sha256"] == checksum(encoder)
-    asked_of_random = ComparedSettings.model_validate({**asked, "network": {**network, "init": "published"}})
+    published = ComparedSettings.model_validate({**asked, "network": {"encoder": "resnet18", "init": "published"}})
     with pytest.raises(UserError, match="init: published needs what download_weights writes"):
-        compare(asked_of_random, data=data, out=tmp_path / "published", hardware=CPU)
+        compare(published, data=data, out=tmp_path / "published", hardware=CPU)
+    with pytest.raises(ValidationError, match="init must be published or the path of a file"):
+        ComparedSettings.model_validate({**asked, "network": {**network, "init": "random"}})
+    weights = {name: tensor for name, tensor in load_file(encoder).items() if not name.endswith("running_mean")}
+    save_file(weights, tmp_path / "bare.safetensors")
+    bare = {**network, "init": str(tmp_path / "bare.safetensors")}
+    compare(ComparedSettings.model_validate({**asked, "network": bare}), data=data, out=tmp_path / "bare", hardware=CPU)
+    for content in read(tmp_path / "bare"):
+        assert "no statistics of batch norm" in content["note"] and "test" not in content
     with pytest.raises(UserError, match=r"init: .*encoder\.safetensors has changed since the run was planned"):
         compare(settings, data=data, weights_sha256="0" * 64, out=tmp_path / "changed", hardware=CPU)

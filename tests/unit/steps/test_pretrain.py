@@ -17,9 +17,11 @@ from simclr_steps.files import checksum, read_json, read_table, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.methods.candidate_files import read_candidate
 from simclr_steps.methods.monitors import MONITORS, rankme
+from simclr_steps.methods.off_the_shelf import started
 from simclr_steps.networks import architecture
 from simclr_steps.networks.encoders import Encoder, hash_of_weights, load_network, save_network
 from simclr_steps.networks.features import compute_features
+from simclr_steps.settings.compared import starting_network
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.image_format import ImageFormat
@@ -223,6 +225,10 @@ def test_training_starts_from_given_weights_and_a_head_that_is_random(
     first, second = encoder.backbone.state_dict(), expected.backbone.state_dict()
     assert torch.equal(first["0.weight"], second["0.weight"].sum(dim=1, keepdim=True))
     assert torch.equal(first["3.weight"], second["3.weight"])
+    form = read_description(data).image_format
+    as_compared = started(starting_network(settings).as_pretraining, form, None, frozen=True).state_dict()
+    kept = {name: tensor for name, tensor in encoder.state_dict().items() if not name.startswith("projection_head")}
+    assert all(torch.equal(as_compared[name], tensor) for name, tensor in kept.items())
     files = {row["file"]: row for row in read_table(out / "checkpoints.csv")}
     assert list(files)[-2:] == ["initial.ckpt", "last.ckpt"]
     knn = [row["validate_knn_accuracy"] for row in history(out)]

@@ -25,7 +25,7 @@ from tests.unit.summary.written_results import settings, write_finetune, write_r
 def test_a_data_set_without_an_encoder_off_the_shelf_is_named() -> None:
     rows = [("a", "simclr"), ("a", "published"), ("b", "simclr"), ("b", "pixels"), ("unlabeled", None)]
     (sentence,) = as_sentences(uncompared(pd.DataFrame(rows, columns=["dataset", "series"])))
-    assert sentence.startswith("b: no published encoder was compared, so")
+    assert sentence.startswith("b: no encoder off the shelf was compared, so")
 
 
 def results(labels: int = 20, **right: list[int]) -> RunResults:
@@ -41,6 +41,20 @@ def test_simclr_is_told_beside_the_best_of_what_comes_for_free() -> None:
     assert re.fullmatch(
         r"with 20 labels 90.0 %, raw pixels 70.0 %: 20.0 points better \(1[23].0 to 2[78].0\)", str(one)
     ), str(one)
+
+
+def test_given_weights_are_told_by_themselves_where_they_are_not_the_best_and_training_changed_them() -> None:
+    better, start, best = [1] * 90 + [0] * 10, [1] * 70 + [0] * 30, [1] * 95 + [0] * 5
+    notes = as_sentences(compared([results(simclr=better, start=start, shelf=best)], []))
+    beside = (
+        "SimCLR features beside those before training: with 20 labels 90.0 %, features before training 70.0 %: 20.0"
+    )
+    assert [beside in note for note in notes] == [False, True] and "shelf 95.0 %" in notes[0]
+    warnings = grave(compared([results(simclr=start, start=better, shelf=best)], []))
+    assert any("beside those before training" in warning and "points worse" in warning for warning in warnings)
+    for run in (results(simclr=better, start=start), results(simclr=start, start=start, shelf=best)):
+        (note,) = as_sentences(compared([run], []))
+        assert "beside the best that comes for free" in note, "they are the best, or epoch 0 was chosen"
 
 
 def test_a_number_of_labels_above_a_thousand_is_written_as_elsewhere() -> None:

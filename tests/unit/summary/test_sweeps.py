@@ -51,7 +51,10 @@ def ticks(figure: Figure) -> list[tuple[str, list[str]]]:
 def test_each_key_has_a_panel_and_each_number_of_labels_a_line_of_means() -> None:
     grid = {"epochs": [1, 2], "temperature": TEMPERATURES}
     swept = runs({"seeds": [0, 1], "grid": grid, "finetunes": ["tuned", "scratch"]})
-    figure = draw_sweeps(swept, rows(swept), {("digits", "validation"): 0.11})
+    measured = rows(swept)
+    of_pixels = measured[measured["input"] == "pixels"].iloc[:1]
+    elsewhere = of_pixels.assign(pretrain="given", input="start", series="start", value=0.99)
+    figure = draw_sweeps(swept, pd.concat([measured, elsewhere]), {("digits", "validation"): 0.11})
     assert ticks(figure) == [("epochs", ["1", "2"]), ("temperature", ["0.1", "0.5", "1.0"])]
     axes = figure.axes[1]
     names = axes.get_legend_handles_labels()[1]
