@@ -85,7 +85,7 @@ class Apart:
 def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Iterator[Note]:
     """Yield a note for the budgets of each pretraining with which SimCLR is not better, and one for the others.
 
-    It is compared with the best of all and, if that is another and training changed anything, with the weights that it
+    It is compared with the best of all and, if that is another and training changed accuracies, with the weights that it
     was given. Where the headlines have balanced accuracies, both are named, too; the verdict is on accuracy. What reads
     the images at another size than SimCLR is named.
     """
@@ -97,7 +97,7 @@ def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Itera
         of_classes = balanced.get(whose, {})
         found = differences(of_one, of_classes)
         beside_start = differences(of_one, of_classes, only="start")
-        before = [one for one in beside_start if one not in found and one.interval != (0, 0)]
+        before = [one for one in beside_start if one not in found and one.mean]
         for others, several in (("the best that comes for free", found), ("those before training", before)):
             for weight, chosen in (
                 (Weight.FAILED, [one for one in several if not one.is_better]),
