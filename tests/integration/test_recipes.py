@@ -70,7 +70,7 @@ def test_the_recipe_for_photographs_starts_from_imagenet_weights_in_a_local_file
         "pretrains": f"{{from_imagenet: {{epochs: 2, global_batch_size: 16, freeze_epochs: 1, warmup_epochs: 1, "
         f"weights_path: {weights}}}}}",
         "finetunes": "{imagenet_30: {labels: 0.3, init: published, epochs: 2}}",
-        "evaluation": "{labels: [1.0], draws: 1}",
+        "evaluation": "{labels: [1.0], draws: 1, augmentation: null}",
         "explore": "{splits: []}",
         "experiments": "[{dataset: photos, pretrain: from_imagenet, finetunes: [imagenet_30]}]",
     }
