@@ -19,7 +19,7 @@ from tests.snakemake_runs import run_snakemake
 SCRATCH = "compare/random-resnet18-imagenet-seed0"  # its stem is the smaller one, as the quick tries take it
 
 
-@pytest.mark.slow(190)
+@pytest.mark.slow(130)
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("recipe", "run", "finetunes", "images"),
@@ -61,7 +61,7 @@ def test_the_recipe_for_photographs_starts_from_imagenet_weights_in_a_local_file
     weights, table = tmp_path / f"{NETWORK}.safetensors", tmp_path / "photos.csv"
     convert(packages[0], weights)
     some = [file for split in ("train", "val") for of_class in ("ants", "bees")
-            for file in sorted((photos / split / of_class).glob("*.jpg"))[:30]]  # fmt: skip
+            for file in sorted((photos / split / of_class).glob("*.jpg"))[:16]]  # fmt: skip
     splits = {"train": "train", "val": "test"}
     lines = [f"{file},{file.parent.name},{splits[file.parents[1].name]}\n" for file in some]
     table.write_text("".join(["path,label,split\n", *lines]))
