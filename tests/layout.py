@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-SCRATCH = "compare/random-resnet18-seed0"  # in the data set's folder: what fine-tunings from scratch of a run share
+# In the data set's folder: what fine-tunings from scratch share of runs that train a network of tests/own_encoders.py.
+SCRATCH = "compare/random-mine=without_batch_norm-seed0"
 
 _FOUND = ("duplicates.csv", "outliers.csv", "clusters.csv", "to_label.csv", "mistakes.csv")
 EXPLORED = ("explore.html", "explore.json", *_FOUND)

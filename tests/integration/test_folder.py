@@ -24,6 +24,7 @@ SHORT = [  # as a user would for a quick try
     "datasets={photos: {image_size: 16}}",
     "pretrains={simclr: {epochs: 2, warmup_epochs: 1}}",
     "finetunes={pretrained: {epochs: 1}, scratch: {epochs: 1}}",
+    "evaluation={augmentation: null}",
 ]
 
 

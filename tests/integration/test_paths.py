@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Path:
     config["pretrains"]["simclr"] |= {"encoder": "slow_encoder:slow_encoder", "epochs": 3, "global_batch_size": 32}
     for name in ("pretrained", "scratch"):
         config["finetunes"][name] |= {"draws": 1, "epochs": 1}
-    config["evaluation"]["draws"] = 1
+    config["evaluation"] = {"labels": [1.0], "draws": 1, "augmentation": None}
     (tmp_path / "config").mkdir()
     (tmp_path / "config/config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     shutil.copy(Path(__file__).with_name("slow_encoder.py"), tmp_path)
@@ -70,12 +70,30 @@ def environment() -> dict[str, str]:
     return {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 
+def stage(command: list[str], name: str) -> list[str]:
+    """Return the command that runs a stage only, instead of everything."""
+    *options, everything = command
+    return [*options, everything.replace("all", f"{name}_all")]
+
+
+def run_warm(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process that has Snakemake imported, with warm steps."""
+    return run_snakemake(command[command.index("snakemake") + 1 :], folder, {"CUDA_VISIBLE_DEVICES": ""}, warm=True)
+
+
 def kill_in_pretraining(folder: Path, command: list[str], work: Path) -> None:
     """Run until the pretraining has saved something below `work`, and kill Snakemake and all its steps."""
+    prepared = run_warm(folder, stage(command, "prepare"))  # by warm steps, as only those that are killed must be real
+    assert prepared.returncode == 0, prepared.stdout + prepared.stderr
     (folder / "slow0").touch()
     with (folder / "killed.txt").open("w") as said:
         running = subprocess.Popen(
-            command, cwd=folder, env=environment(), stdout=said, stderr=said, start_new_session=True
+            stage(command, "pretrain"),
+            cwd=folder,
+            env=environment(),
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
         )
         try:
             until = time.monotonic() + 600
@@ -88,14 +106,9 @@ def kill_in_pretraining(folder: Path, command: list[str], work: Path) -> None:
     (folder / "slow0").unlink()
 
 
-def again(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process that has Snakemake imported, with warm steps."""
-    return run_snakemake(command[command.index("snakemake") + 1 :], folder, {"CUDA_VISIBLE_DEVICES": ""}, warm=True)
-
-
 def finish(folder: Path, command: list[str], made: Path) -> None:
     """Run to the end; assert that the pretraining resumed, all results lie below `made`, and nothing reruns."""
-    done = again(folder, command)
+    done = run_warm(folder, command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "resuming from " in (made / "logs" / RUN / "pretrain.log").read_text()
     scratch = "compare/random-slow_encoder=slow_encoder-seed0"
@@ -103,7 +116,7 @@ def finish(folder: Path, command: list[str], made: Path) -> None:
     assert (made / "results/summary/mistakes.png").exists()
     page = (made / "results/summary.html").read_text()
     assert f'href="{RUN}/umap/map.html"' in page and page.count("data:image/png") >= 4
-    planned = again(folder, [*command[: command.index("--")], "--dry-run", *command[command.index("--") :]])
+    planned = run_warm(folder, [*command[: command.index("--")], "--dry-run", *command[command.index("--") :]])
     assert "Nothing to be done" in planned.stdout + planned.stderr
 
 

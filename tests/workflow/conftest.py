@@ -19,12 +19,13 @@ from tests.snakemake_runs import run_snakemake
 ROOT = Path(__file__).parents[2]
 
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / ".test/config/config.yaml").read_text(encoding="utf-8"))
+CONFIG["pretrains"]["simclr"]["encoder"] = "mine:without_batch_norm"  # which takes a fraction of a ResNet's time
 
 Planned = set[tuple[str, ...]]
 
 
 class Project:
-    """A folder with the workflow, the steps and a config, run by real Snakemake processes."""
+    """A folder with the workflow, the steps, a config and its encoder, run by real Snakemake processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,6 +82,7 @@ def new_project(folder: Path) -> Project:
     folder.mkdir(exist_ok=True)
     for name in ("workflow", "simclr_steps"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "tests/own_encoders.py", folder / "mine.py")
     project = Project(folder)
     project.write_config()
     return project

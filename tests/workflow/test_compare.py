@@ -30,7 +30,7 @@ def test_a_changed_list_measures_what_is_new_and_its_figures_stand_in_the_summar
     for file in ("summary.md", "summary.html"):
         text = (project.folder / "results" / file).read_text()
         assert "file mine.safetensors" in text and "no encoder off the shelf" not in text
-    given = {**project.config["pretrains"]["simclr"], "init": "mine.safetensors", "stem": "small"}
+    given = {**project.config["pretrains"]["simclr"], "init": "mine.safetensors"}
     project.config["pretrains"]["given"] = given
     project.config["experiments"].append({"dataset": "digits", "pretrain": "given"})
     project.write_config()

@@ -37,7 +37,7 @@ class Deployed:
 
 @pytest.fixture
 def deployed(tmp_path: Path) -> Deployed:
-    """Deploy the workflow as the catalog's page tells, with the small config of .test."""
+    """Deploy the workflow as the catalog's page tells, with the tests' small config."""
     repository = tmp_path / "repository"
     repository.mkdir()
     for name in ("workflow", "simclr_steps", "config"):
@@ -52,8 +52,10 @@ def deployed(tmp_path: Path) -> Deployed:
     )
     assert {file.name for file in copy.iterdir()} == {"workflow", "config"}
     assert [file.name for file in (copy / "workflow").iterdir()] == ["Snakefile"]
-    shutil.copy(ROOT / ".test/config/config.yaml", copy / "config/config.yaml")
-    return Deployed(Project(copy), environment)
+    shutil.copy(ROOT / "tests/own_encoders.py", copy / "mine.py")
+    project = Project(copy)
+    project.write_config()
+    return Deployed(project, environment)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from simclr_steps.machine.planned import read_plan
 from simclr_steps.machine.watch import overview
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import plan
-from tests.workflow.conftest import CONFIG, Project, publish
+from tests.layout import SCRATCH
+from tests.workflow.conftest import CONFIG, ROOT, Project, publish
 
 
 def test_equal_pretrainings_of_two_experiments_are_planned_once(fresh: Project) -> None:
@@ -27,7 +29,7 @@ def test_equal_pretrainings_of_two_experiments_are_planned_once(fresh: Project) 
     jobs = fresh.plan()
     assert [job for job in jobs if job[0] == "pretrain"] == [("pretrain", "digits", "simclr", "0")]
     starts = {job[2:] for job in jobs if job[0] == "finetune"}
-    assert starts == {("simclr/seed0", "pretrained"), ("compare/random-resnet18-seed0", "scratch")}
+    assert starts == {("simclr/seed0", "pretrained"), (SCRATCH, "scratch")}
 
 
 def test_grid_plans_one_pretraining_for_each_combination(fresh: Project) -> None:
@@ -135,6 +137,7 @@ def test_published_weights_are_downloaded_once_for_all_pretrainings(fresh: Proje
 
 
 def test_all_pretrainings_share_what_is_trained_from_scratch_and_from_published_weights(fresh: Project) -> None:
+    fresh.config["pretrains"]["simclr"]["encoder"] = "resnet18"
     fresh.config["finetunes"]["given"] = {"labels": 20, "epochs": 1, "init": "published"}
     experiment = fresh.config["experiments"][0] | {"seeds": [0, 1], "grid": {"temperature": [0.1, 0.5]}}
     fresh.config["experiments"] = [experiment | {"finetunes": ["pretrained", "scratch", "given"]}]
@@ -160,7 +163,7 @@ def test_every_split_that_is_asked_for_is_gathered(fresh: Project) -> None:
     assert [job[0] for job in jobs].count("take_unlabeled") == 1
     gathered = [job[-1] for job in jobs if job[0] == "gather_features"]
     assert sorted(gathered) == ["train", "validation"], "the features of unlabeled images are computed once, in train"
-    for classifier in (("simclr/seed0", "pretrained"), ("compare/random-resnet18-seed0", "scratch")):
+    for classifier in (("simclr/seed0", "pretrained"), (SCRATCH, "scratch")):
         predicted = [job[-1] for job in jobs if job[0] == "predict_classifier" and job[2:4] == classifier]
         assert sorted(predicted) == ["test", "train"], "and so are their predictions"
         further = [job[-1] for job in jobs if job[0] == "gather_further_predictions" and job[2:4] == classifier]
@@ -206,6 +209,7 @@ def outer_workflow(folder: Path, snakefile: str) -> Project:
         f"use rule * from simclr as simclr_*\n"
     )
     (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    shutil.copy(ROOT / "tests/own_encoders.py", folder / "mine.py")
     return Project(folder)
 
 
