@@ -187,9 +187,8 @@ def named(rows: pd.DataFrame) -> pd.DataFrame:
 
     What is off the shelf has a name of its own.
     """
-    blocks = rows.groupby(["series", budgets(rows)])["input"].transform("nunique")
-    several = set(rows.loc[blocks > 1, "series"])
-    several.discard("published")
+    blocks = rows.groupby(["series", budgets(rows)])["input"].nunique()
+    several = set(blocks[blocks > 1].index.get_level_values("series")) - {"published"}
     name = rows["series"].map(SERIES).where(rows["series"] != "published", rows["input"])
     return rows.assign(name=name.where(~rows["series"].isin(several), name + " (" + rows["input"].astype(str) + ")"))
 

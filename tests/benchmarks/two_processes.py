@@ -33,7 +33,10 @@ def losses(data: Path, chosen: FittedPretrain, processes: int, device: torch.dev
 
     They talk through gloo, as NCCL takes no two processes on one GPU.
     """
+    if processes == 1:
+        return _train(data, chosen, 0, 1, "", str(device), steps)
     server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload([__name__])
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(processes, server) as pool:
         meeting = Path(folder, "meeting").as_uri()
         ranks = [

@@ -153,7 +153,9 @@ class Command:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.syspath_prepend(tmp_path)  # where this process, too, finds this test's slow_encoders
+    monkeypatch.delitem(sys.modules, "slow_encoders", raising=False)
     return Command(tmp_path)
 
 
@@ -167,20 +169,22 @@ def test_packages_are_absent_in_all_processes(tmp_path: Path, command: Command) 
 
 @pytest.mark.slow(150)
 def test_accuracy_goes_on_where_time_ran_out_and_what_is_done_is_not_done_again(
-    originals: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    originals: Path, command: Command
 ) -> None:
-    def run(*arguments: str | Path, status: int = 0) -> dict[str, Any]:
-        return command.run(*arguments, "--cifar10", originals, pretrain="dawdling", status=status)
+    def call(*arguments: str) -> tuple[int, dict[str, Any]]:
+        return command.call(*arguments, "--cifar10", originals, pretrain="dawdling")
 
     (command.folder / "dawdle").touch()
     for doubled in range(3):  # how long it takes until the training has begun is the machine's affair
-        parts = run("accuracy", "--minutes", str(1.2 * 2**doubled), status=os.EX_TEMPFAIL)
+        status, parts = call("accuracy", "--minutes", str(1.2 * 2**doubled))
+        assert status == os.EX_TEMPFAIL
         if "accuracy-dawdling-seed0-auto" in parts:
             break
     assert "saved at step" in parts["accuracy-dawdling-seed0-auto"]["stopped"]
 
     (command.folder / "dawdle").unlink()
-    parts = run("accuracy", "agreement", "finetune", "--seeds", "1")
+    asked = ("accuracy", "agreement", "finetune", "--seeds", "1", "--cifar10", originals)
+    parts = command.run(*asked, pretrain="dawdling")
     accuracy = parts["accuracy-dawdling-seed0-auto"]
     assert accuracy["done"] and accuracy["slices"] == 2 and accuracy["epochs"] == 10 == len(accuracy["losses"])
     assert 0 <= accuracy["knn_accuracy"] <= 1 and 0 <= accuracy["linear_accuracy"] <= 1
@@ -190,12 +194,9 @@ def test_accuracy_goes_on_where_time_ran_out_and_what_is_done_is_not_done_again(
         (block, share) for block in ("pretrained", "scratch") for share in (0.01, 0.1, 0.3, 1.0)
     }
 
-    monkeypatch.syspath_prepend(command.folder)  # where slow_encoders is
-    again = command.call("accuracy", "tests", "--minutes", "1", "--cifar10", originals, pretrain="dawdling")
     # what was done is not done again, and what was not takes longer than the time that is left
-    assert again == (os.EX_TEMPFAIL, parts)
-    anew = ("agreement", "--commit", "another", "--cifar10", originals)
-    status, other = command.call(*anew, pretrain="dawdling")
+    assert call("accuracy", "tests", "--minutes", "1") == (os.EX_TEMPFAIL, parts)
+    status, other = call("agreement", "--commit", "another")
     assert status == 0 and other["agreement"]["made_of"]["commit"] == "another" and other["agreement"]["slices"] == 1
 
 
@@ -214,7 +215,8 @@ def test_parts_are_recorded_although_one_fails(originals: Path, command: Command
 
 
 def test_a_contestant_that_hangs_is_killed_and_the_figures_of_all_others_stand(command: Command) -> None:
-    parts = command.run("step", "epochs", "profile", "--rounds", "2", "--limit", "8", pretrain="hanging", status=1)
+    status, parts = command.call("step", "epochs", "profile", "--rounds", "2", "--limit", "8", pretrain="hanging")
+    assert status == 1
     step = parts["step"]
     assert step["left_out"] == {"bare step, plain": "took more than 8 s and was killed"}
     assert {name: len(rates) for name, rates in step["rounds"].items()} == {

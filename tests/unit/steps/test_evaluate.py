@@ -179,12 +179,12 @@ def test_the_test_split_takes_no_part_in_the_choice_of_the_penalty(
     held_out: bool, write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
     encoder = write_encoder()
-    images, known = digits(100, 300)
+    images, known = digits(60, 300)
     chosen = []
     for name, labels in (("right", known), ("wrong", (known + 1) % 10)):
-        validation = {"validation": digits(100, 200)} if held_out else {}
-        data = write_packed({"train": digits(200), **validation, "test": (images, labels)}, name=name)
-        _, linear = run(data, encoder, tmp_path / f"{name}-out", augmentation=LIGHT)
+        validation = {"validation": digits(60, 200)} if held_out else {}
+        data = write_packed({"train": digits(60), **validation, "test": (images, labels)}, name=name)
+        _, linear = run(data, encoder, tmp_path / f"{name}-out", augmentation=LIGHT, draws=1)
         assert linear["C_chosen_on"] == ("validation" if held_out else "train")
         penalties = {(row["input"], row["labels"]): row["C"] for row in linear["results"]}
         chosen.append((penalties, linear["probe_C"], linear["probe_on_views_C"]))
