@@ -85,9 +85,9 @@ class Apart:
 def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Iterator[Note]:
     """Yield a note for the budgets of each pretraining with which SimCLR is not better, and one for the others.
 
-    It is compared with the best of all and, if these are others and training changed accuracies, with the given weights.
-    Where the headlines have balanced accuracies, both are named, too; the verdict is on accuracy. What reads
-    the images at another size than SimCLR is named.
+    It is compared with the best of all and, if these are others and training changed accuracies, with the given
+    weights. Where the headlines have balanced accuracies, both are named; the verdict is on accuracy. What reads the
+    images at another size than SimCLR is named.
     """
     balanced = {(one.dataset, one.pretrain): _means(one.balanced) for one in headlines}
     by_pretraining: dict[tuple[str, str], list[RunResults]] = {}
