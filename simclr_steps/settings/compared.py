@@ -77,12 +77,12 @@ class StartingNetwork(Network):
     @property
     def published(self) -> PublishedWeights | None:
         """The published weights, None of a file."""
-        return PublishedWeights(encoder=self.encoder) if self.init == "published" else None
+        return self.as_pretraining.published_weights
 
     @property
     def file(self) -> Path | None:
         """The user's file, None of published weights."""
-        return None if self.published else Path(self.init)
+        return self.as_pretraining.own_weights
 
 
 class OffTheShelf(Settings):

@@ -95,19 +95,21 @@ def compared(runs: Sequence[RunResults], headlines: Sequence[Headline]) -> Itera
         by_pretraining.setdefault((run.run.dataset, run.run.pretrain), []).append(run)
     for whose, of_one in by_pretraining.items():
         of_classes = balanced.get(whose, {})
-        found = differences(of_one, of_classes)
-        beside_start = differences(of_one, of_classes, only="start")
-        before = [one for one in beside_start if one not in found and one.mean]
-        for others, several in (("the best that comes for free", found), ("those before training", before)):
-            for weight, chosen in (
-                (Weight.FAILED, [one for one in several if not one.is_better]),
-                (Weight.COMPARED, [one for one in several if one.is_better]),
-            ):
-                if chosen:
-                    text = f"SimCLR features beside {others}: {'; '.join(map(str, chosen))}."
-                    named = dict.fromkeys(name for one in chosen for name in one.best)
-                    sizes = [f" {name} {size}." for name in named if (size := other_size(of_one, name))]
-                    yield Note(weight, text + "".join(sizes), *whose)
+        best = differences(of_one, of_classes)
+        start = [one for one in differences(of_one, of_classes, only="start") if one not in best and one.mean]
+        for others, found in (("the best that comes for free", best), ("those before training", start)):
+            for weight, text in _told(found, of_one):
+                yield Note(weight, f"SimCLR features beside {others}: {text}", *whose)
+
+
+def _told(found: Sequence[Difference], runs: Sequence[RunResults]) -> Iterator[tuple[Weight, str]]:
+    """Yield what there is to say of differences: where SimCLR is not better, and where it is."""
+    for weight, is_better in ((Weight.FAILED, False), (Weight.COMPARED, True)):
+        chosen = [one for one in found if one.is_better == is_better]
+        if chosen:
+            named = dict.fromkeys(name for one in chosen for name in one.best)
+            sizes = [f" {name} {size}." for name in named if (size := other_size(runs, name))]
+            yield weight, f"{'; '.join(map(str, chosen))}.{''.join(sizes)}"
 
 
 def other_size(runs: Sequence[RunResults], name: str) -> str:
