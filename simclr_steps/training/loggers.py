@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
+from simclr_steps.machine.threads import quiet_threads
 from simclr_steps.training.history import History
 
 _TENSORBOARD, _CSV, _OWN = "TensorBoard", "CSV", "--logger"
@@ -63,7 +64,7 @@ class Loggers(L.Callback):
         """
         if not trainer.is_global_zero:
             return
-        self._open.enter_context(_quiet_writer())
+        self._open.enter_context(quiet_threads(_is_of_tensorboard))
         rows = self._history.rows
         self._logged = len(rows)
         if self._own:
@@ -160,17 +161,6 @@ def _metrics(row: Row) -> dict[str, float]:
     return {column: value for column, value in row.items() if value is not None and column not in ("step", "seconds")}
 
 
-@contextmanager
-def _quiet_writer() -> Iterator[None]:
-    """Let TensorBoard's thread fail without a traceback on the console: the next call tells what it failed of."""
-    before = threading.excepthook
-
-    def hook(failed: threading.ExceptHookArgs) -> None:
-        if not type(failed.thread).__module__.startswith("tensorboard."):
-            before(failed)
-
-    threading.excepthook = hook
-    try:
-        yield
-    finally:
-        threading.excepthook = before
+def _is_of_tensorboard(failed: threading.ExceptHookArgs) -> bool:
+    """Return whether TensorBoard's thread failed, after which the next call tells what of."""
+    return type(failed.thread).__module__.startswith("tensorboard.")

@@ -7,6 +7,7 @@ import pickle
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_sharer
@@ -24,9 +25,11 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.exits import kill
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.signals import end_with_parent
+from simclr_steps.machine.threads import quiet_threads
 
 SHARED = Path("/dev/shm")  # noqa: S108 - where the C library puts memory that processes share
 LONGEST_WAIT = 600.0  # seconds for one batch, which a file system that is busy may need
+_MOMENT = 1.0  # second
 _AHEAD = 2  # batches that torch has each reader keep
 _TICKS = 10  # of that wait: while the whole job is stopped, as schedulers do, all that are due become one
 
@@ -95,6 +98,7 @@ class WatchedLoader(DataLoader[Any]):
         except _NoAnswerError:
             if batches is not None:
                 kill(batches._workers)
+                _let_fetching_end()
             raise UserError(_sentence("did not answer")) from None
 
 
@@ -132,12 +136,32 @@ def watched_readers() -> Iterator[None]:
     UserError
         When that happened.
     """
-    try:
-        yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader"):
-            raise
-        raise UserError(_sentence("died, perhaps out of memory")) from error
+    with quiet_threads(_lacks_reader) as lacking:
+        try:
+            yield
+        except RuntimeError as error:
+            of_readers = str(error).startswith("DataLoader") or (str(error).startswith("Pin memory thread") and lacking)
+            if not of_readers:
+                raise
+            _let_fetching_end()
+            raise UserError(_sentence("died, perhaps out of memory")) from error
+
+
+def _lacks_reader(failed: threading.ExceptHookArgs) -> bool:
+    """Return whether a thread that fetches batches for a GPU found that a reader is gone."""
+    gone = issubclass(failed.exc_type, (ConnectionError, EOFError, FileNotFoundError))
+    return gone and failed.thread is not None and _fetches(failed.thread)
+
+
+def _let_fetching_end() -> None:
+    """Give torch's threads that fetch from readers that are gone a moment to find that out, too."""
+    last = time.monotonic() + _MOMENT
+    for thread in filter(_fetches, threading.enumerate()):
+        thread.join(max(0.0, last - time.monotonic()))
+
+
+def _fetches(thread: threading.Thread) -> bool:
+    return "_pin_memory_loop" in thread.name  # torch's function that a thread runs where a GPU is to get the batches
 
 
 def _sentence(what: str) -> str:

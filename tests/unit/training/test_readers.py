@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -101,6 +102,7 @@ class Stuck(Images):
         return super().read(indices, into)
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize(
     ("kind", "sent", "what"),
     [
@@ -111,23 +113,34 @@ class Stuck(Images):
     ids=["killed", "hangs", "stopped"],
 )
 def test_a_reader_that_is_killed_or_does_not_answer_ends_the_training_and_is_gone(
-    monkeypatch: pytest.MonkeyPatch, kind: type[Images], sent: signal.Signals | None, what: str
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Images],
+    sent: signal.Signals | None,
+    what: str,
+    device: str,
 ) -> None:
-    """The memory of a batch that a stopped reader has announced must still be fetched from it."""
-    loader = kind([np.zeros((8, 8, 8, 1), dtype=np.uint8)]).loader(Batches(np.arange(8).reshape(4, 2)), CPU, 2, 1)
+    """The memory of a batch that a stopped reader has announced must still be fetched from it: for a GPU, by a thread.
+
+    So there are more batches than that thread can have fetched before the reader is stopped.
+    """
+    images = kind([np.zeros((80, 8, 8, 1), dtype=np.uint8)])
+    loader = images.loader(Batches(np.arange(80).reshape(40, 2)), torch.device(device), 2, 1)
     batches = iter(loader)
     next(batches)
     reader = loader._iterator._workers[0]  # type: ignore[union-attr]
     monkeypatch.setattr(readers, "LONGEST_WAIT", 2.0)
-    if sent == signal.SIGSTOP:
+    if sent == signal.SIGSTOP and device == "cpu":
         announced = loader._iterator._worker_result_queue  # type: ignore[union-attr]
         wait_until(lambda: not announced.empty())
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: told.append(str(failed.exc_value)))
     sentence = rf"^a process that reads images {what}: run again, with --workers 0 \(pretrain, predict\) if it happens"
     with pytest.raises(UserError, match=sentence), watched_readers():
         if sent:
             os.kill(reader.pid, sent)
         list(batches)
     assert not reader.is_alive()
+    assert told == []
 
 
 def test_readers_are_tried_with_all_that_they_keep_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
