@@ -1,6 +1,6 @@
-"""Measure the speed of pretraining: print a table, and keep it with versions and machine in records/.
+"""Measure speed and memory: print a table, and keep it with versions and machine in records/.
 
-    make bench                                           # all of it, about 25 minutes on 2 cores
+    make bench                                           # all of it, about 40 minutes on 2 cores
     python -m tests.benchmarks.bench startup --rounds 3  # one part
 
 What is compared runs in turns, each in a process of its own, so that a machine's moods meet all alike.
@@ -25,7 +25,8 @@ from simclr_steps.files import write_json
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.machine.processes import STARTER, as_starter, die_with_parent
 from simclr_steps.machine.provenance import Record
-from tests.benchmarks import commands, data, large_sets, throughput
+from simclr_steps.networks.precision import resolve_precision
+from tests.benchmarks import commands, data, large_sets, photographs, sweeps, throughput
 from tests.benchmarks.turns import Call, in_turns
 
 RECORDS = Path(__file__).parent / "records"
@@ -51,7 +52,10 @@ class Figure:
 
 
 def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
-    """Measure the share of the bare model step, without and with a hold-out, and the speed beside lightly's."""
+    """Measure the share of the bare model step, without and with a hold-out, and the speed beside lightly's.
+
+    lightly's own precision is fp32; it is measured in ours, too.
+    """
     images = options.steps * options.batch
     packed, _ = data.cifar10(folder / "cifar10", images)
     with_hold_out, _ = data.cifar10(folder / "held_out", HELD_OUT_STEPS * options.batch, hold_out=True)
@@ -64,8 +68,12 @@ def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
         "bare step": (throughput.bare_step, packed, chosen, hardware, options.steps),
         "two views alone": (throughput.views, packed, chosen, hardware, 10 * options.steps),
     }
-    if importlib.util.find_spec("lightly"):
-        contestants["lightly"] = (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count())
+    precision = resolve_precision(chosen.precision, gpu=False)
+    precisions = sorted({"fp32", precision}) if importlib.util.find_spec("lightly") else []  # its own, and ours
+    lightlys = {f"lightly in {its}": its for its in precisions}
+    for name, its in lightlys.items():
+        run = (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count() or 1, its)
+        contestants[name] = run
     rates = rates_in_turns(contestants, options.rounds)
     figures = [median(f"{name}, ResNet-18, 32 px, batch {options.batch}", rates[name], "images/s") for name in rates]
     ours, bare = rates["end to end"], rates["bare step"]
@@ -73,8 +81,8 @@ def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
     shares = ratios(rates["end to end with a hold-out"], bare)
     figures.append(median("share with as many images held out as are trained on", shares, "", "≥ 0.9"))
     figures.append(median("views' time beside the bare step's", ratios(bare, rates["two views alone"]), "", "≤ 0.1"))
-    if "lightly" in rates:
-        figures.append(median("speed beside lightly", ratios(ours, rates["lightly"]), "×", "≥ 1.5"))
+    for name, its in lightlys.items():
+        figures.append(median(f"speed beside {name}", ratios(ours, rates[name]), "×", "≥ 1.5" if its == "fp32" else ""))
     return figures
 
 
@@ -149,6 +157,43 @@ def bench_listing(folder: Path, options: argparse.Namespace) -> list[Figure]:
     return [median(name, seconds, "s") for name, seconds in rates_in_turns(contestants, options.rounds).items()]
 
 
+def bench_photographs(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Measure how fast JPEG files are prepared, beside a plain loop of Pillow, and embedded by a ResNet-18."""
+    count, cores = options.photographs, os.cpu_count() or 1
+    images, what = photographs.write_photographs(folder / "photographs", count)
+    encoder = photographs.write_encoder(folder / "encoder.safetensors")
+    loop, prepared, embedded = [], [], []
+    for number in range(options.rounds):
+        loop.append(count / photographs.seconds_of_loop(images))
+        prepared.append(count / photographs.prepare(images, folder / f"packed{number}").seconds)
+        embedded.append(count / photographs.embed(encoder, images, folder / f"embedded{number}.parquet").seconds)
+    return [
+        median(f"plain loop of Pillow on {what}, for each core", [rate / cores for rate in loop], "images/s"),
+        median(f"prepare of {what}, for each core", [rate / cores for rate in prepared], "images/s"),
+        median("prepare beside the loop", ratios(prepared, loop), "×"),
+        median(f"embed of {what} by a ResNet-18", embedded, "images/s"),
+    ]
+
+
+def bench_sweep(folder: Path, options: argparse.Namespace) -> list[Figure]:
+    """Measure what sweeps of few and many runs cost beside their trainings: a dry run of all jobs, and the summary."""
+    sweep, (few, many) = folder / "sweep", options.runs
+    digits = data.digits(sweep / "digits")
+    pairs = [
+        [sweeps.costs(sweep / f"{number}-{runs}", digits, runs) for runs in (few, many)]
+        for number in range(options.rounds)
+    ]
+    names = {"dry run": f"dry run of {sweeps.jobs(pairs[0][1]):,} jobs", "summary": f"summary of {many} runs"}
+    figures = []
+    for what, name in names.items():
+        growth = [(large[what].private_bytes - small[what].private_bytes) / 1e6 for small, large in pairs]
+        figures += [
+            median(name, [large[what].seconds for _, large in pairs], "s"),
+            median(f"{name}: private memory above that of {few} runs", growth, "MB"),
+        ]
+    return figures
+
+
 PARTS = {
     "share": bench_share,
     "startup": bench_startup,
@@ -156,6 +201,8 @@ PARTS = {
     "umap": bench_umap,
     "memory": bench_memory,
     "listing": bench_listing,
+    "photographs": bench_photographs,
+    "sweep": bench_sweep,
 }
 
 
@@ -187,8 +234,8 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(["| figure | median | target | rounds |", "|---|---|---|---|", *map(str, figures)])
 
 
-def main() -> None:
-    """Run the parts that are asked for."""
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options of a command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; left out: all")
     parser.add_argument("--rounds", type=int, default=5)
@@ -199,7 +246,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs=2, default=(50_000, 200_000), help="images that `memory` compares")
     parser.add_argument("--lines", type=int, default=1_000_000, help="of the CSV file of `listing`")
     parser.add_argument("--files", type=int, default=200_000, help="in the folder of `listing`")
-    options = parser.parse_args()
+    parser.add_argument("--photographs", type=int, default=5_000, help="JPEG files of `photographs`")
+    parser.add_argument(
+        "--runs", type=int, nargs=2, default=(25, 100), help="sizes of the sweeps that `sweep` compares"
+    )
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Run the parts that are asked for."""
+    options = parse()
     die_with_parent()  # as the contestants do with this process
     os.environ[STARTER] = as_starter()  # and the steps
     record = Record("pretrain", None, None)

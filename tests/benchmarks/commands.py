@@ -33,6 +33,7 @@ class Cost:
     seconds: float
     cpu_seconds: float  # of the command and of the processes that it started, in the system and outside of it
     private_bytes: int  # the most at any moment, of the command alone and without any pages of files
+    output: str  # what it printed
 
 
 def cost(command: Sequence[str | Path]) -> Cost:
@@ -41,16 +42,20 @@ def cost(command: Sequence[str | Path]) -> Cost:
     Raises RuntimeError when it fails.
     """
     started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-    most = ended = 0
-    while not ended:
-        most = max(most, _anonymous_bytes(process.pid))
-        time.sleep(0.1)
-        ended, status, used = os.wait4(process.pid, os.WNOHANG)
+    with tempfile.TemporaryFile("w+") as printed:
+        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=printed, stderr=subprocess.STDOUT)
+        most = ended = 0
+        while not ended:
+            most = max(most, _anonymous_bytes(process.pid))
+            time.sleep(0.1)
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        seconds = time.perf_counter() - started
+        printed.seek(0)
+        output = printed.read()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(process.communicate()[1])
-    return Cost(time.perf_counter() - started, used.ru_utime + used.ru_stime, most)
+        raise RuntimeError(output)
+    return Cost(seconds, used.ru_utime + used.ru_stime, most, output)
 
 
 def seconds_to_first_step(data: Path, chosen: PretrainSettings) -> float:

@@ -7,11 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+
+from simclr_steps.networks.architecture import resolve
+from simclr_steps.networks.encoders import Classifier, Encoder, save_network
+from simclr_steps.settings.image_format import ImageFormat
+from simclr_steps.settings.pretrain import PretrainSettings
 
 STEP = [sys.executable, "-m", "simclr_steps"]
 REPOSITORY = Path(__file__).parents[2]
@@ -74,6 +81,23 @@ def features(folder: Path, packed: Path, count: int) -> Path:
     data_hash = description["pixel_hash"]
     (folder / "run.json").write_text(json.dumps({"split": "train", "run": {"data_hash": data_hash}}))
     return folder
+
+
+def write_network(
+    path: Path,
+    settings: PretrainSettings,
+    image_size: tuple[int, int],
+    channels: int,
+    classes: Sequence[str] = (),
+) -> Path:
+    """Write an encoder with random weights or, with classes, a classifier."""
+    torch.manual_seed(0)
+    architecture = resolve(settings, ImageFormat.of_8_bits(image_size, channels))
+    if classes:
+        save_network(path, Classifier(architecture, len(classes), "linear"), list(classes))
+    else:
+        save_network(path, Encoder(architecture))
+    return path
 
 
 def pack(block: dict[str, Any], folder: Path) -> Path:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
 from PIL import Image
 from torch import nn
 
@@ -16,13 +15,10 @@ from simclr_steps.data.image_folders import read_folder
 from simclr_steps.data.image_index import index_folder
 from simclr_steps.data.packed_writer import ImageSource
 from simclr_steps.data.splits import assign_splits
-from simclr_steps.networks.architecture import resolve
-from simclr_steps.networks.encoders import Encoder, save_network
 from simclr_steps.settings.datasets import FolderDataset
-from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 from tests.benchmarks.commands import Cost, cost
-from tests.benchmarks.data import STEP
+from tests.benchmarks.data import STEP, write_network
 
 SIDE = 8  # pixels
 _FILES_PER_FOLDER = 1000
@@ -120,7 +116,5 @@ def _image() -> bytes:
 
 
 def _write_encoder(path: Path) -> Path:
-    torch.manual_seed(0)
     settings = PretrainSettings(encoder=f"{__name__}:{wide_network.__name__}")
-    save_network(path, Encoder(resolve(settings, ImageFormat.of_8_bits((SIDE, SIDE), 1))))
-    return path
+    return write_network(path, settings, (SIDE, SIDE), 1)

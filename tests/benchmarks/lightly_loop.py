@@ -67,15 +67,16 @@ def transform() -> Any:
 
 
 class Training:
-    """Updates an encoder: in fp32, one pass for each view, by SGD whose learning rate falls as a cosine of the epochs.
+    """Updates an encoder: one pass for each view, by SGD whose learning rate falls as a cosine of the epochs.
 
-    The optimizer is that of docs/source/getting_started/benchmarks/cifar10_benchmark.py of lightly.
+    The optimizer is that of docs/source/getting_started/benchmarks/cifar10_benchmark.py of lightly, which computes in
+    fp32.
     """
 
-    def __init__(self, encoder: Encoder, chosen: FittedPretrain, device: torch.device) -> None:
+    def __init__(self, encoder: Encoder, chosen: FittedPretrain, device: torch.device, precision: str = "fp32") -> None:
         from lightly.loss import NTXentLoss
 
-        self._encoder, self._device = encoder, device
+        self._encoder, self._device, self._bf16 = encoder, device, precision == "bf16"
         rate = 0.06 * chosen.global_batch_size / 128
         self._optimizer = torch.optim.SGD(encoder.parameters(), lr=rate, momentum=0.9, weight_decay=5e-4)
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, chosen.epochs)
@@ -83,9 +84,10 @@ class Training:
 
     def step(self, views: list[Tensor]) -> None:
         """Update on two views, each [B, C, H, W]."""
-        first, second = (self._encoder(view.to(self._device, non_blocking=True))[1] for view in views)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            first, second = (self._encoder(view.to(self._device, non_blocking=True))[1] for view in views)
         self._optimizer.zero_grad()
-        self._loss(first, second).backward()
+        self._loss(first.float(), second.float()).backward()
         self._optimizer.step()
 
     def end_epoch(self) -> None:

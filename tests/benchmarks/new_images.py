@@ -15,26 +15,20 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from PIL import Image
 
 from simclr_steps.files import checksum
-from simclr_steps.networks.architecture import resolve
-from simclr_steps.networks.encoders import Classifier, Encoder, save_network
-from simclr_steps.settings.image_format import ImageFormat
 from simclr_steps.settings.pretrain import PretrainSettings
 from tests.benchmarks.commands import Cost, cost
-from tests.benchmarks.data import STEP
+from tests.benchmarks.data import STEP, write_network
+from tests.benchmarks.photographs import READ_AT, seconds_of_loop, write_photographs
 
-FEW, MANY, SIDE, READ_AT = 2_500, 10_000, 500, 64
+FEW, MANY = 2_500, 10_000
 ROWS, FEATURES, QUERIES = 1_000_000, 512, 3
 ROUNDS = 3
 _ROWS_AT_A_TIME = 50_000
@@ -44,11 +38,14 @@ def main() -> None:
     """Print a line for each contestant."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        few, many = (_write_photographs(folder / str(count), count) for count in (FEW, MANY))
-        model = _write_network(folder / "model.safetensors", Classifier, "tests.own_encoders:without_batch_norm")
+        few, many = (write_photographs(folder / str(count), count)[0] for count in (FEW, MANY))
+        next_to_nothing = PretrainSettings(encoder="tests.own_encoders:without_batch_norm")
+        model = write_network(
+            folder / "model.safetensors", next_to_nothing, (READ_AT, READ_AT), 3, classes=["ants", "bees"]
+        )
         rounds = []
         for _ in range(ROUNDS):
-            alone, one = _seconds_of_loop(many), _classify(model, many, folder)
+            alone, one = seconds_of_loop(many), _classify(model, many, folder)
             rounds.append((MANY / alone, MANY / one.seconds, alone / one.seconds, one.private_bytes / 1e6))
         loop, classified, share, memory = zip(*rounds, strict=True)
         _tell("images/s of Pillow's loop", loop)
@@ -57,7 +54,9 @@ def main() -> None:
         _tell(f"MB of classify at {MANY:,} images", memory)
         _tell(f"MB of classify at {FEW:,} images", [_classify(model, few, folder).private_bytes / 1e6])
 
-        encoder = _write_network(folder / "encoder.safetensors", Encoder, "resnet18")
+        encoder = write_network(
+            folder / "encoder.safetensors", PretrainSettings(encoder="resnet18"), (READ_AT, READ_AT), 3
+        )
         for rows in (ROWS // 10, ROWS):
             features = _write_features(folder / f"features{rows}", encoder, rows)
             spent = _search(encoder, features, sorted(few.iterdir())[:QUERIES], folder)
@@ -67,40 +66,6 @@ def main() -> None:
 
 def _tell(what: str, values: Sequence[float]) -> None:
     print(f"{what}: {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})", flush=True)
-
-
-def _write_photographs(folder: Path, count: int) -> Path:
-    folder.mkdir()
-    originals = sorted(Path(os.environ["SIMCLR_TEST_DATA"], "photos").rglob("*.jpg"))
-    draw = np.random.default_rng(0)
-    for number in range(count):
-        with Image.open(originals[number % len(originals)]) as image:
-            larger = image.convert("RGB").resize((SIDE + 100, SIDE + 100))
-        left, top = (int(shift) for shift in draw.integers(0, 100, 2))
-        larger.crop((left, top, left + SIDE, top + SIDE)).save(folder / f"{number:05}.jpg", quality=90)
-    return folder
-
-
-def _write_network(path: Path, kind: type[Encoder | Classifier], encoder: str) -> Path:
-    torch.manual_seed(0)
-    architecture = resolve(PretrainSettings(encoder=encoder), ImageFormat.of_8_bits((READ_AT, READ_AT), 3))
-    if kind is Classifier:
-        save_network(path, Classifier(architecture, 2, "linear"), ["ants", "bees"])
-    else:
-        save_network(path, Encoder(architecture))
-    return path
-
-
-def _seconds_of_loop(folder: Path) -> float:
-    started = time.perf_counter()
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        assert len(list(pool.map(_read, sorted(folder.iterdir()), chunksize=64))) == MANY
-    return time.perf_counter() - started
-
-
-def _read(file: Path) -> None:
-    with Image.open(file) as image:
-        image.convert("RGB").resize((READ_AT, READ_AT), Image.Resampling.BILINEAR)
 
 
 def _classify(model: Path, images: Path, folder: Path) -> Cost:
@@ -132,6 +97,6 @@ def _write_features(folder: Path, encoder: Path, rows: int) -> Path:
 
 
 if __name__ == "__main__":
-    if "SIMCLR_TEST_DATA" not in os.environ:
+    if not any(Path(os.environ.get("SIMCLR_TEST_DATA", os.devnull), "photos").rglob("*.jpg")):
         sys.exit("SIMCLR_TEST_DATA names no folder with photos")
     main()

@@ -153,14 +153,16 @@ def views(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int) ->
     return _rate(map(step, itertools.count()), steps, device) * len(images)
 
 
-def lightlys(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int, workers: int) -> float:
+def lightlys(
+    data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int, workers: int, precision: str = "fp32"
+) -> float:
     """Return the images/s of lightly's transform, loss and benchmark settings, without the cost of a trainer.
 
-    Raises ImportError where lightly is not installed.
+    Its own precision is fp32. Raises ImportError where lightly is not installed.
     """
     device = hardware.claim().device
     loader = pillow_loader(data, lightly_loop.transform(), chosen.global_batch_size, device, workers)
-    training = lightly_loop.Training(_encoder(data, chosen).to(device), chosen, device)
+    training = lightly_loop.Training(_encoder(data, chosen).to(device), chosen, device, precision)
 
     def train_on(views: list[Tensor]) -> Callable[[], None]:
         return lambda: training.step(views)

@@ -19,14 +19,13 @@ from sklearn.datasets import load_digits
 
 from simclr_steps.data import decoding_processes
 from simclr_steps.settings.image_format import ImageFormat
+from tests.unit.digit_names import DIGITS
 
 Images = npt.NDArray[np.uint8]  # [N, H, W, C]
 DeepImages = npt.NDArray[np.uint16]  # [N, H, W, C]
 Labels = npt.NDArray[np.int64]  # [N]
 WritePacked = Callable[..., Path]
 WriteEncoder = Callable[..., Path]
-
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 @pytest.fixture

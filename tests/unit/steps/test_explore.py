@@ -17,7 +17,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.explore import ExploreOfDataset
 from simclr_steps.steps import explore as module
 from simclr_steps.steps.explore import explore
-from tests.unit.conftest import DIGITS, WritePacked, digits
+from tests.unit.conftest import WritePacked, digits
+from tests.unit.digit_names import DIGITS
 
 TABLES = {"duplicates.csv", "outliers.csv", "clusters.csv", "to_label.csv", "mistakes.csv"}
 FILES = TABLES | {"explore.json", "explore.html"}

@@ -18,7 +18,8 @@ from simclr_steps.settings.augmentation import Augmentation
 from simclr_steps.settings.display import Mix
 from simclr_steps.settings.galleries import GallerySettings
 from simclr_steps.steps.galleries import NEIGHBORS, ROWS, draw_neighbors, draw_views, galleries, neighborhoods, views_of
-from tests.unit.conftest import DIGITS, WritePacked, deep_digits, digits
+from tests.unit.conftest import WritePacked, deep_digits, digits
+from tests.unit.digit_names import DIGITS
 
 
 def write_features(folder: Path, count: int) -> Path:

@@ -21,7 +21,8 @@ from simclr_steps.networks.encoders import load_network
 from simclr_steps.networks.features import compute_features
 from simclr_steps.steps.gather import gather
 from simclr_steps.steps.predict import predict
-from tests.unit.conftest import DIGITS, Images, Labels, WriteEncoder, WritePacked, digits
+from tests.unit.conftest import Images, Labels, WriteEncoder, WritePacked, digits
+from tests.unit.digit_names import DIGITS
 from tests.unit.step_processes import said, start_all
 
 CPU = Hardware(gpus=0)

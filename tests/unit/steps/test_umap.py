@@ -21,7 +21,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.steps import umap as module
 from simclr_steps.steps.umap import umap
-from tests.unit.conftest import DIGITS, Labels, WritePacked, deep_digits, digits
+from tests.unit.conftest import Labels, WritePacked, deep_digits, digits
+from tests.unit.digit_names import DIGITS
 
 LAYERS = ("backbone", "projection_head")
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.summary.mistakes import MOST, as_list, draw_mistakes, surest_mistakes
-from tests.unit.conftest import DIGITS, deep_digits, digits
+from tests.unit.conftest import deep_digits, digits
+from tests.unit.digit_names import DIGITS
 
 
 def test_the_surest_mistakes_come_first_with_their_own_images() -> None:

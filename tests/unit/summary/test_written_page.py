@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 from pathlib import Path
 from urllib.parse import unquote
 
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
-from simclr_steps.settings.runs import GridPoint, SummarySettings
+from simclr_steps.settings.runs import SummarySettings
 from simclr_steps.steps.summarize import summarize
 from tests.unit.browser import needs_chromium, visit
 from tests.unit.conftest import WritePacked
-from tests.unit.summary.written_results import settings, write_finetune, write_run
+from tests.unit.summary.written_results import settings, write_finetune, write_run, write_sweep
 
 
 @pytest.fixture(params=["test and validation"])
@@ -84,22 +80,8 @@ def test_in_a_report_the_names_are_no_links(summary: Path) -> None:
 
 @pytest.mark.slow(60)
 def test_the_page_of_a_hundred_runs_is_below_three_megabytes(tmp_path: Path, write_packed: WritePacked) -> None:
-    resources, runs = write_packed(name="digits").parent, []
-    noise = io.BytesIO()  # a PNG of 200 kB
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (270, 250, 3), dtype=np.uint8)).save(noise, "PNG")
-    for number in range(100):
-        name = f"simclr-temperature={number / 100}"
-        folder = write_run(tmp_path, 0, pretrain=name)
-        epochs = pd.read_csv(folder / "pretrain/history.csv").iloc[[0] * 100].assign(epoch=range(100))
-        epochs.to_csv(folder / "pretrain/history.csv", index=False)
-        write_finetune(folder, "tuned", "pretrained", number / 100, judged_by="validation")
-        (folder / "galleries").mkdir()
-        for picture in ("umap/backbone", "umap/projection_head", "galleries/augmentation", "galleries/neighbors"):
-            (folder / f"{picture}.png").write_bytes(noise.getvalue())
-        point = GridPoint(pretrain="simclr", values={"temperature": number / 100})
-        [run] = settings(0, finetunes=("tuned",), pretrain=name).runs
-        runs.append(run.model_copy(update={"grids": [point], "judged_by": "validation"}))
-    summarize(SummarySettings(runs=runs), results=tmp_path, resources=resources, out=tmp_path)
+    resources, asked = write_packed(name="digits").parent, write_sweep(tmp_path, 100)
+    summarize(asked, results=tmp_path, resources=resources, out=tmp_path)
     page = (tmp_path / "summary.html").read_text()
     assert page.count("Images by predicted class") == 5, "of the best five"
     assert (tmp_path / "summary.html").stat().st_size < 3e6

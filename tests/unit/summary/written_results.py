@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from PIL import Image
 
 from simclr_steps.settings.judged import JudgedBy
 from simclr_steps.settings.prediction import predictions_name
-from simclr_steps.settings.runs import SummarySettings
-from tests.unit.conftest import DIGITS
+from simclr_steps.settings.runs import GridPoint, SummarySettings
+from tests.unit.digit_names import DIGITS
 
 COMPARED = ("random", "pixels")
 RECORD = {
@@ -125,3 +126,25 @@ def settings(*seeds: int, finetunes: tuple[str, ...] = (), pretrain: str = "simc
     of_all = {"dataset": "digits", "pretrain": pretrain, "finetunes": list(finetunes)}
     runs = [{**of_all, "seed": seed, "compared": compared(seed)} for seed in seeds]
     return SummarySettings.model_validate({"runs": runs})
+
+
+def write_sweep(results: Path, count: int) -> SummarySettings:
+    """Write the results of a grid of temperatures, each with 100 epochs and four pictures of 200 kB.
+
+    Returns the settings of their summary.
+    """
+    noise, runs = io.BytesIO(), []
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (270, 250, 3), dtype=np.uint8)).save(noise, "PNG")
+    for number in range(count):
+        name = f"simclr-temperature={number / count}"
+        folder = write_run(results, 0, pretrain=name)
+        epochs = pd.read_csv(folder / "pretrain/history.csv").iloc[[0] * 100].assign(epoch=range(100))
+        epochs.to_csv(folder / "pretrain/history.csv", index=False)
+        write_finetune(folder, "tuned", "pretrained", number / count, judged_by="validation")
+        (folder / "galleries").mkdir()
+        for picture in ("umap/backbone", "umap/projection_head", "galleries/augmentation", "galleries/neighbors"):
+            (folder / f"{picture}.png").write_bytes(noise.getvalue())
+        point = GridPoint(pretrain="simclr", values={"temperature": number / count})
+        [run] = settings(0, finetunes=("tuned",), pretrain=name).runs
+        runs.append(run.model_copy(update={"grids": [point], "judged_by": "validation"}))
+    return SummarySettings(runs=runs)

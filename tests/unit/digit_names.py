@@ -1,0 +1,3 @@
+"""The names of the digits' classes in tests."""
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
