@@ -149,7 +149,7 @@ def watched_readers() -> Iterator[None]:
 
 def _lacks_reader(failed: threading.ExceptHookArgs) -> bool:
     """Return whether a thread that fetches batches for a GPU found that a reader is gone."""
-    gone = issubclass(failed.exc_type, (ConnectionError, EOFError, FileNotFoundError))
+    gone = issubclass(failed.exc_type, (ConnectionError, EOFError))
     return gone and failed.thread is not None and _fetches(failed.thread)
 
 
