@@ -232,7 +232,8 @@ def test_a_download_shows_how_far_it_is(
     fetch(FILE, [server.base("good")], tmp_path)
     said = re.findall(r"fetched of images.bin (\d+) of 2097 kB, [\d.,]+ kB/s, \d+ s left", caplog.text)
     kilobytes = [int(number) for number in said]
-    assert len(kilobytes) > 10 and kilobytes == sorted(set(kilobytes)) and kilobytes[-1] == 2097
+    # Two may be equal, as a socket may give a few bytes only.
+    assert len(set(kilobytes)) > 10 and kilobytes == sorted(kilobytes) and kilobytes[-1] == 2097
 
 
 def test_no_network_keeps_the_partial_file(tmp_path: Path) -> None:
