@@ -1,6 +1,6 @@
 """Measure speed and memory: print a table, and keep it with versions and machine in records/.
 
-    make bench                                           # all of it, about 40 minutes on 2 cores
+    make bench                                           # all of it, about two hours on 2 slow cores
     python -m tests.benchmarks.bench startup --rounds 3  # one part
 
 What is compared runs in turns, each in a process of its own, so that a machine's moods meet all alike.
@@ -72,8 +72,7 @@ def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
     precisions = sorted({"fp32", precision}) if importlib.util.find_spec("lightly") else []  # its own, and ours
     lightlys = {f"lightly in {its}": its for its in precisions}
     for name, its in lightlys.items():
-        run = (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count() or 1, its)
-        contestants[name] = run
+        contestants[name] = (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count(), its)
     rates = rates_in_turns(contestants, options.rounds)
     figures = [median(f"{name}, ResNet-18, 32 px, batch {options.batch}", rates[name], "images/s") for name in rates]
     ours, bare = rates["end to end"], rates["bare step"]

@@ -50,7 +50,7 @@ def train(data: Path, chosen: FittedPretrain, seed: int, workers: int) -> Encode
     torch.manual_seed(seed)
     encoder, device = Encoder(resolve(chosen, read_description(data).image_format)), torch.device("cpu")
     loader = pillow_loader(data, transform(), chosen.global_batch_size, device, workers)
-    training = Training(encoder, chosen, device)
+    training = Training(encoder, chosen, device, "fp32")
     for _ in range(chosen.epochs):
         for views in loader:
             training.step(views)
@@ -73,7 +73,7 @@ class Training:
     fp32.
     """
 
-    def __init__(self, encoder: Encoder, chosen: FittedPretrain, device: torch.device, precision: str = "fp32") -> None:
+    def __init__(self, encoder: Encoder, chosen: FittedPretrain, device: torch.device, precision: str) -> None:
         from lightly.loss import NTXentLoss
 
         self._encoder, self._device, self._bf16 = encoder, device, precision == "bf16"

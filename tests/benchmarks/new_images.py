@@ -11,7 +11,6 @@ turns.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from simclr_steps.files import checksum
 from simclr_steps.settings.pretrain import PretrainSettings
 from tests.benchmarks.commands import Cost, cost
 from tests.benchmarks.data import STEP, write_network
-from tests.benchmarks.photographs import READ_AT, seconds_of_loop, write_photographs
+from tests.benchmarks.photographs import READ_AT, originals, seconds_of_loop, write_photographs
 
 FEW, MANY = 2_500, 10_000
 ROWS, FEATURES, QUERIES = 1_000_000, 512, 3
@@ -97,6 +96,6 @@ def _write_features(folder: Path, encoder: Path, rows: int) -> Path:
 
 
 if __name__ == "__main__":
-    if not any(Path(os.environ.get("SIMCLR_TEST_DATA", os.devnull), "photos").rglob("*.jpg")):
+    if not originals():
         sys.exit("SIMCLR_TEST_DATA names no folder with photos")
     main()

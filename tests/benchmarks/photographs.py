@@ -35,19 +35,24 @@ def write_photographs(folder: Path, count: int) -> tuple[Path, str]:
     return folder, what
 
 
+def originals() -> list[Path]:
+    """Return the photographs of SIMCLR_TEST_DATA, if there are any."""
+    given = os.environ.get("SIMCLR_TEST_DATA")
+    return sorted(Path(given, "photos").rglob("*.jpg")) if given else []
+
+
 def _whole_images(draw: np.random.Generator) -> tuple[Callable[[int], Image.Image], str]:
     size = (SIDE + _MARGIN, SIDE + _MARGIN)
-    given = os.environ.get("SIMCLR_TEST_DATA")
-    originals = sorted(Path(given, "photos").rglob("*.jpg")) if given else []
+    files = originals()
 
     def photograph(number: int) -> Image.Image:
-        with Image.open(originals[number % len(originals)]) as image:
+        with Image.open(files[number % len(files)]) as image:
             return image.convert("RGB").resize(size)
 
     def noise(_: int) -> Image.Image:
         return Image.fromarray(draw.integers(0, 256, (60, 60, 3), dtype=np.uint8)).resize(size)
 
-    return (photograph, "JPEG photographs") if originals else (noise, "JPEG files of noise")
+    return (photograph, "JPEG photographs") if files else (noise, "JPEG files of noise")
 
 
 def seconds_of_loop(folder: Path) -> float:
