@@ -45,12 +45,28 @@ def settings(batch: int, epochs: int, encoder: str = "resnet18") -> FittedPretra
 
 def end_to_end(data: Path, chosen: FittedPretrain, hardware: Hardware, saving: Saving) -> float:
     """Return the images/s of a whole pretraining after its first epoch: loop, images, views, step, saves."""
+    images, seconds, _ = _trained(data, chosen, hardware, saving)
+    return images / seconds
+
+
+def share_of_training(data: Path, chosen: FittedPretrain, hardware: Hardware, saving: Saving) -> float:
+    """Return the share of a whole pretraining's time after its first epoch in which it trains.
+
+    In the rest it judges the hold-out, logs and saves. Of one run, so that a machine's moods matter little.
+    """
+    _, seconds, training = _trained(data, chosen, hardware, saving)
+    return training / seconds
+
+
+def _trained(data: Path, chosen: FittedPretrain, hardware: Hardware, saving: Saving) -> tuple[int, float, float]:
+    """Pretrain; return images, seconds, and the seconds of training alone of all epochs but the first."""
     with tempfile.TemporaryDirectory() as folder:
         out, work = Path(folder) / "out", Path(folder) / "work"
         pretrain(chosen, data=data, seed=0, out=out, work=work, hardware=hardware, saving=saving)
-        rows = read_table(out / "history.csv")[1:]
-    steps = int(rows[-1]["step"]) - int(rows[0]["step"])
-    return steps * chosen.global_batch_size / (float(rows[-1]["seconds"]) - float(rows[0]["seconds"]))
+        first, *rows = read_table(out / "history.csv")[1:]
+    images = (int(rows[-1]["step"]) - int(first["step"])) * chosen.global_batch_size
+    training = sum(images / len(rows) / float(row["images_per_second"]) for row in rows)
+    return images, float(rows[-1]["seconds"]) - float(first["seconds"]), training
 
 
 def bare_step(data: Path, chosen: FittedPretrain, hardware: Hardware, steps: int, mode: str | None = None) -> float:
