@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from sysconfig import get_path
 from traceback import FrameSummary
@@ -31,16 +31,17 @@ def is_own(encoder: str) -> bool:
 
 
 def own_code_hash(name: str, key: str = ENCODER) -> str:
-    """Return 16 hexadecimal digits for the code of the module's file, without importing it.
+    """Return 16 hexadecimal digits for the code of the module's file in the working folder, without importing it.
 
-    Comments, docstrings and what the module imports do not count.
+    Comments, docstrings and what the module imports do not count. Modules elsewhere have no hash, so that a file of
+    weights cannot have what happens to be installed imported by naming it.
 
     Raises
     ------
     UserError
-        As `own_function` does.
+        When the module is not found there.
     """
-    return hashlib.sha256(bare_source(_file(name, key)).encode()).hexdigest()[:16]
+    return hashlib.sha256(bare_source(_file(name, key, _find_in_working_folder)).encode()).hexdigest()[:16]
 
 
 def own_code(name: str | None, key: str = ENCODER) -> list[str]:
@@ -67,14 +68,15 @@ def call_own(encoder: str, **arguments: Any) -> Any:
 def own_function(name: str, key: str) -> Callable[..., Any]:
     """Return the function of a name; `key` is the config's, which messages name.
 
-    The module is looked for in the working folder and then among what is installed.
+    The module is looked for in the working folder and then, as the user may trust one elsewhere, among what is
+    installed.
 
     Raises
     ------
     UserError
         When it is not found or has no such function, and from the function when that fails.
     """
-    file = _file(name, key)
+    file = _file(name, key, _find)
     module, _, attribute = name.partition(":")
     with _told(name, key, file):
         function = getattr(importlib.import_module(module), attribute)
@@ -117,13 +119,16 @@ def _is_users(file: Path) -> bool:
     return file in _in_use or (file.is_absolute() and not any(file.is_relative_to(folder) for folder in known))
 
 
-def _file(name: str, key: str) -> Path:
+def _file(name: str, key: str, find: Callable[[str], ModuleSpec | None]) -> Path:
     module = name.partition(":")[0]
     with _working_folder_on_path():
         try:
-            spec = _find(module)
+            spec = find(module)
             if spec is None or not str(spec.origin).endswith(".py"):
-                raise ModuleNotFoundError(f"no file of {module} in {Path.cwd()} or among installed packages")
+                raise ModuleNotFoundError(
+                    f"no file of {module} in {Path.cwd()}, where own code must be; it may import installed packages, "
+                    f"and embed, classify, search and export take it from elsewhere with --trust {module}"
+                )
             file = Path(str(spec.origin))
             bare_source(file)
         except Exception as error:
@@ -133,11 +138,19 @@ def _file(name: str, key: str) -> Path:
 
 def _find(module: str) -> ModuleSpec | None:
     """Find a module as an import does, but without importing the packages around it, as importlib's find_spec would."""
-    spec, places = None, None
+    return _find_by(sys.meta_path, module, None)
+
+
+def _find_in_working_folder(module: str) -> ModuleSpec | None:
+    return _find_by([PathFinder], module, [str(Path.cwd())])
+
+
+def _find_by(finders: Sequence[Any], module: str, places: Sequence[str] | None) -> ModuleSpec | None:
+    spec: ModuleSpec | None = None
     names = module.split(".")
     for end in range(1, len(names) + 1):
         name = ".".join(names[:end])
-        specs = (finder.find_spec(name, places) for finder in sys.meta_path)
+        specs = (finder.find_spec(name, places) for finder in finders)
         spec = next((found for found in specs if found), None)
         if spec is None:
             return None

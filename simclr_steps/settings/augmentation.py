@@ -111,7 +111,7 @@ class Augmentation(Settings):
     )
     own: str | None = Field(
         None,
-        description="Your own `MODULE:FUNCTION`, imported from the working folder or an installed package, which "
+        description="Your own `MODULE:FUNCTION`, imported from the working folder, which "
         "changes the views after all of the above. It is called as `FUNCTION(views, keys)` with float32 "
         "[N, channels, height, width] in [0, 1] and a key for each view, int64 [N], and must return the same kind; see "
         "[docs/augmentation.md](../docs/augmentation.md#your-own).",

@@ -24,7 +24,7 @@ class _Pretraining(Optimization):
         json_schema_extra={"anyOf": [{"enum": list(ENCODERS)}, {"pattern": ":"}]},
         description=f"A torchvision network ({', '.join(f'`{name}`' for name in ENCODERS)}); `timm:NAME`, any timm "
         "network, such as `timm:vit_small_patch16_224`, built for the images' size; or your own `MODULE:FUNCTION`, "
-        "imported from the working folder or an installed package. It is called as `FUNCTION(channels=3, "
+        "imported from the working folder. It is called as `FUNCTION(channels=3, "
         "image_size=(32, 48))`, where `image_size` is height and width, and must return a torch module that maps float "
         "[N, channels, height, width] in [0, 1] to float [N, features].",
     )

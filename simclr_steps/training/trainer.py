@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
+from datetime import timedelta
 
 import lightning.pytorch as L
+import torch.distributed as dist
 from lightning.fabric.plugins.environments import LightningEnvironment  # type: ignore[attr-defined]
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
+from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Devices
 from simclr_steps.machine.processes import keep_freed_memory
 from simclr_steps.networks.precision import allow_tf32, resolve_precision
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.sync_batch_norm import SyncBatchNorm
+
+LONGEST_WAIT = timedelta(minutes=30)  # for the other processes, at the start and then in each exchange
 
 
 def build_trainer(
@@ -55,4 +62,27 @@ def build_trainer(
 
 
 def _strategy(processes: int) -> Strategy | str:
-    return DDPStrategy(gradient_as_bucket_view=True) if processes > 1 else "auto"
+    return _Meeting(gradient_as_bucket_view=True, timeout=LONGEST_WAIT) if processes > 1 else "auto"
+
+
+class _Meeting(DDPStrategy):
+    """DDP that says what it waits for until the processes of all nodes are there, and that it waited in vain."""
+
+    def setup_environment(self) -> None:
+        """Meet the other processes.
+
+        Raises
+        ------
+        UserError
+            When they are not there in time.
+        """
+        place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        if self.num_nodes > 1:
+            log.info("waiting for the processes of all %d nodes at %s", self.num_nodes, place)
+        try:
+            super().setup_environment()
+        except dist.DistError as error:
+            raise UserError(
+                f"the processes of the training did not all connect to {place} within {LONGEST_WAIT}: check that each "
+                "started, on every node, and that the nodes reach that address"
+            ) from error

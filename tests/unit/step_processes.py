@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from safetensors.torch import load_file
@@ -37,7 +37,7 @@ def start_group(arguments: list[str], folder: Path) -> BaseProcess:
 
 def _start(arguments: list[str], folder: Path, environment: Mapping[str, str], *, in_own_group: bool) -> BaseProcess:
     shutil.copy(OWN_ENCODERS, folder)
-    process = SERVER.Process(target=_run, args=(arguments, folder, environment, in_own_group))
+    process = SERVER.Process(target=run_here, args=(arguments, folder, environment, in_own_group))
     process.start()
     return process
 
@@ -90,7 +90,10 @@ def said(folder: Path) -> str:
     return (folder / "said.txt").read_text()
 
 
-def _run(arguments: list[str], folder: Path, environment: Mapping[str, str], in_own_group: bool) -> None:
+def run_here(
+    arguments: list[str], folder: Path, environment: Mapping[str, str], in_own_group: bool = False
+) -> NoReturn:
+    """Run a step in this process, which it ends."""
     if in_own_group:
         os.setpgid(0, 0)
     os.chdir(folder)

@@ -134,7 +134,7 @@ def test_published_weights_are_downloaded_once_for_all_pretrainings(fresh: Proje
     assert re.search(r"^download_weights +1$", shown, re.MULTILINE) and re.search(r"^pretrain +4$", shown, re.MULTILINE)
     assert "--weights resources/weights/resnet18.IMAGENET1K_V1.json" in shown
     assert "download_weights" in fresh.planned_rules("download_all")
-    for rule in ("download", "download_weights"):  # where Snakemake runs, as the nodes of a cluster often have no network
+    for rule in ("download", "download_weights"):  # where Snakemake runs, as a cluster's nodes often have no network
         assert shown.count(f"localrule {rule}:") == 1
 
 

@@ -66,12 +66,21 @@ def test_a_module_in_a_package_is_found_without_importing_the_package(folder: Pa
     assert own_code_hash("bad_package.networks:network") == own_code_hash("alone:network")
 
 
+def test_a_module_elsewhere_has_no_hash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere/installed.py").write_text(CODE.format(name="network"))
+    monkeypatch.syspath_prepend(folder / "elsewhere")
+    for name in ("installed:network", "this:d", "json.tool:main"):  # an installed module, two of Python's own
+        with pytest.raises(UserError, match=rf"no file of {name.partition(':')[0]} in {folder}, where own code must"):
+            own_code_hash(name)
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
         (
             None,
-            r"encoder: mistaken\d:network fails .*no file of mistaken\d in .* or among installed packages.*: fix it",
+            r"encoder: mistaken\d:network fails .*no file of mistaken\d in .*, where own code must be; .*: fix it",
         ),
         ("def network(:\n", r"encoder: mistaken\d:network fails \(SyntaxError: .*line 1"),
         ("import nothing_like_it\n", r"fails on line 1 of .*mistaken\d.py \(ModuleNotFoundError: .*nothing_like_it"),

@@ -317,6 +317,24 @@ def test_own_code_that_is_not_that_of_the_training_is_not_run_unless_it_is_trust
     assert "changed" in sys.modules
 
 
+def test_code_outside_the_working_folder_is_not_run_unless_it_is_trusted(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(ROOT / "tests/own_encoders.py", tmp_path / "elsewhere/installed.py")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    write_network(tmp_path / "encoder.safetensors", "installed:with_batch_norm", image_size=8)
+    sys.modules.pop("installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    where: dict[str, Any] = {"images": photos, "out": tmp_path / "features.parquet", "hardware": Hardware(gpus=0)}
+    with pytest.raises(UserError, match=r"no file of installed in .* with --trust installed"):
+        embed(tmp_path / "encoder.safetensors", **where)
+    assert "installed" not in sys.modules
+    embed(tmp_path / "encoder.safetensors", trust="installed", **where)
+    assert "installed" in sys.modules
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_one_16_bit_file_has_the_same_features_by_the_encoder_by_embed_and_by_onnx(
     bits: int, write_encoder: WriteEncoder, tmp_path: Path

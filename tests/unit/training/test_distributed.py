@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,19 @@ import torch
 from simclr_steps.files import read_table
 from simclr_steps.settings.network import ProjectionHead
 from simclr_steps.settings.pretrain import PretrainSettings
-from tests.unit.step_processes import OWN_ENCODERS, content, run, said, start, start_all, wait_for_saves, weights
+from simclr_steps.training import trainer
+from tests.forked import SERVER
+from tests.unit.step_processes import (
+    OWN_ENCODERS,
+    content,
+    run,
+    run_here,
+    said,
+    start,
+    start_all,
+    wait_for_saves,
+    weights,
+)
 
 SETTINGS = PretrainSettings(
     encoder="own_encoders:smooth_with_batch_norm",
@@ -30,6 +44,7 @@ SETTINGS = PretrainSettings(
     precision="fp32",  # bf16 rounds the sums of a slice unlike those of the whole batch
 )
 REPOSITORY = Path(__file__).parents[3]
+JOB = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"}
 
 
 def arguments(data: Path, *options: str, epochs: int = 4) -> list[str]:
@@ -86,12 +101,27 @@ def test_two_nodes_that_srun_starts_train_as_one_process_does(tmp_path: Path, da
     one, nodes = folder_for(tmp_path, "one"), folder_for(tmp_path, "nodes")
     run(arguments(data), one)
     command = arguments(data, "--processes", "2", "--nodes", "2")
-    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1"}
-    processes = [start(command, nodes, SLURM_NODEID=str(node), **job) for node in range(2)]
+    processes = [start(command, nodes, SLURM_NODEID=str(node), **JOB) for node in range(2)]
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0], said(nodes)
     assert distance(nodes, one) < 1e-4
+
+
+def _impatient(arguments: list[str], folder: Path) -> None:
+    trainer.LONGEST_WAIT = timedelta(seconds=3)
+    run_here(arguments, folder, JOB | {"SLURM_NODEID": "0"})
+
+
+def test_a_node_whose_other_does_not_come_says_what_it_waits_for_and_ends(tmp_path: Path, data: Path) -> None:
+    shutil.copy(OWN_ENCODERS, tmp_path)
+    process = SERVER.Process(target=_impatient, args=(arguments(data, "--processes", "2", "--nodes", "2"), tmp_path))
+    process.start()
+    process.join()
+    assert process.exitcode == 1, said(tmp_path)
+    assert re.search(r"waiting for the processes of all 2 nodes at 127\.0\.0\.1:\d+\n", said(tmp_path))
+    assert re.search(r"did not all connect to 127\.0\.0\.1:\d+ within 0:00:03: check that each started", said(tmp_path))
+    assert "Traceback" not in said(tmp_path)
 
 
 @pytest.mark.parametrize(
