@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.compared import ComparedSettings, compared, off_the_shelf
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
-from simclr_steps.settings.datasets import FolderDataset
 from simclr_steps.settings.demands import Demands, FinetuneDemands, PretrainDemands, written_of_color
 from simclr_steps.settings.explore import ExploreOfDataset
 from simclr_steps.settings.finetuned import FinetunedSettings, finetuned
@@ -187,32 +185,6 @@ class Plan:
         weights |= {f"pretrains.{name}.weights_path": block.found_weights for name, block in pretrains}
         weights |= {f"compare.{number}": one.file for number, one in enumerate(self.config.compare)}
         return data | {key: path for key, path in weights.items() if path}
-
-    @property
-    def folders(self) -> list[str]:
-        """The folders that the workflow writes, below its own."""
-        return ["benchmarks", "logs", *(f"resources/{dataset}" for dataset in self.datasets), "results", "work"]
-
-    def check_paths(self, written: Iterable[str]) -> None:
-        """Raise UserError unless the user's own files are where the config says, and data not in folders written to."""
-        for key, path in self.own_files.items():
-            if not path.exists():
-                raise UserError(f"{key}: {path} does not exist: fix the path")
-            if path.is_dir() and not key.endswith("path"):  # as datasets.NAME.path and weights_path may be
-                raise UserError(f"{key}: {path} is a folder: give the path of the file of weights in it")
-        for name, path in self.paths.items():
-            searched = isinstance(self.config.datasets[name], FolderDataset) and path.is_dir()
-            for folder in written:
-                _check_apart(f"datasets.{name}.path", path, folder, searched=searched)
-
-
-def _check_apart(key: str, path: Path, folder: str, *, searched: bool) -> None:
-    """Raise UserError when data lie in a folder that the workflow writes, or are searched for in one that holds it."""
-    data, written = path.resolve(), Path(folder).resolve()
-    if data.is_relative_to(written):
-        raise UserError(f'{key}: {path} is in "{folder}", where the workflow writes: move the data elsewhere')
-    if searched and written.is_relative_to(data):
-        raise UserError(f'{key}: {path} contains "{folder}", where the workflow writes: use a folder with only images')
 
 
 def plan(config: Config) -> Plan:

@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -229,26 +228,6 @@ def test_summary_draws_classifiers_and_grids_where_there_are_any(experiment: dic
     assert result.summary.runs == list(result.runs)
 
 
-def test_own_data_that_are_not_there_are_named_if_an_experiment_uses_them() -> None:
-    planned(*EXPERIMENTS, **BLOCKS).check_paths([])
-    with pytest.raises(UserError, match=r"^datasets\.own\.path: /not/there does not exist: fix the path$"):
-        planned({"dataset": "own"}, **BLOCKS).check_paths([])
-
-
-def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
-    weights = tmp_path / "resnet18.pth"
-    result = planned({}, **BLOCKS | {"pretrains": {"simclr": {"init": str(weights)}}})
-    with pytest.raises(UserError, match=rf"^pretrains\.simclr\.init: {weights} does not exist: fix the path"):
-        result.check_paths([])
-    weights.touch()
-    result.check_paths([])
-    assert result.own_files["pretrains.simclr.init"] == weights
-    folders = BLOCKS | {"pretrains": {"simclr": {"init": str(tmp_path)}}}, BLOCKS | {"compare": [str(tmp_path)]}
-    for blocks, key in zip(folders, ("pretrains.simclr.init", "compare.0"), strict=True):
-        with pytest.raises(UserError, match=rf"^{key}: {tmp_path} is a folder: give the path of the file of weights"):
-            planned({}, **blocks).check_paths([])
-
-
 def test_published_weights_are_named_once_and_their_source_decides_no_training() -> None:
     block: dict[str, Any] = {"init": "published", "encoder": "resnet50"}
     blocks = {"simclr": block, "longer": block}
@@ -257,33 +236,6 @@ def test_published_weights_are_named_once_and_their_source_decides_no_training()
     assert list(result.published) == ["resnet50.IMAGENET1K_V2"]
     assert result.published["resnet50.IMAGENET1K_V2"].path == "mine.pth"
     assert "mine.pth" not in result.pretrains["longer"].trained.as_json()
-    with pytest.raises(UserError, match=r"^pretrains\.longer\.weights_path: mine.pth does not exist: fix the path$"):
-        result.check_paths([])
-
-
-@pytest.mark.parametrize(
-    ("path", "sentence"),
-    [
-        ("results/images", 'results/images is in "results", where the workflow writes: move the data elsewhere'),
-        ("resources/own", 'resources/own is in "resources/own", where the workflow writes: move the data elsewhere'),
-        ("link", 'link is in "work", where the workflow writes: move the data elsewhere'),
-        (".", '. contains "resources/own", where the workflow writes: use a folder with only images'),
-    ],
-)
-def test_own_data_among_what_the_workflow_writes_are_refused(
-    path: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("results/images", "resources/own", "resources/raw", "work/images"):
-        Path(name).mkdir(parents=True)
-    Path("link").symlink_to("work/images")
-    own = ["resources/own", "results", "work"]
-    blocks = BLOCKS | {"datasets": {"own": {"source": "folder", "path": path, "image_size": 8}}}
-    with pytest.raises(UserError) as error:
-        planned({"dataset": "own"}, **blocks).check_paths(own)
-    assert str(error.value) == f"datasets.own.path: {sentence}"
-    blocks["datasets"]["own"]["path"] = "resources/raw"
-    planned({"dataset": "own"}, **blocks).check_paths(own)
 
 
 SWEEP = {"grid": {"temperature": [0.1, 0.5]}, "finetunes": ["few", "bare"], "seeds": [0, 1]}
