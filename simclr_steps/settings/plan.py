@@ -8,6 +8,7 @@ from typing import Any
 
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import require_short
 from simclr_steps.settings.compared import ComparedSettings, compared, off_the_shelf
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
@@ -26,7 +27,6 @@ _ASIDE = frozenset({"display", "path", "mirrors"})  # what changes no packed ima
 _OF_SPLITS_AND_LABELS = frozenset(
     {"validation_fraction", "test_fraction", "split_seed", "subset", "group_pattern", "classes"}
 )
-_LONGEST_NAME = 240  # of a folder; file systems allow 255 bytes, and logs add an ending
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,7 @@ def plan(config: Config) -> Plan:
         for name, values, content in combinations(config, number):
             settings = resolved(name, content, known, where)
             name = name_of.setdefault(settings.as_json(), name)
-            if len(name) > _LONGEST_NAME:
-                raise UserError(
-                    f"experiments.{number}.grid: the folder name of a combination would be {len(name)} characters "
-                    f"long, but at most {_LONGEST_NAME} are allowed: use fewer keys, or write separate blocks"
-                )
+            require_short(name, f"experiments.{number}.grid", "use fewer keys, or write separate blocks")
             if pretrains.setdefault(name, settings) != settings:
                 raise UserError(
                     f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
@@ -222,13 +218,16 @@ def plan(config: Config) -> Plan:
             if not points:
                 alone.add((experiment.dataset, name))
             for seed in experiment.seeds:
+                others = list(compared(settings, seed, config.compare))
+                for other in others:
+                    require_short(other, f"{where}.encoder", "shorten the name of its module or function")
                 run = Run(
                     dataset=experiment.dataset,
                     pretrain=name,
                     seed=seed,
                     finetunes=experiment.finetunes,
                     grids=points,
-                    compared=list(compared(settings, seed, config.compare)),
+                    compared=others,
                 )
                 key = experiment.dataset, name, seed
                 runs[key] = _joined(runs[key], run) if key in runs else run

@@ -85,8 +85,12 @@ MANY_KEYS = [f"{name}_probability" for name in ("crop", "jitter", "grayscale", "
         ({"grid": {"temperature": []}}, "experiments.0.grid.temperature: the list is empty"),
         (
             {"grid": {f"augmentation.{name}": [0.123456789] for name in MANY_KEYS}},
-            "experiments.0.grid: the folder name of a combination would be 273 characters long, but at most 240 are "
-            "allowed: use fewer keys, or write separate blocks",
+            "experiments.0.grid: the name of a folder would be 273 bytes long, but at most 240 are allowed: use fewer "
+            "keys, or write separate blocks",
+        ),
+        (
+            {"grid": {"encoder": [f"mine:{'网' * 75}"]}},
+            "experiments.0.grid: the name of a folder would be 245 bytes long, but at most 240 are allowed: use fewer",
         ),
         ({"seeds": []}, "experiments.0.seeds"),
         ({"seeds": [-1]}, "experiments.0.seeds.0"),
@@ -99,6 +103,28 @@ def test_wrong_experiment_is_one_sentence_that_names_the_key(experiment: dict[st
         planned(experiment)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sentence"),
+    [
+        (
+            {"pretrains": {"simclr": {"encoder": f"mine:{'网' * 80}"}}},
+            "pretrains.simclr.encoder: the name of a folder would be 258 bytes long, but at most 240 are allowed: "
+            "shorten the name of its module or function",
+        ),
+        (
+            {"compare": [f"{'网' * 80}.pth"]},
+            f"compare: {'网' * 80}.pth: the name of a folder would be 245 bytes long, but at most 240 are allowed: "
+            "rename the file",
+        ),
+    ],
+)
+def test_names_below_compare_that_are_too_long_for_a_folder_are_refused(blocks: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError) as error:
+        planned({}, **blocks)
+    assert str(error.value) == sentence
+    planned({}, **json.loads(json.dumps(blocks, ensure_ascii=False).replace("网" * 80, "网" * 70)))
 
 
 def test_a_hold_out_that_the_data_may_bring_is_left_to_the_check() -> None:
