@@ -52,10 +52,10 @@ def _check_apart(key: str, path: Path, folder: str, *, searched: bool) -> None:
 def _check_weights(plan: Plan, weights: dict[str, Path], place: Callable[[str], str]) -> None:
     """Raise UserError when weights, by their keys, lie where a plan writes some: each training would change them."""
     trained: dict[str, tuple[str, str]] = {}  # data set and pretraining, by the folders of their weights
-    for folder, training in plan.trainings.items():
-        trained |= {f"results/{folder}/pretrain": training, f"work/{folder}/pretrain": training}
-    trained |= {f"results/{run.folder}/encoder": (run.dataset, run.pretrain) for run in plan.runs}
-    tuned = [f"{top}/{folder}" for top in ("results", "work") for folder in plan.finetunings]
+    for run, training in plan.trainings.items():
+        trained |= {f"results/{run}/pretrain": training, f"work/{run}/pretrain": training}
+    trained |= {f"results/{one.folder}/encoder": (one.dataset, one.pretrain) for one in plan.runs}
+    tuned = [f"{top}/{one}" for top in ("results", "work") for one in plan.finetunings]
     downloaded = [f"resources/weights/{name}" for name, one in plan.published.items() if one.path is None]
     written = {Path(place(folder)).resolve(): folder for folder in [*trained, *tuned, *downloaded]}
     starting = {(f"pretrains.{name}.init", dataset) for dataset, name in plan.trainings.values()}
