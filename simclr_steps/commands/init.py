@@ -31,6 +31,7 @@ from simclr_steps.networks.architecture import default_stem
 from simclr_steps.settings import strict_yaml
 from simclr_steps.settings.base import NO_LABEL, DatasetName
 from simclr_steps.settings.config import read_config
+from simclr_steps.settings.own_files import check_own_files
 from simclr_steps.settings.plan import plan
 from simclr_steps.settings.reading import check
 from simclr_steps.settings.written import block, blocks, comments, line, named
@@ -131,8 +132,7 @@ def _config(path: Path, look: FirstLook, file: Path | None) -> str:
         *estimates(look, size, stem, counts["train"], has_gpu=has_gpu),
     ]
     text = "\n".join([*comments(header), *blocks(content), ""])
-    asked = plan(read_config(strict_yaml.load(text)))
-    asked.check_paths(asked.folders)
+    check_own_files(plan(read_config(strict_yaml.load(text))), str)
     return text
 
 

@@ -17,6 +17,7 @@ from simclr_steps.machine.code_hash import code_hash
 from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import array_of
 from simclr_steps.settings.judged import JudgedBy, instead_of_test
+from simclr_steps.settings.metadata import MetadataSettings
 from simclr_steps.settings.plan import Plan
 from simclr_steps.settings.prediction import predictions_name
 
@@ -83,11 +84,14 @@ def results(plan: Plan) -> Iterator[Result]:
         drawn = dict.fromkeys(("galleries", "umap"), ", ".join(instead_of_test(config.umap.splits, run.judged_by)))
         if config.explore.arrays:
             of_step["explore"] = ("explore/explore.json", plan.explore(run.dataset, run.judged_by))
+        if config.metadata:
+            of_step["metadata"] = ("evaluate/metadata.json", MetadataSettings(columns=config.metadata))
         selected = config.selection.model_dump(mode="json")
         votes = plan.may_vote(run.pretrain)
         yield Result("select", f"{folder}/encoder/selection.json", selected, dataset=run.dataset, reads_labels=votes)
         for rule, (file, block) in of_step.items():
-            judge: JudgedBy = run.judged_by if rule == "evaluate" else "test"  # others name their splits elsewhere
+            # others name their splits elsewhere
+            judge: JudgedBy = run.judged_by if rule in ("evaluate", "metadata") else "test"
             asked, shows = block.model_dump(mode="json"), drawn.get(rule, "")
             yield Result(rule, f"{folder}/{file}", asked, dataset=run.dataset, judged_by=judge, drawn=shows)
         named = [*config.umap.splits, *config.prediction.splits, *config.explore.arrays]

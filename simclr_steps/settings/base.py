@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os.path
+import os
 import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from simclr_steps.files import canonical_json
+from simclr_steps.machine.errors import UserError
 
 Split = Literal["train", "validation", "test", "unlabeled"]
 SPLITS: tuple[str, ...] = get_args(Split)
@@ -25,6 +26,7 @@ _RESERVED = {  # names of folders beside those of blocks
     "summary": "the summary's files",
     "weights": "published weights",
 }
+_LONGEST_NAME = 240  # bytes of a folder's; file systems allow 255, and logs add an ending
 SCHEMES = ("https://", "http://", "file://")
 
 
@@ -69,6 +71,15 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     near = longer if 0 < len(longer) <= _MOST_OFFERED else difflib.get_close_matches(word, words, n=1)
     offered = " or ".join(f'"{name}"' for name in near)
     return f"did you mean {offered}?" if near else f"available: {', '.join(words) or 'none'}"
+
+
+def require_short(name: str, key: str, fix: str) -> None:
+    """Raise UserError, with the key to change and how, where a folder's name is longer than file systems allow."""
+    size = len(os.fsencode(name))
+    if size > _LONGEST_NAME:
+        raise UserError(
+            f"{key}: the name of a folder would be {size} bytes long, but at most {_LONGEST_NAME} are allowed: {fix}"
+        )
 
 
 class Settings(BaseModel):

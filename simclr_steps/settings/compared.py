@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from simclr_steps.machine.errors import UserError
-from simclr_steps.settings.base import Seed, Settings, did_you_mean
+from simclr_steps.settings.base import Seed, Settings, did_you_mean, require_short
 from simclr_steps.settings.evaluation import EvaluationSettings
 from simclr_steps.settings.network import ENCODERS
 from simclr_steps.settings.pretrain import PretrainSettings
@@ -20,7 +20,7 @@ from simclr_steps.settings.sizes import ViewSize
 from simclr_steps.settings.weights import PublishedWeights, require_tag
 
 _PREFIX = re.compile(r"(\w+):[^/\\]*")  # of a name; a path has a separator, or no colon
-_LONGEST_STEM = 64  # of a file's name in that of a folder
+_LONGEST_STEM = 64  # bytes of a file's name in that of a folder
 _TIMM = re.compile(r"timm:[\w.]+")
 
 
@@ -65,7 +65,7 @@ class StartingNetwork(Network):
     def name(self) -> str:
         """A name for a folder; files of one name in different folders have different ones."""
         path = hashlib.sha256(os.fsencode(os.path.normpath(self.init))).hexdigest()[:8]
-        weights = "published" if self.published else f"{_in_a_name(Path(self.init))[:_LONGEST_STEM]}-{path}"
+        weights = "published" if self.published else f"{_start(_in_a_name(Path(self.init)))}-{path}"
         return self.named(f"start-{weights}")
 
     @model_validator(mode="after")
@@ -151,6 +151,11 @@ def _in_a_name(path: Path) -> str:
     return re.sub(r"[^\w.-]", "_", path.stem)
 
 
+def _start(stem: str) -> str:
+    """Return as many of the first letters as a name may have bytes."""
+    return stem.encode()[:_LONGEST_STEM].decode(errors="ignore")
+
+
 class ComparedSettings(EvaluationSettings):
     """The features that an encoder's are compared with, and how they are evaluated, which is as its own are."""
 
@@ -212,10 +217,11 @@ def off_the_shelf(weights: Iterable[OffTheShelf]) -> dict[str, OffTheShelf]:
     Raises
     ------
     UserError
-        When two of them would share a folder.
+        When two of them would share a folder, or its name is too long.
     """
     found: dict[str, OffTheShelf] = {}
     for one in weights:
+        require_short(one.name, f"compare: {one.weights}", "rename the file")
         if found.setdefault(one.name, one) != one:
             raise UserError(
                 f"compare: {found[one.name].weights} and {one.weights} would share the folder {one.name}: rename one "

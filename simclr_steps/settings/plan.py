@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from simclr_steps.files import canonical_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.settings.base import require_short
 from simclr_steps.settings.compared import ComparedSettings, compared, off_the_shelf
 from simclr_steps.settings.config import Config
 from simclr_steps.settings.continued import resolved
-from simclr_steps.settings.datasets import FolderDataset
 from simclr_steps.settings.demands import Demands, FinetuneDemands, PretrainDemands, written_of_color
 from simclr_steps.settings.explore import ExploreOfDataset
 from simclr_steps.settings.finetuned import FinetunedSettings, finetuned
@@ -28,7 +27,6 @@ _ASIDE = frozenset({"display", "path", "mirrors"})  # what changes no packed ima
 _OF_SPLITS_AND_LABELS = frozenset(
     {"validation_fraction", "test_fraction", "split_seed", "subset", "group_pattern", "classes"}
 )
-_LONGEST_NAME = 240  # of a folder; file systems allow 255 bytes, and logs add an ending
 
 
 @dataclass(frozen=True)
@@ -188,32 +186,6 @@ class Plan:
         weights |= {f"compare.{number}": one.file for number, one in enumerate(self.config.compare)}
         return data | {key: path for key, path in weights.items() if path}
 
-    @property
-    def folders(self) -> list[str]:
-        """The folders that the workflow writes, below its own."""
-        return ["benchmarks", "logs", *(f"resources/{dataset}" for dataset in self.datasets), "results", "work"]
-
-    def check_paths(self, written: Iterable[str]) -> None:
-        """Raise UserError unless the user's own files are where the config says, and data not in folders written to."""
-        for key, path in self.own_files.items():
-            if not path.exists():
-                raise UserError(f"{key}: {path} does not exist: fix the path")
-            if path.is_dir() and not key.endswith("path"):  # as datasets.NAME.path and weights_path may be
-                raise UserError(f"{key}: {path} is a folder: give the path of the file of weights in it")
-        for name, path in self.paths.items():
-            searched = isinstance(self.config.datasets[name], FolderDataset) and path.is_dir()
-            for folder in written:
-                _check_apart(f"datasets.{name}.path", path, folder, searched=searched)
-
-
-def _check_apart(key: str, path: Path, folder: str, *, searched: bool) -> None:
-    """Raise UserError when data lie in a folder that the workflow writes, or are searched for in one that holds it."""
-    data, written = path.resolve(), Path(folder).resolve()
-    if data.is_relative_to(written):
-        raise UserError(f'{key}: {path} is in "{folder}", where the workflow writes: move the data elsewhere')
-    if searched and written.is_relative_to(data):
-        raise UserError(f'{key}: {path} contains "{folder}", where the workflow writes: use a folder with only images')
-
 
 def plan(config: Config) -> Plan:
     """Return all runs of a config; equal pretrainings on one data set share one name and are trained once.
@@ -236,11 +208,7 @@ def plan(config: Config) -> Plan:
         for name, values, content in combinations(config, number):
             settings = resolved(name, content, known, where)
             name = name_of.setdefault(settings.as_json(), name)
-            if len(name) > _LONGEST_NAME:
-                raise UserError(
-                    f"experiments.{number}.grid: the folder name of a combination would be {len(name)} characters "
-                    f"long, but at most {_LONGEST_NAME} are allowed: use fewer keys, or write separate blocks"
-                )
+            require_short(name, f"experiments.{number}.grid", "use fewer keys, or write separate blocks")
             if pretrains.setdefault(name, settings) != settings:
                 raise UserError(
                     f"experiments.{number}.grid: two different pretrainings would share the folder {name}: write one "
@@ -250,13 +218,16 @@ def plan(config: Config) -> Plan:
             if not points:
                 alone.add((experiment.dataset, name))
             for seed in experiment.seeds:
+                others = list(compared(settings, seed, config.compare))
+                for other in others:
+                    require_short(other, f"{where}.encoder", "shorten the name of its module or function")
                 run = Run(
                     dataset=experiment.dataset,
                     pretrain=name,
                     seed=seed,
                     finetunes=experiment.finetunes,
                     grids=points,
-                    compared=list(compared(settings, seed, config.compare)),
+                    compared=others,
                 )
                 key = experiment.dataset, name, seed
                 runs[key] = _joined(runs[key], run) if key in runs else run

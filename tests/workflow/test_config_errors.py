@@ -1,10 +1,12 @@
 """A mistake in the config stops Snakemake before anything runs, with one sentence."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import ROOT, Project
+from tests.workflow.conftest import ROOT, Project, new_project
 
 
 def refuse(project: Project, *arguments: str) -> str:
@@ -127,3 +129,10 @@ def test_only_a_gpu_that_somebody_asked_for_is_insisted_on(fresh: Project) -> No
     by_user = fresh.dry_run(*asked, "--set-resources", "pretrain:gpu=1", CUDA_VISIBLE_DEVICES="0").stdout
     assert "--gpus 1 --processes 1" in by_user
     assert "--gpus 0 --processes 1" in fresh.dry_run(*asked, CUDA_VISIBLE_DEVICES="").stdout
+
+
+def test_a_folder_whose_path_python_cannot_search_is_told_before_anything_runs(tmp_path: Path) -> None:
+    done = new_project(tmp_path / "a:b").dry_run("--cores", "1")
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    sentence = done.stderr.splitlines()[-1]
+    assert re.match('error: Python cannot search the folder /.*, whose path contains ":": move or rename ', sentence)

@@ -256,11 +256,16 @@ def test_dry_run_of_200_experiments_takes_little_more_than_one_of_20(fresh: Proj
     assert many < 4 * few, f"{many:.1f} s of CPU for 200, {few:.1f} s for 20"
 
 
-def test_trainings_get_a_time_budget_in_a_schedulers_job_only(fresh: Project) -> None:
+def test_a_schedulers_job_gets_a_time_budget_and_every_local_step_ends_with_snakemake(fresh: Project) -> None:
     for mode, budgets in (("default", set()), ("remote", {"1440", "480"})):
         done = fresh.dry_run("--printshellcmds", "--cores", "1", "--mode", mode)
         assert done.returncode == 0, done.stderr
-        assert set(re.findall(r"--time-budget (\d+)", done.stdout + done.stderr)) == budgets
+        said = done.stdout + done.stderr
+        assert set(re.findall(r"--time-budget (\d+)", said)) == budgets
+        starts = re.findall(r"PYTHONSAFEPATH=1 PYTHONPATH=\S+ (.*?) *\S*python\S* -m simclr_steps (\w+)", said)
+        assert {"check", "pretrain", "summarize"} < {step for _, step in starts}
+        pattern = r"SIMCLR_STARTER=\d+@\S+" if mode == "default" else ""
+        assert [step for starter, step in starts if not re.fullmatch(pattern, starter)] == []
 
 
 def test_every_path_of_every_command_lies_below_a_modules_prefix(fresh: Project, tmp_path: Path) -> None:

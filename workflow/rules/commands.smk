@@ -88,7 +88,8 @@ def command_beside(step):
     or params they would, and Snakemake forgets other reasons to run a job whose input is `ancient` and made anew.
     """
     path = shlex.quote(str(PACKAGE.parent))
-    return lambda wildcards, resources: f"PYTHONSAFEPATH=1 PYTHONPATH={path} {PYTHON} -m simclr_steps {step}"
+    start = f"PYTHONSAFEPATH=1 PYTHONPATH={path} {ENDS_WITH} {PYTHON} -m simclr_steps {step}"
+    return lambda wildcards, resources: start
 
 
 def label_beside(wildcards, resources):

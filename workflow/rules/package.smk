@@ -1,3 +1,4 @@
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,3 +29,11 @@ def one_sentence(kind):
         yield
     except UserError as error:
         sys.exit(visible(f"{kind}: {error}"))
+
+
+with one_sentence("error"):
+    if os.pathsep in str(PACKAGE.parent):  # PYTHONPATH cannot hold it
+        raise UserError(
+            f'Python cannot search the folder {PACKAGE.parent}, whose path contains "{os.pathsep}": move or rename the '
+            "folder of the workflow or, if it is the cache's, set XDG_CACHE_HOME to another"
+        )

@@ -9,6 +9,7 @@ from simclr_steps.machine.gpus import machine_shows_gpu
 from simclr_steps.networks.user_code import augmentation_code, own_code
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.judged import instead_of_test
+from simclr_steps.settings.own_files import check_own_files
 from simclr_steps.settings.plan import plan
 from simclr_steps.settings.prediction import predictions_name
 from simclr_steps.settings.reading import typed
@@ -20,7 +21,7 @@ def read_plan():
     if not config:
         raise UserError("no config found: create config/config.yaml, or pass a file with --configfile")
     asked = plan(read_config(config))
-    asked.check_paths([undeclared(folder) for folder in asked.folders])
+    check_own_files(asked, undeclared)
     for name in asked.datasets:
         require_table(asked.config.metadata, name, asked.config.datasets[name])
     finetunes = {name for run in asked.runs for name in run.finetunes}

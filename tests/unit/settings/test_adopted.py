@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from simclr_steps.settings.adopted import Result, check_adopted, results
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.plan import Plan, plan
 
+ROOT = Path(__file__).parents[3]
 FIRST = hashlib.sha256(b"first").hexdigest()  # of the weights that trainings started from
 
 
@@ -24,11 +26,13 @@ def planned(
     compare: list[str] | None = None,
     tuned: str = "pretrained",
     grid: dict[str, list[float]] | None = None,
+    metadata: list[str] | None = None,
     **pretrain: str,
 ) -> Plan:
     blocks: dict[str, Any] = {
         "prediction": {"splits": ["test", "unlabeled"]},
         "compare": compare or [],
+        "metadata": metadata or [],
         "datasets": {"digits": {"source": "digits"}},
         "pretrains": {"simclr": {"epochs": 1, **pretrain}},
         "finetunes": {"tuned": {"labels": 0.1, "init": tuned}},
@@ -70,6 +74,25 @@ def check(
     )
 
 
+def test_each_rule_that_leaves_a_record_is_compared() -> None:
+    rules = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "workflow/rules").glob("*.smk"))
+    outputs = {
+        name: outputs[1]
+        for block in re.split(r"^(?:use rule \w+ as|rule) ", rules, flags=re.MULTILINE)[1:]
+        if (outputs := re.search(r"^    output:\n(.*?)^    \w+:", block, re.MULTILINE | re.DOTALL))
+        for name in re.findall(r"^\w+", block)[:1]
+    }
+    recording = {
+        name for name, files in outputs.items() if '.json"' in files or ("directory(" in files and "temp(" not in files)
+    }
+    assert recording > {"pretrain", "metadata", "take_unlabeled", "gather_further_predictions", "summary"}
+    asked = (
+        planned(1, metadata=["plate"], init="published", encoder="resnet18"),
+        planned(1, grid={"temperature": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}),
+    )
+    assert {result.rule for one in asked for result in results(one)} == recording
+
+
 def test_a_thousand_results_are_compared_in_two_seconds(tmp_path: Path) -> None:
     asked = planned(167)
     written = list(results(asked))
@@ -99,6 +122,17 @@ def test_pages_of_runs_have_records_too(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"^results/digits/simclr-temperature=0\.3/seed0/index\.json were .* -R present,"
     ):
+        check(tmp_path, asked)
+
+
+@pytest.mark.parametrize("changes", [{"code_hash": "0"}, {"data_hash": "other"}, {"settings": {"columns": ["site"]}}])
+def test_batch_effects_of_other_code_images_or_columns_are_noticed(tmp_path: Path, changes: dict[str, Any]) -> None:
+    asked = planned(1, metadata=["plate"])
+    for result in results(asked):
+        write(tmp_path, result, **(changes if result.rule == "metadata" else {}))
+    described = tmp_path / "resources/digits/dataset.json"
+    described.write_text(json.dumps({**json.loads(described.read_text()), "content_hash": "own files"}))
+    with pytest.raises(UserError, match=r"^results/digits/simclr/seed0/evaluate/metadata\.json were .* -R metadata,"):
         check(tmp_path, asked)
 
 

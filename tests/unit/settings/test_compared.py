@@ -50,6 +50,7 @@ def test_given_weights_are_compared_with_themselves_below_the_names_of_network_a
     files = [start(init=f"{folder}/encoder.safetensors", view_size=32) for folder in ("a", "b")]
     assert all(name.startswith("start-encoder-") and name.endswith("-resnet18-imagenet-32") for name in files)
     assert files[0] != files[1]
+    assert start(init=f"{'网' * 80}.pth").startswith(f"start-{'网' * 21}-")  # 63 bytes
 
 
 def test_what_is_off_the_shelf_has_a_folder_and_a_name_for_readers() -> None:
