@@ -12,14 +12,14 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.places import require_claim
+from simclr_steps.machine.replaced import Own, check_file, check_replaceable
 
 
 @contextmanager
@@ -32,8 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         When the disk is full, or `path` is a folder or belongs to a step that was started later. A block that fails
         leaves nothing behind, and what a killed one left is removed by the next.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder: give the name of a file")
+    check_file(path)
     with _partial(path, Path.touch) as partial:
         yield partial
         with partial.open("rb") as written:
@@ -50,37 +49,8 @@ def link_or_copy(file: Path, path: Path) -> None:
         shutil.copyfile(file, path)
 
 
-_LEFT_BY_OTHERS = (".snakemake_timestamp", ".DS_Store", ".nfs*", ".*.lock")
-
-
-def check_replaceable(path: Path, own: Collection[str]) -> None:
-    """Raise UserError unless a folder may take the place of `path`, which must not hold any file of the user.
-
-    Parameters
-    ----------
-    own
-        Names, or patterns of names, of all that the folder can hold. Nothing is replaced that holds something else.
-    """
-    check_folder(path)
-    found = sorted(file.name for file in path.iterdir()) if path.exists() else []
-    foreign = [name for name in found if not any(fnmatchcase(name, known) for known in (*own, *_LEFT_BY_OTHERS))]
-    if path.is_symlink():
-        raise UserError(f"{path} is a link, which a folder cannot replace: name the folder itself")
-    if foreign:
-        raise UserError(
-            f"{path} holds {foreign[0]}, which is not from this step and would be deleted: move it, or write elsewhere"
-        )
-
-
-def check_folder(path: Path) -> None:
-    """Raise UserError when `path` is neither a folder nor absent."""
-    leads_nowhere = path.is_symlink() and not path.exists()
-    if leads_nowhere or (path.exists() and not path.is_dir()):
-        raise UserError(f"{path} is not a folder: remove it, or write elsewhere")
-
-
 @contextmanager
-def whole_folder(path: Path, own: Collection[str]) -> Iterator[Path]:
+def whole_folder(path: Path, own: Own | None) -> Iterator[Path]:
     """Yield an empty folder beside `path`; it takes the place of `path` when the block ends well.
 
     Parameters
@@ -92,16 +62,18 @@ def whole_folder(path: Path, own: Collection[str]) -> Iterator[Path]:
     ------
     UserError
         When the disk is full, or `path` holds what is not the step's own or belongs to a step that was started later.
-        What a killed block left is removed by the next.
+        What a killed block left is removed by the next; it never leaves a part of a folder as `path`.
     """
     check_replaceable(path, own)
     with _partial(path, Path.mkdir) as partial:
         yield partial
         check_replaceable(path, own)
         require_claim(path)
-        if path.exists():
-            shutil.rmtree(path)
+        old = partial.with_name(f"{partial.name}.old")
+        if path.exists():  # deleted where it is, it would not be known as the step's own after a kill
+            path.replace(old)
         partial.replace(path)
+        _remove(old)
 
 
 @contextmanager
@@ -213,13 +185,13 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     UserError
-        When it is absent or no JSON.
+        When it is absent or no JSON, or nested too deeply.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run the step that makes it") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): delete it and run the step that makes it") from error
 
 

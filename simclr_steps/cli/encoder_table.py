@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simclr_steps.cli.options import ANY_ENCODER, DECODERS, FOUND, GPUS, NEW_IMAGES, TRUST, Option, Step, out, path
+from simclr_steps.cli.options import ANY_ENCODER, DECODERS, FOUND, GPUS, NEW_IMAGES, TRUST, Option, Step, out_file, path
 
 OF_ENCODERS = (
     Step(
@@ -14,7 +14,7 @@ OF_ENCODERS = (
             ANY_ENCODER,
             TRUST,
             NEW_IMAGES,
-            out("file to write, .parquet, .csv or .npz, with one row per image: path, features"),
+            out_file("file to write, .parquet, .csv or .npz, with one row per image: path, features"),
             GPUS,
             DECODERS,
         ),
@@ -26,7 +26,7 @@ OF_ENCODERS = (
             path("model", "model.safetensors written by finetune"),
             TRUST,
             NEW_IMAGES,
-            out("file to write, .parquet, .csv or .npz: path, class, its probability, and that of each class"),
+            out_file("file to write, .parquet, .csv or .npz: path, class, its probability, and that of each class"),
             GPUS,
             DECODERS,
         ),
@@ -42,8 +42,9 @@ OF_ENCODERS = (
                 {"choices": ("onnx", "timm"), "default": "onnx", "help": "what to write (default: %(default)s)"},
             ),
             TRUST,
-            out(
-                "ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D; or the folder for timm"
+            path(
+                "out",
+                "ONNX file to write; it maps images, N × H × W × C, to float32 features, N × D; or the folder for timm",
             ),
         ),
     ),
@@ -70,7 +71,7 @@ OF_ENCODERS = (
                 },
             ),
             FOUND,
-            out(
+            out_file(
                 "file to write, .parquet, .csv or .npz: image, rank, cosine, path, features; beside it .html, .csv.json"
             ),
             GPUS,

@@ -7,12 +7,13 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from simclr_steps.machine.compilation import COMPILE, STEPS_TO_PAY
 from simclr_steps.machine.options import Hardware, Saving
+from simclr_steps.machine.replaced import check_file, check_folder
 from simclr_steps.settings.base import LARGEST_SEED, PACKED_SPLITS, SPLITS
 from simclr_steps.settings.judged import JudgedBy
 
@@ -28,6 +29,7 @@ class Option:
     to: str  # the parameter of the step's function that takes the value, or a field of one, as in hardware.gpus
     keywords: Mapping[str, Any]  # of argparse's add_argument
     settings: Any = None  # the kind of settings that the text is read as
+    check: Callable[[Path], None] | None = None  # raises UserError when the step could not write there
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,13 @@ def path(name: str, text: str, *, required: bool = True) -> Option:
 
 
 def out(text: str) -> Option:
-    """Return --out, whose text says what is written."""
-    return path("out", text)
+    """Return --out for a step that writes a folder, or files into one."""
+    return replace(path("out", text), check=check_folder)
+
+
+def out_file(text: str) -> Option:
+    """Return --out for a step that writes a file."""
+    return replace(path("out", text), check=check_file)
 
 
 def _in_group(flag: str, to: str, text: str, **keywords: Any) -> Option:

@@ -98,9 +98,12 @@ def parser() -> argparse.ArgumentParser:
 def run(step: Step, arguments: argparse.Namespace) -> None:
     """Call the step's function with what was parsed for it, and with its output locked.
 
-    Settings are read first, as that needs no torch.
+    Settings are read first, and it is looked at where the output goes, as that needs no torch.
     """
     given = keywords(step, arguments)
+    for option in step.options:
+        if option.check:
+            option.check(given[option.to])
     with claimed(given["out"], _key(step, given)) if "out" in given and leads() else nullcontext():
         if step.logs:
             log.info("starting")  # what it imports takes seconds

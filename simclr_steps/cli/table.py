@@ -28,6 +28,7 @@ from simclr_steps.cli.options import (
     WORK,
     Step,
     out,
+    out_file,
     path,
     settings,
 )
@@ -53,7 +54,7 @@ _TABLE = (
         (
             settings(Dataset, "a block under datasets", to="dataset"),
             path("folder", "folder for downloaded files"),
-            out("JSON file to write the list of verified originals to"),
+            out_file("JSON file to write the list of verified originals to"),
         ),
     ),
     Step(
@@ -82,7 +83,7 @@ _TABLE = (
         (
             settings(PublishedWeights, "what to fetch, {encoder, path, mirrors, sha256}", to="weights"),
             path("folder", "folder for the downloaded file"),
-            out("JSON file to write the file's path, source, SHA-256 and license to"),
+            out_file("JSON file to write the file's path, source, SHA-256 and license to"),
         ),
     ),
     Step(
@@ -165,7 +166,7 @@ _TABLE = (
             path("features", "folder with the folders of all splits that gather wrote"),
             DATA,
             JUDGED_BY,
-            out("JSON file to write"),
+            out_file("JSON file to write"),
         ),
     ),
     Step(

@@ -153,7 +153,7 @@ def _of_embed(path: Path) -> FeatureTable:
         )
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} is damaged or no Parquet file ({error}): give a table that embed wrote") from error
-    except (KeyError, ValueError, IndexError, TypeError) as error:
+    except (LookupError, ValueError, RecursionError, TypeError) as error:
         raise UserError(f"{path} does not say whose features it holds: give a table that embed wrote") from error
 
 

@@ -19,7 +19,7 @@ from simclr_steps.data.growing_file import GrowingFile
 from simclr_steps.data.image_tables import as_cell
 from simclr_steps.data.labels import doubts
 from simclr_steps.data.listing import Listing
-from simclr_steps.data.packed import Description, PackedImages, SplitCounts, read_origins
+from simclr_steps.data.packed import ROWS_OF_TRAIN, Description, PackedImages, SplitCounts, read_origins
 from simclr_steps.data.repeated import count_repeated
 from simclr_steps.data.splits import Rows, SplitNames, rows_of_split
 from simclr_steps.files import canonical_json, scratch_folder, write_json
@@ -27,7 +27,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.provenance import Record
-from simclr_steps.settings.base import NO_LABEL, SPLITS, array_of
+from simclr_steps.machine.replaced import check_files
+from simclr_steps.settings.base import NO_LABEL, PACKED_SPLITS, SPLITS, array_of
 
 
 def write_labels(
@@ -49,8 +50,9 @@ def write_labels(
     ------
     UserError
         When the source no longer lists an image that was packed, when unreadable images leave a class without images to
-        train on, or when the disk is full.
+        train on, when the disk is full, or when `out` has a file of the user of the name of one that is written.
     """
+    check_files(out, ("dataset.json", "table.csv", *(f"{split}.labels.npy" for split in PACKED_SPLITS)), ROWS_OF_TRAIN)
     number = {key: row for row, key in enumerate(listing.keys)}
     origins = read_origins(data)
     rows = {split: _rows_of(found.keys, number, data) for split, found in origins.items()}
@@ -86,7 +88,7 @@ def write_labels(
         _write("table.csv", _table_to_edit(listing, splits), place, out)
         require_claim(out)
         (out / "dataset.json").unlink(missing_ok=True)
-        for file in place.iterdir():
+        for file in sorted(place.iterdir(), key=lambda file: file.name != ROWS_OF_TRAIN):  # it shows whose they are
             file.replace(out / file.name)
     write_json(out / "dataset.json", description.model_dump())
     return description

@@ -27,6 +27,8 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.settings.base import PACKED_SPLITS
 from simclr_steps.settings.image_format import ImageFormat
 
+ROWS_OF_TRAIN = "train.rows.parquet"  # the first file that label puts in its place
+
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]  # [N, H, W, C]
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from simclr_steps.data.growing_file import GrowingFile
 from simclr_steps.data.listing import Listing
-from simclr_steps.data.packed import PackedImages
+from simclr_steps.data.packed import ROWS_OF_TRAIN, PackedImages
 from simclr_steps.data.repeated import Digests, digests_of
 from simclr_steps.data.scaling import Values, scale
 from simclr_steps.data.seen_values import SeenValues
@@ -29,12 +29,14 @@ from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.places import require_claim
 from simclr_steps.machine.progress import Progress
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import check_files
 from simclr_steps.settings.base import NO_LABEL, PACKED_SPLITS
 from simclr_steps.settings.image_format import Dtype, ImageFormat, Reading
 from simclr_steps.settings.value_ranges import ChannelRange, of_each_channel
 
 _CHUNK_BYTES = 1 << 22
 _WAITING = "values"  # the name of a file that is gone in the end
+_ORIGINS, _PACKED, _LABELED = "origins.parquet", "images.json", "dataset.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +102,18 @@ def pack(source: ImageSource, splits: SplitNames, out: Path, *, record: Record) 
             run=record.finish(),
         )
         require_claim(out)
-        for described in ("images.json", "dataset.json"):  # the latter describes the images that were there before
+        for described in (_PACKED, _LABELED):  # the latter describes the images that were there before
             (out / described).unlink(missing_ok=True)
-        for file in place.iterdir():
+        for file in sorted(place.iterdir(), key=lambda file: file.name != _ORIGINS):  # which shows whose the others are
             file.replace(out / file.name)
-    write_json(out / "images.json", packed.model_dump())
+    write_json(out / _PACKED, packed.model_dump())
     return packed
+
+
+def check_place(out: Path) -> None:
+    """Raise UserError when `pack` would replace or remove files of the user."""
+    check_files(out, (_PACKED, *(f"{split}.images.npy" for split in PACKED_SPLITS)), sign=_ORIGINS)
+    check_files(out, (_LABELED,), sign=ROWS_OF_TRAIN)
 
 
 def _with_range(
@@ -220,7 +228,7 @@ def _write_origins(source: ImageSource, written: Mapping[str, _SplitWriter], pla
     ]
     table = io.BytesIO()
     pq.write_table(pa.concat_tables(parts), table)
-    with closing(GrowingFile(place, "origins.parquet", out)) as file:
+    with closing(GrowingFile(place, _ORIGINS, out)) as file:
         file.write(table.getbuffer())
         file.sync()
 

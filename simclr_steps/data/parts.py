@@ -20,7 +20,8 @@ from simclr_steps.machine.errors import UserError
 
 Array = npt.NDArray[Any]
 
-PATTERN = "part-*.np[yz]"  # of the parts' files; in version 0.1 a part was one .npz file
+_NAMES = ("rows.npy", "features.npy", "projections.npy", "logits.npy", "npz")  # in version 0.1 a part was one .npz file
+PATTERNS = tuple(f"part-[0-9]*.{name}" for name in _NAMES)  # of the parts' files
 ROWS_AT_A_TIME = 4096
 
 

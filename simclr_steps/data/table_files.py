@@ -78,7 +78,7 @@ def _holds_facts(file: Path) -> bool:
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
         return "step" in facts["run"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return False
 
 

@@ -37,6 +37,7 @@ from simclr_steps.evaluation.penalty import choose_penalty
 from simclr_steps.files import write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.progress import Progress
+from simclr_steps.machine.replaced import check_files
 from simclr_steps.networks.encoders import Encoder, hash_of_weights
 from simclr_steps.networks.features import compute_features
 from simclr_steps.settings.evaluation import EvaluationSettings
@@ -46,6 +47,7 @@ from simclr_steps.settings.labels import in_words
 WEIGHTED_NEIGHBORS, VOTE_TEMPERATURE = 200, 0.1  # the usual protocol, of Wu et al. 2018
 VIEWS = 4  # of each training image, for the probe that is trained on views
 
+_CORRECT, _KNN, _LINEAR = "correct.npz", "knn.json", "linear.json"  # in the order in which they are written
 _BALANCED = ("balanced_accuracy", "effective_images", "balanced_by_group")
 
 View = Callable[[Tensor, Tensor], Tensor]  # images [B, H, W, C] and their rows, int64 [B], to float32 [B, C, h, w]
@@ -87,10 +89,15 @@ class Measured:
 
     def write(self, out: Path, facts: dict[str, Any]) -> None:
         """Write both files into `out`, each with the facts, and correct.npz."""
-        write_correct(out / "correct.npz", self.correct)
-        write_json(out / "knn.json", {**self.knn, **facts})
-        write_json(out / "linear.json", {**self.linear, **facts})
-        log.info("wrote %s and linear.json", out / "knn.json")
+        write_correct(out / _CORRECT, self.correct)
+        write_json(out / _KNN, {**self.knn, **facts})
+        write_json(out / _LINEAR, {**self.linear, **facts})
+        log.info("wrote %s and %s", out / _KNN, _LINEAR)
+
+
+def check_place(out: Path) -> None:
+    """Raise UserError when `Measured.write` would replace files of the user."""
+    check_files(out, (_KNN, _LINEAR), sign=_CORRECT)
 
 
 def labeled_images(folder: Path, data: Description, judged_by: JudgedBy = "test") -> Labeled:

@@ -146,7 +146,7 @@ def read_plan(folder: Path) -> Plan | None:
         with (folder / "work" / "plan.json").open(encoding="utf-8") as file:
             content, written = json.load(file), os.fstat(file.fileno()).st_mtime
         return Plan([Job(folder=folder, **job) for job in content], written)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, RecursionError, TypeError):
         return None
 
 

@@ -18,6 +18,7 @@ _BEST: dict[str, tuple[str, Callable[..., float]]] = {  # by name: the history's
 }
 _QUARTERS = 4
 INITIAL = "initial"  # the encoder before the first step, where it starts from given weights or from another's end
+NAMES = (*_BEST, "epoch[0-9]*", INITIAL, "last")  # as patterns
 
 
 class Candidates(L.Callback):

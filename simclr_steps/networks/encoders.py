@@ -129,7 +129,7 @@ def load_network(path: Path, *, trust: str | None = None) -> Encoder | Classifie
             weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: run the step that makes it") from error
-    except (SafetensorError, ValueError, OSError) as error:
+    except (SafetensorError, ValueError, RecursionError, OSError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run the step that makes it") from error
     if not isinstance(description, dict) or "architecture" not in description:
         raise UserError(f"{path} contains no network from this workflow: give an encoder or a model that it made")

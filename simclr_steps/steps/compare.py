@@ -15,6 +15,7 @@ from simclr_steps.evaluation.protocol import (
     Extracted,
     Labeled,
     Measured,
+    check_place,
     extract,
     labeled_images,
     measure,
@@ -63,6 +64,7 @@ def compare(
     UserError
         When there are no such weights.
     """
+    check_place(out)
     description = read_description(data)
     own_code = augmentation_code(settings.augmentation)
     record = Record("compare", settings, description.content_hash, settings.seed, own_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from simclr_steps.data.packed import read_description
-from simclr_steps.evaluation.protocol import extract, labeled_images, measure, no_labels, unmeasured
+from simclr_steps.evaluation.protocol import check_place, extract, labeled_images, measure, no_labels, unmeasured
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.provenance import Record
 from simclr_steps.methods.augmenter import tell_left_out
@@ -31,6 +31,7 @@ def evaluate(
     Writes into `out` knn.json and linear.json, what `measure` says of the input `simclr`. Images without a label are
     left out and counted. Judged by the hold-out, nothing of the test split is read.
     """
+    check_place(out)
     description = read_description(data)
     own_code = augmentation_code(settings.augmentation)
     record = Record("evaluate", settings, description.content_hash, seed, own_code)

@@ -31,12 +31,15 @@ from simclr_steps.files import whole_folder, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import Own, check_replaceable
 from simclr_steps.settings.display import in_words, legend_of, mix_of
 from simclr_steps.settings.explore import ExploreOfDataset
 
 MOST_AUTO = 100_000  # images that are explored unless the splits are named
 _TABLES = ("duplicates", "outliers", "clusters", "to_label", "mistakes")
-_OWN = (*(f"{name}.csv" for name in _TABLES), "explore.html", "explore.json")  # of `out`
+_OWN = Own(  # of `out`
+    (*(f"{name}.csv" for name in _TABLES), "explore.html", "explore.json"), step="explore", record="explore.json"
+)
 _GROUPS, _IN_A_STRIP, _OUTLIERS, _CLUSTERS, _TO_LABEL, _MISTAKES = 30, 8, 48, 50, 96, 48  # that the page shows
 
 
@@ -58,6 +61,7 @@ def explore(settings: ExploreOfDataset, *, features: Path, data: Path, seed: int
     UserError
         When a split that the settings name has no images, or the features are of other images or of several encoders.
     """
+    check_replaceable(out, _OWN)
     description = read_description(data)
     record = Record("explore", settings, description.content_hash, seed)
     known = several_splits(features, data, description, settings.named, must=settings.splits != "auto")

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from simclr_steps.data.scaling import is_plain
-from simclr_steps.files import check_replaceable, checksum, whole_file, whole_folder
+from simclr_steps.files import checksum, whole_file, whole_folder
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.machine.replaced import check_not_read
+from simclr_steps.machine.replaced import Own, check_not_read, check_replaceable
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import network_input
 from simclr_steps.networks.model_card import is_model_card, model_card
@@ -25,7 +25,7 @@ from simclr_steps.networks.timm_folder import WEIGHTS, check_has_timm_form, writ
 
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the extra "onnx" of pyproject.toml
 _CARD = "README.md"
-_OWN = ("config.json", WEIGHTS, _CARD)  # of `out` for timm
+_OWN = Own(("config.json", WEIGHTS, _CARD))  # of `out` for timm
 _TOLERANCE = 1e-4  # of the largest feature; rounding in fp32 makes about 1e-6
 
 
@@ -60,7 +60,7 @@ def _check_earlier_export(folder: Path) -> None:
     """Raise UserError when a folder has some file of an export, and no model card of one."""
     card = folder / _CARD
     is_export = card.is_file() and is_model_card(card.read_text(encoding="utf-8", errors="replace"))
-    if not is_export and (own := [name for name in _OWN if (folder / name).exists()]):
+    if not is_export and (own := [name for name in _OWN.files if (folder / name).exists()]):
         raise UserError(
             f"{folder} holds {own[0]}, which is not from an earlier export and would be replaced: move it, or write "
             "elsewhere"

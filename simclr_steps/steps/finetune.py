@@ -22,12 +22,12 @@ from simclr_steps.evaluation.balanced import balanced_accuracies
 from simclr_steps.evaluation.calibration import LARGEST, LEAST, calibration_error, fitted_temperature
 from simclr_steps.evaluation.metrics import classification_metrics
 from simclr_steps.evaluation.parents import by_parent
-from simclr_steps.files import check_folder, checksum, read_json, read_table, write_json, write_table
+from simclr_steps.files import checksum, read_json, read_table, write_json, write_table
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
-from simclr_steps.machine.replaced import check_not_read
+from simclr_steps.machine.replaced import Own, check_not_read
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.classifier import BestEpoch, Supervised, labeled_logits
 from simclr_steps.methods.off_the_shelf import started
@@ -42,15 +42,17 @@ from simclr_steps.settings.judged import JudgedBy, splits_judged
 from simclr_steps.settings.labels import WholeGroups
 from simclr_steps.training.checked_files import CheckedFiles
 from simclr_steps.training.history import History
-from simclr_steps.training.loggers import Loggers, publish
-from simclr_steps.training.published import kept, place_files
+from simclr_steps.training.loggers import OF_TENSORBOARD, Loggers, publish
+from simclr_steps.training.published import check_place, kept, place_files
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
 _MODEL = "model.safetensors"
 _CURVES = "tensorboard"
-_OWN = (_MODEL, "history.csv", "correct.npz", _CURVES, "metrics.json")  # of `out`, metrics.json last
+_OWN_CURVES = Own(tuple(f"draw[0-9]*/{name}" for name in OF_TENSORBOARD))
+# What `out` gets, the last when all is there.
+_PLACED = {"correct.npz": None, _MODEL: None, "history.csv": None, _CURVES: _OWN_CURVES, "metrics.json": None}
 
 
 def finetune(
@@ -83,8 +85,8 @@ def finetune(
         When fewer than two classes have labels, when the hold-out lacks the labels that `keep` needs, when the images
         are of another kind than the encoder was made for, or when encoder or published weights are not given.
     """
-    check_folder(out)
     check_not_read(out / _MODEL, encoder)
+    check_place(out, _PLACED)
     description = read_description(data)
     classes = description.classes
     require_classes(description, data.name)
@@ -106,7 +108,7 @@ def finetune(
     start = checksum(encoder) if encoder else built
     given = settings.model_dump(mode="json"), seed, judged_by
     made_of = (*given, record.code_hash, own_code, description.content_hash, start)
-    with work_folder(work, *made_of, place=partial(place_files, out=out, names=_OWN)) as folder:
+    with work_folder(work, *made_of, place=partial(place_files, out=out, names=_PLACED)) as folder:
         for draw, rows in enumerate(rows_of_draws):
             if not (folder / f"draw{draw}.json").exists():
                 network = partial(_classifier, settings, architecture, begins_with, len(classes))

@@ -24,6 +24,7 @@ from simclr_steps.figures.thumbnails import thumbnails
 from simclr_steps.files import whole_folder, write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import Own, check_replaceable
 from simclr_steps.methods import random_numbers
 from simclr_steps.methods.augmenter import Augmenter
 from simclr_steps.networks.user_code import augmentation_code
@@ -37,7 +38,11 @@ Images = npt.NDArray[np.uint8]
 ROWS = 8
 VIEWS = 7
 NEIGHBORS = 8
-_OWN = ("augmentation.*", "neighbors.*", "run.json")  # of `out`
+_OWN = Own(  # of `out`
+    (*(f"{name}.{kind}" for name in ("augmentation", "neighbors") for kind in ("png", "svg")), "run.json"),
+    step="galleries",
+    record="run.json",
+)
 _BRIGHTER = f" ({BRIGHTENED})"
 _NO_LABEL = "no label"
 _MOST_VOTERS = 10_000  # each is compared with each
@@ -64,6 +69,7 @@ def galleries(settings: GallerySettings, *, features: Sequence[Path], data: Path
     augmentation and neighbors into `out`, as .png and .svg, and run.json. Without labels nothing is said to be right or
     wrong.
     """
+    check_replaceable(out, _OWN)
     description = read_description(data)
     own_code = augmentation_code(settings.augmentation)
     record = Record("galleries", settings, description.content_hash, seed, own_code)

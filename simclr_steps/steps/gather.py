@@ -18,13 +18,14 @@ from simclr_steps.data.csv_text import as_csv
 from simclr_steps.data.gathered import check_one_encoder, read_features
 from simclr_steps.data.growing_file import GrowingArray
 from simclr_steps.data.packed import read_description, read_packed
-from simclr_steps.data.parts import ROWS_AT_A_TIME, Parts
+from simclr_steps.data.parts import PATTERNS, ROWS_AT_A_TIME, Parts
 from simclr_steps.data.row_tables import class_names, probabilities, probability_columns, row_table
 from simclr_steps.evaluation.labeled_neighbors import labeled_neighbors
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json, write_text
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import Own, check_files
 from simclr_steps.settings.base import array_of
 from simclr_steps.settings.prediction import mistakes_name, predictions_name
 
@@ -33,7 +34,12 @@ Features = npt.NDArray[np.float32]
 _FILE_OF = {"features": "backbone.npy", "projections": "projection_head.npy"}
 _OF_MISTAKES = ["row", "source", "class", "predicted_class", "probability", "probability_of_class"]
 _MOST_WITH_NEIGHBORS = 100_000  # images of train, all of which are compared with each mistake
-_OWN = (*_FILE_OF.values(), "rows.parquet", "run.json", "parts")  # of `out`
+_OWN = Own(  # of `out`
+    (*_FILE_OF.values(), "run.json"),
+    step="gather",
+    record="run.json",
+    alone=("rows.parquet", *(f"parts/{name}" for name in (*PATTERNS, "parts.json"))),  # of tabulate and predict
+)
 
 
 def gather(parts: Path, *, data: Path, split: str, features: Path | None = None, out: Path) -> None:
@@ -74,14 +80,16 @@ def gather(parts: Path, *, data: Path, split: str, features: Path | None = None,
             asked[:] = table["label"].isna()
         count = int(asked.sum())
         _check_classes(merged, description.classes, parts)
+        name = predictions_name(split)
+        check_files(out, (mistakes_name(split), f"{name}.json"), sign=f"{name}.parquet")
         described = {**origin, "run": record.finish()}
-        with whole_file(out / f"{predictions_name(split)}.parquet") as partial:
+        with whole_file(out / f"{name}.parquet") as partial:
             _write_predictions(partial, table, asked, merged, description.classes, described)
-        mistakes = _mistakes(out / f"{predictions_name(split)}.parquet")
+        mistakes = _mistakes(out / f"{name}.parquet")
         if compared:
             mistakes = _with_neighbors(mistakes, *compared, row_table(data, description, "train"))
         write_text(out / mistakes_name(split), as_csv(mistakes))
-        write_json(out / f"{predictions_name(split)}.json", described)
+        write_json(out / f"{name}.json", described)
     elif split == "unlabeled":
         raise UserError("--split: features of unlabeled images are gathered with train: pass train, then run tabulate")
     else:

@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from simclr_steps.data.packed import Pixels, read_images, read_packed
-from simclr_steps.data.parts import PATTERN, Part
+from simclr_steps.data.parts import PATTERNS, Part
 from simclr_steps.data.splits import Rows
-from simclr_steps.files import check_replaceable, checksum, whole_folder, write_json
+from simclr_steps.files import checksum, whole_folder, write_json
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import Hardware
 from simclr_steps.machine.progress import Progress
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import Own, check_replaceable
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import check_images, images_at_a_time, network_input
 from simclr_steps.training.readers import WatchedLoader, start_reader, usable_readers, watched_readers
@@ -29,7 +30,7 @@ from simclr_steps.training.trainer import build_trainer
 RowsAndImages = tuple[Tensor, Tensor]  # rows, int64 [B], and their images, [B, H, W, C]
 Outputs = tuple[Tensor, Tensor, Tensor]  # rows, features, and projections or logits
 
-_OWN = (PATTERN, "parts.json")  # of `out`
+_OWN = Own((*PATTERNS, "parts.json"), step="predict", record="parts.json")  # of `out`
 
 
 def predict(model: Path, *, data: Path, split: str, out: Path, hardware: Hardware) -> None:

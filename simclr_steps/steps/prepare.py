@@ -9,7 +9,7 @@ import numpy as np
 from simclr_steps.data.boxes import NOWHERE
 from simclr_steps.data.disk_space import require_space
 from simclr_steps.data.fingerprints import of_pixels
-from simclr_steps.data.packed_writer import ImageSource, pack
+from simclr_steps.data.packed_writer import ImageSource, check_place, pack
 from simclr_steps.data.sources import opened
 from simclr_steps.data.splits import SplitNames, assigned_splits
 from simclr_steps.machine.logs import log
@@ -30,8 +30,10 @@ def prepare(dataset: Dataset, *, originals: Path | None, out: Path, workers: int
     Raises
     ------
     UserError
-        When an input is wrong or missing, an image is unreadable, or the disk is full.
+        When an input is wrong or missing, an image is unreadable, the disk is full, or `out` has files of the
+        user of the names of those that are written.
     """
+    check_place(out)
     with opened(dataset, originals, workers) as source:
         splits = _splits(dataset, source)
         own = of_pixels(dataset, source) if isinstance(dataset, FolderDataset | ArraysDataset) else None

@@ -15,16 +15,16 @@ from simclr_steps.data.packed import read_images, read_packed
 from simclr_steps.data.requirements import require_batch
 from simclr_steps.data.splits import Rows, drawn_while_training, labeled_rows
 from simclr_steps.durations import per_second
-from simclr_steps.files import CHECKSUMS, check_replaceable, checksums, write_json, write_table
+from simclr_steps.files import CHECKSUMS, checksums, write_json, write_table
 from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
 from simclr_steps.machine.provenance import Record
-from simclr_steps.machine.replaced import check_not_read
+from simclr_steps.machine.replaced import Own, check_not_read, check_replaceable
 from simclr_steps.methods.augmenter import tell_left_out
 from simclr_steps.methods.candidate_files import write_candidates
-from simclr_steps.methods.candidates import Candidates
+from simclr_steps.methods.candidates import NAMES, Candidates
 from simclr_steps.methods.ends import OPTIMIZER, read_end, write_optimizer
 from simclr_steps.methods.first_weights import first_weights, start_from
 from simclr_steps.methods.fitting import fitted_to
@@ -39,14 +39,22 @@ from simclr_steps.settings.pretrain import FittedPretrain, PretrainSettings
 from simclr_steps.training.compiled import Compiled
 from simclr_steps.training.history import History
 from simclr_steps.training.loading import Images
-from simclr_steps.training.loggers import Loggers, publish
+from simclr_steps.training.loggers import OF_TENSORBOARD, Loggers, publish
 from simclr_steps.training.published import kept, place_folder
 from simclr_steps.training.resuming import fit, resumable
 from simclr_steps.training.sync_batch_norm import batch_norms
 from simclr_steps.training.trainer import build_trainer
 from simclr_steps.training.work_folder import work_folder
 
-_OWN = ("*.ckpt", OPTIMIZER, "checkpoints.csv", "history.csv", "run.json", CHECKSUMS, "tensorboard")  # of `out`
+_OWN = Own(  # of `out`
+    (
+        *(f"{name}.ckpt" for name in NAMES),
+        *(OPTIMIZER, "checkpoints.csv", "history.csv", "run.json", CHECKSUMS),
+        *(f"tensorboard/{name}" for name in OF_TENSORBOARD),
+    ),
+    step="pretrain",
+    record="run.json",
+)
 
 
 def pretrain(

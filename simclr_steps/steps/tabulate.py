@@ -16,11 +16,13 @@ from simclr_steps.files import read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
-from simclr_steps.machine.replaced import check_not_read
+from simclr_steps.machine.replaced import Own, check_not_read, check_replaceable
 from simclr_steps.settings.base import array_of
 
 _LAYERS = ("backbone", "projection_head")
-_OWN = (*(f"{layer}.npy" for layer in _LAYERS), "rows.parquet", "run.json")  # of `out` for unlabeled
+_OWN = Own(  # of `out` for unlabeled
+    (*(f"{layer}.npy" for layer in _LAYERS), "rows.parquet", "run.json"), step="tabulate", record="run.json"
+)
 _ROWS_AT_A_TIME = 10_000
 
 
@@ -35,6 +37,9 @@ def tabulate(features: Path, *, data: Path, split: str, out: Path) -> None:
     UserError
         When the features are of another split or of other images.
     """
+    if split == "unlabeled":
+        check_not_read(out, features)
+        check_replaceable(out, _OWN)
     description = read_description(data)
     array = array_of(split)
     if split_of_features(features, data, description) != array:
@@ -44,7 +49,6 @@ def tabulate(features: Path, *, data: Path, split: str, out: Path) -> None:
         with whole_file(out / "rows.parquet") as partial:
             table.to_parquet(partial, index=False)
     else:
-        check_not_read(out, features)
         record = Record("tabulate", None, description.content_hash)
         facts = read_json(features / "run.json")
         rows = rows_of_split(split, table["label"].fillna(-1).to_numpy(dtype=np.int64))

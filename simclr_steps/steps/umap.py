@@ -38,6 +38,7 @@ from simclr_steps.figures.thumbnails import sheet_file, thumbnails
 from simclr_steps.files import whole_folder, write_json, write_text
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.provenance import Record
+from simclr_steps.machine.replaced import Own, check_replaceable
 from simclr_steps.settings.base import NO_LABEL
 from simclr_steps.settings.display import Mix, in_words, legend_of, mix_of
 from simclr_steps.settings.umap import UmapOfDataset, UmapSettings
@@ -48,9 +49,14 @@ _TILE = 32  # pixels
 _IMAGES_AT_A_TIME = 256
 _MOST_VALUES = 1000  # of a column that the page can color by
 _KNOWN = ("row", "source", "label", "class", "x", "y", "prediction")  # of a layer's table
-_OWN = (  # of `out`
-    *("backbone.*", "projection_head.*", "metadata.*"),
-    *("map.html", SHEETS, "points.parquet", "quality.json"),
+_OWN = Own(  # of `out`
+    (
+        *(f"{layer}.{kind}" for layer in LAYERS for kind in ("csv", "png", "svg")),
+        *("map.html", f"{SHEETS}/[0-9]*.webp", "points.parquet", "quality.json"),
+    ),
+    step="umap",
+    record="quality.json",
+    alone=("metadata.png", "metadata.svg"),  # which Snakemake leaves when the settings name no column any more
 )
 
 
@@ -73,6 +79,7 @@ def umap(settings: UmapOfDataset, *, features: Sequence[Path], data: Path, out: 
     UserError
         When there are no labels to supervise with.
     """
+    check_replaceable(out, _OWN)
     description = read_description(data)
     record = Record("umap", settings, description.content_hash, settings.random_state)
     form = description.image_format

@@ -20,6 +20,7 @@ from simclr_steps.training.history import History
 
 _TENSORBOARD, _CSV, _OWN = "TensorBoard", "CSV", "--logger"
 _TENSORBOARD_FOLDER = "tensorboard"
+OF_TENSORBOARD = ("events.out.tfevents.*", "hparams.yaml")  # the files that it reads, as patterns
 Row = Mapping[str, Any]
 
 

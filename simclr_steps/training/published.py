@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from simclr_steps.files import checksums, link_or_copy, read_json, whole_file, whole_folder, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
+from simclr_steps.machine.replaced import Own, check_files, check_replaceable
 
 PUBLISHED = "published"  # in a work folder
 _CHECKSUMS = "published.json"  # beside it
@@ -23,7 +24,7 @@ _CHECKSUMS = "published.json"  # beside it
 @contextmanager
 def kept(folder: Path) -> Iterator[Path]:
     """Yield an empty folder; when the block ends well, it is the finished training that a work folder keeps."""
-    with whole_folder(folder / PUBLISHED, ["*"]) as published:
+    with whole_folder(folder / PUBLISHED, None) as published:
         yield published
         write_json(folder / _CHECKSUMS, checksums(published))
 
@@ -52,7 +53,7 @@ def clear(folder: Path) -> None:
             path.unlink()
 
 
-def place_folder(published: Path, out: Path, own: Collection[str]) -> None:
+def place_folder(published: Path, out: Path, own: Own) -> None:
     """Put a finished training in its place as a folder, which appears whole; `own` as in `whole_folder`."""
     with whole_folder(out, own) as partial:
         for file in _files(published):
@@ -61,11 +62,19 @@ def place_folder(published: Path, out: Path, own: Collection[str]) -> None:
             _link(file, target)
 
 
-def place_files(published: Path, out: Path, names: Sequence[str]) -> None:
-    """Put a finished training's files and folders in a folder that may hold others, in this order."""
-    for name in names:
-        if (published / name).is_dir():
-            place_folder(published / name, out / name, ["*"])
+def check_place(out: Path, names: Mapping[str, Own | None]) -> None:
+    """Raise UserError when `place_files` would replace files of the user; the first one shows whose the others are."""
+    check_files(out, [name for name, own in names.items() if not own], sign=next(iter(names)))
+    for name, own in names.items():
+        if own:
+            check_replaceable(out / name, own)
+
+
+def place_files(published: Path, out: Path, names: Mapping[str, Own | None]) -> None:
+    """Put a finished training's files, and folders that hold their own, in a folder with others, in this order."""
+    for name, own in names.items():
+        if own:
+            place_folder(published / name, out / name, own)
             continue
         with whole_file(out / name) as partial:
             partial.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,12 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simclr_steps.files import (
-    check_folder,
-    check_replaceable,
     read_json,
     read_table,
     whole_file,
@@ -25,6 +25,7 @@ from simclr_steps.files import (
     write_text,
 )
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.replaced import Own
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -39,16 +40,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
 def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "results"
-    with whole_folder(path, ["*"]) as partial:
+    with whole_folder(path, None) as partial:
         (partial / "one").write_text("old")
-    with pytest.raises(RuntimeError), whole_folder(path, ["*"]) as partial:
+    with pytest.raises(RuntimeError), whole_folder(path, None) as partial:
         (partial / "two").write_text("half")
         raise RuntimeError
     assert [file.name for file in path.iterdir()] == ["one"]
     assert list(tmp_path.iterdir()) == [path]
 
 
-OWN = ("part-*", "parts.json")
+OWN = Own(("part-*", "parts.json"))
 
 
 @pytest.mark.parametrize("others", [[], [".snakemake_timestamp", ".DS_Store", ".nfs0001"]])
@@ -73,15 +74,22 @@ def test_a_folder_with_another_file_is_kept_also_if_it_comes_late(tmp_path: Path
     assert list(tmp_path.iterdir()) == [precious]
 
 
-def test_files_and_links_are_no_place_for_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").touch()
-    (tmp_path / "link").symlink_to("folder")
-    (tmp_path / "nowhere").symlink_to("absent")
-    for name, reason in (("file", "is not a folder"), ("nowhere", "is not a folder"), ("link", "is a link")):
-        with pytest.raises(UserError, match=reason):
-            check_replaceable(tmp_path / name, ["*"])
-    check_folder(tmp_path / "link")
+def test_a_folder_is_replaced_whole_even_if_the_step_is_killed_while_the_old_one_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "results"
+    with whole_folder(path, None) as old:
+        (old / "run.json").write_text("old")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), whole_folder(path, None) as new:
+        (new / "run.json").write_text("new")
+        patch.setattr(shutil, "rmtree", killed)
+    assert (path / "run.json").read_text() == "new" and len(list(tmp_path.iterdir())) == 2
+    with whole_folder(path, None):
+        assert not list(tmp_path.glob("*.old"))
+    assert list(tmp_path.iterdir()) == [path]
 
 
 LEAVES_A_PARTIAL = """
@@ -89,14 +97,14 @@ import os, signal, sys
 from pathlib import Path
 from simclr_steps.files import whole_file, whole_folder
 
-block = whole_file(Path("result")) if sys.argv[1] == "file" else whole_folder(Path("result"), ["half"])
+block = whole_file(Path("result")) if sys.argv[1] == "file" else whole_folder(Path("result"), None)
 with block as partial:
     (partial / "half" if partial.is_dir() else partial).write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize(("kind", "block"), [("folder", partial(whole_folder, own=["half"])), ("file", whole_file)])
+@pytest.mark.parametrize(("kind", "block"), [("folder", partial(whole_folder, own=None)), ("file", whole_file)])
 def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(
     tmp_path: Path, kind: str, block: Callable[[Path], AbstractContextManager[Path]]
 ) -> None:
@@ -128,6 +136,9 @@ def test_absent_and_broken_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(UserError, match="broken.json is not valid JSON"):
         read_json(tmp_path / "broken.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"deep.json is not valid JSON \(maximum recursion depth"):
+        read_json(tmp_path / "deep.json")
 
 
 @pytest.fixture

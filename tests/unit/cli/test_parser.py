@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simclr_steps.cli import parser
+from simclr_steps.cli.options import Step
 from simclr_steps.cli.parser import parse
 from simclr_steps.cli.table import STEPS
+from simclr_steps.machine.errors import UserError
 
 PRETRAIN = ["pretrain", "--settings", "{}", "--data", "d", "--seed", "0", "--out", "o", "--work", "w"]
 LIBRARIES = "import yaml, pydantic; pydantic.create_model('A', x=(int, 1))"  # what --help cannot do without
@@ -120,6 +123,34 @@ def test_mistake_of_the_user_ends_in_one_sentence_on_console_and_in_the_log(tmp_
     date, _, line = log.read_text().partition(" ")
     assert line == ended.stderr and date.count("-") == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [step for step in STEPS.values() if any(option.check for option in step.options)],
+    ids=lambda step: step.name,
+)
+def test_an_out_of_the_wrong_kind_is_told_before_the_step_begins(
+    step: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begins(*_: object) -> None:
+        raise AssertionError("it must not begin")
+
+    monkeypatch.setattr(parser, "_function", begins)
+    monkeypatch.setattr(parser, "read_settings", lambda *_: None)
+    (out_text,) = [option.keywords["help"] for option in step.options if option.to == "out"]
+    words = [step.name]
+    for option in step.options:
+        if option.keywords.get("required") and option.to != "out":
+            words += [option.flag, *option.keywords.get("choices", ("0",))[:1]]
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "nowhere").symlink_to("absent")
+    wrong = ("file", "nowhere") if out_text.startswith("folder") else ("folder",)
+    for name in wrong:
+        with pytest.raises(UserError, match=f"{name} is (not )?a folder"):
+            parser.run(step, parse([*words, "--out", str(tmp_path / name)]))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "nowhere"]
 
 
 def test_init_says_on_a_terminal_at_once_what_it_does_and_nothing_of_it_elsewhere(tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ def test_options_are_the_parameters_of_the_function(step: Step) -> None:
     assert len({option.flag for option in step.options}) == len(step.options)
 
 
+@pytest.mark.parametrize("step", [step for step in STEPS.values() if step.name != "export"], ids=lambda step: step.name)
+def test_every_out_is_looked_at_before_the_step_but_that_of_export_which_is_a_file_or_a_folder(step: Step) -> None:
+    assert all(option.check for option in step.options if option.to == "out")
+
+
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 def test_options_give_what_the_parameters_are_typed_for(step: Step) -> None:
     hints = typing.get_type_hints(function(step), include_extras=True)

@@ -12,6 +12,7 @@ import pytest
 
 from simclr_steps.commands.prune import prune
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.replaced import Own
 from simclr_steps.training.published import kept, place_folder
 
 
@@ -32,7 +33,7 @@ def test_finished_trainings_are_listed_and_superseded_ones_removed_only_if_asked
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old, used = keep(tmp_path / "work", "old", 3), keep(tmp_path / "work", "used", 0)
-    place_folder(used / "published", tmp_path / "results", ["*"])
+    place_folder(used / "published", tmp_path / "results", Own(("*.ckpt",)))
     prune(tmp_path / "work")
     names, first, second, total = capsys.readouterr().out.splitlines()
     assert names.split() == ["size", "age", "state", "folder"]

@@ -90,3 +90,15 @@ def test_a_class_to_judge_of_which_no_image_is_readable_is_told(
 ) -> None:
     run(tmp_path, source(unreadable=tuple(np.flatnonzero((ASSIGNED == "test") & (LABELS == 0)))))
     assert 'none of the test images of class "a" is readable: fix these files' in caplog.text
+
+
+@pytest.mark.parametrize("name", ["table.csv", "dataset.json", "test.labels.npy"])
+def test_a_file_of_the_user_is_not_replaced_and_one_of_the_step_is(tmp_path: Path, name: str) -> None:
+    run(tmp_path / "data", source())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("years of work")
+    with pytest.raises(UserError, match=f"mine/{name} is not from this step, as there is no train.rows.parquet beside"):
+        labeled(tmp_path / "data", tmp_path / "mine", source())
+    assert [file.read_text() for file in (tmp_path / "mine").iterdir()] == ["years of work"]
+    (tmp_path / "data/dataset.json").unlink()  # as by a step that was killed while it put its files in their place
+    labeled(tmp_path / "data", tmp_path / "data", source())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simclr_steps.data import parts as module
-from simclr_steps.data.parts import PATTERN, Part, Parts
+from simclr_steps.data.parts import PATTERNS, Part, Parts
 from simclr_steps.machine.errors import UserError
 from simclr_steps.steps.gather import gather
 from tests.unit.conftest import WritePacked, digits
@@ -36,7 +36,7 @@ def test_what_is_added_in_batches_is_read_in_the_order_of_the_rows(
 ) -> None:
     monkeypatch.setattr(module, "ROWS_AT_A_TIME", at_a_time)
     write(tmp_path, [[5, 0], [6]], [[3, 1]], [[4, 2]])
-    assert {file.name for file in tmp_path.glob(PATTERN)} == {
+    assert {file.name for pattern in PATTERNS for file in tmp_path.glob(pattern)} == {
         f"part-{process}.{name}.npy" for process in range(3) for name in ("rows", "features")
     }
     parts = Parts(tmp_path, 3, ["features"], 7)

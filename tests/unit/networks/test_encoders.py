@@ -160,6 +160,9 @@ def test_damaged_absent_and_foreign_files_are_named(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(1)}, path)
     with pytest.raises(UserError, match="contains no network from this workflow"):
         load_network(path)
+    save_file({"weight": torch.zeros(1)}, path, metadata={"simclr": "[" * 100_000})
+    with pytest.raises(UserError, match=r"encoder.safetensors is damaged \(maximum recursion depth"):
+        load_network(path)
 
 
 def test_a_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:

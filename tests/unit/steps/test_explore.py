@@ -14,6 +14,7 @@ import pytest
 from simclr_steps.data.image_tables import value_of
 from simclr_steps.files import read_json, write_json
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.replaced import check_replaceable
 from simclr_steps.settings.explore import ExploreOfDataset
 from simclr_steps.steps import explore as module
 from simclr_steps.steps.explore import explore
@@ -68,6 +69,7 @@ def features(data: Path, tmp_path: Path) -> Path:
 
 def run(features: Path, data: Path, out: Path, **keys: Any) -> dict[str, Any]:
     explore(ExploreOfDataset(**keys), features=features, data=data, seed=0, out=out)
+    check_replaceable(out, module._OWN)  # by the next
     assert {file.name for file in out.iterdir()} == FILES
     content: dict[str, Any] = read_json(out / "explore.json")
     return content

@@ -111,7 +111,9 @@ def test_galleries_of_several_channels_say_which_is_shown_in_which_color(
 
 def test_a_split_smaller_than_a_gallery_is_shown_whole(write_packed: WritePacked, tmp_path: Path) -> None:
     data = write_packed({"train": digits(3), "test": digits(5, 260)})
-    galleries(GallerySettings(), features=[write_features(tmp_path / "f", 5)], data=data, seed=0, out=tmp_path / "out")
+    features = [write_features(tmp_path / "f", 5)]
+    for _ in range(2):  # the second replaces the first
+        galleries(GallerySettings(), features=features, data=data, seed=0, out=tmp_path / "out")
     names = {f"{name}.{kind}" for name in ("augmentation", "neighbors") for kind in ("png", "svg")} | {"run.json"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 
@@ -140,4 +142,6 @@ def test_where_all_images_to_train_on_are_unlabeled_their_views_are_shown(
 def test_features_of_other_data_are_refused(write_packed: WritePacked, tmp_path: Path) -> None:
     data = write_packed(name="other")
     with pytest.raises(UserError, match="computed from data other than"):
-        galleries(GallerySettings(), features=[write_features(tmp_path / "f", 60)], data=data, seed=0, out=tmp_path)
+        galleries(
+            GallerySettings(), features=[write_features(tmp_path / "f", 60)], data=data, seed=0, out=tmp_path / "out"
+        )

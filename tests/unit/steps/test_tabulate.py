@@ -44,7 +44,9 @@ def test_unlabeled_images_are_taken_from_train_with_their_features(
     labels: np.ndarray, tmp_path: Path, write_packed: WritePacked
 ) -> None:
     data = write_packed({"train": (digits(7)[0], labels), "unlabeled": digits(0)}, classes=("cat", "dog"))
-    tabulate(features_of(tmp_path / "train", "train", 7), data=data, split="unlabeled", out=tmp_path / "unlabeled")
+    features = features_of(tmp_path / "train", "train", 7)
+    for _ in range(2):  # the second replaces the first
+        tabulate(features, data=data, split="unlabeled", out=tmp_path / "unlabeled")
     expected = [2, 6] if labels is LABELS else []  # all are of train where none has a label
     table = pd.read_parquet(tmp_path / "unlabeled/rows.parquet")
     assert table["row"].tolist() == expected and table["label"].isna().all() and table["class"].isna().all()

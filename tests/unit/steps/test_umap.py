@@ -18,6 +18,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from simclr_steps.figures.points import quality_lines
 from simclr_steps.machine.errors import UserError
+from simclr_steps.machine.replaced import check_replaceable
 from simclr_steps.settings.umap import UmapOfDataset
 from simclr_steps.steps import umap as module
 from simclr_steps.steps.umap import umap
@@ -50,6 +51,7 @@ def write_features(folder: Path, labels: Labels, values: Any = None) -> Path:
 
 def run(features: Path, data: Path, out: Path, **keys: Any) -> dict[str, Any]:
     umap(UmapOfDataset(**{"n_neighbors": 5, **keys}), features=[features], data=data, out=out)
+    check_replaceable(out, module._OWN)  # by the next
     quality: dict[str, Any] = json.loads((out / "quality.json").read_text())
     return quality
 
