@@ -10,7 +10,7 @@ from simclr_steps.networks.user_code import augmentation_code, own_code
 from simclr_steps.settings.config import read_config
 from simclr_steps.settings.judged import instead_of_test
 from simclr_steps.settings.plan import plan
-from simclr_steps.settings.prediction import predictions_name
+from simclr_steps.settings.prediction import mistakes_name, predictions_name
 from simclr_steps.settings.reading import typed
 
 

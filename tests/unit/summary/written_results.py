@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from simclr_steps.settings.judged import JudgedBy
-from simclr_steps.settings.prediction import predictions_name
+from simclr_steps.settings.prediction import mistakes_name, predictions_name
 from simclr_steps.settings.runs import GridPoint, SummarySettings
 from tests.unit.digit_names import DIGITS
 
@@ -120,6 +120,8 @@ def write_finetune(folder: Path, name: str, init: str, accuracy: float, judged_b
     named = {f"probability_{digit}": chances[:, number] for number, digit in enumerate(DIGITS)}
     table = pd.DataFrame({**predictions, "predicted_class": "three", **named})
     table.to_parquet(folder / "finetune" / name / f"{predictions_name(judged_by)}.parquet", index=False)
+    wrong = table[table["label"] != table["prediction"]]  # row 59, the last one, is the surest
+    wrong[["row"]].iloc[::-1].to_csv(folder / "finetune" / name / mistakes_name(judged_by), index=False)
 
 
 def settings(*seeds: int, finetunes: tuple[str, ...] = (), pretrain: str = "simclr") -> SummarySettings:
