@@ -22,6 +22,7 @@ _TIMEOUT = 60  # seconds without a byte
 _LEAST_SPEED = 1000  # bytes/s, within each interval
 _INTERVAL = 60.0  # seconds
 _MOST_REQUESTS = 100  # to one address
+_MOST_BYTES = 100 * 10**9  # of a file of unknown size; the largest published weights, of 7 billion numbers, have 27 GB
 _BLOCK = 1 << 16  # bytes
 
 
@@ -141,9 +142,10 @@ def _transfer_once(address: str, partial: Path, size: int | None) -> None:
         while block := response.read1(_BLOCK):
             stream.write(block)
             stream.flush()  # so that the file shows how far it is
-            if size and stream.tell() > size:
+            if stream.tell() > (size or _MOST_BYTES):
                 partial.unlink()
-                raise _UnusableError(f"it sent more than the file's {size} bytes")
+                most = f"the file's {size} bytes" if size else f"{_MOST_BYTES} bytes, which no published file has"
+                raise _UnusableError(f"it sent more than {most}")
             if length:
                 progress.add(len(block) / 1000)
     if missing := max(0, expected - _size(partial)):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import logsumexp
 
 from simclr_steps.data.packed import Description, read_labels, read_rows
 from simclr_steps.settings.base import NO_LABEL
@@ -40,6 +41,23 @@ def probabilities(logits: npt.NDArray[_Float]) -> npt.NDArray[_Float]:
     scores: npt.NDArray[Any] = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores /= scores.sum(axis=1, keepdims=True)
     return scores
+
+
+def log_odds(logits: npt.NDArray[_Float]) -> npt.NDArray[np.float64]:
+    """Return the log-odds of each class against all others, float64 [N, C], of logits, [N, C].
+
+    They rank where probabilities do not, which round to 0 and 1; they are exact for a row's likeliest class, too.
+    """
+    of_classes = logits.astype(np.float64)
+    likeliest = of_classes.argmax(axis=1, keepdims=True)
+    log_chances = of_classes - logsumexp(of_classes, axis=1, keepdims=True)
+    others = of_classes.copy()
+    np.put_along_axis(others, likeliest, -np.inf, axis=1)
+    with np.errstate(divide="ignore"):  # of a likeliest class whose probability rounds to 1, which is replaced
+        odds = log_chances - np.log1p(-np.exp(log_chances))
+    lead = np.take_along_axis(of_classes, likeliest, axis=1) - logsumexp(others, axis=1, keepdims=True)
+    np.put_along_axis(odds, likeliest, lead, axis=1)
+    return odds
 
 
 def class_names(labels: npt.NDArray[np.int64], classes: list[str]) -> pd.Series[Any]:

@@ -17,7 +17,9 @@ from simclr_steps.evaluation.linear_probe import LinearProbe
 
 _MOST_AUTO = 50  # clusters that a person would look at
 _MOST_KNOWN = 10_000  # labels from which it learns, drawn from more
-_PENALTY = 1.0  # of the probe that tells which images are uncertain, as scikit-learn's C
+# scikit-learn's C of the probe that tells which images are uncertain. It is fixed where others are chosen, as it ranks
+# images and is in no accuracy; what it proposes was measured, in "What to label next" of docs/benchmarks.md.
+_PENALTY = 1.0
 
 Floats = npt.NDArray[np.float32]
 

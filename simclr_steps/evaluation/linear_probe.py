@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
+from simclr_steps.data.row_tables import log_odds
 from simclr_steps.data.splits import Labels
 
 Array = npt.NDArray[np.float32]
@@ -88,9 +89,9 @@ class LinearProbe:
         """Return whether each image's label is guessed: [M, D] and int64 [M] to bool [M]."""
         return np.asarray(self._model.predict(self._scaled(features)) == labels)
 
-    def certainty(self, features: Array) -> Array:
-        """Return the probability of each image's likeliest class, features [M, D] to [M]."""
-        return np.asarray(self._model.probabilities(self._scaled(features)).max(axis=1))
+    def certainty(self, features: Array) -> npt.NDArray[np.float64]:
+        """Return the log-odds of each image's likeliest class, features [M, D] to float64 [M]."""
+        return np.asarray(log_odds(self._model.logits(self._scaled(features))).max(axis=1))
 
     def _scaled(self, features: Array) -> Array:
         """Return features, [..., D], scaled and, if there is a basis, in it."""
@@ -116,8 +117,9 @@ class _OnOneThread:
         guesses: Labels = self._model.predict(x)
         return guesses
 
-    def probabilities(self, x: Array) -> Array:
-        return np.asarray(self._model.predict_proba(x), dtype=np.float32)
+    def logits(self, x: Array) -> Array:
+        found: Array = self._model.decision_function(x)
+        return np.stack([np.zeros_like(found), found], axis=1) if found.ndim == 1 else found
 
 
 class _OnDevice:
@@ -166,8 +168,8 @@ class _OnDevice:
         return guesses
 
     @torch.no_grad()
-    def probabilities(self, x: Array) -> Array:
-        return np.asarray(self._logits(torch.from_numpy(x).to(self._x.device)).softmax(dim=1).cpu())
+    def logits(self, x: Array) -> Array:
+        return np.asarray(self._logits(torch.from_numpy(x).to(self._x.device)).cpu())
 
     def _logits(self, x: Tensor) -> Tensor:
         return x @ self._weight.T + self._bias

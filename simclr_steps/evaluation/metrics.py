@@ -16,6 +16,7 @@ from torchmetrics.functional.classification import (
     multiclass_recall,
 )
 
+from simclr_steps.data.row_tables import log_odds
 from simclr_steps.evaluation.calibration import calibration_error
 
 
@@ -49,18 +50,9 @@ def _auroc(logits: Tensor, labels: Tensor) -> float | None:
     present = labels.unique()
     if len(present) < 2:
         return None
-    odds = _log_odds(logits)
+    odds = torch.from_numpy(log_odds(logits.numpy()))
     ranks = [odds[:, label].unique(return_inverse=True)[1] / len(odds) for label in present]  # in [0, 1), so used as is
     return float(np.mean([float(binary_auroc(r, (labels == at).long())) for r, at in zip(ranks, present, strict=True)]))
-
-
-def _log_odds(logits: Tensor) -> Tensor:
-    """Return the log-odds of each class against all others, [N, C]; exact for a row's likeliest class, too."""
-    log_chances = logits.log_softmax(dim=1)
-    odds = log_chances - torch.log1p(-log_chances.exp())
-    likeliest = logits.argmax(dim=1, keepdim=True)
-    others = logits.scatter(1, likeliest, -torch.inf).logsumexp(dim=1, keepdim=True)
-    return odds.scatter(1, likeliest, logits.gather(1, likeliest) - others)
 
 
 def _per_class(logits: Tensor, labels: Tensor, classes: list[str]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import torch
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
 
+from simclr_steps.data.groups import Groups, by_group
 from simclr_steps.data.splits import Labels, labeled_rows, proportional_draw
 from simclr_steps.evaluation.neighbors import nearest, vote
 from simclr_steps.settings.base import NO_LABEL
@@ -25,7 +26,8 @@ from simclr_steps.settings.umap import UmapSettings
 
 VOTERS = 10  # neighbors in the kNN accuracies of quality.json
 _MOST_IN_QUALITY = 4000  # trustworthiness and silhouette compare all pairs of points
-MEASURES = ("knn_accuracy_plane", "knn_accuracy_features", "silhouette")  # which take labels
+ACCURACIES = ("knn_accuracy_plane", "knn_accuracy_features")
+MEASURES = (*ACCURACIES, "silhouette")  # which take labels
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -77,15 +79,17 @@ def layout_quality(
     plane: Floats,
     labels: Labels,
     predictions: pd.Series[Any],
-) -> dict[str, float | str | None]:
+    groups: Groups | None = None,
+) -> dict[str, Any]:
     """Compare plane and features; see scikit-learn's trustworthiness and silhouette_score.
 
-    The kNN accuracies are those of each point's vote by its nearest others; the silhouette is that of the classes in
-    the plane. What needs labels is null where there are none.
+    The kNN accuracies are those of each point's vote by its nearest others, of `images` points; if images have groups,
+    [N], `by_group` counts them by these. The silhouette is that of the classes in the plane. What needs labels is null
+    where there are none.
     """
     some = proportional_draw(labels, _MOST_IN_QUALITY, settings.random_state)
     neighbors = min(settings.n_neighbors, (len(some) - 1) // 2)
-    quality: dict[str, float | str | None] = {
+    quality: dict[str, Any] = {
         **dict.fromkeys(MEASURES),
         "trustworthiness": float(
             trustworthiness(features[some], plane[some], n_neighbors=neighbors, metric=settings.metric)
@@ -98,8 +102,12 @@ def layout_quality(
     if len(np.unique(labels[labeled])) < 2:
         return quality | {"note": "Neighborhoods of classes were not measured: they require labels of two classes."}
     in_plane = own_votes(plane, labels, "euclidean")
-    for name, votes in (("plane", in_plane), ("features", predictions)):
-        quality[f"knn_accuracy_{name}"] = float(np.mean(votes[labeled].to_numpy(dtype=np.int64) == labels[labeled]))
+    right = {
+        name: votes[labeled].to_numpy(dtype=np.int64) == labels[labeled]
+        for name, votes in zip(ACCURACIES, (in_plane, predictions), strict=True)
+    }
+    quality |= {name: float(np.mean(of_points)) for name, of_points in right.items()}
+    quality |= {"images": len(labeled), **by_group(None if groups is None else groups[labeled], **right)}
     some = some[labels[some] != NO_LABEL]
     if 1 < len(np.unique(labels[some])) < len(some):
         quality["silhouette"] = float(silhouette_score(plane[some], labels[some]))

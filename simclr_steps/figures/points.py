@@ -85,11 +85,13 @@ def shuffled(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 def quality_lines(quality: Mapping[str, Any]) -> list[str]:
     """Say in words what quality.json holds of a layer."""
     lines = []
-    if quality.get("knn_accuracy_plane") is not None:
-        lines.append(
-            f"10-NN accuracy: {100 * quality['knn_accuracy_plane']:.1f} % in the plot, "
-            f"{100 * quality['knn_accuracy_features']:.1f} % in feature space"
-        )
+    for where, key in (("the plot", "knn_accuracy_plane"), ("feature space", "knn_accuracy_features")):
+        if quality.get(key) is not None:
+            line = f"10-NN accuracy in {where}: {100 * quality[key]:.1f} %"
+            if "intervals" in quality:
+                low, high = quality["intervals"][key]
+                line += f" [{100 * low:.1f}, {100 * high:.1f}] of {quality['images']:,} images"
+            lines.append(line)
     others = {"trustworthiness": "trustworthiness", "silhouette": "silhouette of the classes"}
     measured = [f"{name} {quality[key]:.2f}" for key, name in others.items() if quality.get(key) is not None]
     if measured:

@@ -50,7 +50,7 @@ def _drawn(points: Points, groups: list[Group], *, named: bool) -> Figure | None
     beside = len(groups) <= _MOST_BESIDE
     names = [as_text(group.name) for group in groups]
     lines_below = 0 if beside or not legend else -(-len(groups) // _columns_below(names)) * lines_of(names)
-    figure = new_figure(5.4 + 1.1 * (legend and beside), 6.3 + 0.15 * lines_below)
+    figure = new_figure(5.4 + 1.1 * (legend and beside), 6.45 + 0.15 * lines_below)
     axes = figure.add_subplot()
     _scatter(axes, points, groups, points.labels())
     axes.set_ylabel("UMAP 2")

@@ -20,8 +20,8 @@ from simclr_steps.machine.provenance import Record
 from simclr_steps.machine.replaced import Own, check_not_read, check_replaceable
 from simclr_steps.networks.encoders import Classifier, Encoder, load_network
 from simclr_steps.networks.features import network_input
-from simclr_steps.networks.model_card import is_model_card, model_card
 from simclr_steps.networks.timm_folder import WEIGHTS, check_has_timm_form, write_timm_folder
+from simclr_steps.summary.model_card import is_model_card, model_card
 
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # the extra "onnx" of pyproject.toml
 _CARD = "README.md"

@@ -19,7 +19,7 @@ from simclr_steps.data.gathered import check_one_encoder, read_features
 from simclr_steps.data.growing_file import GrowingArray
 from simclr_steps.data.packed import read_description, read_packed
 from simclr_steps.data.parts import PATTERNS, ROWS_AT_A_TIME, Parts
-from simclr_steps.data.row_tables import class_names, probabilities, probability_columns, row_table
+from simclr_steps.data.row_tables import class_names, log_odds, probabilities, probability_columns, row_table
 from simclr_steps.evaluation.labeled_neighbors import labeled_neighbors
 from simclr_steps.files import read_json, whole_file, whole_folder, write_json, write_text
 from simclr_steps.machine.errors import UserError
@@ -85,7 +85,7 @@ def gather(parts: Path, *, data: Path, split: str, features: Path | None = None,
         described = {**origin, "run": record.finish()}
         with whole_file(out / f"{name}.parquet") as partial:
             _write_predictions(partial, table, asked, merged, description.classes, described)
-        mistakes = _mistakes(out / f"{name}.parquet")
+        mistakes = _mistakes(out / f"{name}.parquet", merged)
         if compared:
             mistakes = _with_neighbors(mistakes, *compared, row_table(data, description, "train"))
         write_text(out / mistakes_name(split), as_csv(mistakes))
@@ -136,8 +136,11 @@ def _tables(table: pd.DataFrame, asked: npt.NDArray[np.bool_], merged: Parts, cl
         start += len(logits)
 
 
-def _mistakes(predictions: Path) -> pd.DataFrame:
-    """Return row, source, class and predicted class of the images of another class, and both classes' probabilities."""
+def _mistakes(predictions: Path, merged: Parts) -> pd.DataFrame:
+    """Return row, source, class and predicted class of the images of another class, and both classes' probabilities.
+
+    The surest ones are first, by the log-odds of the predicted class, as probabilities round to 1.
+    """
     stored = pq.ParquetFile(predictions)
     chances = probability_columns(stored.schema_arrow.names)
     parts = [pd.DataFrame(columns=_OF_MISTAKES)]
@@ -151,7 +154,8 @@ def _mistakes(predictions: Path) -> pd.DataFrame:
         }
         parts.append(wrong.assign(**of_each)[_OF_MISTAKES])
     found = pd.concat(parts[1:] or parts)
-    return found.sort_values("probability", ascending=False, kind="stable")
+    sure = np.concatenate([log_odds(logits).max(axis=1) for logits in merged.read("logits")])  # of all rows
+    return found.iloc[np.argsort(-sure[found["row"].to_numpy(dtype=np.int64)], kind="stable")]
 
 
 def _features_to_compare(

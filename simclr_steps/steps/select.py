@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from simclr_steps.data.packed import read_description, read_packed, read_split
+from simclr_steps.data.groups import by_group
+from simclr_steps.data.packed import read_description, read_groups, read_packed, read_split
 from simclr_steps.data.requirements import has_labels_to_vote, require_hold_out, require_labels_to_vote
 from simclr_steps.data.splits import labeled_rows
-from simclr_steps.evaluation.neighbors import knn_accuracy
+from simclr_steps.evaluation.neighbors import knn_right
 from simclr_steps.files import read_json, read_table, require_intact, write_json
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
@@ -24,7 +26,7 @@ from simclr_steps.settings.selection import SelectionSettings
 
 _MEASURES: dict[str, tuple[str, Callable[..., dict[str, Any]], str]] = {  # by criterion: column, what is best, reason
     "validate_loss": ("validate_loss", min, "its loss on the hold-out is the lowest, {:.4f}"),
-    "knn": ("knn_accuracy", max, "its kNN accuracy on the hold-out is the highest, {:.4f}"),
+    "knn": ("knn_accuracy", max, "its kNN accuracy on the hold-out is the highest, {:.4f} of {:,} images"),
     "rankme": ("validate_rankme", max, "its effective rank on the hold-out is the highest, {:.1f}"),
 }
 
@@ -60,12 +62,12 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
     table = [_row(row) for row in read_table(candidates / "checkpoints.csv")]
     if criterion == "knn":
         device = hardware.claim().device
-        of_epochs: dict[int, float] = {}  # a candidate may have several names
+        of_epochs: dict[int, dict[str, Any]] = {}  # a candidate may have several names
         for row in table:
             if row["epoch"] not in of_epochs:
                 file = candidates / row["file"]
                 of_epochs[row["epoch"]] = _hold_out_accuracy(file, data, settings.knn_neighbors, device)
-            row["knn_accuracy"] = of_epochs[row["epoch"]]
+            row |= of_epochs[row["epoch"]]
     chosen, why = _choose(criterion, table)
     _, encoder = read_candidate(candidates / chosen["file"])
     save_network(out / "encoder.safetensors", encoder)
@@ -106,11 +108,14 @@ def _choose(criterion: str, table: list[dict[str, Any]]) -> tuple[dict[str, Any]
     chosen = best(measured, key=lambda row: row[column])
     is_tie = any(row[column] == chosen[column] for row in measured if row["epoch"] != chosen["epoch"])
     shared = ", as that of others" if is_tie else ""
-    return chosen, reason.format(chosen[column]) + shared
+    return chosen, reason.format(chosen[column], chosen.get("images")) + shared
 
 
-def _hold_out_accuracy(checkpoint: Path, data: Path, neighbors: int, device: torch.device) -> float:
-    """Return the kNN accuracy of a candidate's features on the hold-out, its neighbors from the training split."""
+def _hold_out_accuracy(checkpoint: Path, data: Path, neighbors: int, device: torch.device) -> dict[str, Any]:
+    """Return the kNN accuracy of a candidate's features on the hold-out, its neighbors from the training split.
+
+    Beside it is the number of images that it is of and, if images have groups, how many of each are right.
+    """
     splits = read_split(data, "train"), read_split(data, "validation")
     _, encoder = read_candidate(checkpoint)
     rows = [labeled_rows(split.labels) for split in splits]
@@ -118,4 +123,7 @@ def _hold_out_accuracy(checkpoint: Path, data: Path, neighbors: int, device: tor
         compute_features(encoder, split.images, device, rows=some)[0] for split, some in zip(splits, rows, strict=True)
     )
     known, expected = (split.labels[some] for split, some in zip(splits, rows, strict=True))
-    return knn_accuracy(bank, known, queries, expected, neighbors)
+    right = knn_right(bank, known, queries, expected, neighbors)
+    groups = read_groups(data, read_description(data), "validation")
+    of_groups = by_group(None if groups is None else groups[rows[1]], knn_accuracy=right)
+    return {"knn_accuracy": float(np.mean(right)), "images": len(right), **of_groups}

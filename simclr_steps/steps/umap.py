@@ -21,6 +21,7 @@ from simclr_steps.data.splits import Labels, Rows, proportional_draw
 from simclr_steps.evaluation.clusters import clusters, number_of_clusters
 from simclr_steps.evaluation.similar_rows import directions
 from simclr_steps.evaluation.umap_layout import (
+    ACCURACIES,
     MEASURES,
     VOTERS,
     Floats,
@@ -42,6 +43,7 @@ from simclr_steps.machine.replaced import Own, check_replaceable
 from simclr_steps.settings.base import NO_LABEL
 from simclr_steps.settings.display import Mix, in_words, legend_of, mix_of
 from simclr_steps.settings.umap import UmapOfDataset, UmapSettings
+from simclr_steps.summary.intervals import ByGroup, interval
 
 LAYERS = ("backbone", "projection_head")
 LEAST_ROWS = 10  # below, there is no layout
@@ -144,7 +146,13 @@ def _points(
     """Return the points of a layer, features [N, D], and their quality."""
     plane = layout(settings, values, labels)
     votes = own_votes(values, labels, settings.metric)
-    quality = layout_quality(settings, values, plane, labels, votes)
+    groups = rows["group"].to_numpy(dtype=np.str_) if "group" in rows else None
+    quality = layout_quality(settings, values, plane, labels, votes, groups)
+    if "images" in quality:
+        quality["intervals"] = {
+            name: interval(quality[name], quality["images"], ByGroup.of(quality.get("by_group"), name))
+            for name in ACCURACIES
+        }
     table = shuffled(rows.assign(x=plane[:, 0], y=plane[:, 1], prediction=votes), settings.random_state)
     columns = [column_of(name, table[name].fillna("").tolist()) for name in settings.columns]
     colorings = tuple(map(_coloring, columns))

@@ -28,8 +28,9 @@ _UMAP = (
     "considers similar. Color and shape show the image's class. If a class forms an island, the network separates it "
     "from the others. The size and position of islands and the distance between those far apart mean nothing: UMAP "
     "preserves only neighborhoods. The numbers below the plot show how far it can be trusted: if accuracy in the "
-    "plot is far below accuracy in the feature space, the picture hides what the network knows; a trustworthiness of "
-    "1 means that points close together in the plot are also close in the feature space."
+    "plot is far below accuracy in the feature space, the picture hides what the network knows (in brackets, the 95 % "
+    "interval for the number of images or of groups judged); a trustworthiness of 1 means that points close together "
+    "in the plot are also close in the feature space."
 )
 _INTERACTIVE = "The interactive map shows each point's image."
 

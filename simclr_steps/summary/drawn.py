@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -12,6 +13,7 @@ from simclr_steps.data.splits import JUDGED
 from simclr_steps.figures.contrast import contrast_of_split
 from simclr_steps.figures.plots import say_above, sentence
 from simclr_steps.settings.display import in_words, legend_of, mix_of
+from simclr_steps.settings.prediction import mistakes_name
 from simclr_steps.summary.best import order
 from simclr_steps.summary.chance import chance
 from simclr_steps.summary.collected import Collected
@@ -94,5 +96,6 @@ def mistakes_of(found: Collected) -> dict[str, Mistakes]:
                 channels = in_words(legend_of(mix, form))
                 # The same for each of its panels.
                 contrast = contrast_of_split(images, mix, is_photo=form.is_photo)
-                mistakes[title] = surest_mistakes(pd.read_parquet(path), images, mix, channels, contrast)
+                rows = pd.read_csv(path.with_name(mistakes_name(run.run.judged_by)))["row"].to_numpy(dtype=np.int64)
+                mistakes[title] = surest_mistakes(pd.read_parquet(path), rows, images, mix, channels, contrast)
     return mistakes

@@ -8,7 +8,7 @@ import pandas as pd
 
 from simclr_steps.data.correct import read_correct
 from simclr_steps.settings.judged import splits_judged
-from simclr_steps.settings.prediction import predictions_name
+from simclr_steps.settings.prediction import mistakes_name, predictions_name
 from simclr_steps.summary.confusion import confusion
 from simclr_steps.summary.parents import METRICS
 from simclr_steps.summary.run_results import GROUPED, RunResults, of_share
@@ -26,8 +26,9 @@ def read_finetuning(collected: RunResults, place: Path, name: str) -> None:
     by, draws = collected.run.judged_by, metrics["draws"]
     if (place / "correct.npz").exists() and collected.shows([split for split, of_draw in draws[0].items() if of_draw]):
         collected.tuned[name] = read_correct(place / "correct.npz")
-    predictions = place / f"{predictions_name(by)}.parquet"
-    if predictions.exists() and metrics.get("judged_by", "test") == by:  # runs of both kinds share some
+    predictions, mistakes = place / f"{predictions_name(by)}.parquet", place / mistakes_name(by)
+    is_there = predictions.exists() and mistakes.exists()
+    if is_there and metrics.get("judged_by", "test") == by:  # runs of both kinds share some
         collected.confusions[name] = confusion(pd.read_parquet(predictions))
         collected.predictions[name] = predictions
     history = place / "history.csv"

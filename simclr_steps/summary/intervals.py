@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,11 @@ class ByGroup:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Any] | None, metric: str) -> ByGroup | None:
+        """Return what results hold under `by_group`, of one of its measures; None where images have no groups."""
+        return cls(np.array(counts["images"], float), np.array(counts[metric], float)) if counts else None
 
 
 def interval(accuracy: float, images: int, groups: ByGroup | None = None) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from simclr_steps.data.packed import Pixels
 from simclr_steps.data.row_tables import probability_columns
+from simclr_steps.data.splits import Rows
 from simclr_steps.figures.contrast import BRIGHTENED, Contrast
 from simclr_steps.figures.file_links import link_to
 from simclr_steps.figures.mosaic import LARGEST_TILE, Names, name_below, place
@@ -46,30 +47,30 @@ class Mistakes:
 
 def surest_mistakes(
     predictions: pd.DataFrame,
+    rows: Rows,
     images: Pixels,
     mix: Mix | None = None,
     channels: str = "",
     contrast: Contrast | None = None,
 ) -> Mistakes:
-    """Choose up to MOST wrong predictions of highest probability.
+    """Choose the first MOST mistakes.
 
-    Takes what gather writes for a classifier, the images of its split, [N, H, W, C], which of their channels are shown,
-    also in words, and how the images are brightened.
+    Takes what gather writes for a classifier, the predictions and the rows of all mistakes, the surest first; the
+    images of its split, [N, H, W, C], which of their channels are shown, also in words, and how the images are
+    brightened.
     """
-    labeled = predictions.dropna(subset="label")
-    wrong = labeled[labeled["label"] != labeled["prediction"]]
-    sure = wrong[list(probability_columns(wrong).values())].max(axis=1).to_numpy()
-    order = np.argsort(-sure, kind="stable")[:MOST]
-    shown = wrong.iloc[order]
+    shown = predictions.set_index("row", drop=False).loc[rows[:MOST]]
+    sure = shown[list(probability_columns(shown).values())].max(axis=1)
     names = [
         f"{label}\n→ {guess}\n{100 * chance:.0f} %"
-        for label, guess, chance in zip(shown["class"], shown["predicted_class"], sure[order], strict=True)
+        for label, guess, chance in zip(shown["class"], shown["predicted_class"], sure, strict=True)
     ]
     chosen = np.asarray(images[shown["row"].to_numpy(dtype=np.int64)])
     notes = [*([channels] if channels else []), *([BRIGHTENED] if contrast else [])]
     pictures = contrast.stretched(chosen) if contrast else chosen
     sources = ["" if pd.isna(source) else str(source) for source in shown.get("source", [""] * len(shown))]
-    return Mistakes(pictures, names, len(wrong), len(labeled), mix, notes, sources)
+    labeled = int(predictions["label"].notna().sum())
+    return Mistakes(pictures, names, len(rows), labeled, mix, notes, sources)
 
 
 def as_list(mistakes: Mapping[str, Mistakes], originals: Mapping[str, Path | None], folder: Path) -> Markup:

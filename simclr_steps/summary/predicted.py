@@ -28,7 +28,7 @@ _MOST_CLASSES = 20  # in a table
 _SIDE = 64  # pixels of a picture
 _MOST_BYTES = 4_000  # of a picture
 _ROWS_AT_A_TIME = 10_000
-_KEPT = ["row", "source", "predicted_class", "sure"]
+_KEPT = ["row", "source", "predicted_class", "sure", "doubt"]
 _TEMPLATE = Path(__file__).with_suffix(".html.j2")
 
 
@@ -64,7 +64,7 @@ def predicted(
                 table, classes = _read(file, labeled=split == "train") if file.exists() else (pd.DataFrame(), [])
                 if len(table):
                     title = f"{run.title}, {name}, seed {run.seed}: {SPLIT_NAMES.get(split, split)}"
-                    least = table.sort_values("sure", kind="stable").iloc[:MOST]
+                    least = table.sort_values("doubt", ascending=False, kind="stable").iloc[:MOST]
                     pictures, notes = _pictures(settings, run.dataset, split, least, resources, descriptions)
                     yield Predicted(title, _counts(table, classes), _names(least), pictures, notes)
                     told.add(folder)
@@ -73,7 +73,8 @@ def predicted(
 def _read(file: Path, *, labeled: bool) -> tuple[pd.DataFrame, list[str]]:
     """Return row, source, predicted_class and its probability `sure` of all or the labeled rows, and all classes.
 
-    The file, which gather writes for a classifier, has a column for each class, and is read a few rows at a time.
+    `doubt` is the sum of the other classes' probabilities, which differs where `sure` rounds to 1. The file, which
+    gather writes for a classifier, has a column for each class, and is read a few rows at a time.
     """
     stored = pq.ParquetFile(file)
     chances = probability_columns(stored.schema_arrow.names)
@@ -81,7 +82,9 @@ def _read(file: Path, *, labeled: bool) -> tuple[pd.DataFrame, list[str]]:
     for batch in stored.iter_batches(_ROWS_AT_A_TIME):
         rows = batch.to_pandas()
         rows = rows.dropna(subset="label") if labeled else rows
-        parts.append(rows.reindex(columns=_KEPT).assign(sure=rows[list(chances.values())].max(axis=1)))
+        of_classes = np.sort(rows[list(chances.values())].to_numpy(dtype=np.float64), axis=1)
+        sure = {"sure": of_classes[:, -1], "doubt": of_classes[:, :-1].sum(axis=1)}
+        parts.append(rows.reindex(columns=_KEPT).assign(**sure))
     return pd.concat(parts[1:] or parts), list(chances)
 
 

@@ -106,7 +106,8 @@ def _read_selection(collected: RunResults, folder: Path) -> None:
         collected.choice = f"{selection['chosen']} of epoch {selection['epoch']} was chosen: {selection['why']}."
         collected.add("select", "epoch", selection["epoch"])
         collected.add("select", "loss", chosen.get("validate_loss"), split="validation")
-        collected.add("select", "knn_accuracy", chosen.get("knn_accuracy"), split="validation")
+        judged = of_share(chosen, "knn_accuracy", chosen.get("images"))
+        collected.add("select", "knn_accuracy", chosen.get("knn_accuracy"), split="validation", **judged)
 
 
 def _read_compared(collected: RunResults, folder: Path) -> None:
@@ -185,10 +186,12 @@ def _read_penalties(collected: RunResults, linear: dict[str, Any]) -> None:
 def _read_umap(collected: RunResults, folder: Path) -> dict[str, Any]:
     quality = collected.read("umap", folder / "umap" / "quality.json") or {}
     for layer in ("backbone", "projection_head") if quality else ():
-        for metric, value in quality[layer].items():
+        of_layer = quality[layer]
+        for metric, value in of_layer.items():
             if isinstance(value, float):
                 split = collected.records["umap"].get("settings", {}).get("split", "test")
-                collected.add("umap", metric, value, input=layer, split=split)
+                judged = of_share(of_layer, metric, of_layer.get("images")) if "accuracy" in metric else {}
+                collected.add("umap", metric, value, input=layer, split=split, **judged)
     if quality and quality["backbone"]["note"]:
         collected.notes.append(f"UMAP: {quality['backbone']['note']}")
     return quality

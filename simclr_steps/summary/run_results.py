@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from simclr_steps.data.correct import Correct
@@ -114,8 +113,7 @@ class RunResults:
 
 def groups_of(measured: dict[str, Any], metric: str) -> ByGroup | None:
     """Return what is measured of the groups, if the images have any."""
-    counts = measured.get("balanced_by_group" if metric.startswith(BALANCED) else "by_group")
-    return ByGroup(np.array(counts["images"], float), np.array(counts[metric], float)) if counts else None
+    return ByGroup.of(measured.get("balanced_by_group" if metric.startswith(BALANCED) else "by_group"), metric)
 
 
 def of_share(measured: dict[str, Any], metric: str, images: int | None) -> dict[str, Any]:

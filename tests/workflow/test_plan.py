@@ -89,6 +89,7 @@ def test_runs_of_a_grid_take_the_hold_out_and_only_the_winner_by_itself_the_test
     (inputs,) = re.findall(r"^rule present:\n    input: (.*)$", shown, re.MULTILINE)
     predicted = [file for file in inputs.split(", ") if "predictions" in file]
     assert predicted == [f"{folder}/finetune/pretrained/validation.predictions.parquet"], "not from scratch, of test"
+    assert f" {folder}/finetune/pretrained/validation.mistakes.csv," in inputs, "which has their order"
 
 
 def test_options_of_a_training_that_are_hardware_are_set_as_resources(fresh: Project) -> None:

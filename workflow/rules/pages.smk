@@ -19,7 +19,7 @@ def results_of(run):
         found += [f"results/{classifier}/{file}" for file in ("metrics.json", "history.csv", "correct.npz")]
         if name in run.judged_for_others:
             continue  # a page of all shows what such a classifier predicts of the others' runs
-        found += predictions_of(classifier)
+        found += [*predictions_of(classifier), f"results/{classifier}/{mistakes_name(run.judged_by)}"]
         images = dict.fromkeys(f"{array_of(split)}.images.npy" for split in PREDICTED[classifier])
         found += [f"resources/{run.dataset}/{file}" for file in ("images.json", *images)]
     return [*found, *tabulated_of(run)]

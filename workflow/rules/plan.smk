@@ -11,7 +11,7 @@ from simclr_steps.settings.config import read_config
 from simclr_steps.settings.judged import instead_of_test
 from simclr_steps.settings.own_files import check_own_files
 from simclr_steps.settings.plan import plan
-from simclr_steps.settings.prediction import predictions_name
+from simclr_steps.settings.prediction import mistakes_name, predictions_name
 from simclr_steps.settings.reading import typed
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import logging
 import multiprocessing
@@ -243,11 +244,25 @@ def test_no_network_keeps_the_partial_file(tmp_path: Path) -> None:
     assert (tmp_path / "images.bin.partial").read_bytes() == CONTENT[:1000]
 
 
-def test_an_endless_body_is_left_at_the_size_of_the_file_and_the_next_address_is_tried(
-    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(len(CONTENT), f"the file's {len(CONTENT)} bytes"), (None, "3000000 bytes, which no published file has")],
+)
+def test_an_endless_body_is_left_at_the_size_of_the_file_or_a_limit_and_the_next_address_is_tried(
+    server: Server,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int | None,
+    said: str,
 ) -> None:
-    assert fetch(FILE, [server.base("endless"), server.base("good")], tmp_path).read_bytes() == CONTENT
-    assert f"it sent more than the file's {len(CONTENT)} bytes" in caplog.text
+    monkeypatch.setattr(fetching, "_MOST_BYTES", 3_000_000)
+    file = dataclasses.replace(FILE, size=size)
+    stop = threading.Timer(20, server.proceed.set)  # for a program that would not
+    stop.daemon = True
+    stop.start()
+    assert fetch(file, [server.base("endless"), server.base("good")], tmp_path).read_bytes() == CONTENT
+    assert f"it sent more than {said}" in caplog.text
     assert server.asked == [("endless", None), ("good", None)]
 
 

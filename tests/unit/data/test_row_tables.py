@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from simclr_steps.data.packed import read_description
-from simclr_steps.data.row_tables import class_names, row_table
+from simclr_steps.data.row_tables import class_names, log_odds, row_table
 from tests.unit.conftest import WritePacked, digits
 
 LABELS = np.array([0, 1, -1, 1])
@@ -18,6 +18,15 @@ def test_a_class_has_its_name_and_no_label_is_null() -> None:
     names = class_names(LABELS, ["cat", "dog"])
     assert names.dtype == "string" and names.tolist() == ["cat", "dog", pd.NA, "dog"]
     assert class_names(LABELS[:0], []).dtype == "string"
+
+
+def test_log_odds_are_those_of_probabilities_and_exact_where_these_round_to_one() -> None:
+    logits = np.random.default_rng(0).normal(size=(50, 4))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(log_odds(logits), np.log(chances / (1 - chances)), rtol=1e-9)
+    leads = np.array([[50, 0], [80, 0], [1000, 0], [0, 1000]], dtype=np.float32)
+    np.testing.assert_allclose(log_odds(leads), leads - leads[:, ::-1])
+    assert log_odds(leads[:0]).shape == (0, 2) and log_odds(leads[:, :1]).tolist() == 4 * [[np.inf]]
 
 
 def test_labels_are_numbers_with_nulls_and_group_and_further_columns_follow(write_packed: WritePacked) -> None:

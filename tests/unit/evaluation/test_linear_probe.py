@@ -48,7 +48,19 @@ def test_fits_along_rising_penalties_agree_with_scikit_learn(
     assert found == pytest.approx(expected, abs=0.002)
     assert found[-1] > found[0] + 0.02, "the penalty makes a difference"
     told = LogisticRegression(C=1.0, tol=1e-6, max_iter=5000).fit(scaled[:300], y[:300]).predict_proba(scaled[900:])
-    np.testing.assert_allclose(probe.certainty(x[900:]), told.max(axis=1), atol=0.01)
+    np.testing.assert_allclose(1 / (1 + np.exp(-probe.certainty(x[900:]))), told.max(axis=1), atol=0.01)
+
+
+@pytest.mark.parametrize("many", [1, 2**22], ids=["on the device", "on one thread"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_certainty_ranks_images_whose_probabilities_round_to_one(
+    many: int, classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear_probe, "_MANY_VALUES", many)
+    x = np.eye(classes, dtype=np.float32).repeat(5, axis=0)
+    probe = LinearProbe(x[None], np.arange(classes).repeat(5), CPU).fit(100.0)
+    certainty = probe.certainty(np.array([30, 10, 20], dtype=np.float32)[:, None] * x[:1])
+    assert certainty.argsort().tolist() == [1, 2, 0] and certainty.min() > 20
 
 
 def test_scaling_centers_and_keeps_the_proportions_of_features() -> None:

@@ -41,5 +41,16 @@ def test_labels_of_one_class_give_no_measures_and_a_note() -> None:
     assert quality["note"] == "Neighborhoods of classes were not measured: they require labels of two classes."
 
 
+def test_the_images_that_an_accuracy_is_of_are_counted_also_by_group() -> None:
+    plane = np.random.default_rng(0).normal(size=(40, 2))
+    labels = np.where(np.arange(40) < 30, np.arange(40) % 2, -1)
+    votes = pd.Series(np.where(np.arange(40) < 3, 1 - labels, labels), dtype="Int64")
+    groups = np.array(["a", "b"]).repeat(20)
+    quality = layout_quality(UmapSettings(n_neighbors=5, metric="euclidean"), plane, plane, labels, votes, groups)
+    assert (quality["images"], quality["knn_accuracy_features"]) == (30, 0.9)
+    assert quality["by_group"]["images"] == [20, 10]
+    assert quality["by_group"]["knn_accuracy_features"] == [17, 10]
+
+
 def test_no_more_neighbors_are_kept_than_there_are() -> None:
     assert [neighbors_kept(UmapSettings(n_neighbors=15), points) for points in (10, 15, 16, 100)] == [9, 14, 15, 15]

@@ -20,7 +20,11 @@ def points(classes: int, unlabeled: float = 0.0, names: str = "class {}", count:
     sources = [f"/photos/of/all/{row}.png" for row in range(count)]
     table = pd.DataFrame({"row": range(count), "x": x, "y": y, "label": labels, "source": sources})
     table["prediction"] = table["label"].where(random.random(count) > 0.1, (table["label"] + 1) % max(classes, 1))
-    quality = ["10-NN accuracy: 93.1 % in the plot, 97.2 % in feature space", "Trustworthiness 0.98"]
+    quality = [
+        "10-NN accuracy in the plot: 93.1 % [92.9, 93.3] of 1,000,000 images",
+        "10-NN accuracy in feature space: 97.2 % [97.1, 97.3] of 1,000,000 images",
+        "Trustworthiness 0.98, silhouette of the classes 0.71 (1 is best)",
+    ]
     title = ["Title", "and a second line"]
     return Points("backbone", title, quality, shuffled(table, 0), [names.format(number) for number in range(classes)])
 

@@ -40,8 +40,14 @@ def test_ranges_have_the_colors_of_a_ramp_and_points_without_a_value_come_first(
 def test_quality_is_told_as_far_as_it_was_measured() -> None:
     measured = {"knn_accuracy_plane": 0.931, "knn_accuracy_features": 0.972, "trustworthiness": 0.98}
     assert quality_lines(measured) == [
-        "10-NN accuracy: 93.1 % in the plot, 97.2 % in feature space",
+        "10-NN accuracy in the plot: 93.1 %",  # as version 0.1 measured it
+        "10-NN accuracy in feature space: 97.2 %",
         "Trustworthiness 0.98 (1 is best)",
+    ]
+    intervals = {"knn_accuracy_plane": (0.8, 0.97), "knn_accuracy_features": (0.85, 0.99)}
+    assert quality_lines({**measured, "images": 1058, "intervals": intervals})[:2] == [
+        "10-NN accuracy in the plot: 93.1 % [80.0, 97.0] of 1,058 images",
+        "10-NN accuracy in feature space: 97.2 % [85.0, 99.0] of 1,058 images",
     ]
     without_labels = {"knn_accuracy_plane": None, "knn_accuracy_features": None, "silhouette": None}
     assert quality_lines({**without_labels, "trustworthiness": 0.5}) == ["Trustworthiness 0.50 (1 is best)"]

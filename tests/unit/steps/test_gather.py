@@ -131,6 +131,17 @@ def test_predictions_join_a_folder_of_other_files_and_carry_no_label_where_there
     assert json.loads((out / "predictions.json").read_text()) == described
 
 
+@pytest.mark.usefixtures("rows_at_a_time")
+def test_the_surest_mistakes_are_first_also_where_probabilities_round_to_one(data: Path, tmp_path: Path) -> None:
+    parts = write_parts(tmp_path / "parts", [[0, 1, 2, 3, 4, 5, 6]], kind="classifier")
+    leads = np.array([1, 50, 1, 80, 1, 20, 1], dtype=np.float32)
+    np.save(parts / "part-0.logits.npy", np.stack([leads, np.zeros_like(leads)], axis=1))
+    gather(parts, data=data, split="test", out=tmp_path / "out")
+    mistakes = pd.read_csv(tmp_path / "out/mistakes.csv")
+    assert mistakes["row"].tolist() == [3, 1, 5]
+    assert (mistakes["probability"] == 1).all(), "which tells nothing"
+
+
 def test_mistakes_have_their_nearest_labeled_images_of_train(
     write_packed: WritePacked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

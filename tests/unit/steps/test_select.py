@@ -90,6 +90,7 @@ def test_knn_chooses_the_best_by_scikit_learns_classifier(candidates: Path, data
     assert chosen == max(scores, key=lambda name: scores[name]) != "best_loss.ckpt"
     table = read_json(candidates.parent / "knn" / "selection.json")["candidates"]
     assert [row["knn_accuracy"] for row in table] == pytest.approx(list(scores.values()), abs=0.02)
+    assert {row["images"] for row in table} == {len(hold_out.labels)}
 
 
 @pytest.mark.parametrize(("is_given", "labels", "meant"), [(True, 1, "knn"), (True, 0, "loss"), (False, 1, "loss")])

@@ -116,6 +116,8 @@ def test_every_file_is_there_and_the_quality_is_scikit_learns(data: Path, tmp_pa
     for name, x, metric in (("plane", plane, "euclidean"), ("features", values, "cosine")):
         votes = cross_val_score(KNeighborsClassifier(10, metric=metric), x, labels, cv=LeaveOneOut())
         assert found[f"knn_accuracy_{name}"] == pytest.approx(votes.mean(), abs=1e-9)
+        low, high = found["intervals"][f"knn_accuracy_{name}"]
+        assert found["images"] == 60 and low < votes.mean() < high
     page = (out / "map.html").read_text()
     links = re.findall(r"<(?:script|link|img)[^>]*(?:src|href)\s*=\s*.(.{5})", page)
     assert set(links) == {"data:"}, "the page must load nothing"

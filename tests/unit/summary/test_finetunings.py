@@ -24,7 +24,8 @@ def test_a_run_of_a_grid_shows_no_predictions_of_a_fine_tuning_that_others_judge
     folder = write_run(tmp_path, 0)
     write_finetune(folder, "tuned", "pretrained", 0.8)
     place = folder / "finetune" / "tuned"
-    (place / "predictions.parquet").rename(place / "validation.predictions.parquet")
+    for name in ("predictions.parquet", "mistakes.csv"):
+        (place / name).rename(place / f"validation.{name}")
     of_grid = settings(0, finetunes=("tuned",)).runs[0].model_copy(update={"judged_by": "validation"})
     read = read_run(of_grid, tmp_path)
     assert not read.predictions and not [

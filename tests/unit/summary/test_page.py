@@ -53,7 +53,8 @@ def test_the_page_needs_nothing_but_itself_and_shows_text_as_text(tmp_path: Path
     assert 'name="viewport"' in page
     for fact in ("c0de", "1 min 23 s", "torch 2.11.0", "simclr.sif (sha256 d1935t)", "hash-of-digits"):
         assert fact in page
-    assert "10-NN accuracy: 70.0 % in the plot, 80.0 % in feature space. Trustworthiness 0.90" in page
+    assert "10-NN accuracy in the plot: 70.0 % [56.2, 80.9] of 50 images. 10-NN accuracy in feature" in page
+    assert "80.0 % [67.0, 88.8] of 50 images. Trustworthiness 0.90" in page
     assert len(re.findall(r"<table[^>]*>\s*<caption>[^<]+</caption>", page)) == page.count("<table") > 10
     assert set(re.findall(r"<th\b([^>]*)>", page)) == {' scope="col"', ' scope="row"'}
     assert not re.search(r"<th[^>]*>\s*</th>", page)

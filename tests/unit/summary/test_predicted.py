@@ -65,9 +65,14 @@ def test_of_many_classes_the_most_frequent_are_listed_and_the_rest_summed(tmp_pa
     assert rows[-1] == ["10 further classes", "10", "30.3", ""] and len(rows) == 22
 
 
-def test_the_least_certain_come_first(tmp_path: Path) -> None:
-    names = told(tmp_path, table(40)).names
-    assert [re.findall(r"<b>(\d+)", name) for name in names] == [[str(row)] for row in range(39, 39 - MOST, -1)]
+def test_the_least_certain_come_first_also_where_probabilities_round_to_one(tmp_path: Path) -> None:
+    rows = table(40)
+    others = (10 ** np.linspace(-36, -8, 40)).astype(np.float32)
+    rounded = rows.assign(**{"probability_<cat>": np.ones(40, np.float32), "probability_dog": others})
+    for folder, predictions in ((tmp_path / "told apart", rows), (tmp_path / "all 1", rounded)):
+        predictions["probability_none of these"] = others
+        names = told(folder, predictions).names
+        assert [re.findall(r"<b>(\d+)", name) for name in names] == [[str(row)] for row in range(39, 39 - MOST, -1)]
 
 
 def test_a_section_for_each_split_that_was_predicted_with_pictures_and_whole_names(

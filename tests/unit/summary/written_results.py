@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from simclr_steps.settings.judged import JudgedBy
-from simclr_steps.settings.prediction import predictions_name
+from simclr_steps.settings.prediction import mistakes_name, predictions_name
 from simclr_steps.settings.runs import GridPoint, SummarySettings
 from tests.unit.digit_names import DIGITS
 
@@ -42,16 +42,15 @@ def write_run(results: Path, seed: int, *, labeled: bool = True, pretrain: str =
     history |= {"validate_alignment": [0.5, 0.4], "validate_rankme": [20.0, 30.0]}
     rest = {"learning_rate": [0.1, 0.0], "images_per_second": [100.0, 200.0], "seconds": [60.0, 125.0]}
     pd.DataFrame(history | rest).to_csv(folder / "pretrain" / "history.csv", index=False)
-    candidates = [{"file": "best_loss.ckpt", "epoch": 2, "validate_loss": 4.5}]
+    of_hold_out = {"validate_loss": 4.5, "knn_accuracy": 0.6, "images": 50}
+    candidates = [{"file": "best_loss.ckpt", "epoch": 2, **of_hold_out}]
     selection = {"chosen": "best_loss.ckpt", "epoch": 2, "why": "least <b>loss</b>", "candidates": candidates}
     put(folder / "encoder" / "selection.json", selection)
-    layer: dict[str, float | None] = {
-        "knn_accuracy_plane": 0.7,
-        "knn_accuracy_features": 0.8,
-        "trustworthiness": 0.9,
-        "silhouette": 0.3,
-    }
-    layer = {key: value if labeled or key == "trustworthiness" else None for key, value in layer.items()}
+    layer: dict[str, Any] = {"knn_accuracy_plane": None, "knn_accuracy_features": None, "silhouette": None}
+    if labeled:
+        layer = {"knn_accuracy_plane": 0.7, "knn_accuracy_features": 0.8, "silhouette": 0.3, "images": 50}
+        layer["intervals"] = {"knn_accuracy_plane": [0.562, 0.809], "knn_accuracy_features": [0.67, 0.888]}
+    layer["trustworthiness"] = 0.9
     quality = {name: {**layer, "note": None} for name in ("backbone", "projection_head")}
     put(folder / "umap" / "quality.json", {**quality, "neighbors": 10})
     Image.new("RGB", (8, 8)).save(folder / "umap" / "backbone.png")
@@ -120,6 +119,8 @@ def write_finetune(folder: Path, name: str, init: str, accuracy: float, judged_b
     named = {f"probability_{digit}": chances[:, number] for number, digit in enumerate(DIGITS)}
     table = pd.DataFrame({**predictions, "predicted_class": "three", **named})
     table.to_parquet(folder / "finetune" / name / f"{predictions_name(judged_by)}.parquet", index=False)
+    wrong = table[table["label"] != table["prediction"]]  # row 59, the last one, is the surest
+    wrong[["row"]].iloc[::-1].to_csv(folder / "finetune" / name / mistakes_name(judged_by), index=False)
 
 
 def settings(*seeds: int, finetunes: tuple[str, ...] = (), pretrain: str = "simclr") -> SummarySettings:

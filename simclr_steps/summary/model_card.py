@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
+import pandas as pd
+
+from simclr_steps.data.splits import JUDGED
 from simclr_steps.files import checksum, read_json
 from simclr_steps.networks.architecture import Architecture
 from simclr_steps.networks.encoders import Classifier, Encoder
 from simclr_steps.settings.image_format import LIMITS_OF_8_BITS, counted_channels
 from simclr_steps.settings.written import listed, named
+from simclr_steps.summary.intervals import spread_of
+from simclr_steps.summary.run_results import groups_of
 
 _FIRST = "library_name: timm"
 _CLASSES = 20  # that are listed
@@ -22,6 +26,10 @@ _NAMED_BY = {
 }
 _PUBLISHERS = {"torchvision": "torchvision", "digits": "scikit-learn"}
 _PROBES = (("probe", "linear probe"), ("probe_on_views", "linear probe, trained on views"))
+_SPREAD = (
+    "In %; of several draws of labels, whose number is in parentheses, mean ± sample standard deviation; in brackets, "
+    "the 95 % interval for the number of {} judged."
+)
 
 
 def model_card(network: Encoder | Classifier, encoder: Path, weights: Path) -> str:
@@ -169,29 +177,30 @@ def _of_classifier(network: Classifier, model: Path) -> str:
 
 def _accuracies(run: Path) -> str:
     """Return a table of what evaluate measured with the features, frozen, on each split."""
-    knn, linear = _beside(run / "evaluate" / "knn.json"), _beside(run / "evaluate" / "linear.json")
-    measured: dict[str, dict[str, float]] = {}
-    if knn:
-        neighbors = f"kNN, {knn['neighbors']} neighbors"
-        measured[neighbors] = {split: knn[split]["accuracy"] for split in ("validation", "test") if split in knn}
-    if linear:
-        measured |= {name: linear[key] for key, name in _PROBES if linear.get(key)}
-        for labels in sorted({row["labels"] for row in linear["results"]}):
-            of_budget = [row for row in linear["results"] if row["labels"] == labels]
-            measured[f"logistic regression, {labels} labels"] = {
-                split: fmean(row["accuracy"] for row in of_budget if row["split"] == split)
-                for split in {row["split"] for row in of_budget}
-            }
-    measured = {name: of_splits for name, of_splits in measured.items() if of_splits}
+    knn, linear = (_beside(run / "evaluate" / f"{name}.json") or {} for name in ("knn", "linear"))
+    images = {split: knn[split].get("images") for split in JUDGED if split in knn}
+    measured = [(f"kNN, {knn['neighbors']} neighbors", split, knn[split]) for split in images]
+    for key, name in _PROBES:
+        of_groups = linear.get(f"{key}_by_group") or {}
+        for split, accuracy in (linear.get(key) or {}).items():
+            measured.append((name, split, {"accuracy": accuracy, "by_group": of_groups.get(split)}))
+    for row in sorted(linear.get("results", []), key=lambda row: row["labels"]):
+        measured.append((f"logistic regression, {row['labels']} labels", row["split"], row))
     if not measured:
         return "Not measured, or the results were not beside the encoder."
-    splits = [split for split in ("validation", "test") if any(split in row for row in measured.values())]
-    head = f"| frozen features | {' | '.join(splits)} |\n|---|{'---|' * len(splits)}\n"
     rows = [
-        f"| {name} | {' | '.join(f'{row[split]:.1%}' if split in row else '' for split in splits)} |"
-        for name, row in measured.items()
+        (name, split, one["accuracy"], images.get(split), groups_of(one, "accuracy")) for name, split, one in measured
     ]
-    return head + "\n".join(rows)
+    table = pd.DataFrame(rows, columns=["name", "split", "value", "images", "by_group"])
+    cells = {key: spread_of(part) for key, part in table.groupby(["name", "split"])}
+    splits = [split for split in JUDGED if split in set(table["split"])]
+    heads = [f"{split} ({images[split]:,} images)" if images.get(split) else split for split in splits]
+    lines = [f"| frozen features | {' | '.join(heads)} |", f"|---|{'---|' * len(splits)}"]
+    for name in table["name"].unique():
+        of_splits = (cells[name, split].counted() if (name, split) in cells else "" for split in splits)
+        lines.append(f"| {name} | {' | '.join(of_splits)} |")
+    what = "groups" if any(one.by_group for one in cells.values()) else "images"
+    return f"{_SPREAD.format(what)}\n\n" + "\n".join(lines)
 
 
 def _license(architecture: Architecture) -> str:

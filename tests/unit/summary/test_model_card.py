@@ -15,8 +15,8 @@ from simclr_steps.files import checksum, write_json
 from simclr_steps.networks.architecture import StartedFrom
 from simclr_steps.networks.encoders import load_network, save_network
 from simclr_steps.networks.features import compute_features
-from simclr_steps.networks.model_card import model_card
 from simclr_steps.networks.timm_folder import write_timm_folder
+from simclr_steps.summary.model_card import model_card
 from tests.unit.conftest import WriteEncoder
 from tests.unit.settings.test_image_format import of
 
@@ -54,23 +54,39 @@ def test_it_tells_the_training_the_accuracies_and_the_checksums(write_encoder: W
     write_json(
         run / "encoder" / "selection.json", {"criterion": "knn", "epoch": 7, "why": "its kNN accuracy is the highest"}
     )
-    write_json(run / "evaluate" / "knn.json", {"neighbors": 10, "validation": {"accuracy": 0.5}})
+    knn = {"neighbors": 10, "validation": {"accuracy": 0.5, "images": 50}, "test": {"accuracy": 0.6, "images": 1200}}
+    write_json(run / "evaluate" / "knn.json", knn)
     budgets = [{"labels": 20, "split": "test", "accuracy": share} for share in (0.2, 0.3)]
-    write_json(run / "evaluate" / "linear.json", {"probe": {"validation": 0.625, "test": 0.75}, "results": budgets})
+    write_json(run / "evaluate" / "linear.json", {"probe": {"validation": 0.62, "test": 0.75}, "results": budgets})
     card = card_of(encoder)
     for said in (
         "| epochs | `40` |",
         "| seed | `3` |",
         "The encoder is that of epoch 7, as its kNN accuracy is the highest (criterion knn).",
         "Hash of the images: `abc`.",
-        "| frozen features | validation | test |",
-        "| kNN, 10 neighbors | 50.0% |  |",
-        "| linear probe | 62.5% | 75.0% |",
-        "| logistic regression, 20 labels |  | 25.0% |",
+        "the 95 % interval for the number of images judged.",
+        "| frozen features | validation (50 images) | test (1,200 images) |",
+        "| kNN, 10 neighbors | 50.0 [36.6, 63.4] | 60.0 [57.2, 62.7] |",
+        "| linear probe | 62.0 [48.2, 74.1] | 75.0 [72.5, 77.4] |",
+        "| logistic regression, 20 labels |  | 25.0 ± 7.1 [22.6, 27.5] (2) |",
         "Trained from random weights: choose a license that the images permit.",
         checksum(encoder),
     ):
         assert said in card
+
+
+def test_accuracies_of_images_in_groups_have_the_interval_of_the_groups(
+    write_encoder: WriteEncoder, tmp_path: Path
+) -> None:
+    (tmp_path / "encoder").mkdir()
+    encoder = write_encoder().rename(tmp_path / "encoder" / "encoder.safetensors")
+    of_groups = {"by_group": {"images": [50, 50], "accuracy": [25, 25]}}
+    write_json(
+        tmp_path / "evaluate" / "knn.json", {"neighbors": 10, "test": {"accuracy": 0.5, "images": 100, **of_groups}}
+    )
+    card = card_of(encoder)
+    assert "interval for the number of groups judged" in card
+    assert "| kNN, 10 neighbors | 50.0 [9.5, 90.5] |" in card, "Wilson's of two"
 
 
 def test_it_tells_where_images_and_labels_came_from_unless_they_have_changed(
