@@ -15,8 +15,10 @@ from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # values of scikit-learn's C, rising; see docs/benchmarks.md
 _MIDDLE = len(PENALTIES) // 2
 _FOLDS = 5
+_ROUNDING = 1e-9  # of accuracies that are equal
 
 HoldOut = tuple[Array, Labels]  # features [M, D] and labels, int64 [M]
+_PerImage = npt.NDArray[np.float64]
 
 
 def choose_penalty(
@@ -27,11 +29,12 @@ def choose_penalty(
     device: torch.device,
     groups: Groups | None = None,
 ) -> tuple[float, LinearProbe]:
-    """Return the value of C that classifies the hold-out best, or is best in 5-fold cross-validation, and its probe.
+    """Return the value of C for the hold-out or, without one, for 5-fold cross-validation, and its probe.
 
-    Neighboring values count, too, half as much each, since few images are classified differently by chance. Of equally
-    good values it is the one nearest to the middle; and that is the one in the middle without a hold-out if a class has
-    a single label, or labels of a single group, which cannot be both learned and judged.
+    Of the values that are nearly as accurate there as the best, within half a standard error of an accuracy, it is the
+    one with the least mean cross entropy: accuracies of few images differ by chance, and every image contributes to the
+    entropy. Neighboring values count, too, in accuracies, half as much each. Without a hold-out it is the value in the
+    middle if a class has a single label, or labels of a single group, which cannot be both learned and judged.
 
     Parameters
     ----------
@@ -46,18 +49,18 @@ def choose_penalty(
     """
     if hold_out:
         probes = _fits(views, labels, device)
-        best = _best(_right(probes, *hold_out))
+        best = _best(*_judged(probes, *hold_out))
         return PENALTIES[best], probes[best]
     best = _MIDDLE
     if _can_be_judged(labels, groups):
         fold = _folds(labels, groups)
-        right = np.zeros(len(PENALTIES), dtype=np.int64)
+        judgments = []
         for number in np.unique(fold):
             kept, judged = fold != number, fold == number
-            if len(np.unique(labels[kept])) < 2:
-                continue
-            right += _right(_fits(views[:, kept], labels[kept], device), plain[judged], labels[judged])
-        best = _best(right)
+            if len(np.unique(labels[kept])) > 1:
+                judgments.append(_judged(_fits(views[:, kept], labels[kept], device), plain[judged], labels[judged]))
+        right, cost = (np.concatenate(of_folds, axis=1) for of_folds in zip(*judgments, strict=True))
+        best = _best(right, cost)
     return PENALTIES[best], LinearProbe(views, labels, device).fit(PENALTIES[best])
 
 
@@ -67,16 +70,18 @@ def _fits(views: Array, labels: Labels, device: torch.device) -> list[LinearProb
     return [probe.fit(penalty).kept() for penalty in PENALTIES]
 
 
-def _right(probes: Sequence[LinearProbe], features: Array, labels: Labels) -> npt.NDArray[np.int64]:
-    """Return how many images each probe classifies correctly."""
-    return np.array([round(len(labels) * probe.accuracy(features, labels)) for probe in probes])
+def _judged(probes: Sequence[LinearProbe], features: Array, labels: Labels) -> tuple[_PerImage, _PerImage]:
+    """Return for each probe and image: classified correctly, 0 or 1, and its cross entropy, both [P, M]."""
+    right = np.array([probe.right(features, labels) for probe in probes], dtype=np.float64)
+    return right, np.array([probe.cross_entropy(features, labels) for probe in probes])
 
 
-def _best(right: npt.NDArray[np.int64]) -> int:
-    """Return the place of the penalty with the most images classified correctly, by it and its neighbors."""
-    smooth = np.convolve(np.pad(right, 1, mode="edge"), [1, 2, 1], mode="valid")
-    best = np.flatnonzero(smooth == smooth.max())
-    return int(best[np.abs(best - _MIDDLE).argmin()])
+def _best(right: _PerImage, cost: _PerImage) -> int:
+    """Return the place of the penalty with the least cost, of those that are nearly as accurate as the best."""
+    accuracy = np.convolve(np.pad(right.mean(axis=1), 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
+    standard_error = np.sqrt(accuracy.max() * (1 - accuracy.max()) / right.shape[1])
+    near = accuracy > accuracy.max() - standard_error / 2 - _ROUNDING
+    return int(np.where(near, cost.mean(axis=1), np.inf).argmin())
 
 
 def _can_be_judged(labels: Labels, groups: Groups | None) -> bool:

@@ -49,6 +49,9 @@ def test_fits_along_rising_penalties_agree_with_scikit_learn(
     assert found[-1] > found[0] + 0.02, "the penalty makes a difference"
     told = LogisticRegression(C=1.0, tol=1e-6, max_iter=5000).fit(scaled[:300], y[:300]).predict_proba(scaled[900:])
     np.testing.assert_allclose(1 / (1 + np.exp(-probe.certainty(x[900:]))), told.max(axis=1), atol=0.01)
+    likely = told[np.arange(len(told)), np.searchsorted(np.unique(y[:300]), y[900:])]
+    np.testing.assert_allclose(np.exp(-probe.cross_entropy(x[900:], y[900:])), likely, atol=0.01)
+    assert (probe.cross_entropy(x[900:], y[900:] + 1) == -np.log(1e-7)).all(), "classes that were not learned"
 
 
 @pytest.mark.parametrize("many", [1, 2**22], ids=["on the device", "on one thread"])

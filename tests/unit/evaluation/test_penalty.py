@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 
 from simclr_steps.data.splits import Labels
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
-from simclr_steps.evaluation.penalty import PENALTIES, choose_penalty
+from simclr_steps.evaluation.penalty import PENALTIES, _best, choose_penalty
 from tests.unit.conftest import digits
 
 CPU = torch.device("cpu")
@@ -32,22 +33,26 @@ def noisy(signal: float, dimensions: int = 200) -> Callable[[int, int], Data]:
     return draw
 
 
-def near(right: list[float]) -> dict[float, float]:
-    """Return the score of each penalty, in which its neighbors count half as much each."""
-    values = [right[0], *right, right[-1]]
-    return {penalty: (values[at] + 2 * values[at + 1] + values[at + 2]) / 4 for at, penalty in enumerate(PENALTIES)}
-
-
-def scores(train: Data, judged: Data) -> list[float]:
-    """Return how many rows scikit-learn's logistic regression classifies correctly with each penalty."""
+def judged_by_scikit_learn(train: Data, judged: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each penalty and judged row whether it is classified correctly, and its cross entropy."""
     mean, scale = train[0].mean(axis=0), np.sqrt(train[0].var(axis=0).mean())
-    return [
-        LogisticRegression(C=penalty, tol=1e-6, max_iter=5000)
-        .fit((train[0] - mean) / scale, train[1])
-        .score((judged[0] - mean) / scale, judged[1])
-        * len(judged[1])
-        for penalty in PENALTIES
-    ]
+    x, (values, labels) = (train[0] - mean) / scale, judged
+    right, cost = [], []
+    for penalty in PENALTIES:
+        model = LogisticRegression(C=penalty, tol=1e-6, max_iter=5000).fit(x, train[1])
+        probabilities = model.predict_proba((values - mean) / scale)
+        right.append(model.classes_[probabilities.argmax(axis=1)] == labels)
+        cost.append(-np.log(probabilities[np.arange(len(labels)), np.searchsorted(model.classes_, labels)]))
+    return np.array(right), np.array(cost)
+
+
+def expected(right: np.ndarray, cost: np.ndarray) -> float:
+    """Return the penalty of the least cross entropy among those within half a standard error of the best accuracy."""
+    values = [right[0].mean(), *right.mean(axis=1), right[-1].mean()]  # neighbors count half as much each
+    smooth = [(values[at] + 2 * values[at + 1] + values[at + 2]) / 4 for at in range(len(PENALTIES))]
+    margin = math.sqrt(max(smooth) * (1 - max(smooth)) / right.shape[1]) / 2
+    near = [place for place, accuracy in enumerate(smooth) if accuracy >= max(smooth) - margin - 1e-9]
+    return PENALTIES[min(near, key=lambda place: cost[place].mean())]
 
 
 def pixels(start: int, end: int) -> Data:
@@ -60,33 +65,34 @@ def test_the_hold_out_decides_as_with_scikit_learn() -> None:
     for train, hold_out in (
         (pixels(0, 500), pixels(500, 800)),
         (noisy(0.1)(400, 1), noisy(0.1)(2000, 2)),
+        (pixels(0, 500), (pixels(500, 800)[0], np.roll(pixels(500, 800)[1], 1))),  # no value is any better than chance
     ):
         found, probe = choose_penalty(train[0][None], train[0], train[1], hold_out, CPU)
-        right = near(scores(train, hold_out))
-        assert right[found] >= max(right.values()) - 0.002 * len(hold_out[1])
-        assert max(right.values()) > min(right.values()) + 0.01 * len(hold_out[1]), "the penalty makes a difference"
+        assert found == expected(*judged_by_scikit_learn(train, hold_out))
         anew = LinearProbe(train[0][None], train[1], CPU).fit(found)
         assert probe.accuracy(*hold_out) == pytest.approx(anew.accuracy(*hold_out), abs=0.002)
         chosen.add(found)
-    assert len(chosen) == 2, "noise needs another penalty than digits"
+    assert len(chosen) == 3, "noise needs another penalty than digits"
 
 
-def test_of_equally_good_penalties_the_one_nearest_to_the_middle_is_chosen() -> None:
-    x, y = noisy(10)(100, 1)
-    assert choose_penalty(x[None], x, y, (x, y), CPU)[0] == MIDDLE
+def test_nearly_equal_accuracies_leave_the_choice_to_cross_entropy_and_others_do_not() -> None:
+    right, cost = np.ones((5, 400)), np.tile([[5.0], [4.0], [3.0], [2.0], [1.0]], 400)
+    right[:, :200] = 0  # a standard error of 2.5 points
+    assert _best(right, cost) == 4
+    right[4, 200:202] = 0  # half a point less
+    assert _best(right, cost) == 4
+    right[4, 200:240] = 0  # 10 points
+    assert _best(right, cost) == 2, "whose neighbors are as good as it is"
 
 
 def test_without_a_hold_out_cross_validation_decides_as_with_scikit_learn() -> None:
     for x, y in (pixels(0, 303), noisy(0.1)(400, 1)):
         found, _ = choose_penalty(x[None], x, y, None, CPU)
-        counts = np.zeros(len(PENALTIES))
-        by_class = np.argsort(y, kind="stable")
+        by_class, folds = np.argsort(y, kind="stable"), []
         for number in range(5):
             apart = np.isin(np.arange(len(y)), by_class[number::5])
-            counts += scores((x[~apart], y[~apart]), (x[apart], y[apart]))
-        right = near(counts.tolist())
-        assert right[found] >= max(right.values()) - 1
-        assert max(right.values()) > min(right.values()) + 3, "the penalty makes a difference"
+            folds.append(judged_by_scikit_learn((x[~apart], y[~apart]), (x[apart], y[apart])))
+        assert found == expected(*(np.concatenate(of_folds, axis=1) for of_folds in zip(*folds, strict=True)))
 
 
 def test_cross_validation_trains_on_views_and_judges_on_the_images_themselves() -> None:
@@ -118,8 +124,7 @@ def test_a_hold_out_decides_even_for_a_class_of_one() -> None:
     x, y = noisy(0.2)(19, 1)
     hold_out = noisy(0.2)(2000, 2)
     found, _ = choose_penalty(x[None], x, y, hold_out, CPU)
-    right = near(scores((x, y), hold_out))
-    assert found != MIDDLE and right[found] >= max(right.values()) - 4
+    assert found == expected(*judged_by_scikit_learn((x, y), hold_out)) != MIDDLE
 
 
 @pytest.mark.parametrize("hold_out", [True, False])
