@@ -144,7 +144,7 @@ def _transfer_once(address: str, partial: Path, size: int | None) -> None:
             stream.flush()  # so that the file shows how far it is
             if stream.tell() > (size or _MOST_BYTES):
                 partial.unlink()
-                most = f"the file's {size} bytes" if size else f"{_MOST_BYTES} bytes, which no published file has"
+                most = f"the file's {size} bytes" if size else f"{_MOST_BYTES / 1e9:g} GB, and nothing tells its size"
                 raise _UnusableError(f"it sent more than {most}")
             if length:
                 progress.add(len(block) / 1000)

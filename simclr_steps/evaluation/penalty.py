@@ -59,8 +59,9 @@ def choose_penalty(
             kept, judged = fold != number, fold == number
             if len(np.unique(labels[kept])) > 1:
                 judgments.append(_judged(_fits(views[:, kept], labels[kept], device), plain[judged], labels[judged]))
-        right, cost = (np.concatenate(of_folds, axis=1) for of_folds in zip(*judgments, strict=True))
-        best = _best(right, cost)
+        if judgments:
+            right, cost = (np.concatenate(of_folds, axis=1) for of_folds in zip(*judgments, strict=True))
+            best = _best(right, cost)
     return PENALTIES[best], LinearProbe(views, labels, device).fit(PENALTIES[best])
 
 

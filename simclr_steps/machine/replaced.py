@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 from simclr_steps.machine.errors import UserError
 
-_LEFT_BY_OTHERS = (".snakemake_timestamp", ".DS_Store", ".nfs*", ".*.lock")
+_LEFT_BY_OTHERS = (".snakemake_timestamp", ".DS_Store", ".nfs*", ".*.lock", ".*.partial-*")  # the last by a killed step
 
 
 def check_not_read(out: Path, *inputs: Path | None) -> None:
@@ -88,8 +88,8 @@ def check_files(folder: Path, names: Collection[str], sign: str) -> None:
     names
         The files that it writes.
     sign
-        The one that it writes first, of a name that nobody else gives: beside it, the others are the step's own, even
-        when it was killed while it wrote them.
+        The one that it writes first: beside a file of that name, the others are taken for the step's own, even when it
+        was killed while it wrote them. It is replaced in any case.
     """
     check_folder(folder)
     taken = [name for name in names if os.path.lexists(folder / name)]
@@ -101,11 +101,12 @@ def check_files(folder: Path, names: Collection[str], sign: str) -> None:
 
 
 def _paths(folder: Path) -> Iterator[PurePath]:
-    """Yield the paths in a folder of its files and links at any depth, without those that may be anywhere."""
+    """Yield the paths in a folder of its files and links at any depth, without what may be left anywhere."""
     for path in folder.rglob("*"):
+        within = path.relative_to(folder)
         is_file = path.is_symlink() or not path.is_dir()
-        if is_file and not any(fnmatchcase(path.name, known) for known in _LEFT_BY_OTHERS):
-            yield path.relative_to(folder)
+        if is_file and not any(fnmatchcase(name, known) for name in within.parts for known in _LEFT_BY_OTHERS):
+            yield within
 
 
 def _is_one(path: PurePath, patterns: Collection[str]) -> bool:

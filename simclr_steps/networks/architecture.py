@@ -50,10 +50,19 @@ class Architecture(BaseModel):
     def check_own_code(self, path: Path, trust: str | None = None) -> None:
         """Raise UserError when the file at `path` names own code other than that of its training, which is not run.
 
-        `trust` is a module that the user vouches for, whatever its code.
+        It must lie in the working folder. `trust` is a module that the user vouches for, whatever its code and place.
         """
         module = self.encoder.partition(":")[0]
-        if is_own(self.encoder) and trust != module and self.own_code_hash != own_code_hash(self.encoder):
+        if not is_own(self.encoder) or trust == module:
+            return
+        try:
+            is_known = self.own_code_hash == own_code_hash(self.encoder)
+        except UserError as error:
+            raise UserError(
+                f"{path}: {error}, or let embed, classify, search and export take the code from elsewhere with --trust "
+                f"{module}"
+            ) from error
+        if not is_known:
             raise UserError(
                 f"{path} calls {self.encoder}, whose code has changed since training: restore the old code, or let "
                 f"embed, classify, search and export run the current code with --trust {module}"

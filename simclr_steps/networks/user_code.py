@@ -41,7 +41,7 @@ def own_code_hash(name: str, key: str = ENCODER) -> str:
     UserError
         When the module is not found there.
     """
-    return hashlib.sha256(bare_source(_file(name, key, _find_in_working_folder)).encode()).hexdigest()[:16]
+    return hashlib.sha256(bare_source(_file(name, key, elsewhere=False)).encode()).hexdigest()[:16]
 
 
 def own_code(name: str | None, key: str = ENCODER) -> list[str]:
@@ -76,7 +76,7 @@ def own_function(name: str, key: str) -> Callable[..., Any]:
     UserError
         When it is not found or has no such function, and from the function when that fails.
     """
-    file = _file(name, key, _find)
+    file = _file(name, key, elsewhere=True)
     module, _, attribute = name.partition(":")
     with _told(name, key, file):
         function = getattr(importlib.import_module(module), attribute)
@@ -119,16 +119,16 @@ def _is_users(file: Path) -> bool:
     return file in _in_use or (file.is_absolute() and not any(file.is_relative_to(folder) for folder in known))
 
 
-def _file(name: str, key: str, find: Callable[[str], ModuleSpec | None]) -> Path:
+def _file(name: str, key: str, *, elsewhere: bool) -> Path:
+    """Return the module's file in the working folder or, if it may be elsewhere, among what is installed."""
     module = name.partition(":")[0]
+    finders, places = (sys.meta_path, None) if elsewhere else ([PathFinder], [str(Path.cwd())])
     with _working_folder_on_path():
         try:
-            spec = find(module)
+            spec = _find(module, finders, places)
             if spec is None or not str(spec.origin).endswith(".py"):
-                raise ModuleNotFoundError(
-                    f"no file of {module} in {Path.cwd()}, where own code must be; it may import installed packages, "
-                    f"and embed, classify, search and export take it from elsewhere with --trust {module}"
-                )
+                place = " or among installed packages" if elsewhere else ", where own code must be"
+                raise ModuleNotFoundError(f"no file of {module} in {Path.cwd()}{place}")
             file = Path(str(spec.origin))
             bare_source(file)
         except Exception as error:
@@ -136,16 +136,8 @@ def _file(name: str, key: str, find: Callable[[str], ModuleSpec | None]) -> Path
     return file
 
 
-def _find(module: str) -> ModuleSpec | None:
+def _find(module: str, finders: Sequence[Any], places: Sequence[str] | None) -> ModuleSpec | None:
     """Find a module as an import does, but without importing the packages around it, as importlib's find_spec would."""
-    return _find_by(sys.meta_path, module, None)
-
-
-def _find_in_working_folder(module: str) -> ModuleSpec | None:
-    return _find_by([PathFinder], module, [str(Path.cwd())])
-
-
-def _find_by(finders: Sequence[Any], module: str, places: Sequence[str] | None) -> ModuleSpec | None:
     spec: ModuleSpec | None = None
     names = module.split(".")
     for end in range(1, len(names) + 1):

@@ -13,7 +13,8 @@ from simclr_steps.settings.plan import Plan
 def check_own_files(plan: Plan, place: Callable[[str], str]) -> None:
     """Raise UserError unless the user's own files are there, and apart from what the workflow writes.
 
-    Data must not lie in any of its folders. Weights may, where this plan does not write: results of another config.
+    Data must not lie in any of its folders. Weights may, as results of another config, if this one does not write
+    them.
 
     Parameters
     ----------

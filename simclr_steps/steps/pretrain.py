@@ -20,6 +20,7 @@ from simclr_steps.machine.compilation import compiles
 from simclr_steps.machine.errors import UserError
 from simclr_steps.machine.logs import log
 from simclr_steps.machine.options import NORMAL_SAVING, Devices, Hardware, Saving
+from simclr_steps.machine.processes import leads
 from simclr_steps.machine.provenance import Record
 from simclr_steps.machine.replaced import Own, check_not_read, check_replaceable
 from simclr_steps.methods.augmenter import tell_left_out
@@ -91,7 +92,8 @@ def pretrain(
     same when the training resumes. It changes no result.
     """
     check_not_read(out, parent)
-    check_replaceable(out, _OWN)
+    if leads():  # while another node waits, it may put an earlier result back
+        check_replaceable(out, _OWN)
     packed = read_packed(data)
     fitted = fitted_to(packed.images["train"], settings)
     require_batch(packed.images["train"], data.name, fitted.global_batch_size)

@@ -26,7 +26,7 @@ from simclr_steps.settings.selection import SelectionSettings
 
 _MEASURES: dict[str, tuple[str, Callable[..., dict[str, Any]], str]] = {  # by criterion: column, what is best, reason
     "validate_loss": ("validate_loss", min, "its loss on the hold-out is the lowest, {:.4f}"),
-    "knn": ("knn_accuracy", max, "its kNN accuracy on the hold-out is the highest, {:.4f} of {:,} images"),
+    "knn": ("knn_accuracy", max, "its kNN accuracy on the hold-out is the highest, {:.4f} (n = {:,})"),
     "rankme": ("validate_rankme", max, "its effective rank on the hold-out is the highest, {:.1f}"),
 }
 
@@ -69,6 +69,9 @@ def select(settings: SelectionSettings, *, candidates: Path, data: Path, out: Pa
                 of_epochs[row["epoch"]] = _hold_out_accuracy(file, data, settings.knn_neighbors, device)
             row |= of_epochs[row["epoch"]]
     chosen, why = _choose(criterion, table)
+    for row in table:
+        if row is not chosen:
+            row.pop("by_group", None)  # which may be as long as there are groups
     _, encoder = read_candidate(candidates / chosen["file"])
     save_network(out / "encoder.safetensors", encoder)
     write_json(

@@ -96,6 +96,7 @@ def mistakes_of(found: Collected) -> dict[str, Mistakes]:
                 channels = in_words(legend_of(mix, form))
                 # The same for each of its panels.
                 contrast = contrast_of_split(images, mix, is_photo=form.is_photo)
-                rows = pd.read_csv(path.with_name(mistakes_name(run.run.judged_by)))["row"].to_numpy(dtype=np.int64)
+                table = path.with_name(mistakes_name(run.run.judged_by))
+                rows = pd.read_csv(table, usecols=["row"])["row"].to_numpy(dtype=np.int64)
                 mistakes[title] = surest_mistakes(pd.read_parquet(path), rows, images, mix, channels, contrast)
     return mistakes

@@ -28,7 +28,7 @@ _PUBLISHERS = {"torchvision": "torchvision", "digits": "scikit-learn"}
 _PROBES = (("probe", "linear probe"), ("probe_on_views", "linear probe, trained on views"))
 _SPREAD = (
     "In %; of several draws of labels, whose number is in parentheses, mean ± sample standard deviation; in brackets, "
-    "the 95 % interval for the number of {} judged."
+    "the 95 % interval for the number of judged {}."
 )
 
 

@@ -82,7 +82,8 @@ class _Meeting(DDPStrategy):
         try:
             super().setup_environment()
         except dist.DistError as error:
+            reason = str(error).partition("\n")[0]
             raise UserError(
-                f"the processes of the training did not all connect to {place} within {LONGEST_WAIT}: check that each "
-                "started, on every node, and that the nodes reach that address"
+                f"the processes of the training could not all connect to {place} ({reason}): check that each started, "
+                "on every node, and that the nodes reach that address"
             ) from error

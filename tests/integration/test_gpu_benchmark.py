@@ -20,6 +20,7 @@ from tests.benchmarks.agreement import few_steps, read_losses
 from tests.benchmarks.recipe import read_pretrain
 from tests.benchmarks.waiting import wait_until
 from tests.integration.conftest import REPOSITORY
+from tests.integration.hanging_encoders import DAWDLES
 
 pytestmark = [pytest.mark.slow(90), pytest.mark.timeout(1800)]
 
@@ -35,44 +36,13 @@ pretrains:
     projection_head: {hidden_size: 32, output_size: 16}
     augmentation: {jitter_probability: 0, grayscale_probability: 0}
   brief: {<<: *small, epochs: 2}
-  hanging: {<<: *small, encoder: "slow_encoders:hanging"}
-  dawdling: {<<: *small, encoder: "slow_encoders:dawdling"}
+  hanging: {<<: *small, encoder: "tests.integration.hanging_encoders:hanging"}
+  dawdling: {<<: *small, encoder: "tests.integration.hanging_encoders:dawdling"}
 finetunes:
   pretrained: &finetune {labels: 0.3, epochs: 1}
   scratch: {<<: *finetune, init: random}
 selection: {criterion: last}
 experiments: [{dataset: cifar10, pretrain: small}]
-"""
-
-# A first turn of `bare step` takes 6 passes. A training dawdles as long as there is a file of that name.
-SLOW_ENCODERS = """
-import time
-from pathlib import Path
-from torch import nn
-
-def layers(channels):
-    return nn.Conv2d(channels, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-
-class Hanging(nn.Sequential):
-    passes = 0
-
-    def forward(self, x):
-        Hanging.passes += 1
-        if Hanging.passes > 8:
-            time.sleep(3600)
-        return super().forward(x)
-
-class Dawdling(nn.Sequential):
-    def forward(self, x):
-        if self.training and Path(__file__).with_name("dawdle").exists():
-            time.sleep(2)
-        return super().forward(x)
-
-def hanging(channels, image_size):
-    return Hanging(*layers(channels))
-
-def dawdling(channels, image_size):
-    return Dawdling(*layers(channels))
 """
 
 # Not on the lent machine, as its list of packages says.
@@ -95,7 +65,6 @@ class Command:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "sitecustomize.py").write_text(BLOCKER)
-        (folder / "slow_encoders.py").write_text(SLOW_ENCODERS)
         (folder / "recipe.yaml").write_text(RECIPE)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -154,8 +123,7 @@ class Command:
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.syspath_prepend(tmp_path)  # where this process, too, finds this test's slow_encoders
-    monkeypatch.delitem(sys.modules, "slow_encoders", raising=False)
+    monkeypatch.setenv(DAWDLES, str(tmp_path / "dawdle"))
     return Command(tmp_path)
 
 

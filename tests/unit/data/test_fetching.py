@@ -246,7 +246,7 @@ def test_no_network_keeps_the_partial_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "said"),
-    [(len(CONTENT), f"the file's {len(CONTENT)} bytes"), (None, "3000000 bytes, which no published file has")],
+    [(len(CONTENT), f"the file's {len(CONTENT)} bytes"), (None, "0.003 GB, and nothing tells its size")],
 )
 def test_an_endless_body_is_left_at_the_size_of_the_file_or_a_limit_and_the_next_address_is_tried(
     server: Server,

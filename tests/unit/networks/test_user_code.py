@@ -80,7 +80,7 @@ def test_a_module_elsewhere_has_no_hash(folder: Path, monkeypatch: pytest.Monkey
     [
         (
             None,
-            r"encoder: mistaken\d:network fails .*no file of mistaken\d in .*, where own code must be; .*: fix it",
+            r"encoder: mistaken\d:network fails .*no file of mistaken\d in .* or among installed packages\): fix it",
         ),
         ("def network(:\n", r"encoder: mistaken\d:network fails \(SyntaxError: .*line 1"),
         ("import nothing_like_it\n", r"fails on line 1 of .*mistaken\d.py \(ModuleNotFoundError: .*nothing_like_it"),

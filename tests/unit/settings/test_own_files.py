@@ -95,7 +95,7 @@ def touch(name: str) -> str:
 def test_weights_that_this_config_writes_are_refused(
     file: str, blocks: dict[str, Any], continues: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A training that starts from what it trains would start over for ever."""
+    """A training that starts from what it trains would start over forever."""
     monkeypatch.chdir(tmp_path)
     Path("link").symlink_to(touch(file))
     further = "to train it further, write continue: simclr in a block of its own; otherwise " if continues else ""

@@ -64,7 +64,7 @@ def test_it_tells_the_training_the_accuracies_and_the_checksums(write_encoder: W
         "| seed | `3` |",
         "The encoder is that of epoch 7, as its kNN accuracy is the highest (criterion knn).",
         "Hash of the images: `abc`.",
-        "the 95 % interval for the number of images judged.",
+        "the 95 % interval for the number of judged images.",
         "| frozen features | validation (50 images) | test (1,200 images) |",
         "| kNN, 10 neighbors | 50.0 [36.6, 63.4] | 60.0 [57.2, 62.7] |",
         "| linear probe | 62.0 [48.2, 74.1] | 75.0 [72.5, 77.4] |",
@@ -85,7 +85,7 @@ def test_accuracies_of_images_in_groups_have_the_interval_of_the_groups(
         tmp_path / "evaluate" / "knn.json", {"neighbors": 10, "test": {"accuracy": 0.5, "images": 100, **of_groups}}
     )
     card = card_of(encoder)
-    assert "interval for the number of groups judged" in card
+    assert "interval for the number of judged groups" in card
     assert "| kNN, 10 neighbors | 50.0 [9.5, 90.5] |" in card, "Wilson's of two"
 
 
