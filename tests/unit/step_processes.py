@@ -25,6 +25,11 @@ TIMES = ("images_per_second", "seconds")
 OWN_ENCODERS = Path(__file__).parents[1] / "own_encoders.py"
 
 
+def link_own_encoders(folder: Path) -> None:
+    """Have tests.own_encoders in a working folder other than the repository, as own code is run from there only."""
+    (folder / "tests").symlink_to(OWN_ENCODERS.parent, target_is_directory=True)
+
+
 def start(arguments: list[str], folder: Path, **environment: str) -> BaseProcess:
     """Start a step in `folder`, where own_encoders.py is and said.txt receives what it says."""
     return _start(arguments, folder, environment, in_own_group=False)

@@ -19,6 +19,7 @@ from simclr_steps.networks.encoders import load_network, save_network
 from simclr_steps.steps.classify import classify
 from simclr_steps.steps.export import export
 from tests.unit.conftest import WriteEncoder
+from tests.unit.step_processes import link_own_encoders
 
 PAGE = (Path(__file__).parents[2] / "docs/use.md").read_text(encoding="utf-8")
 NORMALIZED = [0.2, 0.4, 0.6], [0.1, 0.2, 0.3]  # mean and standard deviation
@@ -36,6 +37,7 @@ def snippets(heading: str) -> list[str]:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs the code of a section, with some of it replaced, and returns its variables."""
     monkeypatch.chdir(tmp_path)
+    link_own_encoders(tmp_path)
 
     def ran(heading: str, number: int = 0, **replaced: str) -> dict[str, Any]:
         code = snippets(heading)[number]

@@ -23,7 +23,7 @@ from simclr_steps.steps.gather import gather
 from simclr_steps.steps.predict import predict
 from tests.unit.conftest import Images, Labels, WriteEncoder, WritePacked, digits
 from tests.unit.digit_names import DIGITS
-from tests.unit.step_processes import said, start_all
+from tests.unit.step_processes import link_own_encoders, said, start_all
 
 CPU = Hardware(gpus=0)
 ROOT = Path(__file__).parents[3]
@@ -64,6 +64,7 @@ def test_three_processes_share_a_few_rows(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
     data, model = write_packed({"test": twice(7)}), write_encoder(classes=DIGITS)
+    link_own_encoders(tmp_path)
     processes = start_all(3, arguments(data, model, tmp_path / "parts"), tmp_path)
     for process in processes:
         process.join()

@@ -34,6 +34,7 @@ from tests.own_encoders import trained
 from tests.unit.conftest import digits
 from tests.unit.finetuning import train as tune
 from tests.unit.pretraining import CPU, OWN, SMALL, history, train
+from tests.unit.step_processes import link_own_encoders
 
 
 def test_record_tells_what_made_it_and_test_split_is_not_read(tmp_path: Path, data: Path) -> None:
@@ -196,6 +197,7 @@ def test_a_custom_encoder_gets_height_and_width_and_one_for_squares_is_refused_o
     nothing = (np.zeros((0, 8, 16, 1), np.uint8), np.zeros(0, np.int64))
     data = write_packed({**wide, "validation": nothing, "test": nothing, "unlabeled": nothing})
     monkeypatch.chdir(tmp_path)
+    link_own_encoders(tmp_path)
     (tmp_path / "squares.py").write_text(
         "from torch import nn\n"
         "def encoder(channels, image_size):\n"
