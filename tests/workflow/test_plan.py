@@ -203,6 +203,7 @@ def test_named_config_stands_alone(fresh: Project, tmp_path: Path) -> None:
 def test_workflow_runs_from_another_folder(fresh: Project, tmp_path: Path) -> None:
     elsewhere = tmp_path / "else where"
     elsewhere.mkdir()
+    shutil.copy(fresh.folder / "mine.py", elsewhere)  # own code is run from the working folder
     options = ("--configfile", "config/config.yaml", "--directory", str(elsewhere))
     prepared = fresh.forked_snakemake("--cores", "2", *options, "prepare_all", warm=True)
     assert prepared.returncode == 0, prepared.stderr
