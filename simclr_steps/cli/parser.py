@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
 def run(step: Step, arguments: argparse.Namespace) -> None:
     """Call the step's function with what was parsed for it, and with its output locked.
 
-    Settings are read first, and it is looked at where the output goes, as that needs no torch.
+    Settings are read and the place of the output is checked first, as neither needs torch.
     """
     given = keywords(step, arguments)
     for option in step.options:

@@ -309,12 +309,7 @@ def test_own_code_that_is_not_that_of_the_training_is_not_run_unless_it_is_trust
     network.architecture = network.architecture.model_copy(update={"own_code_hash": trained})
     save_network(tmp_path / "encoder.safetensors", network)
     sys.modules.pop("changed")
-    where: dict[str, Any] = {"images": photos, "out": tmp_path / "features.parquet", "hardware": Hardware(gpus=0)}
-    with pytest.raises(UserError, match=r"calls changed:with_batch_norm, .* with --trust changed$"):
-        embed(tmp_path / "encoder.safetensors", **where)
-    assert "changed" not in sys.modules
-    embed(tmp_path / "encoder.safetensors", trust="changed", **where)
-    assert "changed" in sys.modules
+    assert_imported_only_if_trusted("changed", r"calls changed:with_batch_norm, .* with --trust changed$", photos)
 
 
 def test_code_outside_the_working_folder_is_not_run_unless_it_is_trusted(
@@ -327,12 +322,18 @@ def test_code_outside_the_working_folder_is_not_run_unless_it_is_trusted(
     sys.modules.pop("installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path / "elsewhere")
-    where: dict[str, Any] = {"images": photos, "out": tmp_path / "features.parquet", "hardware": Hardware(gpus=0)}
-    with pytest.raises(UserError, match=r"no file of installed in .* with --trust installed"):
-        embed(tmp_path / "encoder.safetensors", **where)
-    assert "installed" not in sys.modules
-    embed(tmp_path / "encoder.safetensors", trust="installed", **where)
-    assert "installed" in sys.modules
+    assert_imported_only_if_trusted("installed", r"no file of installed in .* with --trust installed", photos)
+
+
+def assert_imported_only_if_trusted(module: str, refusal: str, photos: Path) -> None:
+    """Embed images by the encoder of the working folder, which calls a function of a module, without trust and with."""
+    encoder = Path("encoder.safetensors")
+    where: dict[str, Any] = {"images": photos, "out": Path("features.parquet"), "hardware": Hardware(gpus=0)}
+    with pytest.raises(UserError, match=refusal):
+        embed(encoder, **where)
+    assert module not in sys.modules
+    embed(encoder, trust=module, **where)
+    assert module in sys.modules
 
 
 @pytest.mark.parametrize("bits", [8, 16])
