@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch.nn.functional as F
 from scipy.optimize import brentq
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
@@ -38,3 +39,14 @@ def fitted_temperature(logits: Tensor, labels: Tensor) -> float | None:
     if slope(hottest) >= 0 or slope(coldest) <= 0:
         return None
     return float(np.exp(-brentq(slope, hottest, coldest, xtol=1e-12)))
+
+
+def calibrated_cross_entropy(logits: Tensor, labels: Tensor) -> float:
+    """Return the mean cross entropy in nats at the temperature for which it is least, as of `fitted_temperature`.
+
+    It does not depend on the scale of the logits: it is what is left of the cross entropy when they are as sure as they
+    should be (the refinement error of Berta et al., "Rethinking Early Stopping: Refine, Then Calibrate", 2025).
+    """
+    fitted = fitted_temperature(logits, labels)
+    temperatures = (LEAST, LARGEST) if fitted is None else (fitted,)
+    return min(float(F.cross_entropy(logits.double() / temperature, labels)) for temperature in temperatures)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from simclr_steps.data.groups import Groups, in_one_group, nearest_share
 from simclr_steps.data.splits import Labels, Rows
+from simclr_steps.evaluation.calibration import calibrated_cross_entropy
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # values of scikit-learn's C, rising; see docs/benchmarks.md
 _MIDDLE = len(PENALTIES) // 2
 _FOLDS = 5
-_ROUNDING = 1e-9  # of accuracies that are equal
+_MOST_JUDGED = 10_000  # images in cross-validation, whose logits are held at once
 
 HoldOut = tuple[Array, Labels]  # features [M, D] and labels, int64 [M]
-_PerImage = npt.NDArray[np.float64]
 
 
 def choose_penalty(
@@ -31,10 +30,10 @@ def choose_penalty(
 ) -> tuple[float, LinearProbe]:
     """Return the value of C for the hold-out or, without one, for 5-fold cross-validation, and its probe.
 
-    Of the values that are nearly as accurate there as the best, within half a standard error of an accuracy, it is the
-    one with the least mean cross entropy: accuracies of few images differ by chance, and every image contributes to the
-    entropy. Neighboring values count, too, in accuracies, half as much each. Without a hold-out it is the value in the
-    middle if a class has a single label, or labels of a single group, which cannot be both learned and judged.
+    It is the value whose probe has the least cross entropy there at its own best temperature: that judges by every
+    image, where accuracies of few images differ by chance, and not by how sure the probe is, which changes no guess.
+    Images of classes that were not learned judge nothing. Without a hold-out it is the value in the middle if a class
+    has a single label, or labels of a single group, which cannot be both learned and judged.
 
     Parameters
     ----------
@@ -47,21 +46,12 @@ def choose_penalty(
     groups
         [N], the name of each image's group, where they have any: no group is both learned and judged.
     """
-    if hold_out:
+    if hold_out and (known := np.isin(hold_out[1], labels)).any():
+        features, expected = hold_out[0][known], hold_out[1][known]
         probes = _fits(views, labels, device)
-        best = _best(*_judged(probes, *hold_out))
+        best = _best((probe.logits(features, np.unique(labels)) for probe in probes), labels, expected)
         return PENALTIES[best], probes[best]
-    best = _MIDDLE
-    if _can_be_judged(labels, groups):
-        fold = _folds(labels, groups)
-        judgments = []
-        for number in np.unique(fold):
-            kept, judged = fold != number, fold == number
-            if len(np.unique(labels[kept])) > 1:
-                judgments.append(_judged(_fits(views[:, kept], labels[kept], device), plain[judged], labels[judged]))
-        if judgments:
-            right, cost = (np.concatenate(of_folds, axis=1) for of_folds in zip(*judgments, strict=True))
-            best = _best(right, cost)
+    best = _cross_validated(views, plain, labels, groups, device) if _can_be_judged(labels, groups) else _MIDDLE
     return PENALTIES[best], LinearProbe(views, labels, device).fit(PENALTIES[best])
 
 
@@ -71,18 +61,24 @@ def _fits(views: Array, labels: Labels, device: torch.device) -> list[LinearProb
     return [probe.fit(penalty).kept() for penalty in PENALTIES]
 
 
-def _judged(probes: Sequence[LinearProbe], features: Array, labels: Labels) -> tuple[_PerImage, _PerImage]:
-    """Return for each probe and image: classified correctly, 0 or 1, and its cross entropy, both [P, M]."""
-    right = np.array([probe.right(features, labels) for probe in probes], dtype=np.float64)
-    return right, np.array([probe.cross_entropy(features, labels) for probe in probes])
+def _cross_validated(views: Array, plain: Array, labels: Labels, groups: Groups | None, device: torch.device) -> int:
+    """Return the place of the penalty whose probes of all folds together have the least cross entropy."""
+    fold, step = _folds(labels, groups), len(labels) // _MOST_JUDGED + 1
+    logits, judged = [], []
+    for number in np.unique(fold):
+        kept = fold != number
+        rows = np.flatnonzero(~kept & np.isin(labels, labels[kept]))[::step]
+        if len(rows) and len(np.unique(labels[kept])) > 1:
+            probes = _fits(views[:, kept], labels[kept], device)
+            logits.append([probe.logits(plain[rows], np.unique(labels)) for probe in probes])
+            judged.append(labels[rows])
+    return _best(np.concatenate(logits, axis=1), labels, np.concatenate(judged)) if judged else _MIDDLE
 
 
-def _best(right: _PerImage, cost: _PerImage) -> int:
-    """Return the place of the penalty with the least cost, of those that are nearly as accurate as the best."""
-    accuracy = np.convolve(np.pad(right.mean(axis=1), 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
-    standard_error = np.sqrt(accuracy.max() * (1 - accuracy.max()) / right.shape[1])
-    near = accuracy > accuracy.max() - standard_error / 2 - _ROUNDING
-    return int(np.where(near, cost.mean(axis=1), np.inf).argmin())
+def _best(of_penalties: Iterable[Array], labels: Labels, expected: Labels) -> int:
+    """Return the place of the penalty whose logits, [M, C], have the least cross entropy at their best temperature."""
+    targets = torch.from_numpy(np.searchsorted(np.unique(labels), expected))
+    return int(np.argmin([calibrated_cross_entropy(torch.from_numpy(logits), targets) for logits in of_penalties]))
 
 
 def _can_be_judged(labels: Labels, groups: Groups | None) -> bool:

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from simclr_steps.evaluation.calibration import calibration_error, fitted_temperature
+from simclr_steps.evaluation.calibration import calibrated_cross_entropy, calibration_error, fitted_temperature
 
 
 def drawn(temperature: float, count: int = 4000, classes: int = 5) -> tuple[Tensor, Tensor]:
@@ -64,3 +64,21 @@ def test_beyond_the_limits_there_is_none(kind: str) -> None:
     right = torch.nn.functional.one_hot(labels).float()
     logits = {"all right": right, "all wrong": -right, "no different": 0 * right, "far apart": 1000 * right}[kind]
     assert fitted_temperature(logits, labels) is None
+
+
+def test_calibrated_cross_entropy_is_the_same_for_logits_of_any_scale_and_the_least_of_all_temperatures() -> None:
+    logits, labels = drawn(3.0)
+    found = calibrated_cross_entropy(logits, labels)
+    assert calibrated_cross_entropy(7 * logits, labels) == pytest.approx(found, rel=1e-6)
+    others = [
+        float(torch.nn.functional.cross_entropy(logits.double() / temperature, labels))
+        for temperature in np.logspace(-1, 1.5, 500)
+    ]
+    assert found == pytest.approx(min(others), rel=1e-4) and found <= min(others)
+
+
+def test_calibrated_cross_entropy_of_right_guesses_is_zero_and_of_wrong_ones_that_of_chance() -> None:
+    labels = torch.arange(4)
+    right, wrong = 5 * torch.eye(4), -5 * torch.eye(4)
+    assert calibrated_cross_entropy(right, labels) < 1e-9
+    assert calibrated_cross_entropy(wrong, labels) == pytest.approx(np.log(4), rel=0.05)

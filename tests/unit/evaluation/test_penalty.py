@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
 from simclr_steps.data.splits import Labels
+from simclr_steps.evaluation import penalty
 from simclr_steps.evaluation.linear_probe import Array, LinearProbe
-from simclr_steps.evaluation.penalty import PENALTIES, _best, choose_penalty
+from simclr_steps.evaluation.penalty import PENALTIES, choose_penalty
 from tests.unit.conftest import digits
 
 CPU = torch.device("cpu")
@@ -33,26 +34,21 @@ def noisy(signal: float, dimensions: int = 200) -> Callable[[int, int], Data]:
     return draw
 
 
-def judged_by_scikit_learn(train: Data, judged: Data) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each penalty and judged row whether it is classified correctly, and its cross entropy."""
+def by_scikit_learn(train: Data, judged: Data) -> np.ndarray:
+    """Return for each penalty the log probabilities of the judged rows' classes, [P, M, C]."""
     mean, scale = train[0].mean(axis=0), np.sqrt(train[0].var(axis=0).mean())
-    x, (values, labels) = (train[0] - mean) / scale, judged
-    right, cost = [], []
-    for penalty in PENALTIES:
-        model = LogisticRegression(C=penalty, tol=1e-6, max_iter=5000).fit(x, train[1])
-        probabilities = model.predict_proba((values - mean) / scale)
-        right.append(model.classes_[probabilities.argmax(axis=1)] == labels)
-        cost.append(-np.log(probabilities[np.arange(len(labels)), np.searchsorted(model.classes_, labels)]))
-    return np.array(right), np.array(cost)
+    x = (train[0] - mean) / scale
+    models = [LogisticRegression(C=penalty, tol=1e-6, max_iter=5000).fit(x, train[1]) for penalty in PENALTIES]
+    return np.array([model.predict_log_proba((judged[0] - mean) / scale) for model in models])
 
 
-def expected(right: np.ndarray, cost: np.ndarray) -> float:
-    """Return the penalty of the least cross entropy among those within half a standard error of the best accuracy."""
-    values = [right[0].mean(), *right.mean(axis=1), right[-1].mean()]  # neighbors count half as much each
-    smooth = [(values[at] + 2 * values[at + 1] + values[at + 2]) / 4 for at in range(len(PENALTIES))]
-    margin = math.sqrt(max(smooth) * (1 - max(smooth)) / right.shape[1]) / 2
-    near = [place for place, accuracy in enumerate(smooth) if accuracy >= max(smooth) - margin - 1e-9]
-    return PENALTIES[min(near, key=lambda place: cost[place].mean())]
+def expected(log_probabilities: np.ndarray, labels: Labels) -> float:
+    """Return the penalty with the least cross entropy when each has the best of many temperatures."""
+    costs = []
+    for of_penalty in log_probabilities:
+        cooled = (of_penalty / temperature for temperature in np.logspace(-2, 2, 401))
+        costs.append(min(float(-log_softmax(one, axis=1)[np.arange(len(labels)), labels].mean()) for one in cooled))
+    return PENALTIES[int(np.argmin(costs))]
 
 
 def pixels(start: int, end: int) -> Data:
@@ -68,31 +64,21 @@ def test_the_hold_out_decides_as_with_scikit_learn() -> None:
         (pixels(0, 500), (pixels(500, 800)[0], np.roll(pixels(500, 800)[1], 1))),  # no value is any better than chance
     ):
         found, probe = choose_penalty(train[0][None], train[0], train[1], hold_out, CPU)
-        assert found == expected(*judged_by_scikit_learn(train, hold_out))
+        assert found == expected(by_scikit_learn(train, hold_out), hold_out[1])
         anew = LinearProbe(train[0][None], train[1], CPU).fit(found)
         assert probe.accuracy(*hold_out) == pytest.approx(anew.accuracy(*hold_out), abs=0.002)
         chosen.add(found)
-    assert len(chosen) == 3, "noise needs another penalty than digits"
-
-
-def test_nearly_equal_accuracies_leave_the_choice_to_cross_entropy_and_others_do_not() -> None:
-    right, cost = np.ones((5, 400)), np.tile([[5.0], [4.0], [3.0], [2.0], [1.0]], 400)
-    right[:, :200] = 0  # a standard error of 2.5 points
-    assert _best(right, cost) == 4
-    right[4, 200:202] = 0  # half a point less
-    assert _best(right, cost) == 4
-    right[4, 200:240] = 0  # 10 points
-    assert _best(right, cost) == 2, "whose neighbors are as good as it is"
+    assert len(chosen) > 1, "noise needs another penalty than digits"
 
 
 def test_without_a_hold_out_cross_validation_decides_as_with_scikit_learn() -> None:
     for x, y in (pixels(0, 303), noisy(0.1)(400, 1)):
         found, _ = choose_penalty(x[None], x, y, None, CPU)
-        by_class, folds = np.argsort(y, kind="stable"), []
+        by_class, folds = np.argsort(y, kind="stable"), np.zeros((len(PENALTIES), len(y), 10))
         for number in range(5):
             apart = np.isin(np.arange(len(y)), by_class[number::5])
-            folds.append(judged_by_scikit_learn((x[~apart], y[~apart]), (x[apart], y[apart])))
-        assert found == expected(*(np.concatenate(of_folds, axis=1) for of_folds in zip(*folds, strict=True)))
+            folds[:, apart] = by_scikit_learn((x[~apart], y[~apart]), (x[apart], y[apart]))
+        assert found == expected(folds, y)
 
 
 def test_cross_validation_trains_on_views_and_judges_on_the_images_themselves() -> None:
@@ -124,7 +110,7 @@ def test_a_hold_out_decides_even_for_a_class_of_one() -> None:
     x, y = noisy(0.2)(19, 1)
     hold_out = noisy(0.2)(2000, 2)
     found, _ = choose_penalty(x[None], x, y, hold_out, CPU)
-    assert found == expected(*judged_by_scikit_learn((x, y), hold_out)) != MIDDLE
+    assert found == expected(by_scikit_learn((x, y), hold_out), hold_out[1]) != MIDDLE
 
 
 @pytest.mark.parametrize("hold_out", [True, False])
@@ -132,3 +118,27 @@ def test_the_choice_is_the_same_each_time(hold_out: bool) -> None:
     x, y = pixels(0, 100)
     choices = {choose_penalty(x[None], x, y, pixels(100, 200) if hold_out else None, CPU)[0] for _ in range(2)}
     assert len(choices) == 1
+
+
+def test_images_of_classes_that_were_not_learned_judge_nothing() -> None:
+    train, (x, y) = noisy(0.2)(400, 1), noisy(0.2)(500, 2)
+    learned, known = (train[0][train[1] < 5], train[1][train[1] < 5]), y < 5
+    given = learned[0][None], *learned
+    assert choose_penalty(*given, (x, y), CPU)[0] == choose_penalty(*given, (x[known], y[known]), CPU)[0]
+    by_none = choose_penalty(*given, (x[~known], y[~known]), CPU)[0]
+    assert by_none == choose_penalty(*given, None, CPU)[0]
+
+
+def test_of_many_images_cross_validation_judges_some_of_each_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = pixels(0, 303)
+    judged: list[int] = []
+    logits = LinearProbe.logits
+    monkeypatch.setattr(penalty, "_MOST_JUDGED", 100)
+
+    def counted(probe: LinearProbe, features: Array, classes: Labels) -> Array:
+        judged.append(len(features))
+        return logits(probe, features, classes)
+
+    monkeypatch.setattr(LinearProbe, "logits", counted)
+    choose_penalty(x[None], x, y, None, CPU)
+    assert len(judged) == 25 and max(judged) <= 16
