@@ -217,7 +217,7 @@ def _penalty(rows: pd.DataFrame) -> str:
         else f"by 5-fold cross-validation{whole} (or is the middle one if a class has a single label{single})"
     )
     return (
-        f"The penalty of every logistic regression and linear probe was chosen from five values {how}, once per "
+        f"The penalty of every logistic regression and linear probe was chosen from seven values {how}, once per "
         "input and number of labels on the first draw, and used for all draws."
     )
 

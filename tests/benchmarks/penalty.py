@@ -1,4 +1,4 @@
-"""How much accuracy the choice among five penalties costs beside the best of 13, which the test split itself chooses.
+"""How much accuracy the choice among seven penalties costs beside the best of 13, which the test split itself chooses.
 
     SIMCLR_TEST_DATA=FOLDER python -m tests.benchmarks.penalty [digits] [mnist] [cifar10] [photos]
 
@@ -65,7 +65,7 @@ def main() -> None:
         for (given, per_class), founds in of_splits.items():
             dense = 100 * np.mean([found.of_dense for found in founds], axis=0)
             chosen = 100 * np.mean([found.chosen for found in founds], axis=0)
-            lost = [f"{dense.max() - accuracy:.1f}" for accuracy in chosen]
+            lost = [f"{round(dense.max() - accuracy, 1) + 0.0:.1f}" for accuracy in chosen]  # without a -0.0
             row = [name, given, per_class, f"{dense.max():.1f}", f"{DENSE[int(dense.argmax())]:.1g}", *lost]
             print("| " + " | ".join(row) + " |", flush=True)
 

@@ -1,4 +1,4 @@
-"""The penalty is the best of five on the hold-out or, without one, in cross-validation, as scikit-learn finds it."""
+"""The penalty is the best of seven on the hold-out or, without one, in cross-validation, as scikit-learn finds it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from simclr_steps.evaluation.penalty import PENALTIES, choose_penalty
 from tests.unit.conftest import digits
 
 CPU = torch.device("cpu")
-MIDDLE = PENALTIES[2]
+MIDDLE = PENALTIES[3]
 
 Data = tuple[Array, Labels]
 
@@ -141,4 +141,4 @@ def test_of_many_images_cross_validation_judges_some_of_each_fold(monkeypatch: p
 
     monkeypatch.setattr(LinearProbe, "logits", counted)
     choose_penalty(x[None], x, y, None, CPU)
-    assert len(judged) == 25 and max(judged) <= 16
+    assert len(judged) == 5 * len(PENALTIES) and max(judged) <= 16

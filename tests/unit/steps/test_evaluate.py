@@ -195,7 +195,7 @@ def test_one_label_of_a_class_without_a_hold_out_has_the_middle_penalty(
     write_packed: WritePacked, write_encoder: WriteEncoder, tmp_path: Path
 ) -> None:
     _, linear = run(write_packed(FEW), write_encoder(), tmp_path / "out", labels=[10])
-    assert {row["C"] for row in linear["results"]} == {PENALTIES[2]}
+    assert {row["C"] for row in linear["results"]} == {PENALTIES[3]}
 
 
 def test_no_augmentation_leaves_the_probe_on_views_out(

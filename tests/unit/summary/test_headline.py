@@ -92,11 +92,11 @@ def test_a_budget_of_groups_is_a_line_whatever_its_draws_labels_with_their_mean(
 
 def test_one_sentence_says_how_the_penalty_was_chosen(tmp_path: Path) -> None:
     folder = write_run(tmp_path, 0)
-    assert page(settings(0), tmp_path).count("was chosen from five values on the hold-out") == 1
+    assert page(settings(0), tmp_path).count("was chosen from seven values on the hold-out") == 1
     for place in measured_of(folder):
         file = place / "linear.json"
         file.write_text(file.read_text().replace('"C_chosen_on": "validation"', '"C_chosen_on": "train"'))
-    assert "was chosen from five values by 5-fold cross-validation" in page(settings(0), tmp_path)
+    assert "was chosen from seven values by 5-fold cross-validation" in page(settings(0), tmp_path)
 
 
 def test_one_epoch_is_called_so(tmp_path: Path) -> None:
