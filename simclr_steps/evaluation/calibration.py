@@ -42,7 +42,7 @@ def fitted_temperature(logits: Tensor, labels: Tensor) -> float | None:
 
 
 def calibrated_cross_entropy(logits: Tensor, labels: Tensor) -> float:
-    """Return the mean cross entropy in nats at the temperature for which it is least, as of `fitted_temperature`.
+    """Return the mean cross entropy in nats at the temperature for which it is least.
 
     It does not depend on the scale of the logits: it is what is left of the cross entropy when they are as sure as they
     should be (the refinement error of Berta et al., "Rethinking Early Stopping: Refine, Then Calibrate", 2025).
