@@ -11,7 +11,13 @@ from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.judged import JudgedBy
 from simclr_steps.steps.finetune import finetune
 
-SMALL = FinetunedSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
+SMALL = FinetunedSettings(
+    labels=40,
+    epochs=3,
+    batch_size=16,
+    learning_rate=0.02,
+    precision="fp32",  # auto is bf16 on some CPUs
+)
 
 
 def train(
