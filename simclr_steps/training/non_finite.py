@@ -90,5 +90,8 @@ class FiniteHoldOut(L.Callback):
 def _not_finite(what: str, checkpoint: Path, trainer: L.Trainer) -> UserError:
     own = trainer.lightning_module.own_augmentation
     advice = f", or see whether {OWN_AUGMENTATION}: {own} returns values that are NaN or infinite" if own else ""
+    remedies = "lower learning_rate, or raise warmup_epochs or temperature"
+    if trainer.precision == "bf16-mixed":
+        remedies += ", or set precision: fp32"
     kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint was saved yet"
-    return UserError(f"{what}: lower learning_rate, or raise warmup_epochs or temperature{advice}; {kept}")
+    return UserError(f"{what}: {remedies}{advice}; {kept}")

@@ -260,8 +260,9 @@ def test_dry_run_of_200_experiments_takes_little_more_than_one_of_20(fresh: Proj
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     few, many = seconds_of_cpu(20), seconds_of_cpu(200)
-    # A ratio, as machines differ: 4.6 s for 200 on a quiet one (Zen 5), most of it Snakemake's own.
-    assert many < 4 * few, f"{many:.1f} s of CPU for 200, {few:.1f} s for 20"
+    # A ratio, as machines differ: 4.6 s for 200 on a quiet one (Zen 5), most of it Snakemake's own, and on a busy one
+    # 18.0 s, which was 4.2 times as much as for 20; work that grew with the square would be above 20 times.
+    assert many < 6 * few, f"{many:.1f} s of CPU for 200, {few:.1f} s for 20"
 
 
 def test_a_schedulers_job_gets_a_time_budget_and_every_local_step_ends_with_snakemake(fresh: Project) -> None:

@@ -76,12 +76,14 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_keeps_the_last_good_che
     folder = folder_for(tmp_path, "out")
     (folder / "diverging.py").write_text(DIVERGING)
     own = "diverging:same" if kept_step == 10 else None
-    changed = {"encoder": "diverging:encoder", "augmentation": Augmentation(own=own)}
+    precision = "bf16" if own else "fp32"
+    changed = {"encoder": "diverging:encoder", "augmentation": Augmentation(own=own), "precision": precision}
     process = start(arguments("pretrain", data, *saving, **changed), folder)
     process.join()
     assert process.exitcode == 1 and not (folder / "out").exists()
     kept, last = checkpoint(folder), said(folder).splitlines()[-1]
     assert "not finite at step 13 (epoch 3): lower learning_rate" in last
+    assert ("or set precision: fp32" in last) == bool(own)
     assert ("or see whether augmentation.own: diverging:same returns values that are NaN or" in last) == bool(own)
     assert kept and last.endswith(f"the last good checkpoint is {kept.relative_to(folder)}")
     state = CheckedFiles().load_checkpoint(kept)
