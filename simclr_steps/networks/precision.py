@@ -9,13 +9,14 @@ import torch
 
 
 def resolve_precision(precision: str, *, gpu: bool) -> str:
-    """Return "fp32", "tf32" or "bf16"; "auto" is bf16 where the hardware multiplies it at full speed, else fp32.
+    """Return "fp32", "tf32" or "bf16"; "auto" is bf16 on a GPU that multiplies it at full speed, else fp32.
 
-    There is no GPU that "auto" would leave to tf32: those that have it have bf16.
+    There is no GPU that "auto" would leave to tf32: those that have it have bf16. On CPUs that have bf16, PyTorch 2.11
+    (oneDNN 3.10) leaves memory as it was in the gradient of a convolution of stride 2 that sees a single pixel.
     """
     if precision != "auto":
         return precision
-    return "bf16" if (_gpu_has_bf16() if gpu else _cpu_has_bf16()) else "fp32"
+    return "bf16" if gpu and _gpu_has_bf16() else "fp32"
 
 
 def allow_tf32(precision: str) -> None:
@@ -40,9 +41,3 @@ def ieee_fp32(device: torch.device) -> Iterator[None]:
 
 def _gpu_has_bf16() -> bool:
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-
-
-def _cpu_has_bf16() -> bool:
-    """Return whether the CPU multiplies bf16; PyTorch takes it on others, too, at less than half the speed of fp32."""
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

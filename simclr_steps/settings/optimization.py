@@ -40,7 +40,7 @@ class Optimization(Settings):
     precision: Literal["auto", "bf16", "tf32", "fp32"] = Field(
         "auto",
         description="Numeric precision of the network: `fp32`, `tf32` (faster convolutions on GPUs that support it) or "
-        "`bf16`; `auto` uses bf16 if the hardware runs it at full speed and fp32 otherwise. The loss is always "
+        "`bf16`; `auto` uses bf16 on a GPU that runs it at full speed and fp32 otherwise. The loss is always "
         "computed in full fp32.",
     )
 

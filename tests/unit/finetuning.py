@@ -16,7 +16,7 @@ SMALL = FinetunedSettings(
     epochs=3,
     batch_size=16,
     learning_rate=0.02,
-    precision="fp32",  # auto is bf16 on some CPUs
+    precision="fp32",
 )
 
 
