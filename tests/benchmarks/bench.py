@@ -25,7 +25,6 @@ from simclr_steps.files import write_json
 from simclr_steps.machine.options import Hardware, Saving
 from simclr_steps.machine.processes import STARTER, as_starter, die_with_parent
 from simclr_steps.machine.provenance import Record
-from simclr_steps.networks.precision import resolve_precision
 from tests.benchmarks import commands, data, large_sets, photographs, sweeps, throughput
 from tests.benchmarks.turns import Call, in_own_process, in_turns
 
@@ -54,7 +53,7 @@ class Figure:
 def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
     """Measure the share of the bare model step, without and with a hold-out, and the speed beside lightly's.
 
-    lightly's own precision is fp32; it is measured in ours, too.
+    lightly computes in fp32, as we do on a CPU.
     """
     images = options.steps * options.batch
     packed, _ = data.cifar10(folder / "cifar10", images)
@@ -67,11 +66,8 @@ def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
         "bare step": (throughput.bare_step, packed, chosen, hardware, options.steps),
         "two views alone": (throughput.views, packed, chosen, hardware, 10 * options.steps),
     }
-    precision = resolve_precision(chosen.precision, gpu=False)
-    precisions = sorted({"fp32", precision}) if importlib.util.find_spec("lightly") else []  # its own, and ours
-    lightlys = {f"lightly in {its}": its for its in precisions}
-    for name, its in lightlys.items():
-        contestants[name] = (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count(), its)
+    if importlib.util.find_spec("lightly"):
+        contestants["lightly"] = (throughput.lightlys, packed, chosen, hardware, options.steps, os.cpu_count(), "fp32")
     rates = rates_in_turns(contestants, options.rounds)
     figures = [median(f"{name}, ResNet-18, 32 px, batch {options.batch}", rates[name], "images/s") for name in rates]
     ours, bare = rates["end to end"], rates["bare step"]
@@ -81,8 +77,8 @@ def bench_share(folder: Path, options: argparse.Namespace) -> list[Figure]:
     held_out = [training * share for share in shares]
     figures.append(median("share with as many images held out as are trained on", held_out, "", "≥ 0.9"))
     figures.append(median("views' time beside the bare step's", ratios(bare, rates["two views alone"]), "", "≤ 0.1"))
-    for name, its in lightlys.items():
-        figures.append(median(f"speed beside {name}", ratios(ours, rates[name]), "×", "≥ 1.5" if its == "fp32" else ""))
+    if "lightly" in rates:
+        figures.append(median("speed beside lightly", ratios(ours, rates["lightly"]), "×", "≥ 1.5"))
     return figures
 
 

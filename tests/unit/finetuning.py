@@ -11,13 +11,7 @@ from simclr_steps.settings.finetuned import FinetunedSettings
 from simclr_steps.settings.judged import JudgedBy
 from simclr_steps.steps.finetune import finetune
 
-SMALL = FinetunedSettings(
-    labels=40,
-    epochs=3,
-    batch_size=16,
-    learning_rate=0.02,
-    precision="fp32",
-)
+SMALL = FinetunedSettings(labels=40, epochs=3, batch_size=16, learning_rate=0.02)
 
 
 def train(

@@ -10,7 +10,8 @@ from simclr_steps.networks.precision import allow_tf32, ieee_fp32, resolve_preci
 CPU = torch.device("cpu")
 
 
-def test_auto_is_fp32_on_a_cpu_whose_bf16_spoils_some_gradients() -> None:
+def test_auto_is_fp32_on_a_cpu_whose_bf16_spoils_some_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "amx_bf16": True})
     assert resolve_precision("auto", gpu=False) == "fp32"
     assert resolve_precision("bf16", gpu=False) == "bf16"
 
